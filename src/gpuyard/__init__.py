@@ -1,0 +1,1 @@
+"""gpuyard: a GPU cluster scheduler simulator."""

@@ -1,0 +1,86 @@
+"""The facts of one simulation: who ran where, from when to when.  Everything else is computed from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuyard.cluster import Cluster
+from gpuyard.policy import Policy
+from gpuyard.workload import Workload
+
+__all__ = ["EndReason", "Outcome", "Record"]
+
+
+class Outcome(IntEnum):
+    """How a job fared in the simulation."""
+
+    COMPLETED = 0
+    FAILED = 1
+    """as in the record: it ran its recorded run time and failed"""
+    CANCELLED = 2
+    """as in the record: it ran its recorded run time and was cancelled"""
+    TIMED_OUT = 3
+    """killed at its time limit by the simulation"""
+    REJECTED = 4
+    """could never run on this cluster, or had no run time; see ``Record.reject_reason``"""
+    UNFINISHED = 5
+    """still waiting, or still running, when the simulation stopped"""
+
+
+class EndReason(IntEnum):
+    """Why an attempt ended."""
+
+    FINISHED = 0
+    TIME_LIMIT = 1
+    STOPPED = 2
+    """the simulation stopped while it ran: its end is the stop"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Record:
+    """Facts of one run.  Times are int64 microseconds since the origin; NEVER means no time.
+
+    Per job, shape (jobs,), in the row order of ``workload``: ``eligible`` (when it might first have
+    started), ``start`` (first start), ``end`` (of the last attempt; NEVER while unfinished),
+    ``outcome`` (:class:`Outcome`), ``reject_reason`` (index into ``reject_reasons``, 0 = none).
+
+    Per attempt, shape (attempts,), in the order they started: ``attempt_job``, ``attempt_start``,
+    ``attempt_end`` (the stop for an attempt that was still running), ``attempt_reason``
+    (:class:`EndReason`).  Attempt ``a`` held the slots ``slot_offset[a]`` up to ``slot_offset[a + 1]``
+    (``slot_offset`` has shape (attempts + 1,)).
+
+    Per slot, shape (slots,): ``slot_node``, ``slot_gpus`` (GPUs held there; 1 for a fraction) and
+    ``slot_gpu`` (lowest GPU number on that node where the run tracked GPU numbers, else -1).
+    A slot holds ``gpu_milli`` of its GPU if the job asks for a fraction, else whole GPUs.  An attempt without slots ran although the
+    cluster had no room: this happens only under ``replay = "recorded"``.
+
+    ``stop`` is the instant the simulation stopped: the last end, or the ``until`` that was asked for.
+    """
+
+    workload: Workload
+    cluster: Cluster
+    policy: Policy
+    seed: int
+    stop: int
+    eligible: NDArray[np.int64]
+    start: NDArray[np.int64]
+    end: NDArray[np.int64]
+    outcome: NDArray[np.int8]
+    reject_reason: NDArray[np.int16]
+    reject_reasons: tuple[str, ...]
+    attempt_job: NDArray[np.int32]
+    attempt_start: NDArray[np.int64]
+    attempt_end: NDArray[np.int64]
+    attempt_reason: NDArray[np.int8]
+    slot_offset: NDArray[np.int64]
+    slot_node: NDArray[np.int32]
+    slot_gpus: NDArray[np.int32]
+    slot_gpu: NDArray[np.int32]
+    events: int
+    passes: int
+    max_queue: int
+    kernel_s: float

@@ -1,0 +1,245 @@
+"""A checked set of jobs, sorted by submit time: what a simulation is fed with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from gpuyard.errors import ConfigError, InputError
+from gpuyard.traces.schema import COLUMNS, ORIGIN, job_schema
+from gpuyard.traces.trace import Rejection, Trace
+
+__all__ = ["MICROSECOND", "NEVER", "Workload", "to_ticks"]
+
+MICROSECOND = 1_000_000
+"""Ticks a second: inside, time is int64 microseconds."""
+NEVER = np.iinfo(np.int64).max
+"""The tick that means "no time"."""
+
+
+def to_ticks(seconds: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return seconds as int64 microseconds, rounded half to even; not a number becomes NEVER."""
+    known = np.isfinite(seconds)
+    ticks = np.full(seconds.shape, NEVER, dtype=np.int64)
+    ticks[known] = np.rint(seconds[known] * MICROSECOND).astype(np.int64)
+    return ticks
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """Jobs in the schema of :mod:`gpuyard.traces.schema`, sorted by submit time, then by row of the source.
+
+    Build one with :meth:`from_table` or :meth:`from_trace`; both sort and check.
+    """
+
+    table: pa.Table
+    name: str = "workload"
+    rejected: tuple[Rejection, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+    @classmethod
+    def from_trace(cls, trace: Trace) -> Workload:
+        """Return the jobs of a trace; what the reader rejected goes along."""
+        name = trace.path.name if trace.path is not None else trace.format
+        return cls.from_table(trace.table, name=name, rejected=trace.rejected, notes=trace.notes)
+
+    @classmethod
+    def from_table(
+        cls,
+        table: pa.Table,
+        *,
+        name: str = "workload",
+        rejected: tuple[Rejection, ...] = (),
+        notes: tuple[str, ...] = (),
+    ) -> Workload:
+        """Return a sorted, checked workload; missing columns become null.
+
+        Raises
+        ------
+        ConfigError
+            For a column the schema does not know, or one that does not cast to its type.
+        InputError
+            For a null where the schema allows none, a job id that occurs twice, a dependency on a
+            job that is not there, or dependencies that go in a circle.
+        """
+        full = _complete(table)
+        _check(full, name)
+        order = np.argsort(_floats(full["submit_time"]), kind="stable")
+        if np.any(np.diff(order) < 0):
+            full = full.take(pa.array(order))
+        return cls(table=full.combine_chunks(), name=name, rejected=rejected, notes=notes)
+
+    def __len__(self) -> int:
+        return self.table.num_rows
+
+    @property
+    def origin(self) -> str:
+        """ISO 8601 timestamp of second 0, or '' when the source has none."""
+        return (self.table.schema.metadata or {}).get(ORIGIN, b"").decode()
+
+    def floats(self, column: str) -> NDArray[np.float64]:
+        """Return a numeric column as float64, shape (jobs,), null as not-a-number."""
+        return _floats(self.table[column])
+
+    def integers(self, column: str, null: int) -> NDArray[np.int64]:
+        """Return a whole-number column as int64, shape (jobs,), null replaced."""
+        return self.table[column].fill_null(null).to_numpy().astype(np.int64)
+
+    def labels(self, column: str, null: str = "other") -> tuple[NDArray[np.int64], tuple[str, ...]]:
+        """Return a text column as codes, shape (jobs,), and the sorted names they index."""
+        texts = self.table[column].fill_null(null).combine_chunks()
+        encoded = texts.dictionary_encode() if texts.num_chunks == 0 else texts.combine_chunks().dictionary_encode()
+        names = encoded.dictionary.to_pylist() if len(self) else []
+        ranked = sorted(names)
+        rank = {text: number for number, text in enumerate(ranked)}
+        codes = np.array([rank[text] for text in names], dtype=np.int64)
+        return codes[encoded.indices.to_numpy()] if len(self) else np.empty(0, np.int64), tuple(ranked)
+
+    @cached_property
+    def submit(self) -> NDArray[np.int64]:
+        """int64 microseconds, shape (jobs,): submit times."""
+        return to_ticks(self.floats("submit_time"))
+
+    @cached_property
+    def runtime(self) -> NDArray[np.int64]:
+        """int64 microseconds, shape (jobs,): run times, NEVER where not recorded."""
+        return to_ticks(self.floats("runtime"))
+
+    @cached_property
+    def time_limit(self) -> NDArray[np.int64]:
+        """int64 microseconds, shape (jobs,): time limits, NEVER where there is none."""
+        return to_ticks(self.floats("time_limit"))
+
+    @cached_property
+    def gpus(self) -> NDArray[np.int64]:
+        """int64, shape (jobs,): GPUs of each job."""
+        return self.integers("gpus", 0)
+
+    def where(self, keep: NDArray[np.bool_], note: str) -> Workload:
+        """Return only the jobs that ``keep`` (bool, shape (jobs,)) marks, with a note of what was left out."""
+        if keep.shape != (len(self),):
+            raise ConfigError(f"a mask of shape {keep.shape} cannot choose from {len(self)} jobs")
+        dropped = int(keep.size - keep.sum())
+        table = self.table.filter(pa.array(keep))
+        return Workload(
+            table=table,
+            name=self.name,
+            rejected=self.rejected,
+            notes=(*self.notes, f"{note}: {dropped} of {keep.size} jobs left out") if dropped else self.notes,
+        )
+
+    def window(self, start: float, end: float) -> Workload:
+        """Return the jobs submitted in [start, end), seconds since the origin; times are not shifted."""
+        submit = self.floats("submit_time")
+        return self.where((submit >= start) & (submit < end), f"window {start:g} s to {end:g} s")
+
+    def head(self, jobs: int) -> Workload:
+        """Return the first jobs by submit time."""
+        return self.where(np.arange(len(self)) < jobs, f"first {jobs} jobs")
+
+    def scaled(self, factor: float) -> Workload:
+        """Return the same jobs arriving ``factor`` times as fast: submit times divided by it."""
+        if not factor > 0:
+            raise ConfigError(f"arrivals can be scaled by a positive factor, got {factor}")
+        column = pc.divide(self.table["submit_time"], factor)
+        at = self.table.schema.get_field_index("submit_time")
+        table = self.table.set_column(at, self.table.schema.field(at), column)
+        return Workload.from_table(table, name=self.name, rejected=self.rejected, notes=self.notes)
+
+    def merged(self, other: Workload) -> Workload:
+        """Return the jobs of both, at their own times since their own origins."""
+        tables = [self.table, other.table.replace_schema_metadata(self.table.schema.metadata)]
+        return Workload.from_table(
+            pa.concat_tables(tables),
+            name=f"{self.name}+{other.name}",
+            rejected=self.rejected + other.rejected,
+            notes=self.notes + other.notes,
+        )
+
+
+def _floats(column: pa.ChunkedArray) -> NDArray[np.float64]:
+    return column.cast(pa.float64()).fill_null(float("nan")).to_numpy().astype(np.float64)
+
+
+def _complete(table: pa.Table) -> pa.Table:
+    """Return the table with every column of the schema, in its order and types."""
+    known = {column.name for column in COLUMNS}
+    strange = [name for name in table.column_names if name not in known]
+    if strange:
+        raise ConfigError(f"the job table has no column {strange}; its columns are {sorted(known)}")
+    schema = job_schema(table.schema.metadata)
+    columns = []
+    for item in schema:
+        if item.name not in table.column_names:
+            columns.append(pa.nulls(table.num_rows, item.type))
+            continue
+        try:
+            columns.append(table[item.name].cast(item.type))
+        except pa.ArrowInvalid as problem:
+            raise ConfigError(f"column '{item.name}' does not hold {item.type}: {problem}") from None
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _check(table: pa.Table, name: str) -> None:
+    """Raise for what no later stage could make sense of."""
+    for column in ("job_id", "submit_time", "gpus"):
+        if table[column].null_count:
+            row = pc.index(pc.is_null(table[column]), value=True).as_py() + 1
+            raise InputError("a value is missing", path=name, row=row, column=column, remedy="fill it in")
+    for column in ("submit_time", "runtime", "time_limit", "think_time", "not_before", "start_time", "end_time"):
+        values = _floats(table[column])
+        valid = table[column].is_valid().to_numpy()
+        wrong = valid & ~(np.isfinite(values) & (np.abs(values) < NEVER / MICROSECOND / 4))
+        if column in ("runtime", "time_limit", "think_time"):
+            wrong |= valid & (values < 0)
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise InputError(
+                "a time must be a finite number of seconds, and a duration not negative",
+                path=name, row=row + 1, column=column, value=float(values[row]), remedy="correct or drop the row",
+            )
+    gpus = _floats(table["gpus"])
+    if gpus.size and gpus.min() < 0:
+        row = int(np.argmin(gpus))
+        raise InputError("GPUs cannot be negative", path=name, row=row + 1, column="gpus", value=int(gpus[row]))
+    counts = table["job_id"].value_counts()
+    if len(counts) != table.num_rows:
+        twice = next(entry["values"].as_py() for entry in counts if entry["counts"].as_py() > 1)
+        raise InputError("two jobs share one job_id", path=name, column="job_id", value=twice,
+                         remedy="give each job its own id")
+    if table["depends_on"].null_count != table.num_rows:
+        _check_dependencies(table, name)
+
+
+def _check_dependencies(table: pa.Table, name: str) -> None:
+    """Raise for a dependency on a job that is not there, or a circle (Kahn's algorithm)."""
+    ids = table["job_id"].to_pylist()
+    row_of = {job: row for row, job in enumerate(ids)}
+    parents = table["depends_on"].to_pylist()
+    waiting = np.zeros(len(ids), dtype=np.int64)
+    children: dict[int, list[int]] = {}
+    for row, names in enumerate(parents):
+        for parent in names or ():
+            if parent not in row_of:
+                raise InputError("a job depends on a job that is not in the table", path=name, row=row + 1,
+                                 column="depends_on", value=parent, remedy="add that job or drop the dependency")
+            children.setdefault(row_of[parent], []).append(row)
+            waiting[row] += 1
+    ready = [int(row) for row in np.flatnonzero(waiting == 0)]
+    seen = 0
+    while ready:
+        row = ready.pop()
+        seen += 1
+        for child in children.get(row, ()):
+            waiting[child] -= 1
+            if waiting[child] == 0:
+                ready.append(child)
+    if seen != len(ids):
+        stuck = int(np.flatnonzero(waiting > 0)[0])
+        raise InputError("dependencies go in a circle", path=name, row=stuck + 1, column="depends_on",
+                         value=ids[stuck], remedy="break the circle")
