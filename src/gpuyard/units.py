@@ -1,0 +1,93 @@
+"""Times and sizes as people write them: ``90``, ``90s``, ``15m``, ``3h``, ``7d``, ``1d12h``, ``144x8``."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from gpuyard.errors import ConfigError
+
+__all__ = ["SECONDS", "format_seconds", "parse_grid", "parse_seconds", "parse_window"]
+
+SECONDS: Final = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+"""Seconds in one of each unit."""
+
+_NUMBER: Final = r"\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?"
+_PART: Final = re.compile(rf"({_NUMBER})\s*(us|ms|s|m|h|d|w)\s*")
+_PLAIN: Final = re.compile(rf"[+-]?(?:{_NUMBER})")
+_CLOCK: Final = re.compile(r"(?:(\d+)-)?(\d+):([0-5]?\d)(?::([0-5]?\d(?:\.\d+)?))?")
+_GRID: Final = re.compile(r"\s*(\d+)\s*[xX×]\s*(\d+)\s*")
+_EXAMPLES: Final = "write 90, 90s, 15m, 3h, 7d, 1d12h or 2-12:00:00"
+
+
+def parse_seconds(text: str | float, what: str = "a time") -> float:
+    """Return seconds.
+
+    Parameters
+    ----------
+    text
+        A number of seconds (``90``, ``"90"``), numbers with units (``"1d12h"``; us, ms, s, m, h, d, w),
+        or a clock as Slurm writes it (``[days-]hours:minutes[:seconds]``).
+    what
+        What is being read, for the message.
+
+    Raises
+    ------
+    ConfigError
+        For anything else, for a number that is not finite, and for a negative duration.
+    """
+    if isinstance(text, bool):
+        raise ConfigError(f"{what} cannot be {text}; {_EXAMPLES}")
+    seconds = float(text) if isinstance(text, int | float) else _read_seconds(text.strip(), what)
+    if not 0 <= seconds < float("inf"):
+        raise ConfigError(f"{what} must be zero or more and finite, got '{text}'; {_EXAMPLES}")
+    return seconds
+
+
+def _read_seconds(text: str, what: str) -> float:
+    if _PLAIN.fullmatch(text):
+        return float(text)
+    if clock := _CLOCK.fullmatch(text):
+        days, hours, minutes, seconds = clock.groups(default="0")
+        return int(days) * 86_400.0 + int(hours) * 3600.0 + int(minutes) * 60.0 + float(seconds)
+    parts = list(_PART.finditer(text))
+    units = [part[2] for part in parts]
+    if parts and "".join(part[0] for part in parts) == text and len(set(units)) == len(units):
+        return sum(float(part[1]) * SECONDS[part[2]] for part in parts)
+    raise ConfigError(f"{what} cannot be read from '{text}'; {_EXAMPLES}")
+
+
+def parse_window(text: str, what: str = "a window") -> tuple[float, float]:
+    """Return (start, end) seconds out of ``"2d..9d"``; either side may be left out (0, infinity).
+
+    Raises
+    ------
+    ConfigError
+        If there is no ``..``, a side cannot be read, or the end is not later than the start.
+    """
+    left, dots, right = text.partition("..")
+    if not dots:
+        raise ConfigError(f"{what} cannot be read from '{text}'; write START..END, such as 2d..9d or ..12h")
+    start = parse_seconds(left, what) if left.strip() else 0.0
+    end = parse_seconds(right, what) if right.strip() else float("inf")
+    if not start < end:
+        raise ConfigError(f"{what} must end later than it starts, got '{text}'")
+    return start, end
+
+
+def parse_grid(text: str) -> tuple[int, int] | None:
+    """Return (nodes, GPUs a node) out of ``"144x8"``, or ``None`` if the text is nothing of the kind."""
+    grid = _GRID.fullmatch(text)
+    return (int(grid[1]), int(grid[2])) if grid else None
+
+
+def format_seconds(seconds: float) -> str:
+    """Return a duration with at most two units, for people: ``"1d 12h"``, ``"3m 20s"``, ``"0.25 s"``."""
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    whole = round(seconds)
+    names = ("d", "h", "m", "s")
+    amounts = (whole // 86_400, whole // 3600 % 24, whole // 60 % 60, whole % 60)
+    first = next(place for place, amount in enumerate(amounts) if amount)
+    shown = [f"{amounts[place]}{names[place]}" for place in range(first, min(first + 2, 4)) if amounts[place]]
+    return " ".join(shown)
