@@ -16,7 +16,7 @@ _NUMBER: Final = r"\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?"
 _PART: Final = re.compile(rf"({_NUMBER})\s*(us|ms|s|m|h|d|w)\s*")
 _PLAIN: Final = re.compile(rf"[+-]?(?:{_NUMBER})")
 _CLOCK: Final = re.compile(r"(?:(\d+)-)?(\d+):([0-5]?\d)(?::([0-5]?\d(?:\.\d+)?))?")
-_GRID: Final = re.compile(r"\s*(\d+)\s*[xX×]\s*(\d+)\s*")
+_GRID: Final = re.compile(r"\s*(\d+)\s*[xX]\s*(\d+)\s*")
 _EXAMPLES: Final = "write 90, 90s, 15m, 3h, 7d, 1d12h or 2-12:00:00"
 
 
