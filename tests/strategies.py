@@ -1,0 +1,150 @@
+"""Random clusters, workloads and policies: small ones for Hypothesis, larger ones from a numpy Generator.
+
+Times are small whole numbers so that ends, releases and submissions often share an instant.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import strategies as st
+
+from conftest import cluster, workload
+from gpuyard.cluster import Cluster
+from gpuyard.policy import BACKFILLS, ORDERS, PLACEMENTS, Policy
+from gpuyard.workload import Workload
+
+TYPES = ("a", "b", "c")
+FEATURES = (
+    "fractions", "types", "cpus", "memory", "nodes", "spread", "priority", "not_before",
+    "dependencies", "time_limit", "state", "recorded", "halves",
+)  # fmt: skip
+
+
+def _levels(draw: st.DrawFn, nodes: int) -> list[list[int]]:
+    """Return 0 to 3 levels, each of which joins neighbouring domains of the level below."""
+    cuts = set(range(1, nodes))
+    levels = []
+    for _ in range(draw(st.integers(0, 3))):
+        cuts = {cut for cut in sorted(cuts) if draw(st.booleans())}
+        levels.append([sum(cut <= node for cut in cuts) for node in range(nodes)])
+    return levels
+
+
+@st.composite
+def clusters(draw: st.DrawFn, max_nodes: int = 8) -> Cluster:
+    """Nodes of up to three GPU types with 0 to 8 GPUs, with or without CPUs, memory and levels."""
+    count = draw(st.integers(1, max_nodes))
+    types = TYPES[: draw(st.integers(1, 3))]
+    most = draw(st.sampled_from([1, 2, 4, 8]))
+    nodes = []
+    for _ in range(count):
+        gpus = draw(st.integers(0, most))
+        nodes.append((draw(st.sampled_from(types)) if gpus or draw(st.booleans()) else "", gpus))
+    amount = st.lists(st.integers(0, 12), min_size=count, max_size=count)
+    cpus = draw(st.none() | amount)
+    memory = draw(st.none() | amount)
+    return cluster(*nodes, cpus=cpus, memory=memory, levels=_levels(draw, count))
+
+
+@st.composite
+def workloads(draw: st.DrawFn, site: Cluster, max_jobs: int = 14) -> Workload:
+    """Jobs in any row order that use a random set of the features of the job table."""
+    features = {feature for feature in FEATURES if draw(st.booleans())}
+    unit = 0.5 if "halves" in features else 1
+    scale = draw(st.sampled_from([1, 1, 1, 0.001]))
+    span = draw(st.sampled_from([0, 4, 12]))
+    gpus = st.integers(0, 2) | st.integers(0, 8) | st.integers(1, site.gpus + 1)
+    rows = []
+    for number in range(draw(st.integers(1, max_jobs))):
+        more = _columns(draw, features, number, unit, scale)
+        runtime = None if draw(st.integers(0, 30)) == 30 else draw(st.integers(0, 6)) * scale
+        fraction = "fractions" in features and draw(st.booleans())
+        if fraction:
+            more["gpu_milli"] = draw(st.sampled_from([1, 200, 250, 300, 500, 700, 999]))
+        rows.append((draw(st.integers(0, span)) * scale, runtime, 1 if fraction else draw(gpus), more))
+    return workload(*rows)
+
+
+def _columns(draw: st.DrawFn, features: set[str], number: int, unit: float, scale: float) -> dict[str, object]:
+    """Return the values of the optional columns that these features bring."""
+    time = st.integers(0, 14).map(lambda value: value * scale)
+    sources: dict[str, dict[str, st.SearchStrategy[object]]] = {
+        "types": {"gpu_type": st.none() | st.sampled_from(["a", "b", "a|b", "c|a", "b|c", "d"])},
+        "cpus": {"cpus": st.none() | st.integers(0, 10).map(lambda value: value * unit)},
+        "memory": {"memory_gib": st.none() | st.integers(0, 10).map(lambda value: value * unit)},
+        "nodes": {"nodes": st.none() | st.integers(1, 4)},
+        "spread": {"spread": st.none() | st.booleans()},
+        "priority": {"priority": st.none() | st.integers(-1, 1)},
+        "not_before": {"not_before": st.none() | time},
+        "time_limit": {"time_limit": st.none() | st.integers(0, 5).map(lambda value: value * scale)},
+        "state": {"state": st.none() | st.sampled_from(["completed", "failed", "cancelled"])},
+    }
+    more = {
+        name: draw(values) for feature in sorted(features & sources.keys()) for name, values in sources[feature].items()
+    }
+    if "dependencies" in features and number:
+        parents = draw(st.lists(st.integers(0, number - 1), max_size=2, unique=True))
+        more["depends_on"] = [str(parent) for parent in parents]
+        more["think_time"] = draw(st.none() | st.integers(0, 3).map(lambda value: value * scale))
+    if "recorded" in features:
+        start = draw(st.none() | time)
+        more["start_time"] = start
+        more["end_time"] = None if start is None or draw(st.booleans()) else start + draw(st.integers(0, 5)) * scale
+    return more
+
+
+@st.composite
+def policies(draw: st.DrawFn, **fixed: str) -> Policy:
+    """Any policy, with the fields that are given."""
+    fields: dict[str, object] = {
+        "order": draw(st.sampled_from(sorted(ORDERS))),
+        "backfill": draw(st.sampled_from(sorted(BACKFILLS))),
+        "placement": draw(st.sampled_from(sorted(PLACEMENTS))),
+        "on_limit": draw(st.sampled_from(["kill", "kill", "ignore"])),
+        "spread": draw(st.integers(0, 7)) == 7,
+    }
+    return Policy(**(fields | fixed))
+
+
+def random_cluster(rng: np.random.Generator, nodes: int = 24) -> Cluster:
+    """Return a cluster of three GPU types and a few CPU-only nodes, in racks of four and pods of twelve."""
+    gpus = [int(rng.choice([0, 2, 4, 8, 8])) for _ in range(nodes)]
+    typed = [(TYPES[node * 3 // nodes] if held else "", held) for node, held in enumerate(gpus)]
+    return cluster(
+        *typed,
+        cpus=[8 + 4 * held for held in gpus],
+        memory=[16 + 8 * held for held in gpus],
+        levels=[[node // 4 for node in range(nodes)], [node // 12 for node in range(nodes)]],
+    )
+
+
+def random_workload(
+    rng: np.random.Generator, jobs: int = 300, *, fractions: bool = True, distinct: bool = False, load: float = 1.0
+) -> Workload:
+    """Return jobs of every kind; ``distinct`` gives each its own submit time and no dependencies."""
+    span = int(jobs / load)
+    submit = rng.permutation(10 * span)[:jobs] / 10 if distinct else rng.integers(0, span, jobs)
+    rows = []
+    for number in range(jobs):
+        gpus = int(rng.choice([0, 1, 1, 1, 2, 4, 8, 12, 24]))
+        more: dict[str, object] = {
+            "cpus": float(rng.integers(1, 3) * max(gpus, 1)),
+            "memory_gib": float(rng.integers(0, 30)),
+        }
+        if rng.random() < 0.3:
+            more["gpu_type"] = str(rng.choice(["a", "b", "a|c", "b|c"]))
+        if gpus == 1 and fractions and rng.random() < 0.5:
+            more["gpu_milli"] = int(rng.choice([100, 250, 500, 700]))
+        if gpus >= 4 and rng.random() < 0.3:
+            more["nodes"] = int(rng.choice([2, 3]))
+        more["spread"] = bool(rng.random() < 0.1)
+        more["priority"] = int(rng.integers(0, 3))
+        if rng.random() < 0.2:
+            more["time_limit"] = float(rng.integers(1, 40))
+        if rng.random() < 0.1:
+            more["not_before"] = float(rng.integers(0, span))
+        if number and not distinct and rng.random() < 0.2:
+            more["depends_on"] = [str(parent) for parent in rng.choice(number, size=min(2, number), replace=False)]
+            more["think_time"] = float(rng.integers(0, 4))
+        rows.append((float(submit[number]), float(rng.integers(0, 40)), gpus, more))
+    return workload(*rows)
