@@ -140,7 +140,7 @@ def test_what_is_wrong_is_refused_and_nothing_is_left_behind(
 
 
 def test_without_a_connection_the_error_says_what_to_do(known: Entry, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="download the file on another machine and save it as .*small.csv"):
+    with pytest.raises(InputError, match=r"download the file on another machine and save it as .*small\.csv"):
         fetch("small", tmp_path, base_url="http://127.0.0.1:9")
     assert list(tmp_path.iterdir()) == []
 
