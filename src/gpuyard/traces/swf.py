@@ -50,7 +50,7 @@ from gpuyard.traces.builder import JobTableBuilder
 from gpuyard.traces.source import ReadOptions, read_bytes
 from gpuyard.traces.trace import Rejection, Trace
 
-__all__ = ["DESCRIPTION", "FIELDS", "NAMES", "NAME", "ORIGIN_LABEL", "gpus_of_processors", "read", "recognises"]
+__all__ = ["DESCRIPTION", "FIELDS", "NAME", "NAMES", "ORIGIN_LABEL", "gpus_of_processors", "read", "recognises"]
 
 NAME = "swf"
 DESCRIPTION = "Standard Workload Format 2.2 of the Parallel Workloads Archive (.swf, .swf.gz)"
@@ -69,6 +69,7 @@ STATUS = {"0": "failed", "1": "completed", "2": "running", "3": "completed", "4"
 PARTIAL = pa.array(["2", "3", "4"])
 SHOWN_LABELS = ("Computer", "Installation", "Acknowledge", "MaxNodes", "MaxProcs", "Preemption")
 LABEL = re.compile(r";\s*([A-Za-z][A-Za-z0-9 _]*?)\s*:(.*)")
+RULE = re.compile(r"(processor|node):(\d{1,6}(?:\.\d{1,6}|/[1-9]\d{0,5})?)(?::([1-9]\d{0,5}))?")
 NUMBERS = re.compile(rb"\s*(-?\d+(\.\d*)?\s+){17}-?\d+(\.\d*)?\s*")
 
 
@@ -123,19 +124,14 @@ def gpus_of_processors(rule: str, processors: NDArray[np.float64]) -> NDArray[np
     processors
         float64, shape (jobs,), not-a-number where unknown.
     """
-    kind, *parts = rule.split(":")
-    try:
-        share = Fraction(parts[0])
-        per = int(parts[1]) if kind == "node" else 1
-        if len(parts) != (2 if kind == "node" else 1) or kind not in ("node", "processor"):
-            raise ValueError
-    except (ValueError, IndexError, ZeroDivisionError):
-        share, per = Fraction(0), 0
-    if share <= 0 or per <= 0 or max(share.numerator, share.denominator) > 1_000_000:
+    match = RULE.fullmatch(rule)
+    share = Fraction(match[2]) if match else Fraction(0)
+    if match is None or share == 0 or (match[1] == "node") != (match[3] is not None):
         raise ConfigError(
             f"the GPU rule '{rule}' cannot be used; give processor:K (K GPUs a processor, such as processor:1/4) "
             "or node:K:P (K GPUs for each started P processors, such as node:2:8)"
         )
+    per = int(match[3] or 1)
     gpus: NDArray[np.float64] = np.ceil(np.ceil(processors / per) * share.numerator / share.denominator)
     return gpus
 
@@ -330,10 +326,8 @@ class _Header:
         said = [f"{label} {self.first(label)}" for label in SHOWN_LABELS if self.first(label)]
         notes = [f"header: {'; '.join(said)}"] if said else []
         for label in ("Queue", "Partition"):
-            if self.labels.get(label):
-                notes.append(
-                    f"header: {label.lower()}s are {'; '.join(' '.join(v.split()) for v in self.labels[label])}"
-                )
+            meanings = [" ".join(value.split()) for value in self.labels.get(label, [])]
+            notes += [f"header: {label.lower()}s are {'; '.join(meanings)}"] if meanings else []
         return notes + [f"header: {' '.join(text.split())}" for text in self.labels.get("Note", []) if text]
 
 
