@@ -1,0 +1,99 @@
+"""One HTML file a report: styles, drawings and the readout inside, nothing fetched, every text escaped."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gpuyard.report.wording import clean
+from gpuyard.result import Result
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+__all__ = ["render", "report_html", "write_page", "write_report"]
+
+
+def write_report(result: Result, path: str | Path, *, title: str | None = None) -> Path:
+    """Write the report of a run as one file that opens without a network; return its path.
+
+    The same result gives the same bytes.  The file appears whole or not at all.
+
+    Parameters
+    ----------
+    result
+        What :func:`gpuyard.simulate` returned, or ``Result.load`` read.
+    path
+        The file to write; its folder must exist.
+    title
+        What stands at the head of the page; the scenario's name where it is left out.
+    """
+    return write_page(report_html(result, title=title), path)
+
+
+def report_html(result: Result, *, title: str | None = None) -> str:
+    """Return the page that :func:`write_report` writes."""
+    from gpuyard.report import figures, sections
+
+    assumptions, scenario = sections.scenario_grids(result)
+    return render(
+        "report.html.j2",
+        title=clean(title, 120) if title else _title(result.scenario),
+        lead=sections.lead(result),
+        tiles=sections.tiles(result),
+        notices=sections.notices(result),
+        times=figures.time_figures(result),
+        has_energy=isinstance(result.numbers.get("energy"), Mapping),
+        distributions=figures.distribution_figures(result),
+        groups=sections.group_grids(result),
+        recorded=sections.recorded_grid(result),
+        recorded_figure=figures.recorded_figure(result),
+        rejected=sections.rejected_grid(result),
+        assumptions=assumptions,
+        scenario=scenario,
+        engine=sections.engine_grid(result),
+        definitions=sections.definitions(result),
+    )
+
+
+def _title(scenario: Mapping[str, object]) -> str:
+    """Return the scenario's own name, or a plain one."""
+    for section in ("title", "name"):
+        if isinstance(scenario.get(section), str):
+            return clean(scenario[section], 120)
+    for section, key in (("run", "title"), ("run", "name"), ("cluster", "name"), ("cluster", "preset")):
+        table = scenario.get(section)
+        if isinstance(table, Mapping) and isinstance(table.get(key), str):
+            return f"Simulation of {clean(table[key], 100)}" if section == "cluster" else clean(table[key], 120)
+    return "Simulation of a GPU cluster"
+
+
+def environment() -> Environment:
+    """Return the template environment: everything is escaped, and a name that is missing is an error."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    loader = PackageLoader("gpuyard.report", "templates")
+    return Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+
+
+def render(template: str, **values: object) -> str:
+    """Return a page made from a template, with the one script it may run named in its security policy."""
+    pages = environment()
+    assert pages.loader is not None
+    script, _, _ = pages.loader.get_source(pages, "readout.js")
+    style, _, _ = pages.loader.get_source(pages, "page.css")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return pages.get_template(template).render(script=script, script_digest=digest, style=style, **values)
+
+
+def write_page(page: str, path: str | Path) -> Path:
+    """Write a page under a temporary name beside the target and rename it; return the target."""
+    target = Path(path)
+    partial = target.with_name(f".{target.name}.partial")
+    partial.write_bytes(page.encode("utf-8"))
+    return partial.replace(target)
