@@ -1,0 +1,86 @@
+"""Machine-word operations: trailing zeros, ones, and the counter-based random draw.
+
+Each has a plain Python form, which runs with the JIT off, and a compiled form, which Numba
+takes in its place.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core.extending import intrinsic, overload
+
+__all__ = ["ONE", "draw", "ones", "trailing_zeros"]
+
+ONE = np.int64(1)
+_MASK = 2**64 - 1
+_GOLDEN = 0x9E3779B97F4A7C15
+_MIX_A = 0xBF58476D1CE4E5B9
+_MIX_B = 0x94D049BB133111EB
+
+
+def trailing_zeros(word: int) -> int:
+    """Return the place of the lowest one of a word that is not zero."""
+    plain = int(word)
+    return (plain & -plain).bit_length() - 1
+
+
+def ones(word: int) -> int:
+    """Return how many ones a word has."""
+    return (int(word) & _MASK).bit_count()
+
+
+def draw(stream: int, row: int, chunk: int, choices: int) -> int:
+    """Return the random number in [0, choices) of (stream, row, chunk): SplitMix64's finaliser of a counter.
+
+    Source: Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014.
+    """
+    x = (int(stream) + (int(row) * 65536 + int(chunk) + 1) * _GOLDEN) & _MASK
+    x = ((x ^ (x >> 30)) * _MIX_A) & _MASK
+    x = ((x ^ (x >> 27)) * _MIX_B) & _MASK
+    x ^= x >> 31
+    return (x >> 32) * int(choices) >> 32
+
+
+@intrinsic  # type: ignore[untyped-decorator]  # numba has no types
+def _cttz(context: Any, word: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        return builder.cttz(values[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.int64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _ctpop(context: Any, word: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        return builder.ctpop(values[0])
+
+    return types.int64(types.int64), generate
+
+
+@overload(trailing_zeros, inline="always")  # type: ignore[untyped-decorator]
+def _trailing_zeros(word: Any) -> Any:
+    return lambda word: _cttz(np.int64(word))
+
+
+@overload(ones, inline="always")  # type: ignore[untyped-decorator]
+def _ones(word: Any) -> Any:
+    return lambda word: _ctpop(np.int64(word))
+
+
+@overload(draw)  # type: ignore[untyped-decorator]
+def _draw(stream: Any, row: Any, chunk: Any, choices: Any) -> Any:
+    golden, mix_a, mix_b = np.uint64(_GOLDEN), np.uint64(_MIX_A), np.uint64(_MIX_B)
+
+    def compiled(stream: Any, row: Any, chunk: Any, choices: Any) -> Any:
+        counter = np.uint64(np.int64(row) * np.int64(65536) + np.int64(chunk) + np.int64(1))
+        x = np.uint64(stream) + counter * golden
+        x = (x ^ (x >> np.uint64(30))) * mix_a
+        x = (x ^ (x >> np.uint64(27))) * mix_b
+        x = x ^ (x >> np.uint64(31))
+        return np.int64((x >> np.uint64(32)) * np.uint64(choices) >> np.uint64(32))
+
+    return compiled

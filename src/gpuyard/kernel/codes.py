@@ -1,0 +1,44 @@
+"""The integers that kernels branch on, by name."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+__all__ = ["NEVER", "NOBODY", "Count", "Placement"]
+
+NEVER = 2**63 - 1
+"""The instant that does not come."""
+NOBODY = -1
+"""No row: no node, no job, no GPU."""
+
+
+class Placement(IntEnum):
+    """Where a chunk goes."""
+
+    FIRST_FIT = 0
+    BEST_FIT = 1
+    WORST_FIT = 2
+    RANDOM = 3
+    PACKED = 4
+
+
+class Count(IntEnum):
+    """Places in the engine's array of counters."""
+
+    NEXT = 0
+    """row of the next job to be submitted"""
+    RUNNING = 1
+    """entries in the heap of ends"""
+    RELEASES = 2
+    """entries in the heap of releases"""
+    ATTEMPTS = 3
+    SLOTS = 4
+    EVENTS = 5
+    PASSES = 6
+    WAITING = 7
+    MAX_WAITING = 8
+    LAST = 9
+    """the last instant processed"""
+    CANCEL = 10
+    """set from outside to make the engine return"""
+    SIZE = 11
