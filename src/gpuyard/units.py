@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 from typing import Final
 
 from gpuyard.errors import ConfigError
 
 __all__ = ["SECONDS", "format_seconds", "parse_grid", "parse_seconds", "parse_window"]
 
-SECONDS: Final = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
-"""Seconds in one of each unit."""
+SECONDS: Final = {
+    "us": Fraction(1, 1_000_000),
+    "ms": Fraction(1, 1000),
+    "s": Fraction(1),
+    "m": Fraction(60),
+    "h": Fraction(3600),
+    "d": Fraction(86_400),
+    "w": Fraction(604_800),
+}
+"""Seconds in one of each unit, exactly: ``5us`` is the float64 nearest to 0.000005."""
 
-_NUMBER: Final = r"\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?"
+_NUMBER: Final = r"\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?"
 _PART: Final = re.compile(rf"({_NUMBER})\s*(us|ms|s|m|h|d|w)\s*")
 _PLAIN: Final = re.compile(rf"[+-]?(?:{_NUMBER})")
 _CLOCK: Final = re.compile(r"(?:(\d+)-)?(\d+):([0-5]?\d)(?::([0-5]?\d(?:\.\d+)?))?")
@@ -53,7 +62,7 @@ def _read_seconds(text: str, what: str) -> float:
     parts = list(_PART.finditer(text))
     units = [part[2] for part in parts]
     if parts and "".join(part[0] for part in parts) == text and len(set(units)) == len(units):
-        return sum(float(part[1]) * SECONDS[part[2]] for part in parts)
+        return float(sum(Fraction(part[1]) * SECONDS[part[2]] for part in parts))
     raise ConfigError(f"{what} cannot be read from '{text}'; {_EXAMPLES}")
 
 

@@ -1,0 +1,128 @@
+"""``gpuyard run``: one simulation, from a scenario to its summary and its files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gpuyard.cli.options import (
+    ClusterOption,
+    FormatOption,
+    GpuRuleOption,
+    JobsOption,
+    JsonOption,
+    NoProgressOption,
+    PartitionOption,
+    PlacementOption,
+    PolicyOption,
+    ScaleOption,
+    ScenarioArgument,
+    SeedOption,
+    SetOption,
+    TenantOption,
+    TraceOption,
+    UntilOption,
+    UserOption,
+    WindowOption,
+    ZoneOption,
+    chosen_scenario,
+    cluster_section,
+)
+from gpuyard.cli.terminal import Stage, emit, emit_json, interruptible, note, progress
+
+if TYPE_CHECKING:
+    from gpuyard.result import Result
+    from gpuyard.scenario import Scenario
+
+__all__ = ["run"]
+
+
+def run(
+    *,
+    scenario: ScenarioArgument = "phase-1",
+    trace: TraceOption = None,
+    format: FormatOption = None,
+    gpu_rule: GpuRuleOption = None,
+    zone: ZoneOption = None,
+    tenant: TenantOption = None,
+    partition: PartitionOption = None,
+    user: UserOption = None,
+    window: WindowOption = None,
+    scale: ScaleOption = None,
+    cluster: ClusterOption = None,
+    policy: PolicyOption = None,
+    placement: PlacementOption = None,
+    seed: SeedOption = None,
+    until: UntilOption = None,
+    jobs: JobsOption = None,
+    sets: SetOption = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="DIR", help="Save the run's files in this folder.")
+    ] = None,
+    with_report: Annotated[bool, typer.Option("--report/--no-report", help="Also save report.html with -o.")] = True,
+    json: JsonOption = False,
+    no_progress: NoProgressOption = False,
+) -> None:
+    """Simulate a scenario: phase 1 with its synthetic workload unless told otherwise.
+
+    Without -o the result is only printed. Whatever an option says wins over the scenario file, and --set over both.
+    """
+    chosen = chosen_scenario(
+        scenario,
+        {
+            "workload": {
+                "trace": None if trace is None else str(trace),
+                "format": format,
+                "gpu_rule": gpu_rule,
+                "zone": zone,
+                "tenant": tenant or None,
+                "partition": partition or None,
+                "user": user or None,
+                "window": window,
+                "scale": scale,
+                "jobs": jobs,
+            },
+            "cluster": {} if cluster is None else cluster_section(cluster),
+            "policy": {"name": policy, "placement": placement},
+            "run": {"seed": seed, "until": until},
+        },
+        sets,
+    )
+    with progress(wanted=not no_progress) as stage:
+        result = interruptible(lambda: _simulate(chosen, stage))
+        if output is not None:
+            stage(f"writing {output}")
+            _save(result, output, with_report=with_report)
+    _print(result, output, json=json)
+
+
+def _simulate(scenario: Scenario, stage: Stage) -> Result:
+    from gpuyard.scenario import run as run_scenario
+
+    def tell(text: str) -> None:
+        if text.startswith("compiling"):
+            note(f"gpuyard: {text}")
+        stage(text)
+
+    return run_scenario(scenario, tell)
+
+
+def _save(result: Result, folder: Path, *, with_report: bool) -> None:
+    result.save(folder)
+    if with_report:
+        from gpuyard.report.html import write_report
+
+        write_report(result, folder / "report.html")
+
+
+def _print(result: Result, output: Path | None, *, json: bool) -> None:
+    if json:
+        emit_json(result.summary())
+        return
+    from gpuyard.report.text import summary_text
+
+    emit(summary_text(result))
+    if output is not None:
+        note(f"gpuyard: saved in {output}")

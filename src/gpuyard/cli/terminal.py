@@ -1,0 +1,121 @@
+"""What the command writes and where: data on stdout, progress and messages on stderr."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+__all__ = ["ReaderLeft", "Stage", "emit", "emit_json", "emit_table", "interruptible", "note", "progress"]
+
+T = TypeVar("T")
+Stage = Callable[[str], None]
+"""Told which stage of the work begins."""
+_POLL_S = 0.05
+
+
+class ReaderLeft(Exception):  # noqa: N818  # no error: whoever read stdout has seen enough
+    """The other end of the pipe was closed, as ``| head`` does."""
+
+
+def emit(text: str) -> None:
+    """Write text and a line end to stdout; raise :class:`ReaderLeft` if nobody reads it any more."""
+    try:
+        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise ReaderLeft from None
+
+
+def emit_json(value: object) -> None:
+    """Write one JSON value to stdout; what is not a finite number becomes null."""
+    emit(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def emit_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write aligned columns to stdout; numbers to the right, text to the left, nothing cut off."""
+    body = [list(row) for row in rows]
+    shown = [list(header), *[[_cell(value) for value in row] for row in body]]
+    widths = [max(len(line[column]) for line in shown) for column in range(len(header))]
+    right = [bool(body) and all(isinstance(row[at], int | float) for row in body) for at in range(len(header))]
+    lines = []
+    for line in shown:
+        cells = zip(line, widths, right, strict=True)
+        lines.append("  ".join(text.rjust(width) if far else text.ljust(width) for text, width, far in cells).rstrip())
+    emit("\n".join(lines))
+
+
+def note(text: str) -> None:
+    """Write a message for people to stderr."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:,.3f}".rstrip("0").rstrip(".") if abs(value) < 1e15 else f"{value:g}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _plain(value: Any) -> Any:
+    """Return the value as JSON knows it."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if hasattr(value, "tolist"):  # NumPy scalars and arrays
+        return _plain(value.tolist())
+    return str(value)
+
+
+@contextmanager
+def progress(*, wanted: bool) -> Iterator[Stage]:
+    """Show the stage that is reached on stderr while the block runs, if that is a terminal and the user wants it."""
+    if not (wanted and sys.stderr.isatty()):
+        yield lambda stage: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("starting", total=None)
+
+        def show(stage: str) -> None:
+            bar.reset(task, description=stage)
+
+        yield show
+
+
+def interruptible(act: Callable[[], T]) -> T:
+    """Return what ``act`` returns, from a thread, so that Ctrl-C is heard while compiled code runs.
+
+    Compiled code returns to Python only when it is done; the main thread waits here instead, free to
+    receive the signal.  The thread is a daemon: after Ctrl-C the process leaves without waiting for it.
+    """
+    outcome: list[T] = []
+    problem: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            outcome.append(act())
+        except BaseException as error:  # handed to the main thread, whole
+            problem.append(error)
+
+    thread = threading.Thread(target=work, daemon=True, name="gpuyard-run")
+    thread.start()
+    while thread.is_alive():
+        thread.join(_POLL_S)
+    if problem:
+        raise problem[0]
+    return outcome[0]

@@ -1,0 +1,203 @@
+"""``gpuyard validate``, ``convert``, ``generate`` and ``traces``: workloads before they are simulated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gpuyard.cli.options import (
+    ClusterOption,
+    FormatOption,
+    GpuRuleOption,
+    JobsOption,
+    JsonOption,
+    NoProgressOption,
+    PartitionOption,
+    ScaleOption,
+    ScenarioArgument,
+    SeedOption,
+    SetOption,
+    TenantOption,
+    UserOption,
+    WindowOption,
+    ZoneOption,
+    chosen_scenario,
+    cluster_section,
+)
+from gpuyard.cli.terminal import emit, emit_json, emit_table, interruptible, note, progress
+
+if TYPE_CHECKING:
+    from gpuyard.scenario import Scenario
+
+__all__ = ["convert", "generate", "traces_app", "validate"]
+
+MISSED = 1
+
+traces_app = typer.Typer(
+    help="List and fetch public traces, each pinned by its checksum.", no_args_is_help=True, rich_markup_mode=None
+)
+
+
+def _is_scenario(source: str) -> bool:
+    from gpuyard.scenario import preset_names
+
+    return source in preset_names() or source.endswith(".toml") or Path(source).is_dir()
+
+
+def _trace_scenario(
+    source: str, keys: dict[str, Any], cluster: str | None = None, sets: list[str] | None = None
+) -> Scenario:
+    """Return a scenario that replays the trace in a file, on phase 1 unless a cluster is named."""
+    sections = {"workload": {"trace": source, **keys}, "cluster": {} if cluster is None else cluster_section(cluster)}
+    return chosen_scenario("phase-1", sections, sets)
+
+
+def validate(
+    *,
+    source: Annotated[str, typer.Argument(metavar="TRACE|SCENARIO", help="A trace, a scenario file or a preset.")],
+    format: FormatOption = None,
+    gpu_rule: GpuRuleOption = None,
+    zone: ZoneOption = None,
+    cluster: ClusterOption = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if any row was rejected.")] = False,
+    json: JsonOption = False,
+    no_progress: NoProgressOption = False,
+) -> None:
+    """Report the quality of a trace or of a scenario's workload: what was read, rejected and looks wrong.
+
+    The workload is also held against a cluster if one is named, or if a scenario is validated.
+    """
+    from gpuyard.quality import examine
+
+    against_cluster = cluster is not None or _is_scenario(source)
+    with progress(wanted=not no_progress) as stage:
+        stage(f"reading {source}")
+        if _is_scenario(source):
+            scenario = chosen_scenario(source, {"cluster": {} if cluster is None else cluster_section(cluster)}, None)
+        else:
+            scenario = _trace_scenario(source, {"format": format, "gpu_rule": gpu_rule, "zone": zone}, cluster)
+        workload, trace = interruptible(scenario.read_workload)
+        report = examine(trace, workload, scenario.build_cluster() if against_cluster else None)
+    if json:
+        emit_json(report.to_dict())
+    else:
+        emit_table(("finding", "value"), report.rows())
+    if strict and workload.rejected:
+        note(f"gpuyard: {len(workload.rejected)} rows were rejected")
+        raise typer.Exit(MISSED)
+
+
+def convert(
+    *,
+    source: Annotated[str, typer.Argument(metavar="TRACE", help="The trace to read.")],
+    target: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write: .parquet, .csv or .swf.")],
+    to: Annotated[str | None, typer.Option("--to", metavar="NAME", help="parquet, csv or swf; else by suffix.")] = None,
+    format: FormatOption = None,
+    gpu_rule: GpuRuleOption = None,
+    zone: ZoneOption = None,
+    tenant: TenantOption = None,
+    partition: PartitionOption = None,
+    user: UserOption = None,
+    window: WindowOption = None,
+    scale: ScaleOption = None,
+    jobs: JobsOption = None,
+    no_progress: NoProgressOption = False,
+) -> None:
+    """Write any trace, or a part of it, as Parquet, CSV or SWF."""
+    from gpuyard.traces.write import write_table
+
+    keys = {
+        "format": format,
+        "gpu_rule": gpu_rule,
+        "zone": zone,
+        "tenant": tenant or None,
+        "partition": partition or None,
+        "user": user or None,
+        "window": window,
+        "scale": scale,
+        "jobs": jobs,
+    }
+    with progress(wanted=not no_progress) as stage:
+        stage(f"reading {source}")
+        scenario = _trace_scenario(source, keys)
+        workload, _ = interruptible(scenario.read_workload)
+        stage(f"writing {target}")
+        write_table(workload.table, target, format=to)
+    for line in workload.notes:
+        note(f"gpuyard: {line}")
+    rejected = f"; {len(workload.rejected):,} rows rejected, see 'gpuyard validate'" if workload.rejected else ""
+    note(f"gpuyard: {len(workload):,} jobs written to {target}{rejected}")
+
+
+def generate(
+    *,
+    scenario: ScenarioArgument = "phase-1",
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the jobs: .parquet, .csv or .swf.")
+    ] = None,
+    to: Annotated[str | None, typer.Option("--to", metavar="NAME", help="parquet, csv or swf; else by suffix.")] = None,
+    jobs: JobsOption = None,
+    seed: SeedOption = None,
+    cluster: ClusterOption = None,
+    sets: SetOption = None,
+    json: JsonOption = False,
+    no_progress: NoProgressOption = False,
+) -> None:
+    """Make a synthetic workload; without -o only say what it holds."""
+    from gpuyard.scenario.describe import workload_facts
+
+    chosen = chosen_scenario(
+        scenario,
+        {
+            "workload": {"jobs": jobs},
+            "run": {"seed": seed},
+            "cluster": {} if cluster is None else cluster_section(cluster),
+        },
+        sets,
+    )
+    with progress(wanted=not no_progress) as stage:
+        stage("making the workload")
+        workload, _ = interruptible(chosen.read_workload)
+        if output is not None:
+            from gpuyard.traces.write import write_table
+
+            stage(f"writing {output}")
+            write_table(workload.table, output, format=to)
+            note(f"gpuyard: {len(workload):,} jobs written to {output}")
+    if json:
+        emit_json(workload_facts(workload))
+    elif output is None:
+        emit_table(("fact", "value"), workload_facts(workload).items())
+
+
+@traces_app.command("list")
+def list_traces(json: JsonOption = False) -> None:
+    """List the public traces that can be fetched."""
+    from gpuyard.traces.catalogue import entries
+
+    if json:
+        emit_json([{key: getattr(item, key) for key in item.__slots__} for item in entries()])
+        return
+    rows = [(item.name, item.kind, item.format or "-", item.bytes / 1e6, item.description) for item in entries()]
+    emit_table(("name", "kind", "format", "MB", "what"), rows)
+
+
+@traces_app.command("fetch")
+def fetch_trace(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A name out of 'gpuyard traces list'.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="Folder to put it in.", show_default="traces")
+    ] = Path("traces"),
+    no_progress: NoProgressOption = False,
+) -> None:
+    """Fetch one public trace, check it, and print its path."""
+    import sys
+
+    from gpuyard.traces.catalogue import entry, fetch
+
+    wanted = entry(name)
+    path = fetch(name, output, progress=sys.stderr.isatty() and not no_progress)
+    note(f"gpuyard: licence {wanted.licence}; cite: {wanted.citation}")
+    emit(str(path))

@@ -1,0 +1,41 @@
+"""The scenario: everything one run depends on, in one checked object that can be written down and run again.
+
+:func:`load` reads a preset or a file; :meth:`Scenario.over` and :meth:`Scenario.apply_sets` change it;
+:func:`run` simulates it.  The scenario in a run's folder is the resolved one: running it again gives the
+same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from gpuyard.scenario.model import Scenario, load, schema
+from gpuyard.scenario.resolve import Resolved, read_trace
+from gpuyard.scenario.source import preset_names
+
+if TYPE_CHECKING:
+    from gpuyard.result import Result
+
+__all__ = ["Resolved", "Scenario", "load", "preset_names", "read_trace", "run", "schema"]
+
+
+def run(scenario: Scenario, progress: Callable[[str], None] | None = None) -> Result:
+    """Simulate a scenario.
+
+    Parameters
+    ----------
+    progress
+        Told in words which stage begins.
+
+    Raises
+    ------
+    ConfigError
+        For settings that do not go together.
+    InputError
+        For a trace or topology file that cannot be used.
+    """
+    from gpuyard.scenario.resolve import simulate_resolved
+
+    tell = progress or (lambda stage: None)
+    return simulate_resolved(scenario.resolve(tell), tell)

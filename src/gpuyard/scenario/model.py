@@ -1,0 +1,170 @@
+"""A scenario as one checked object; what is wrong is said with the key, the file and the nearest known key."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ValidationError
+
+from gpuyard.errors import ConfigError
+from gpuyard.scenario.sections import SECTIONS, Model
+from gpuyard.scenario.source import Layered, parse_sets, read_layers
+
+if TYPE_CHECKING:
+    from gpuyard.cluster import Cluster
+    from gpuyard.energy import EnergyModel
+    from gpuyard.policy import Policy
+    from gpuyard.scenario.resolve import Resolved, Resolver
+    from gpuyard.traces.trace import Trace
+    from gpuyard.workload import Workload
+
+__all__ = ["Scenario", "load", "schema"]
+
+
+class Scenario:
+    """Everything one run depends on: site, workload, cluster, policy, energy and the run itself.
+
+    Parameters
+    ----------
+    layered
+        The merged tables, and which file said what.
+
+    Raises
+    ------
+    ConfigError
+        For a key nobody knows (names the nearest), or a value that cannot be used.
+    """
+
+    def __init__(self, layered: Layered) -> None:
+        self._layered = layered
+        self.checked = _check(layered)
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any], origin: str = "scenario") -> Scenario:
+        """Return the scenario of plain tables, as a TOML file would hold them; ``extends`` is honoured."""
+        layer = dict(values)
+        base = layer.pop("extends", None)
+        if base is not None and not isinstance(base, str):
+            raise ConfigError(f"{origin}: extends must be the name of a preset or a file, got {base!r}")
+        layered = Layered() if base is None else read_layers(base)
+        layered.add(layer, origin)
+        return cls(layered)
+
+    def over(self, layer: Mapping[str, Any], origin: str) -> Scenario:
+        """Return this scenario with a layer on top; ``origin`` is what messages call the layer."""
+        layered = self._layered.copy()
+        layered.add(layer, origin)
+        return Scenario(layered)
+
+    def apply_sets(self, assignments: Iterable[str]) -> Scenario:
+        """Return this scenario with ``section.key=value`` texts applied, such as ``policy.placement=packed``."""
+        return self.over(parse_sets(assignments), "--set")
+
+    @property
+    def name(self) -> str:
+        """What the scenario calls itself."""
+        return self.checked.name or "scenario"
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the merged tables as a TOML file would hold them, without ``extends``."""
+        return self._layered.copy().values
+
+    @cached_property
+    def _resolver(self) -> Resolver:
+        from gpuyard.scenario.resolve import Resolver
+
+        return Resolver(self.checked, self.to_mapping())
+
+    def read_workload(self) -> tuple[Workload, Trace | None]:
+        """Return the jobs, read or made, and the trace as read where there is one."""
+        return self._resolver.workload()
+
+    def build_cluster(self) -> Cluster:
+        """Return the cluster."""
+        return self._resolver.cluster()
+
+    def build_policy(self) -> Policy:
+        """Return the policy."""
+        return self._resolver.policy()
+
+    def build_energy(self) -> EnergyModel:
+        """Return the energy model."""
+        return self._resolver.energy()
+
+    def resolve(self, progress: Callable[[str], None] | None = None) -> Resolved:
+        """Return (workload, cluster, policy, energy model, run options), and the scenario to write down.
+
+        Raises
+        ------
+        ConfigError
+            For settings that do not go together.
+        InputError
+            For a trace or topology file that cannot be used.
+        """
+        return self._resolver.resolve(progress or (lambda stage: None))
+
+
+def load(source: str | Path) -> Scenario:
+    """Return the scenario of a preset, a TOML file or a run's folder.
+
+    Raises
+    ------
+    ConfigError
+        For a preset nobody knows, a key nobody knows (names the nearest), or a value that cannot be used.
+    InputError
+        For a file that is missing or not TOML.
+    """
+    return Scenario(read_layers(source))
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of a scenario file (for editors: TOML and JSON have the same tables)."""
+    described = Model.model_json_schema()
+    described["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    described["title"] = "gpuyard scenario"
+    described["properties"]["extends"] = {"type": "string", "description": "Preset or file this one builds on."}
+    return described
+
+
+def _check(layered: Layered) -> Model:
+    try:
+        return Model.model_validate(layered.values)
+    except ValidationError as problem:
+        errors = sorted(problem.errors(include_url=False), key=lambda error: error["type"] != "extra_forbidden")
+        first = errors[0]
+        path = tuple(str(part) for part in first["loc"])
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        raise ConfigError(f"{layered.origin(path)}: {_describe(first, path)}{more}") from None
+
+
+def _describe(error: Mapping[str, Any], path: tuple[str, ...]) -> str:
+    """Return what is wrong in one sentence."""
+    table, key = ".".join(path[:-1]), path[-1]
+    where = f"[{table}]" if table else "the scenario"
+    if error["type"] == "extra_forbidden":
+        known = _known_keys(path[:-1])
+        nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+        hint = f"did you mean '{nearest[0]}'? " if nearest else ""
+        what = "key" if table else "section"
+        return f"{where} has no {what} '{key}'; {hint}it has {', '.join(known)}"
+    reason = str(error["msg"]).removeprefix("Value error, ")
+    shown = _short(error["input"])
+    value = "" if error["type"] == "missing" or shown in reason else f" (got {shown})"
+    return f"{where} {key}: {reason[:1].lower()}{reason[1:]}{value}"
+
+
+def _known_keys(path: tuple[str, ...]) -> list[str]:
+    model: type[BaseModel] = Model
+    for part in path:
+        model = SECTIONS[part]
+    names = sorted(model.model_fields)
+    return names if path else ["extends", *names]
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,229 @@
+"""From a checked scenario to the objects a simulation takes, and to the scenario that is written beside its result."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from platform import python_version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gpuyard import __version__
+from gpuyard.cluster import Cluster
+from gpuyard.errors import ConfigError, InputError
+from gpuyard.policy import Policy, named_policy
+from gpuyard.units import parse_window
+from gpuyard.workload import Workload
+
+if TYPE_CHECKING:
+    from gpuyard.energy import EnergyModel
+    from gpuyard.result import Result
+    from gpuyard.scenario.sections import Model, WorkloadSection
+    from gpuyard.traces.trace import Trace
+
+__all__ = ["Resolved", "Resolver", "RunOptions", "read_trace", "simulate_resolved"]
+
+LIBRARIES = ("networkx", "numba", "numpy", "pyarrow", "scipy")
+"""Whose versions are written beside a result."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunOptions:
+    """``[run]``: seed, and the time in seconds since the origin at which the simulation stops."""
+
+    seed: int = 0
+    until: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resolved:
+    """What a simulation takes; unpacks to ``workload, cluster, policy, energy, options``.
+
+    ``echo`` is the scenario with everything resolved, as it is written to ``scenario.toml``.
+    """
+
+    workload: Workload
+    cluster: Cluster
+    policy: Policy
+    energy: EnergyModel
+    options: RunOptions
+    echo: Mapping[str, Any]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.workload, self.cluster, self.policy, self.energy, self.options))
+
+
+def read_trace(
+    path: str | Path, format: str | None = None, *, gpu_rule: str | None = None, zone: str | None = None
+) -> Workload:
+    """Return the jobs of a trace file, plain or gzip.
+
+    Parameters
+    ----------
+    format
+        One of :data:`gpuyard.traces.FORMATS`; recognised from the content when not given.
+    gpu_rule, zone
+        As in :class:`gpuyard.traces.ReadOptions`.
+
+    Raises
+    ------
+    ConfigError
+        For a format nobody knows or an option that cannot be used.
+    InputError
+        For a file that cannot be used.  Rows that cannot be used are in ``Workload.rejected``.
+    """
+    return Workload.from_trace(_read(path, format, gpu_rule, zone))
+
+
+def _read(path: str | Path, format: str | None, gpu_rule: str | None, zone: str | None) -> Trace:
+    from gpuyard.traces import ReadOptions, read
+
+    given = {key: item for key, item in (("gpu_rule", gpu_rule), ("zone", zone)) if item is not None}
+    return read(path, format=format, options=ReadOptions(**given))
+
+
+class Resolver:
+    """Makes each part of one scenario once."""
+
+    def __init__(self, checked: Model, values: Mapping[str, Any]) -> None:
+        self._checked = checked
+        self._values = values
+
+    def workload(self) -> tuple[Workload, Trace | None]:
+        """Return the jobs, and the trace as read where there is one."""
+        return self._workload
+
+    def cluster(self) -> Cluster:
+        """Return the cluster."""
+        return self._cluster
+
+    def policy(self) -> Policy:
+        """Return the policy: the named one, with what else the section says."""
+        given = self._checked.policy.model_dump(exclude_none=True)
+        return named_policy(given.pop("name", "fifo"), **given)
+
+    def resolve(self, tell: Callable[[str], None]) -> Resolved:
+        """Make everything, cheap and fallible things first."""
+        policy, energy = self.policy(), self.energy()
+        tell("building the cluster")
+        cluster = self.cluster()
+        tell("reading the trace" if self._checked.workload.trace else "making the workload")
+        workload, trace = self.workload()
+        options = RunOptions(seed=self._checked.run.seed, until=self._checked.run.until)
+        echo = self._echo(policy, options, trace)
+        return Resolved(workload=workload, cluster=cluster, policy=policy, energy=energy, options=options, echo=echo)
+
+    def energy(self) -> EnergyModel:
+        """Return the energy model."""
+        from gpuyard.energy import EnergyModel
+
+        return EnergyModel.from_mapping(self._values.get("energy", {}))
+
+    @cached_property
+    def _cluster(self) -> Cluster:
+        section = self._checked.cluster
+        if section.file is None:
+            return Cluster.from_mapping(self._values.get("cluster", {}))
+        path = Path(section.file)
+        _verify(path, section.sha256)
+        try:
+            text = path.read_bytes().decode("utf-8-sig")
+        except OSError as problem:
+            raise InputError(f"the file cannot be read: {problem.strerror}", path=path) from None
+        except UnicodeDecodeError:
+            raise InputError("the text is not UTF-8", path=path, remedy="save the file as UTF-8") from None
+        return Cluster.parse(text)
+
+    @cached_property
+    def _workload(self) -> tuple[Workload, Trace | None]:
+        section = self._checked.workload
+        if section.trace is None:
+            return self._synthesised(section), None
+        _verify(Path(section.trace), section.sha256)
+        trace = _read(section.trace, section.format, section.gpu_rule, section.zone)
+        return _chosen(Workload.from_trace(trace), section), trace
+
+    def _synthesised(self, section: WorkloadSection) -> Workload:
+        from gpuyard.synthesis import SynthesisSpec, synthesise
+
+        spec = SynthesisSpec.from_mapping(section.synthesis())
+        return synthesise(spec, gpus=self._cluster.gpus, seed=self._checked.run.seed)
+
+    def _echo(self, policy: Policy, options: RunOptions, trace: Trace | None) -> dict[str, Any]:
+        """Return the scenario with names made definite, paths absolute, and digests and versions added."""
+        echo = {name: dict(item) if isinstance(item, Mapping) else item for name, item in self._values.items()}
+        if trace is not None:
+            path = Path(str(self._checked.workload.trace)).resolve()
+            echo["workload"] |= {"trace": str(path), "format": trace.format, "sha256": _sha256(path)}
+        if self._checked.cluster.file is not None:
+            path = Path(self._checked.cluster.file).resolve()
+            echo["cluster"] |= {"file": str(path), "sha256": _sha256(path)}
+        echo["policy"] = {name: getattr(policy, name) for name in sorted(policy.__slots__)}
+        echo["run"] = {"seed": options.seed} | ({} if options.until is None else {"until": options.until})
+        echo["provenance"] = {"gpuyard": __version__, "python": python_version()}
+        echo["provenance"] |= {name: version(name) for name in LIBRARIES}
+        return echo
+
+
+def simulate_resolved(resolved: Resolved, tell: Callable[[str], None]) -> Result:
+    """Simulate what a scenario resolved to."""
+    from gpuyard import simulation
+    from gpuyard.experiment import simulate
+
+    workload, cluster, policy, energy, options = resolved
+    if not simulation.is_compiled():
+        tell("compiling the engine, once for this version (about a minute)")
+    tell(f"simulating {len(workload):,} jobs on {cluster.gpus:,} GPUs")
+    result = simulate(workload, cluster, policy=policy, seed=options.seed, until=options.until, energy=energy)
+    return replace(result, scenario=resolved.echo)
+
+
+def _chosen(workload: Workload, section: WorkloadSection) -> Workload:
+    """Return the jobs the section asks for; everything left out is counted in the notes."""
+    for column, names in (("tenant", section.tenant), ("partition", section.partition), ("user", section.user)):
+        if names is not None:
+            workload = _only(workload, column, names)
+    if section.window is not None:
+        workload = workload.window(*parse_window(section.window))
+    if section.jobs is not None:
+        workload = workload.head(section.jobs)
+    if section.scale is not None:
+        workload = workload.scaled(section.scale)
+    if len(workload) == 0:
+        raise ConfigError("no job is left: [workload] tenant, partition, user and window leave none of the trace")
+    return workload
+
+
+def _only(workload: Workload, column: str, names: list[str]) -> Workload:
+    codes, known = workload.labels(column)
+    for name in names:
+        if name not in known:
+            nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            hint = f"did you mean '{nearest[0]}'? " if nearest else ""
+            listed = ", ".join(known[:12]) + (f" and {len(known) - 12} more" if len(known) > 12 else "")
+            raise ConfigError(f"no job has the {column} '{name}'; {hint}the trace has {listed or 'none'}")
+    wanted = [known.index(name) for name in names]
+    return workload.where(np.isin(codes, wanted), f"{column} {', '.join(names)}")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _verify(path: Path, expected: str | None) -> None:
+    """Raise if the file is not the one the scenario was written for."""
+    if expected is not None and path.is_file() and (found := _sha256(path)) != expected:
+        raise InputError(
+            "the file is not the one this scenario was written for",
+            path=path,
+            column="sha256",
+            value=found,
+            remedy=f"use the file with SHA-256 {expected}, or remove that line from the scenario",
+        )

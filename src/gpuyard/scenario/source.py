@@ -1,0 +1,204 @@
+"""Scenario files before they are checked: found, read, built on what they extend, and merged.
+
+A scenario is a preset (``phase-1``), a TOML file, or the folder of a finished run (its ``scenario.toml``).
+``extends`` names another one to build on.  Tables are merged key by key and anything else is replaced, with
+one exception: a table that names another *source* (a trace instead of a synthesis, nodes instead of a
+preset) replaces the whole table below it, because the old source's settings have no meaning for the new one.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+from gpuyard.errors import ConfigError, InputError, unknown_name
+
+__all__ = ["SOURCES", "Layered", "parse_sets", "preset_names", "preset_text", "read_layers"]
+
+SOURCES: Final[Mapping[str, frozenset[str]]] = {
+    "workload": frozenset({"trace", "preset"}),
+    "cluster": frozenset({"preset", "file", "nodes"}),
+}
+"""Keys that say where a section comes from; a section has at most one of them."""
+
+_PATHS: Final = (("workload", "trace"), ("cluster", "file"))
+"""Keys that hold a path, taken relative to the folder of the file they stand in."""
+
+_LINE: Final = re.compile(r"\(at line (\d+), column \d+\)")
+
+Path_ = tuple[str, ...]
+
+
+@dataclass(kw_only=True)
+class Layered:
+    """A merged scenario, and for each key the file that said so."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    origins: dict[Path_, str] = field(default_factory=dict)
+
+    def add(self, layer: Mapping[str, Any], origin: str) -> None:
+        """Put a layer on top."""
+        for section, sources in SOURCES.items():
+            above, below = layer.get(section), self.values.get(section)
+            if isinstance(above, Mapping) and isinstance(below, Mapping):
+                named = sources & above.keys()
+                if named and not named <= below.keys():
+                    del self.values[section]
+        policy = self.values.get("policy")
+        if isinstance(policy, dict) and "name" in layer.get("policy", {}):
+            policy.pop("order", None)  # a newly named scheduler brings its own
+            policy.pop("backfill", None)
+        _merge(self.values, layer)
+        for path in _paths(layer):
+            self.origins[path] = origin
+
+    def copy(self) -> Layered:
+        """Return a copy that shares no table with this one."""
+        return Layered(values=deepcopy(self.values), origins=dict(self.origins))
+
+    def origin(self, path: Path_) -> str:
+        """Return which file set this key, or a table or entry around it."""
+        for length in range(len(path), 0, -1):
+            if path[:length] in self.origins:
+                return self.origins[path[:length]]
+        return "scenario"
+
+
+def preset_names() -> tuple[str, ...]:
+    """Return the names of the scenarios that come with gpuyard, in alphabetical order."""
+    folder = files("gpuyard") / "presets"
+    names = (entry.name for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    return tuple(sorted(name.removesuffix(".toml") for name in names if name.startswith("phase-")))
+
+
+def preset_text(name: str) -> str:
+    """Return the TOML text of a preset; ConfigError lists the names if there is none."""
+    if name not in preset_names():
+        raise unknown_name("preset", name, preset_names())
+    return (files("gpuyard") / "presets" / f"{name}.toml").read_text(encoding="utf-8")
+
+
+def read_layers(source: str | Path) -> Layered:
+    """Return a preset, a scenario file or a run's folder, merged with everything it extends.
+
+    Raises
+    ------
+    ConfigError
+        For a preset nobody knows, an ``extends`` that is not a name, or one that goes in a circle.
+    InputError
+        For a file that is missing or not TOML.
+    """
+    layered = Layered()
+    for layer, origin in reversed(list(_chain(source))):
+        layered.add(layer, origin)
+    return layered
+
+
+def parse_sets(assignments: Iterable[str]) -> dict[str, Any]:
+    """Return the layer that ``section.key=value`` texts make; a value is TOML, or else plain text.
+
+    Raises
+    ------
+    ConfigError
+        For an assignment without ``=`` or without a section, or a key that is both a value and a table.
+    """
+    layer: dict[str, Any] = {}
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        keys = [key.strip() for key in path.split(".")]
+        if not equals or len(keys) < 2 or not all(keys):
+            raise ConfigError(f"'{assignment}' sets nothing; write section.key=value, such as policy.placement=packed")
+        table = layer
+        for key in keys[:-1]:
+            table = table.setdefault(key, {})
+            if not isinstance(table, dict):
+                raise ConfigError(f"'{assignment}' sets a key inside '{key}', which an earlier setting made a value")
+        table[keys[-1]] = _value(text.strip())
+    return layer
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _chain(source: str | Path) -> Iterator[tuple[dict[str, Any], str]]:
+    """Yield the layers from the one asked for down to the one that extends nothing."""
+    seen: list[str] = []
+    wanted: str | Path | None = source
+    folder = Path()
+    while wanted is not None:
+        layer, origin, identity, folder = _read(wanted, folder)
+        if identity in seen:
+            circle = " extends ".join([*seen[seen.index(identity) :], identity])
+            raise ConfigError(f"scenarios extend each other in a circle: {circle}")
+        seen.append(identity)
+        wanted = layer.pop("extends", None)
+        if wanted is not None and not isinstance(wanted, str):
+            raise ConfigError(f"{origin}: extends must be the name of a preset or a file, got {wanted!r}")
+        yield layer, origin
+
+
+def _read(source: str | Path, folder: Path) -> tuple[dict[str, Any], str, str, Path]:
+    """Return (layer, what to call it, what tells it from others, its folder)."""
+    name = str(source)
+    if name in preset_names():
+        return _parse(preset_text(name), f"preset {name}"), f"preset {name}", name, Path()
+    path = folder / Path(source).expanduser()
+    if path.is_dir():
+        path = path / "scenario.toml"
+    if not path.is_file():
+        raise _missing(name, path)
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError("the text is not UTF-8", path=path, remedy="save the scenario as UTF-8") from None
+    except OSError as problem:
+        raise InputError(f"the file cannot be read: {problem.strerror}", path=path) from None
+    layer = _parse(text, str(path))
+    for section, key in _PATHS:
+        table = layer.get(section)
+        if isinstance(table, dict) and isinstance(table.get(key), str):
+            table[key] = str(path.parent / Path(table[key]).expanduser())
+    return layer, str(path), str(path.resolve()), path.parent
+
+
+def _missing(name: str, path: Path) -> ConfigError | InputError:
+    if path.suffix or path.name == "scenario.toml" or "/" in name:
+        return InputError("there is no such scenario file", path=path, remedy="check the path")
+    return unknown_name("preset", name, preset_names())
+
+
+def _parse(text: str, origin: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as problem:
+        line = _LINE.search(str(problem))
+        reason = _LINE.sub("", str(problem)).strip()
+        row = int(line[1]) if line else None
+        raise InputError(f"this is not TOML: {reason}", path=origin, row=row, remedy="correct that line") from None
+
+
+def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> None:
+    for key, value in above.items():
+        if isinstance(value, Mapping):
+            table = below.get(key)
+            below[key] = table = dict(table) if isinstance(table, Mapping) else {}
+            _merge(table, value)
+        else:
+            below[key] = value
+
+
+def _paths(layer: Mapping[str, Any], prefix: Path_ = ()) -> Iterator[Path_]:
+    for key, value in layer.items():
+        yield (*prefix, key)
+        if isinstance(value, Mapping):
+            yield from _paths(value, (*prefix, key))
