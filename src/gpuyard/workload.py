@@ -88,17 +88,18 @@ class Workload:
 
     def integers(self, column: str, null: int) -> NDArray[np.int64]:
         """Return a whole-number column as int64, shape (jobs,), null replaced."""
-        return self.table[column].fill_null(null).to_numpy().astype(np.int64)
+        return self.table[column].cast(pa.int64()).fill_null(null).to_numpy().astype(np.int64)
 
     def labels(self, column: str, null: str = "other") -> tuple[NDArray[np.int64], tuple[str, ...]]:
         """Return a text column as codes, shape (jobs,), and the sorted names they index."""
-        texts = self.table[column].fill_null(null).combine_chunks()
-        encoded = texts.dictionary_encode() if texts.num_chunks == 0 else texts.combine_chunks().dictionary_encode()
-        names = encoded.dictionary.to_pylist() if len(self) else []
+        if not len(self):
+            return np.empty(0, np.int64), ()
+        encoded = pa.concat_arrays(self.table[column].fill_null(null).chunks).dictionary_encode()
+        names = encoded.dictionary.to_pylist()
         ranked = sorted(names)
         rank = {text: number for number, text in enumerate(ranked)}
         codes = np.array([rank[text] for text in names], dtype=np.int64)
-        return codes[encoded.indices.to_numpy()] if len(self) else np.empty(0, np.int64), tuple(ranked)
+        return codes[encoded.indices.to_numpy()], tuple(ranked)
 
     @cached_property
     def submit(self) -> NDArray[np.int64]:

@@ -1,0 +1,328 @@
+"""Turn a workload, a cluster and a policy into the kernel's tables: names to codes, seconds to ticks, shapes to chunks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import gcd
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuyard.cluster import Cluster
+from gpuyard.errors import ConfigError
+from gpuyard.kernel import build
+from gpuyard.kernel.codes import NEVER, Placement
+from gpuyard.kernel.placement import Site
+from gpuyard.kernel.tables import Demands, Dependencies, Domains, Jobs, Nodes
+from gpuyard.policy import Policy
+from gpuyard.workload import Workload, to_ticks
+
+__all__ = ["Asked", "Rejections", "lower_demands", "lower_dependencies", "lower_jobs", "lower_order", "lower_site"]
+
+_PLACEMENTS = {
+    "first-fit": Placement.FIRST_FIT,
+    "best-fit": Placement.BEST_FIT,
+    "worst-fit": Placement.WORST_FIT,
+    "random": Placement.RANDOM,
+    "packed": Placement.PACKED,
+}
+_MOST_KINDS = 62
+_WHOLE = 1000
+"""Thousandths of a GPU in a whole one, of a core in a core."""
+
+
+class Rejections:
+    """Which jobs cannot be simulated, and why: the first reason found stays."""
+
+    def __init__(self, jobs: int) -> None:
+        self.reason = np.zeros(jobs, np.int16)
+        self.texts: list[str] = [""]
+
+    def add(self, rows: NDArray[np.bool_], text: str) -> None:
+        """Reject the marked jobs that are not rejected yet."""
+        fresh = rows & (self.reason == 0)
+        if fresh.any():
+            if text not in self.texts:
+                self.texts.append(text)
+            self.reason[fresh] = self.texts.index(text)
+
+    @property
+    def accepted(self) -> NDArray[np.bool_]:
+        """bool, shape (jobs,): jobs not rejected so far."""
+        return self.reason == 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """What jobs ask for: the distinct demands, and which one each job has."""
+
+    demands: Demands
+    demand: NDArray[np.int32]
+    """shape (jobs,)"""
+    chunks: NDArray[np.int64]
+    """shape (demands,): the most nodes a job with this demand can sit on"""
+    quanta: int
+    """parts that a GPU is divided into; 0 when no job asks for a fraction"""
+
+
+def lower_demands(workload: Workload, cluster: Cluster, policy: Policy) -> Asked:
+    """Return the distinct demands of a workload on a cluster."""
+    gpus = workload.gpus
+    milli = workload.integers("gpu_milli", _WHOLE)
+    fraction = (gpus == 1) & (milli < _WHOLE)
+    quantum = gcd(_WHOLE, *(int(value) for value in np.unique(milli[fraction]))) if fraction.any() else _WHOLE
+    share = np.where(fraction, milli // quantum, 0)
+    nodes = workload.integers("nodes", 0)
+    spread = (workload.integers("spread", 0) > 0) | policy.spread
+    spread &= (gpus > 0) & ~fraction
+    nodes = np.where(spread, 0, nodes)
+    pieces = np.where(gpus > 0, gpus, np.maximum(nodes, 1))
+    cpu = _per_piece(workload.floats("cpus"), _WHOLE, pieces, cluster.node_cpus is not None)
+    memory = _per_piece(workload.floats("memory_gib"), 1024, pieces, cluster.node_memory_gib is not None)
+    kinds = _allowed_kinds(workload, cluster, gpus)
+    columns = [gpus, share, cpu, memory, kinds, nodes, spread.astype(np.int64)]
+    demand, first = _distinct(columns)
+    gpus, share, cpu, memory, kinds, nodes, spread_ = (column[first] for column in columns)
+    largest = _largest(cluster)
+    several, chunks = _shapes(gpus, nodes, kinds, spread_, largest, cluster.nodes)
+    demands = Demands(
+        gpus=gpus.astype(np.int32),
+        share=share.astype(np.int32),
+        cpu=cpu,
+        memory=memory,
+        kinds=kinds,
+        nodes=nodes.astype(np.int32),
+        several=several.astype(np.int8),
+        spread=spread_.astype(np.int8),
+    )
+    return Asked(demands=demands, demand=demand, chunks=chunks, quanta=_WHOLE // quantum if fraction.any() else 0)
+
+
+def _per_piece(
+    amount: NDArray[np.float64], unit: int, pieces: NDArray[np.int64], bound: bool
+) -> NDArray[np.int64]:
+    """Return each piece's part of a resource in whole units, rounded up; nothing where the cluster does not state it."""
+    if not bound:
+        return np.zeros(amount.size, np.int64)
+    whole = np.rint(np.nan_to_num(amount) * unit).astype(np.int64)
+    return -(-whole // pieces)
+
+
+def _allowed_kinds(workload: Workload, cluster: Cluster, gpus: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return for each job the bit set of the GPU types it may use; a job without GPUs may use any node."""
+    types = cluster.gpu_types
+    if len(types) > _MOST_KINDS:
+        raise ConfigError(f"a cluster may have {_MOST_KINDS} GPU types, '{cluster.name}' has {len(types)}")
+    every = (1 << len(types)) - 1
+    codes, names = workload.labels("gpu_type", "")
+    masks = np.empty(len(names), np.int64)
+    for code, name in enumerate(names):
+        wanted = {part.strip() for part in name.split("|")} - {""}
+        masks[code] = sum(1 << kind for kind, known in enumerate(types) if known in wanted) if wanted else every
+    return np.where(gpus > 0, masks[codes], every) if len(names) else np.full(gpus.size, every, np.int64)
+
+
+def _largest(cluster: Cluster) -> NDArray[np.int32]:
+    """Return the GPUs of the largest node of each type."""
+    largest = np.zeros(len(cluster.gpu_types), np.int32)
+    np.maximum.at(largest, cluster.node_type, cluster.node_gpus)
+    return largest
+
+
+def _shapes(
+    gpus: NDArray[np.int64],
+    nodes: NDArray[np.int64],
+    kinds: NDArray[np.int64],
+    spread: NDArray[np.int64],
+    largest: NDArray[np.int32],
+    total: int,
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Return for each demand whether it has several chunks, and the most nodes it can sit on."""
+    several = np.zeros(gpus.size, np.bool_)
+    chunks = np.ones(gpus.size, np.int64)
+    for row in range(gpus.size):
+        sizes = [int(size) for kind, size in enumerate(largest) if int(kinds[row]) >> kind & 1 and size > 0]
+        if spread[row]:
+            chunks[row] = min(int(gpus[row]), total)
+        elif nodes[row] > 0:
+            several[row] = nodes[row] > 1
+            chunks[row] = min(int(nodes[row]), total)
+        elif sizes and gpus[row] > max(sizes):
+            several[row] = True
+            chunks[row] = min(max(-(-int(gpus[row]) // size) for size in sizes), total)
+    return several, chunks
+
+
+def _distinct(columns: list[NDArray[np.int64]]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Return the number of each row's combination, and the first row of each combination."""
+    code = np.zeros(columns[0].size, np.int64)
+    many = 1
+    for column in columns:
+        part, parts = _numbered(column)
+        if parts > 1:
+            code, many = _numbered(code * parts + part)
+    first = np.empty(many, np.int64)
+    first[code[::-1]] = np.arange(code.size - 1, -1, -1)
+    return code.astype(np.int32), first[: many if code.size else 0]
+
+
+def _numbered(values: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
+    """Return the rank of each value among the distinct ones, and how many those are."""
+    if values.size == 0:
+        return values, 1
+    low, high = int(values.min()), int(values.max())
+    if low == high:
+        return np.zeros(values.size, np.int64), 1
+    if high - low < 4 * values.size + 1024:
+        present = np.zeros(high - low + 1, np.bool_)
+        present[values - low] = True
+        return (np.cumsum(present) - 1)[values - low], int(present.sum())
+    distinct, rank = np.unique(values, return_inverse=True)
+    return rank.astype(np.int64), distinct.size
+
+
+def lower_jobs(workload: Workload, policy: Policy, demand: NDArray[np.int32], rejections: Rejections) -> Jobs:
+    """Return the job table with nothing started; jobs that cannot be simulated are rejected."""
+    rejections.add(workload.runtime == NEVER, "no run time in the record")
+    wide = workload.integers("nodes", 0) > workload.gpus
+    shaped = (workload.gpus > 0) & ~(workload.integers("spread", 0) > 0) & (not policy.spread)
+    rejections.add(wide & shaped, "asks for more nodes than GPUs")
+    duration = workload.runtime.copy()
+    if policy.replay == "recorded":
+        start, end = to_ticks(workload.floats("start_time")), to_ticks(workload.floats("end_time"))
+        rejections.add(start == NEVER, "no recorded start to replay")
+        known = (start != NEVER) & (end != NEVER)
+        duration[known] = np.maximum(end[known] - start[known], 0)
+    elif policy.on_limit == "kill":
+        duration = np.minimum(duration, workload.time_limit)
+    jobs = duration.size
+    return Jobs(
+        submit=workload.submit.copy(),
+        duration=duration,
+        demand=np.array(demand, np.int32),
+        eligible=np.full(jobs, NEVER, np.int64),
+        start=np.full(jobs, NEVER, np.int64),
+        slot=np.zeros(jobs, np.int64),
+        slots=np.zeros(jobs, np.int32),
+    )
+
+
+def lower_order(workload: Workload, policy: Policy) -> NDArray[np.int32]:
+    """Return each job's place in the order: a permutation; ties go by submit time, then row."""
+    jobs = len(workload)
+    if policy.replay == "recorded" or policy.order == "fifo":
+        return np.arange(jobs, dtype=np.int32)
+    if policy.order == "sjf":
+        limit = workload.time_limit
+        key = np.where(limit != NEVER, limit, workload.runtime)
+    elif policy.order == "smallest":
+        milli = workload.integers("gpu_milli", _WHOLE)
+        key = np.where(workload.gpus == 1, milli, workload.gpus * _WHOLE)
+    else:
+        key = -workload.integers("priority", 0)
+    rank = np.empty(jobs, np.int32)
+    rank[np.argsort(key, kind="stable")] = np.arange(jobs, dtype=np.int32)
+    return rank
+
+
+def lower_dependencies(workload: Workload, policy: Policy, rejections: Rejections) -> Dependencies:
+    """Return who waits for whom; empty where no job is ever held back.  Jobs behind a rejected one are rejected."""
+    jobs = len(workload)
+    none = np.empty(0, np.int64)
+    if policy.replay == "recorded":
+        bound = np.maximum(to_ticks(workload.floats("start_time")), workload.submit)
+        return Dependencies(
+            unmet=np.zeros(jobs, np.int32),
+            bound=bound,
+            think=none,
+            first_child=none.copy(),
+            child=np.empty(0, np.int32),
+        )
+    parent, child = _edges(workload)
+    not_before = to_ticks(workload.floats("not_before"))
+    bound = np.where(not_before == NEVER, np.iinfo(np.int64).min, not_before)
+    if parent.size == 0:
+        held = bool(np.any(not_before != NEVER))
+        return Dependencies(
+            unmet=np.zeros(jobs if held else 0, np.int32),
+            bound=bound if held else none,
+            think=none.copy(),
+            first_child=none.copy(),
+            child=np.empty(0, np.int32),
+        )
+    _reject_behind(parent, child, rejections)
+    kept = rejections.accepted[child]
+    parent, child = parent[kept], child[kept]
+    by_parent = np.argsort(parent, kind="stable")
+    think = to_ticks(workload.floats("think_time"))
+    return Dependencies(
+        unmet=np.bincount(child, minlength=jobs).astype(np.int32),
+        bound=bound,
+        think=np.where(think == NEVER, 0, think),
+        first_child=np.searchsorted(parent[by_parent], np.arange(jobs + 1)).astype(np.int64),
+        child=child[by_parent].astype(np.int32),
+    )
+
+
+def _edges(workload: Workload) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the dependencies as rows of (parent, child), each pair once."""
+    column = workload.table["depends_on"]
+    if column.null_count == len(workload):
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    row_of = {job: row for row, job in enumerate(workload.table["job_id"].to_pylist())}
+    pairs = {(row_of[name], row) for row, names in enumerate(column.to_pylist()) for name in names or ()}
+    ordered = np.array(sorted(pairs), np.int64).reshape(-1, 2)
+    return ordered[:, 0].copy(), ordered[:, 1].copy()
+
+
+def _reject_behind(parent: NDArray[np.int64], child: NDArray[np.int64], rejections: Rejections) -> None:
+    """Reject every job that depends, directly or not, on a rejected one."""
+    while True:
+        behind = np.zeros(rejections.reason.size, np.bool_)
+        behind[child[~rejections.accepted[parent]]] = True
+        if not np.any(behind & rejections.accepted):
+            return
+        rejections.add(behind, "depends on a job that is rejected")
+
+
+def lower_site(cluster: Cluster, policy: Policy, asked: Asked, stream: int) -> Site:
+    """Return the empty cluster.
+
+    Raises
+    ------
+    ConfigError
+        For more nodes, or more GPUs where single GPUs are tracked, than an index can hold.
+    """
+    tracked = cluster.gpus if asked.quanta else 0
+    if max(cluster.nodes, tracked) > build.MOST_ITEMS:
+        what = f"{cluster.nodes} nodes" if cluster.nodes > build.MOST_ITEMS else f"{tracked} GPUs shared in fractions"
+        raise ConfigError(f"'{cluster.name}' has {what}; at most {build.MOST_ITEMS:,} can be simulated")
+    kinds = len(cluster.gpu_types)
+    free = np.array(cluster.node_gpus, np.int32)
+    nodes = Nodes(
+        free=free,
+        size=free.copy(),
+        kind=np.array(cluster.node_type, np.int16),
+        cpu=_capacity(cluster.node_cpus, _WHOLE, cluster.nodes),
+        memory=_capacity(cluster.node_memory_gib, 1024, cluster.nodes),
+        largest=_largest(cluster),
+    )
+    n_keys = int(free.max()) + 1
+    lowest = 0 if np.any(asked.demands.gpus == 0) else 1
+    gpus, shares = build.build_gpus(nodes, kinds, asked.quanta)
+    packed = policy.placement == "packed" and bool(np.any(asked.demands.several))
+    levels = cluster.levels.domains if packed else ()
+    domains: Domains = build.build_domains(nodes, levels, kinds, n_keys)
+    return Site(
+        nodes=nodes,
+        index=build.build_index(kinds, n_keys, nodes.kind, free, lowest),
+        gpus=gpus,
+        shares=shares,
+        domains=domains,
+        rule=int(_PLACEMENTS[policy.placement]),
+        stream=stream,
+    )
+
+
+def _capacity(amount: NDArray[np.float64] | None, unit: int, nodes: int) -> NDArray[np.int64]:
+    return np.zeros(nodes, np.int64) if amount is None else np.rint(amount * unit).astype(np.int64)
