@@ -1,0 +1,189 @@
+"""Scenario files: built on each other, checked with the nearest key, resolved, and run again to the same bytes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gpuyard.errors import ConfigError, InputError
+from gpuyard.scenario import Scenario, load, preset_names, schema
+from gpuyard.scenario.source import Layered, parse_sets, read_layers
+
+
+def write(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+# --- building on others -------------------------------------------------------------------------------------------
+
+
+def test_a_file_changes_what_it_extends_key_by_key(tmp_path: Path) -> None:
+    write(tmp_path, "base.toml", '[policy]\nplacement = "packed"\non_limit = "ignore"\n[run]\nseed = 3\n')
+    top = write(tmp_path, "top.toml", 'extends = "base.toml"\n[policy]\nplacement = "first-fit"\n')
+    assert read_layers(top).values == {"policy": {"placement": "first-fit", "on_limit": "ignore"}, "run": {"seed": 3}}
+
+
+def test_a_list_is_replaced_not_joined(tmp_path: Path) -> None:
+    write(tmp_path, "base.toml", '[workload]\ntrace = "a.csv"\ntenant = ["x", "y"]\n')
+    top = write(tmp_path, "top.toml", 'extends = "base.toml"\n[workload]\ntenant = ["z"]\n')
+    assert read_layers(top).values["workload"]["tenant"] == ["z"]
+
+
+def test_a_chain_of_three_applies_from_the_bottom_up(tmp_path: Path) -> None:
+    write(tmp_path, "a.toml", "[run]\nseed = 1\nuntil = 10\n")
+    write(tmp_path, "b.toml", 'extends = "a.toml"\n[run]\nseed = 2\n')
+    top = write(tmp_path, "c.toml", 'extends = "b.toml"\nname = "c"\n')
+    assert read_layers(top).values == {"name": "c", "run": {"seed": 2, "until": 10}}
+
+
+def test_extending_oneself_is_refused_with_the_circle(tmp_path: Path) -> None:
+    write(tmp_path, "a.toml", 'extends = "b.toml"\n')
+    write(tmp_path, "b.toml", 'extends = "a.toml"\n')
+    with pytest.raises(ConfigError, match=r"circle: \S+a\.toml extends \S+b\.toml extends \S+a\.toml"):
+        load(tmp_path / "a.toml")
+
+
+def test_naming_a_trace_replaces_the_synthetic_workload_below() -> None:
+    layered = Layered()
+    layered.add({"workload": {"jobs": 100, "load": 0.8}, "cluster": {"preset": "phase-1", "x": 1}}, "base")
+    layered.add({"workload": {"trace": "t.csv"}, "cluster": {"nodes": 4, "gpus_per_node": 8}}, "top")
+    assert layered.values == {"workload": {"trace": "t.csv"}, "cluster": {"nodes": 4, "gpus_per_node": 8}}
+
+
+def test_changing_the_size_of_the_same_source_keeps_its_other_settings() -> None:
+    layered = Layered()
+    layered.add({"cluster": {"nodes": 4, "gpus_per_node": 8}}, "base")
+    layered.add({"cluster": {"nodes": 6}}, "top")
+    assert layered.values == {"cluster": {"nodes": 6, "gpus_per_node": 8}}
+
+
+def test_a_named_scheduler_brings_its_own_order_and_backfill() -> None:
+    base = Scenario.from_mapping({"policy": {"order": "sjf", "backfill": "fit", "placement": "packed"}})
+    policy = base.over({"policy": {"name": "fifo"}}, "top").build_policy()
+    assert (policy.order, policy.backfill, policy.placement) == ("fifo", "none", "packed")
+
+
+def test_an_order_changes_one_thing_of_a_named_scheduler() -> None:
+    policy = Scenario.from_mapping({"policy": {"name": "fifo-fit"}}).apply_sets(["policy.order=sjf"]).build_policy()
+    assert (policy.order, policy.backfill) == ("sjf", "fit")
+
+
+def test_paths_are_relative_to_the_file_they_stand_in(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    write(tmp_path, "sub/base.toml", '[workload]\ntrace = "jobs.csv"\n')
+    top = write(tmp_path, "top.toml", 'extends = "sub/base.toml"\n')
+    assert load(top).checked.workload.trace == str(tmp_path / "sub" / "jobs.csv")
+
+
+# --- --set ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_set_value_is_toml_or_else_text() -> None:
+    assert parse_sets(["run.seed=3", "policy.placement=packed", "workload.tenant=['a', 'b']", "run.until = 3h"]) == {
+        "run": {"seed": 3, "until": "3h"},
+        "policy": {"placement": "packed"},
+        "workload": {"tenant": ["a", "b"]},
+    }
+
+
+@pytest.mark.parametrize("text", ["run.seed", "seed=3", ".seed=3", "run.=3", "=3"])
+def test_what_sets_nothing_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="write section.key=value"):
+        parse_sets([text])
+
+
+def test_a_key_cannot_be_a_value_and_a_table() -> None:
+    with pytest.raises(ConfigError, match="an earlier setting made a value"):
+        parse_sets(["energy.pue=1.1", "energy.pue.summer=1.2"])
+
+
+# --- what is wrong is said ------------------------------------------------------------------------------------------
+
+
+def test_an_unknown_key_names_the_file_and_the_nearest_key(tmp_path: Path) -> None:
+    path = write(tmp_path, "lab.toml", '[policy]\nplasement = "packed"\n')
+    with pytest.raises(ConfigError, match=r"lab\.toml: \[policy\] has no key 'plasement'; did you mean 'placement'\?"):
+        load(path)
+
+
+def test_an_unknown_key_is_blamed_on_the_file_that_has_it(tmp_path: Path) -> None:
+    write(tmp_path, "base.toml", "[run]\nsede = 1\n")
+    top = write(tmp_path, "top.toml", 'extends = "base.toml"\n[run]\nseed = 1\n')
+    with pytest.raises(ConfigError, match=r"base\.toml: \[run\] has no key 'sede'; did you mean 'seed'\?"):
+        load(top)
+
+
+def test_an_unknown_section_names_the_nearest_one(tmp_path: Path) -> None:
+    path = write(tmp_path, "lab.toml", '[polcy]\nname = "fifo"\n')
+    with pytest.raises(ConfigError, match=r"lab\.toml: the scenario has no section 'polcy'; did you mean 'policy'\?"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"run": {"seed": "x"}}, r"\[run\] seed: input should be a valid integer \(got 'x'\)"),
+        ({"run": {"seed": -1}}, r"\[run\] seed: input should be greater than or equal to 0"),
+        ({"run": {"until": "3 parsecs"}}, r"\[run\] until: a time cannot be read from '3 parsecs'; write 90"),
+        ({"workload": {"window": "9d..2d"}}, r"\[workload\] window: a window must end later"),
+        ({"workload": {"scale": 0}}, r"\[workload\] scale: input should be greater than 0"),
+        ({"cluster": {"nodes": 0}}, r"\[cluster\] nodes: input should be greater than or equal to 1"),
+        ({"policy": "fifo"}, r"the scenario policy: input should be"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_named_with_its_key(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Scenario.from_mapping(values, "lab.toml")
+
+
+def test_an_unknown_preset_lists_the_presets() -> None:
+    with pytest.raises(ConfigError, match="unknown preset 'phase1'; did you mean 'phase-1'"):
+        load("phase1")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"lab\.toml: there is no such scenario file"):
+        load(tmp_path / "lab.toml")
+
+
+def test_what_is_not_toml_is_named_with_its_line(tmp_path: Path) -> None:
+    path = write(tmp_path, "lab.toml", "[run]\nseed = = 3\n")
+    with pytest.raises(InputError, match=r"lab\.toml, row 2: this is not TOML"):
+        load(path)
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "lab.toml"
+    path.write_bytes(b'name = "\xff"\n')
+    with pytest.raises(InputError, match="the text is not UTF-8"):
+        load(path)
+
+
+def test_extends_must_be_a_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="extends must be the name of a preset or a file, got 3"):
+        load(write(tmp_path, "lab.toml", "extends = 3\n"))
+
+
+# --- schema ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_schema_knows_every_section_and_refuses_others() -> None:
+    described = schema()
+    assert set(described["properties"]) >= {"extends", "site", "workload", "cluster", "policy", "energy", "run"}
+    assert described["additionalProperties"] is False
+    assert described["$defs"]["PolicySection"]["additionalProperties"] is False
+    json.dumps(described)
+
+
+def test_every_key_of_the_schema_is_described() -> None:
+    for name, section in schema()["$defs"].items():
+        for key, item in section.get("properties", {}).items():
+            assert item.get("description") or item.get("$ref"), f"{name}.{key}"
+
+
+def test_there_are_four_phases() -> None:
+    assert preset_names() == ("phase-1", "phase-2", "phase-3", "phase-4")
