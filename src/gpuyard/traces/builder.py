@@ -114,6 +114,10 @@ class JobTableBuilder:
         self._reject_unread(source, wrong, missing, "this is not a finite number")
         return values
 
+    def as_floats(self, source: str) -> NDArray[np.float64]:
+        """Return a source column as float64, not-a-number where it is no finite number; rejects nothing."""
+        return as_numbers(self.source[source])[0]
+
     def instants(
         self, source: str, *, missing: Sequence[str] = ("",), zone: str | None = None
     ) -> tuple[NDArray[np.float64], bool]:
@@ -170,6 +174,13 @@ class JobTableBuilder:
         )
         self.put("state", states, source=source)
 
+    def put_nodes(self, source: str, *, missing: Sequence[str] = ("",)) -> NDArray[np.float64]:
+        """Set ``nodes`` from a source column where 0 means none, and return it with null as not-a-number."""
+        nodes = self.numbers(source, missing=missing)
+        nodes = np.where(nodes == 0, np.nan, nodes)
+        self.put("nodes", nodes, source=source)
+        return nodes
+
     # -- rejecting -------------------------------------------------------------------------------
 
     def reject(
@@ -196,7 +207,15 @@ class JobTableBuilder:
 
     # -- the end ---------------------------------------------------------------------------------
 
-    def finish(self, *, absolute: bool = False, origin: str = "", zone: str = "", notes: Sequence[str] = ()) -> Trace:
+    def finish(
+        self,
+        *,
+        absolute: bool = False,
+        origin: str = "",
+        zone: str = "",
+        notes: Sequence[str] = (),
+        source_format: str | None = None,
+    ) -> Trace:
         """Check every row and return the trace, in the order of the file.
 
         Parameters
@@ -210,6 +229,8 @@ class JobTableBuilder:
             IANA name of the zone of the source's clock; '' where not known: the origin then has no offset.
         notes
             What the reader wants people to know.
+        source_format
+            Name of the format the jobs first came from, where the file says so; default: ``format``.
         """
         for column in _TYPES:
             if column in _BOUNDS:
@@ -220,7 +241,11 @@ class JobTableBuilder:
             origin = self._shift(zone)
         good = pa.array(self._good)
         arrays = [self._array(item.name, item.type).filter(good) for item in job_schema()]
-        metadata = {ORIGIN: origin.encode(), SOURCE_FORMAT: self.format.encode(), ZONE: zone.encode()}
+        metadata = {
+            ORIGIN: origin.encode(),
+            SOURCE_FORMAT: (source_format or self.format).encode(),
+            ZONE: zone.encode(),
+        }
         return Trace(
             table=pa.Table.from_arrays(arrays, schema=job_schema(metadata)).combine_chunks(),
             rows=pa.array(self.rows[self._good]),
@@ -426,9 +451,8 @@ def _misfit(column: str, value: object) -> str:
     if value is None:
         return ""
     if column in _BOUNDS:
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _LARGEST:
-            return ""
-        return "this is not a finite number"
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _LARGEST
+        return "" if is_number else "this is not a finite number"
     if pa.types.is_boolean(kind):
         return "" if isinstance(value, bool) else "this is not yes or no"
     for text in value if pa.types.is_list(kind) and isinstance(value, (list, tuple)) else [value]:

@@ -26,7 +26,7 @@ from gpuyard.errors import ConfigError, InputError
 from gpuyard.traces.source import check_utf8, read_bytes
 from gpuyard.traces.trace import Rejection
 
-__all__ = ["SHOWN", "Cells", "as_instants", "as_numbers", "read_separated", "zone_of"]
+__all__ = ["SHOWN", "Cells", "as_instant", "as_instants", "as_numbers", "naive_note", "read_separated", "zone_of"]
 
 SHOWN = 80
 """Characters of a value that a rejection shows."""
@@ -37,7 +37,9 @@ UNCLOSED = "a quote is not closed on its line"
 TOO_LONG = "the line is longer than 1 MiB"
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,6})?", re.ASCII)
-INSTANT = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d(:\d\d(:\d\d(\.\d{1,6})?)?)?)?\s?(Z|[+-]\d\d(:?\d\d)?)?", re.ASCII)
+INSTANT = re.compile(
+    r"\d{4}-\d\d-\d\d([ T]\d\d(:\d\d(:\d\d(\.\d{1,6})?)?)?)?\s?(?P<zone>Z|[+-]\d\d(:?\d\d)?)?", re.ASCII
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -279,9 +281,15 @@ def as_instants(cells: pa.ChunkedArray, zone: str | None = None) -> tuple[NDArra
     aware = _cast_instants(cells, pa.timestamp("us", "UTC")) if naive is None else None
     if aware is not None:
         return aware, np.zeros(len(aware), dtype=bool), False
-    parsed = [_instant(text, clock) for text in cells.to_pylist()]
-    seconds = np.array([value for value, _ in parsed], dtype=np.float64)
-    return seconds, np.isnan(seconds), any(naive for _, naive in parsed)
+    texts = cells.to_pylist()
+    seconds = np.array([_or_nan(as_instant(text or "", clock)) for text in texts], dtype=np.float64)
+    is_naive = clock is None and any(_is_naive(text or "") for text in texts)
+    return seconds, np.isnan(seconds), is_naive
+
+
+def naive_note(is_naive: bool) -> list[str]:
+    """Return the note for timestamps without a zone, nothing where there are none."""
+    return ["the timestamps state no time zone and none was given: they are read as if in UTC"] if is_naive else []
 
 
 def _cast_instants(cells: pa.ChunkedArray, kind: pa.DataType) -> NDArray[np.float64] | None:
@@ -290,20 +298,28 @@ def _cast_instants(cells: pa.ChunkedArray, kind: pa.DataType) -> NDArray[np.floa
         ticks = pc.cast(pc.cast(cells, kind), pa.int64()).to_numpy()
     except pa.ArrowInvalid:
         return None
-    return ticks / 1e6
+    return np.asarray(ticks / 1e6)
 
 
-def _instant(text: str | None, clock: ZoneInfo | None) -> tuple[float, bool]:
-    """Return seconds since 1970 (not-a-number for no timestamp) and whether no zone was known."""
-    text = (text or "").strip()
+def as_instant(text: str, clock: ZoneInfo | None) -> float | None:
+    """Return ISO 8601 text as seconds since 1970, None for no timestamp; ``clock`` is the zone where none is stated."""
+    text = text.strip()
     if not INSTANT.fullmatch(text):
-        return float("nan"), False
+        return None
     try:
         moment = datetime.fromisoformat(text.replace(" +", "+").replace(" -", "-").replace(" Z", "Z"))
-        is_naive = moment.tzinfo is None
-        if is_naive:
+        if moment.tzinfo is None:
             moment = moment.replace(tzinfo=clock or UTC)
         since = moment - datetime(1970, 1, 1, tzinfo=UTC)
     except (ValueError, OverflowError):
-        return float("nan"), False
-    return since.days * 86400 + since.seconds + since.microseconds / 1e6, is_naive and clock is None
+        return None
+    return since.days * 86400 + since.seconds + since.microseconds / 1e6
+
+
+def _or_nan(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+def _is_naive(text: str) -> bool:
+    match = INSTANT.fullmatch(text.strip())
+    return match is not None and match["zone"] is None
