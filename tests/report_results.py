@@ -27,7 +27,15 @@ def plausible_result(
     policy: str = "fifo-fit",
 ) -> Result:
     """Return a result with every column and key that a report reads."""
-    table = _jobs(np.random.default_rng(seed), jobs, days, classes, tenants, wait_factor, recorded)
+    table = _jobs(
+        np.random.default_rng(seed),
+        jobs,
+        days,
+        classes=classes,
+        tenants=tenants,
+        wait_factor=wait_factor,
+        recorded=recorded,
+    )
     timeline = _timeline(np.random.default_rng(seed + 1), days, bins, classes, wait_factor, energy)
     attempts = table.select(["job_id", "start_time", "end_time"])
     numbers = _numbers(table, classes, tenants, energy)
@@ -42,7 +50,7 @@ def plausible_result(
     return Result(jobs=table, attempts=attempts, timeline=timeline, numbers=numbers, scenario=scenario)
 
 
-def _jobs(random, count, days, classes, tenants, wait_factor, recorded):
+def _jobs(random, count, days, *, classes, tenants, wait_factor, recorded):
     submit = np.sort(random.uniform(0, days * DAY, count)).round(6)
     kind = random.choice(len(classes), count, p=_shares(len(classes)))
     gpus = random.choice([1, 2, 4, 8, 16, 64], count, p=[0.4, 0.15, 0.15, 0.2, 0.07, 0.03])
@@ -89,21 +97,32 @@ def _shares(count):
 def _timeline(random, days, bins, classes, wait_factor, energy):
     time = np.linspace(0, days * DAY, bins, endpoint=False)
     day = 0.5 + 0.5 * np.sin(2 * np.pi * time / DAY)
-    held = {f"held.{name}": 900 * share * (0.7 + 0.3 * day) * random.uniform(0.85, 1, bins)
-            for name, share in zip(classes, _shares(len(classes)), strict=True)}  # fmt: skip
+    held = {
+        f"held.{name}": 900 * share * (0.7 + 0.3 * day) * random.uniform(0.85, 1, bins)
+        for name, share in zip(classes, _shares(len(classes)), strict=True)
+    }
     total = np.sum(list(held.values()), axis=0)
     power = 400_000 + total * 1_000
     pue = 1.12 + 0.05 * day
     columns = {
-        "time": time, "duration_s": np.full(bins, days * DAY / bins), "gpus_up": np.full(bins, 1152.0), "gpus_held": total,
-        "gpus_busy": total * 0.8, "queued_jobs": np.floor(wait_factor * 30 * day), "queued_gpus": np.floor(wait_factor * 140 * day),
-        "running_jobs": np.floor(total / 5), **held,
-    }  # fmt: skip
+        "time": time,
+        "duration_s": np.full(bins, days * DAY / bins),
+        "gpus_up": np.full(bins, 1152.0),
+        "gpus_held": total,
+        "gpus_busy": total * 0.8,
+        "queued_jobs": np.floor(wait_factor * 30 * day),
+        "queued_gpus": np.floor(wait_factor * 140 * day),
+        "running_jobs": np.floor(total / 5),
+        **held,
+    }
     if energy:
         columns |= {
-            "it_power_w": power, "facility_power_w": power * pue, "pue": pue,
-            "carbon_kg_per_kwh": np.full(bins, 0.42), "price_krw_per_kwh": 110 + 60 * day,
-        }  # fmt: skip
+            "it_power_w": power,
+            "facility_power_w": power * pue,
+            "pue": pue,
+            "carbon_kg_per_kwh": np.full(bins, 0.42),
+            "price_krw_per_kwh": 110 + 60 * day,
+        }
     return pa.table(columns)
 
 
@@ -126,34 +145,64 @@ def _group(table, mask):
     rows = table.filter(pa.array(mask))
     get = lambda name: rows.column(name).to_numpy()  # noqa: E731
     return {
-        "jobs": {"submitted": rows.num_rows, "completed": int((get("state") == "completed").sum()),
-                 "rejected": int((get("state") == "rejected").sum())},
-        "wait_s": _block(get("wait_time")), "submit_wait_s": _block(get("submit_wait_time")), "jct_s": _block(get("jct")),
-        "bounded_slowdown": _block(get("bounded_slowdown")), "gpu_hours": float(np.nansum(get("gpu_time"))) / 3600,
-    }  # fmt: skip
+        "jobs": {
+            "submitted": rows.num_rows,
+            "completed": int((get("state") == "completed").sum()),
+            "rejected": int((get("state") == "rejected").sum()),
+        },
+        "wait_s": _block(get("wait_time")),
+        "submit_wait_s": _block(get("submit_wait_time")),
+        "jct_s": _block(get("jct")),
+        "bounded_slowdown": _block(get("bounded_slowdown")),
+        "gpu_hours": float(np.nansum(get("gpu_time"))) / 3600,
+    }
 
 
 def _numbers(table, classes, tenants, energy):
     everything = _group(table, np.ones(table.num_rows, bool))
     job_class, tenant = table.column("job_class").to_pylist(), table.column("tenant").to_pylist()
     gpus = table.column("gpus").to_numpy()
+    wait_recorded = table.column("recorded_start_time").to_numpy() - table.column("submit_time").to_numpy()
     numbers = {
         **everything,
         "jobs": {**everything["jobs"], "failed": 0, "cancelled": 0, "timed_out": 0, "unfinished": 0},
-        "makespan_s": 2_700_000.0, "first_submit_s": 12.0, "last_end_s": 2_700_012.0,
+        "makespan_s": 2_700_000.0,
+        "first_submit_s": 12.0,
+        "last_end_s": 2_700_012.0,
         "gpu": {"count": 1152, "allocation_rate": 0.713, "utilization": 0.57, "goodput": 0.99, "fragmentation": 0.021},
         "queue": {"mean_jobs": 15.2, "max_jobs": 61, "mean_gpus": 71.0},
-        "preemptions": 0, "restarts": 0, "lost_gpu_hours": 0.0, "oversubscribed": 0, "network": {"cross_rack_share": 0.04},
+        "preemptions": 0,
+        "restarts": 0,
+        "lost_gpu_hours": 0.0,
+        "network": {"cross_rack_share": 0.04},
         "by_class": {name: _group(table, np.array([name == one for one in job_class])) for name in classes},
         "by_tenant": {name: _group(table, np.array([name == one for one in tenant])) for name in tenants},
-        "by_gpus": {name: _group(table, mask) for name, mask in
-                    {"1": gpus == 1, "2-4": (gpus > 1) & (gpus <= 4), "8": gpus == 8, "9+": gpus > 8}.items()},
+        "by_gpus": {
+            name: _group(table, mask)
+            for name, mask in {"1": gpus == 1, "2-4": (gpus > 1) & (gpus <= 4), "8": gpus == 8, "9+": gpus > 8}.items()
+        },
         "engine": {"events": 4_000, "passes": 3_900, "wall_s": 0.012, "events_per_s": 333_333.0, "digest": "ab" * 32},
-        "window": {"start_s": 0.0, "end_s": 2_592_000.0, "warmup_s": 0.0}, "saturated": False,
-    }  # fmt: skip
+        "window": {"start_s": 0.0, "end_s": 2_592_000.0, "warmup_s": 0.0},
+        "saturated": False,
+    }
+    if not np.isnan(wait_recorded).all():
+        numbers["recorded"] = {
+            "jobs": table.num_rows,
+            "recorded_wait_s": _block(wait_recorded),
+            "simulated_wait_s": everything["submit_wait_s"],
+            "mean_absolute_error_s": 1234.0,
+            "correlation": 0.25,
+        }
     if energy:
         numbers["energy"] = {
-            "it_kwh": 780_000.0, "facility_kwh": 893_000.0, "pue": 1.145, "mean_mw": 1.24, "peak_mw": 1.53,
-            "kwh_per_gpu_hour": 1.51, "carbon_kg": 375_000.0, "cost_krw": 125_000_000.0, "idle_share": 0.2,
-        }  # fmt: skip
+            "it_kwh": 780_000.0,
+            "facility_kwh": 893_000.0,
+            "pue": 1.145,
+            "mean_mw": 1.24,
+            "peak_mw": 1.53,
+            "kwh_per_gpu_hour": 1.51,
+            "carbon_kg": 375_000.0,
+            "cost_krw": 125_000_000.0,
+            "idle_share": 0.2,
+        }
     return numbers

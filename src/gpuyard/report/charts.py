@@ -24,10 +24,20 @@ _ZERO_STRIP: Final = 0.055
 """Width of the strip left of a logarithmic axis, where everything below its first value stands."""
 
 _DURATIONS: Final = (
-    (1e-3, "1 ms"), (1e-2, "10 ms"), (0.1, "0.1 s"), (1.0, "1 s"), (10.0, "10 s"), (60.0, "1 min"), (600.0, "10 min"),
-    (3600.0, "1 h"), (18_000.0, "5 h"), (86_400.0, "1 d"), (864_000.0, "10 d"), (8_640_000.0, "100 d"),
+    (1e-3, "1 ms"),
+    (1e-2, "10 ms"),
+    (0.1, "0.1 s"),
+    (1.0, "1 s"),
+    (10.0, "10 s"),
+    (60.0, "1 min"),
+    (600.0, "10 min"),
+    (3600.0, "1 h"),
+    (18_000.0, "5 h"),
+    (86_400.0, "1 d"),
+    (864_000.0, "10 d"),
+    (8_640_000.0, "100 d"),
     (86_400_000.0, "1000 d"),
-)  # fmt: skip
+)
 _TIME_UNITS: Final = ((86_400.0, "days"), (3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds"))
 
 
@@ -39,6 +49,11 @@ class Tick:
     label: str
     minor: bool = False
 
+    @property
+    def edge(self) -> bool:
+        """Whether the mark stands so near the right end that its label must stay left of it."""
+        return self.place > 97
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Path:
@@ -48,6 +63,8 @@ class Path:
     slot: str
     filled: bool = False
     dashed: bool = False
+    cased: bool = False
+    """drawn with a seam in the colour of the page, so that it stands out from areas"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,8 +138,11 @@ def time_unit(span: float) -> tuple[float, str]:
 
 def _time_ticks(start: float, end: float) -> tuple[list[Tick], str]:
     size, name = time_unit(end - start)
-    steps = (1, 2, 5, 7, 10, 14, 28, 50, 70, 100, 200, 500, 1000, 2000) if name == "days" else (
-        (1, 2, 3, 6, 12, 24) if name == "hours" else (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30))  # fmt: skip
+    steps = (
+        (1, 2, 5, 7, 10, 14, 28, 50, 70, 100, 200, 500, 1000, 2000)
+        if name == "days"
+        else ((1, 2, 3, 6, 12, 24) if name == "hours" else (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30))
+    )
     step = size * next((step for step in steps if (end - start) / size / step <= 9), steps[-1])
     first = math.ceil(start / step - 1e-9)
     count = math.floor(end / step + 1e-9) - first + 1
@@ -138,8 +158,9 @@ def _time_ticks(start: float, end: float) -> tuple[list[Tick], str]:
 
 
 def _y_ticks(values: Sequence[float]) -> tuple[Tick, ...]:
-    top = values[-1]
-    return tuple(Tick(place=round(100 * value / top, 3), label=format_number(round(value, 9))) for value in values)
+    top, step = values[-1], values[1]
+    decimals = next((digits for digits in range(7) if abs(round(step, digits) - step) <= 1e-9 * step), 7)
+    return tuple(Tick(place=round(100 * value / top, 3), label=f"{value:,.{decimals}f}") for value in values)
 
 
 def _place(number: float) -> str:
@@ -197,6 +218,7 @@ def time_chart(
             slot=area.slot,
             filled=area.stacked,
             dashed=area.dashed,
+            cased=not area.stacked and any(other.stacked for other in areas),
         )
         for area, height in zip(areas, heights, strict=True)
     ]
@@ -221,10 +243,18 @@ def time_chart(
     }
     summary = "; ".join(f"{key.name} {key.rest}" for key in keys)
     return Chart(
-        name=name, title=title, note=note, x_label=f"{unit} since the start of the trace", y_label=y_label,
-        x_ticks=tuple(x_ticks), y_ticks=_y_ticks(ticks), paths=tuple(filled + [path for path in paths if not path.filled]),
-        keys=keys, data=data, alternative=f"{title} over time, in {y_label}: {summary}.",
-    )  # fmt: skip
+        name=name,
+        title=title,
+        note=note,
+        x_label=f"{unit} since the start of the trace",
+        y_label=y_label,
+        x_ticks=tuple(x_ticks),
+        y_ticks=_y_ticks(ticks),
+        paths=tuple(filled + [path for path in paths if not path.filled]),
+        keys=keys,
+        data=data,
+        alternative=f"{title} over time, in {y_label}: {summary}.",
+    )
 
 
 def _stack(areas: Sequence[Area]) -> list[NDArray[np.float64]]:
@@ -249,10 +279,24 @@ def _short(value: float) -> float | int | None:
 
 
 def _log_span(curves: Sequence[Curve]) -> tuple[float, float]:
-    """Return (first, last) value of the logarithmic axis: from 1 s, or from 1 ms if nothing reaches 10 s."""
+    """Return (first, last) value of the logarithmic axis.
+
+    It begins at 1 s (1 ms if nothing reaches 10 s), or later, up to 1 min, where no more than half
+    a per cent of any curve lies between.
+    """
     last = max(float(curve.points.value[-1]) for curve in curves)
-    first = 1.0 if last >= 10 else 1e-3
+    floor = 1.0 if last >= 10 else 1e-3
+    marks = [value for value, _ in _DURATIONS if floor <= value <= min(60.0, last / 100)]
+    empty = [mark for mark in marks if all(_share_between(curve.points, floor, mark) <= 0.005 for curve in curves)]
+    first = max(empty, default=floor)
     return first, max(last, 10 * first)
+
+
+def _share_between(points: Distribution, low: float, high: float) -> float:
+    """Return the share of values from ``low`` to just below ``high``."""
+    at_least = np.append(0.0, points.share)
+    below_high = at_least[np.searchsorted(points.value, high, side="left")]
+    return float(below_high - at_least[np.searchsorted(points.value, low, side="left")])
 
 
 def distribution_chart(name: str, title: str, curves: Sequence[Curve], *, note: str, x_label: str) -> Chart:
@@ -292,11 +336,21 @@ def distribution_chart(name: str, title: str, curves: Sequence[Curve], *, note: 
     }
     summary = "; ".join(f"{key.name}: {key.rest}" for key in keys)
     return Chart(
-        name=name, title=title, note=note, x_label=x_label, y_label="share of jobs, %", x_ticks=tuple(ticks),
+        name=name,
+        title=title,
+        note=note,
+        x_label=x_label,
+        y_label="share of jobs, %",
+        x_ticks=tuple(ticks),
         y_ticks=tuple(Tick(place=float(share), label=str(share)) for share in (0, 25, 50, 75, 100)),
-        paths=tuple(Path(data=_share_path(curve.points, across), slot=curve.slot, dashed=curve.dashed) for curve in curves),
-        keys=keys, data=data, strip=100 * _ZERO_STRIP, alternative=f"{title}. {summary}.",
-    )  # fmt: skip
+        paths=tuple(
+            Path(data=_share_path(curve.points, across), slot=curve.slot, dashed=curve.dashed) for curve in curves
+        ),
+        keys=keys,
+        data=data,
+        strip=100 * _ZERO_STRIP,
+        alternative=f"{title}. {summary}.",
+    )
 
 
 def _at_rest(points: Distribution) -> str:

@@ -13,7 +13,14 @@ from gpuyard.report.series import Timeline, classes, column, distribution, of_cl
 from gpuyard.report.wording import clean, format_value
 from gpuyard.result import Result
 
-__all__ = ["distribution_figures", "overlaid_distributions", "overlaid_timelines", "recorded_figure", "time_figures"]
+__all__ = [
+    "distribution_figures",
+    "overlaid_distributions",
+    "overlaid_timelines",
+    "recorded_figure",
+    "step_note",
+    "time_figures",
+]
 
 SLOTS: Final = 7
 """Colours for classes; the classes that hold least share the last one."""
@@ -32,9 +39,14 @@ def _slots(names: Sequence[str]) -> list[tuple[str, str, tuple[str, ...]]]:
     return [*_slots(alone), (f"{len(together)} more classes", f"c{SLOTS - 1}", together)]
 
 
-def _step_note(timeline: Timeline) -> str:
+def step_note(result: Result) -> str:
+    """Return how long the steps of the charts over time are, for a note under them."""
+    timeline = read_timeline(result)
+    if timeline is None:
+        return ""
     length = format_value(float(np.diff(timeline.edges).max()), "seconds")
-    return f"Each step is the mean of up to {length}; shorter peaks are averaged out."
+    exact = "the headline numbers are exact"
+    return f"Each step of a line is the mean of up to {length}; shorter peaks are averaged out, {exact}."
 
 
 def time_figures(result: Result) -> list[Chart]:
@@ -44,7 +56,7 @@ def time_figures(result: Result) -> list[Chart]:
         return []
     charts = [_gpu_chart(result, timeline)] if timeline.known("gpus_held") else []
     charts += [
-        _line_chart(timeline, key, [Area(name=title, slot="accent", values=timeline.values[key])], title, unit)
+        _line_chart(timeline, key, [Area(name="waiting", slot="accent", values=timeline.values[key])], title, unit)
         for key, title, unit in _QUEUES
         if timeline.known(key)
     ]
@@ -70,8 +82,7 @@ def _gpu_chart(result: Result, timeline: Timeline) -> Chart:
 
 def _line_chart(timeline: Timeline, name: str, areas: Sequence[Area], title: str, unit: str) -> Chart:
     means = [timeline.mean(area.values) for area in areas]
-    note = _step_note(timeline)
-    return time_chart(name, title, timeline.edges, areas, y_label=unit, note=note, means=means)
+    return time_chart(name, title, timeline.edges, areas, y_label=unit, note="", means=means)
 
 
 def _power_unit(largest: float) -> tuple[float, str]:
@@ -82,7 +93,7 @@ def _power_chart(timeline: Timeline) -> Chart:
     facility, it = timeline.values["facility_power_w"], timeline.values["it_power_w"]
     size, unit = _power_unit(float(np.nanmax(facility)))
     areas = [
-        Area(name="IT: nodes and network", slot="c0", values=it / size, stacked=True),
+        Area(name="IT: nodes and network", slot="c0", values=it / size),
         Area(name="facility: IT, cooling and losses", slot="ink", values=facility / size),
     ]
     return _line_chart(timeline, "power", areas, "Power of the site", unit)
@@ -99,8 +110,7 @@ def distribution_figures(result: Result) -> list[Chart]:
         values = column(result.jobs, key)
         curves = _curves(result, values)
         if curves:
-            note = "The height of a line is the share of jobs that took at most that long."
-            charts.append(distribution_chart(name, title, curves, note=note, x_label=x_label))
+            charts.append(distribution_chart(name, title, curves, note="", x_label=x_label))
     return charts
 
 
@@ -114,7 +124,9 @@ def _curves(result: Result, values: NDArray[np.float64]) -> list[Curve]:
             if points is not None:
                 curves.append(Curve(name=label, slot=slot, points=points))
     everything = distribution(values)
-    return curves if everything is None else [*curves, Curve(name="all jobs", slot="ink", points=everything, dashed=True)]
+    return (
+        curves if everything is None else [*curves, Curve(name="all jobs", slot="ink", points=everything, dashed=True)]
+    )
 
 
 def recorded_figure(result: Result) -> Chart | None:
@@ -174,7 +186,10 @@ def _resampled(timeline: Timeline, values: NDArray[np.float64], edges: NDArray[n
     cover = np.append(0.0, np.cumsum(np.where(known, lengths, 0.0)))
     gained = np.diff(np.interp(edges, timeline.edges, area))
     covered = np.diff(np.interp(edges, timeline.edges, cover))
-    return np.divide(gained, covered, out=np.full(covered.size, np.nan), where=covered > 1e-9 * np.diff(edges))
+    mean: NDArray[np.float64] = np.divide(
+        gained, covered, out=np.full(covered.size, np.nan), where=covered > 1e-9 * np.diff(edges)
+    )
+    return mean
 
 
 def _overlaid(
@@ -183,13 +198,16 @@ def _overlaid(
     largest = max(float(np.nanmax(timeline.values[key])) for timeline in timelines)
     size, unit = _power_unit(largest) if unit == "MW" else (1.0, unit)
     areas = [
-        Area(name=name, slot=f"r{place}", values=_resampled(timeline, timeline.values[key], edges) / size, dashed=place > 0)
+        Area(
+            name=name,
+            slot=f"r{place}",
+            values=_resampled(timeline, timeline.values[key], edges) / size,
+            dashed=place > 0,
+        )
         for place, (timeline, name) in enumerate(zip(timelines, names, strict=True))
     ]
     means = [timeline.mean(timeline.values[key]) / size for timeline in timelines]
-    length = format_value(float(edges[1] - edges[0]), "seconds")
-    note = f"Each step is the mean of {length}."
-    return time_chart(key, title, edges, areas, y_label=unit, note=note, means=means)
+    return time_chart(key, title, edges, areas, y_label=unit, note="", means=means)
 
 
 def overlaid_distributions(results: Sequence[Result], names: Sequence[str]) -> list[Chart]:
@@ -206,6 +224,5 @@ def overlaid_distributions(results: Sequence[Result], names: Sequence[str]) -> l
             if each is not None
         ]
         if curves:
-            note = "The height of a line is the share of jobs that took at most that long."
-            charts.append(distribution_chart(key, title, curves, note=note, x_label=x_label))
+            charts.append(distribution_chart(key, title, curves, note="", x_label=x_label))
     return charts

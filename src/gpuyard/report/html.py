@@ -46,6 +46,7 @@ def report_html(result: Result, *, title: str | None = None) -> str:
         tiles=sections.tiles(result),
         notices=sections.notices(result),
         times=figures.time_figures(result),
+        step_note=figures.step_note(result),
         has_energy=isinstance(result.numbers.get("energy"), Mapping),
         distributions=figures.distribution_figures(result),
         groups=sections.group_grids(result),
@@ -76,9 +77,7 @@ def environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     loader = PackageLoader("gpuyard.report", "templates")
-    return Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 
 def render(template: str, **values: object) -> str:

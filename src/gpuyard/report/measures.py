@@ -227,7 +227,7 @@ MEASURES: Final[tuple[Measure, ...]] = (
         key="energy.carbon_kg",
         label="Carbon",
         form="kg",
-        meaning="CO2 equivalent of the facility energy at the grid's carbon intensity",
+        meaning="CO₂ equivalent of the facility energy at the grid's carbon intensity",
         better="lower",
     ),
     Measure(

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from gpuyard.report.measures import HEADLINES, MEASURES, Measure, leaves, lookup, number_at
-from gpuyard.report.series import OTHER, column, gpu_hours_of
-from gpuyard.report.wording import UNKNOWN, clean, format_value, natural_key
+from gpuyard.report.series import gpu_hours_of
+from gpuyard.report.wording import UNKNOWN, clean, format_change, format_value, natural_key
 from gpuyard.result import Result
 
-__all__ = ["Column", "Grid", "definitions", "engine_grid", "group_grids", "lead", "notices", "recorded_grid",
-           "rejected_grid", "scenario_grids", "tiles"]  # fmt: skip
+__all__ = [
+    "Column",
+    "Grid",
+    "definitions",
+    "engine_grid",
+    "group_grids",
+    "lead",
+    "notices",
+    "recorded_grid",
+    "rejected_grid",
+    "scenario_grids",
+    "tiles",
+]
 
 _MOST_GROUPS: Final = 20
 _LONG: Final = 160
@@ -64,8 +74,8 @@ def tiles(result: Result) -> list[Tile]:
         "energy.facility_kwh": f"IT {format_value(lookup(numbers, 'energy.it_kwh'), 'kwh')}",
         "energy.peak_mw": f"mean {format_value(lookup(numbers, 'energy.mean_mw'), 'mw')}",
         "energy.pue": "facility over IT energy",
-        "energy.cost_krw": "electricity",
-        "energy.carbon_kg": "CO2 equivalent",
+        "energy.cost_krw": _per_kwh(numbers, "energy.cost_krw", "KRW per kWh"),
+        "energy.carbon_kg": _per_kwh(numbers, "energy.carbon_kg", "kg CO₂ equivalent per kWh"),
     }
     shown = []
     for measure in HEADLINES:
@@ -74,6 +84,11 @@ def tiles(result: Result) -> list[Tile]:
             number, unit = _number_and_unit(text, measure.form)
             shown.append(Tile(measure=measure, number=number, unit=unit, below=below[measure.key]))
     return shown
+
+
+def _per_kwh(numbers: Mapping[str, object], key: str, unit: str) -> str:
+    amount, energy = number_at(numbers, key), number_at(numbers, "energy.facility_kwh")
+    return f"{format_value(amount / energy, 'number')} {unit}" if amount is not None and energy else ""
 
 
 def _number_and_unit(text: str, form: str) -> tuple[str, str]:
@@ -90,22 +105,28 @@ def _parts(numbers: Mapping[str, object], names: Sequence[str]) -> str:
 
 def lead(result: Result) -> list[str]:
     """Return two or three plain sentences that say what happened."""
-    get = lambda key, form: format_value(lookup(result.numbers, key), form)  # noqa: E731
+
+    def get(key: str, form: str) -> str:
+        return format_value(lookup(result.numbers, key), form)
+
     jobs, gpus = get("jobs.submitted", "count"), get("gpu.count", "count")
     start, end = number_at(result.numbers, "window.start_s"), number_at(result.numbers, "window.end_s")
     over = f" over {format_value(end - start, 'seconds')}" if start is not None and end is not None else ""
-    said = [f"{jobs} jobs on {gpus} GPUs{over}: jobs held {get('gpu.allocation_rate', 'share')} of the GPUs."]
+    busy = f" and kept {get('gpu.utilization', 'share')} busy" if number_at(result.numbers, "gpu.utilization") else ""
+    said = [f"{jobs} jobs on {gpus} GPUs{over}: jobs held {get('gpu.allocation_rate', 'share')} of the GPUs{busy}."]
     if number_at(result.numbers, "wait_s.p95") is not None:
-        said.append(
-            f"Half of the jobs started within {get('wait_s.p50', 'seconds')}, "
-            f"95 of 100 within {get('wait_s.p95', 'seconds')}."
-        )
+        said.append(f"Half of the jobs started {_within(result, 'p50')}, 95 of 100 {_within(result, 'p95')}.")
     if number_at(result.numbers, "energy.facility_kwh") is not None:
         cost = f", costing {get('energy.cost_krw', 'krw')}" if number_at(result.numbers, "energy.cost_krw") else ""
         said.append(
             f"The site drew {get('energy.facility_kwh', 'kwh')}{cost}, with a peak of {get('energy.peak_mw', 'mw')}."
         )
     return said
+
+
+def _within(result: Result, level: str) -> str:
+    wait = number_at(result.numbers, f"wait_s.{level}")
+    return "at once" if wait == 0 else f"within {format_value(wait, 'seconds')}"
 
 
 def notices(result: Result) -> list[str]:
@@ -118,11 +139,7 @@ def notices(result: Result) -> list[str]:
     for key, text in (
         ("jobs.rejected", "were rejected and never ran; see the table of rejected jobs."),
         ("jobs.unfinished", "had not finished when the simulation stopped; completion times leave them out."),
-        ("oversubscribed", "started although the cluster had no room for them: the record holds more than there is."),
-        (
-            "jobs.oversubscribed",
-            "started although the cluster had no room for them: the record holds more than there is.",
-        ),
+        ("oversubscribed.attempts", "held nothing: the record holds more than this cluster had room for."),
     ):
         count = number_at(numbers, key)
         if count:
@@ -208,32 +225,40 @@ def _meaning(key: str) -> str:
     return next((measure.meaning for measure in MEASURES if measure.key == key), "")
 
 
+_LEVELS: Final = (
+    ("mean", "Mean"),
+    ("p50", "Median"),
+    ("p90", "90th percentile"),
+    ("p95", "95th percentile"),
+    ("p99", "99th percentile"),
+    ("max", "Longest"),
+)
+
+
 def recorded_grid(result: Result) -> Grid | None:
     """Return recorded against simulated waits, over the jobs that have both; ``None`` where no start was recorded."""
-    recorded = column(result.jobs, "recorded_start_time") - column(result.jobs, "submit_time")
-    simulated = column(result.jobs, "start_time") - column(result.jobs, "submit_time")
-    both = np.isfinite(recorded) & np.isfinite(simulated)
-    if not both.any():
+    block = result.numbers.get("recorded")
+    if not isinstance(block, Mapping):
         return None
-    levels: tuple[tuple[str, Callable[[np.ndarray], float]], ...] = (
-        ("Mean", lambda values: float(values.mean())),
-        *((f"{level}th percentile" if level != 50 else "Median",
-           lambda values, level=level: float(np.percentile(values, level, method="inverted_cdf"))) for level in (50, 90, 95, 99)),
-        ("Longest", lambda values: float(values.max())),
-    )  # fmt: skip
     rows = []
-    for label, of in levels:
-        was, now = of(recorded[both]), of(simulated[both])
-        change = now - was
-        sign = "+" if change > 0 else ""
+    for key, label in _LEVELS:
+        was, now = number_at(block, f"recorded_wait_s.{key}"), number_at(block, f"simulated_wait_s.{key}")
+        change = None if was is None or now is None else now - was
         rows.append(
-            (label, *(format_value(number, "seconds") for number in (was, now)), sign + format_value(change, "seconds"))
+            (label, format_value(was, "seconds"), format_value(now, "seconds"), format_change(change, "seconds"))
         )
-    near = float(np.mean(np.abs(simulated[both] - recorded[both]) <= 60))
-    columns = (Column(label="Wait since submission", numeric=False), Column(label="Recorded"), Column(label="Simulated"),
-               Column(label="Simulated minus recorded"))  # fmt: skip
-    note = f"Over {int(both.sum()):,} jobs with both; {format_value(near, 'share')} of them start within a minute of the record."
-    return Grid(caption="Recorded and simulated waits", columns=columns, rows=tuple(rows), note=note)
+    note = f"Over {format_value(block.get('jobs'), 'count')} jobs with both."
+    if number_at(block, "mean_absolute_error_s") is not None:
+        note += f" Mean absolute difference {format_value(block['mean_absolute_error_s'], 'seconds')}."
+    if number_at(block, "correlation") is not None:
+        note += f" Correlation of the two waits (Pearson) {format_value(block['correlation'], 'ratio')}."
+    columns = (
+        Column(label="Wait since submission", numeric=False),
+        Column(label="Recorded"),
+        Column(label="Simulated"),
+        Column(label="Simulated minus recorded"),
+    )
+    return Grid(caption="Waits in numbers", columns=columns, rows=tuple(rows), note=note)
 
 
 def rejected_grid(result: Result) -> Grid | None:
@@ -263,9 +288,12 @@ def scenario_grids(result: Result) -> tuple[list[str], list[Grid]]:
     """Return (assumptions, one table a section) of the scenario the run was made with."""
     assumed: list[str] = []
     grids = []
-    for section, value in result.scenario.items():
-        pairs = list(leaves({section: value}))
-        assumed += [f"{key}: {text}" for key, item in pairs for text in _assumption(key, item)]
+    plain = {key: value for key, value in result.scenario.items() if not isinstance(value, Mapping)}
+    tables = {key: value for key, value in result.scenario.items() if isinstance(value, Mapping)}
+    for section, table in [("scenario", plain), *tables.items()]:
+        pairs = list(leaves(table))
+        prefix = "" if section == "scenario" and table is plain else f"{section}."
+        assumed += [f"{prefix}{key}: {text}" for key, item in pairs for text in _assumption(key, item)]
         rows = tuple((clean(key, 80), clean(_setting(item), _LONG)) for key, item in pairs)
         if rows:
             columns = (Column(label="Setting", numeric=False), Column(label="Value", numeric=False))

@@ -69,7 +69,7 @@ def column(table: pa.Table, name: str) -> NDArray[np.float64]:
 
 
 def read_timeline(result: Result, steps: int = MAX_STEPS) -> Timeline | None:
-    """Return the timeline in at most ``steps`` steps (time-weighted means of whole bins), ``None`` where there is none."""
+    """Return the timeline in at most ``steps`` steps, each the mean of whole bins; ``None`` without one."""
     table = result.timeline
     if table.num_rows == 0 or "time" not in table.column_names:
         return None
@@ -96,7 +96,8 @@ def _time_weighted(
     weights = np.where(np.isfinite(values), lengths, 0.0)
     total = np.add.reduceat(weights, first)
     area = np.add.reduceat(np.nan_to_num(values) * weights, first)
-    return np.divide(area, total, out=np.full(first.size, np.nan), where=total > 0)
+    mean: NDArray[np.float64] = np.divide(area, total, out=np.full(first.size, np.nan), where=total > 0)
+    return mean
 
 
 def classes(result: Result) -> tuple[str, ...]:
