@@ -1,0 +1,15 @@
+"""Synthetic workloads: training, real-time services and scientific campaigns, calibrated by published figures.
+
+>>> from gpuyard.synthesis import SynthesisSpec, synthesise
+>>> workload = synthesise(SynthesisSpec(days=1), gpus=1152, seed=0)
+>>> sorted(set(workload.table["job_class"].to_pylist()))
+['battery', 'drug-discovery', 'manufacturing', 'realtime', 'training']
+"""
+
+from __future__ import annotations
+
+from gpuyard.synthesis.generate import synthesise
+from gpuyard.synthesis.spec import ClassShare, SynthesisSpec
+from gpuyard.synthesis.tenants import Tenant
+
+__all__ = ["ClassShare", "SynthesisSpec", "Tenant", "synthesise"]

@@ -1,0 +1,242 @@
+"""From a spec, a cluster size and a seed to a workload."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuyard.errors import ConfigError
+from gpuyard.streams import Stream
+from gpuyard.synthesis.arrivals import Calendar, burst_of_jobs
+from gpuyard.synthesis.calibration import Supply
+from gpuyard.synthesis.kinds import CLASSES, Kind
+from gpuyard.synthesis.published import States
+from gpuyard.synthesis.realtime import place_sizes, replicas
+from gpuyard.synthesis.spec import SynthesisSpec
+from gpuyard.synthesis.table import Batch, to_workload
+from gpuyard.synthesis.tenants import owners
+from gpuyard.workload import Workload
+
+__all__ = ["LARGE_JOBS", "LOAD_TOLERANCE", "synthesise"]
+
+DAY = 86_400.0
+LOAD_TOLERANCE = 0.01
+"""Relative difference between the offered load and the wanted one that is an error."""
+MAKE_UP = 0.003
+"""Relative miss of the load beyond which the most numerous kind makes up for the others (small clusters, short windows)."""
+LARGE_JOBS = 0.05
+"""Share of a kind's jobs, those of most GPU time, whose end states follow the published shares of GPU time."""
+SHORTEST, LONGEST = 60.0, 3650 * DAY
+
+
+class _Plan(NamedTuple):
+    """Which jobs of which kind make up the workload over a window of ``span`` seconds."""
+
+    span: float
+    supplies: list[Supply]
+    chosen: list[NDArray[np.int64]]
+    services: list[Batch]
+
+    def jobs(self) -> int:
+        return sum(one.size for one in self.chosen) + sum(one.submit.size for one in self.services)
+
+
+def synthesise(
+    spec: SynthesisSpec,
+    *,
+    gpus: int,
+    seed: int,
+    max_gpus_per_job: int | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Workload:
+    """Return a synthetic workload for a cluster of ``gpus`` GPUs; the same arguments give the same bytes.
+
+    Parameters
+    ----------
+    max_gpus_per_job
+        The largest job the cluster takes, ``gpus`` if None.  Sizes are drawn from the distribution conditioned on it;
+        no drawn size is made smaller.
+    progress
+        Called with the part that is done, 0 to 1.
+
+    Raises
+    ------
+    ConfigError
+        If the load cannot be met within 1 % on so small a cluster or in so short a window, if ``jobs`` is fewer than the
+        load needs, or if no job of a class is as small as ``max_gpus_per_job``.
+    """
+    largest = gpus if max_gpus_per_job is None else max_gpus_per_job
+    if gpus < 1 or not 1 <= largest <= gpus:
+        raise ConfigError(f"a job takes 1 to gpus={gpus} GPUs, got max_gpus_per_job={max_gpus_per_job}")
+    report = progress or (lambda part: None)
+    report(0.0)
+    maker = _Maker(spec, gpus, seed, largest)
+    plan = maker.plan(round(spec.days * DAY, 3)) if spec.jobs is None else maker.plan_of(spec.jobs)
+    report(0.4)
+    batches = maker.batches(plan)
+    report(0.7)
+    load = sum(float(batch.gpus @ batch.runtime) for batch in batches) / (gpus * plan.span)
+    if abs(load - spec.load) > LOAD_TOLERANCE * spec.load:
+        raise ConfigError(
+            f"the jobs offer a load of {load:.4f} instead of {spec.load:g}: they are too large for {gpus} GPUs over "
+            f"{plan.span / DAY:g} days; ask for more days or jobs, more GPUs or fewer classes"
+        )
+    workload = to_workload(batches, spec, plan.span, gpus, seed, load)
+    report(1.0)
+    return workload
+
+
+class _Maker:
+    """One call's spec, cluster and seed, and the series of jobs of each kind."""
+
+    def __init__(self, spec: SynthesisSpec, gpus: int, seed: int, largest: int) -> None:
+        self.spec, self.gpus, self.seed, self.largest = spec, gpus, seed, largest
+        order = sorted(spec.classes, key=lambda one: CLASSES.index(one.name))
+        self.batch_classes = [one for one in order if one.name != "realtime"]
+        self.realtime = [one for one in order if one.name == "realtime"]
+        self.supplies = [self._supply(kind, one.redraw) for one in self.batch_classes for kind in one.kinds()]
+        self.parts = [one.share * kind.share for one in self.batch_classes for kind in one.kinds()]
+
+    def _supply(self, kind: Kind, redraw: int) -> Supply:
+        sizes = kind.sizes_on(self.gpus, self.largest, self.spec.campaign_growth)
+        return Supply(kind, sizes, self.seed, redraw)
+
+    def service_gpus(self) -> int:
+        """Return the GPUs that services hold at every moment: their share of the load, in whole GPUs."""
+        return round(sum(one.share for one in self.realtime) * self.spec.load * self.gpus)
+
+    def wanted(self, span: float) -> list[float]:
+        """Return the GPU seconds each kind is to offer; rounding of the services' GPUs is made up for in proportion."""
+        rest = max(self.spec.load * self.gpus - self.service_gpus(), 0.0) * span
+        return [part / sum(self.parts) * rest for part in self.parts]
+
+    def plan(self, span: float) -> _Plan:
+        """Return the jobs of a window of ``span`` seconds."""
+        shares = self.wanted(span)
+        chosen = [
+            supply.offering(wanted, span) if wanted > 0 else np.empty(0, dtype=np.int64)
+            for supply, wanted in zip(self.supplies, shares, strict=True)
+        ]
+        pairs = zip(self.supplies, chosen, strict=True)
+        excess = sum(supply.gpu_time(numbers, span) for supply, numbers in pairs) - sum(shares)
+        if abs(excess) > MAKE_UP * self.spec.load * self.gpus * span:
+            at = int(np.argmax([one.size for one in chosen]))
+            if shares[at] > excess:
+                chosen[at] = self.supplies[at].offering(shares[at] - excess, span)
+        return _Plan(span, self.supplies, chosen, self.services(span))
+
+    def plan_of(self, jobs: int) -> _Plan:
+        """Return exactly ``jobs`` jobs and the window in which they offer the load."""
+        least = self.plan(SHORTEST).jobs()
+        if least > jobs:
+            raise ConfigError(
+                f"{jobs} jobs cannot offer a load of {self.spec.load:g} to {self.gpus} GPUs: it takes {least} at once; "
+                "ask for more jobs, a lower load or fewer GPUs"
+            )
+        low, high = SHORTEST, LONGEST
+        for _ in range(60):
+            middle = (low * high) ** 0.5
+            low, high = (middle, high) if self._expected_jobs(middle) < jobs else (low, middle)
+        span = round((low * high) ** 0.5, 3)
+        plan = self.plan(span)
+        for _ in range(8):
+            if abs(plan.jobs() - jobs) <= 0.001 * jobs:
+                break
+            span = round(max(span * jobs / plan.jobs(), SHORTEST), 3)
+            plan = self.plan(span)
+        return _with_exactly(plan, jobs)
+
+    def _expected_jobs(self, span: float) -> float:
+        """Return about how many jobs a window of ``span`` seconds has."""
+        pairs = zip(self.supplies, self.wanted(span), strict=True)
+        expected = sum(wanted / supply.expected_gpu_time(span) for supply, wanted in pairs)
+        for one in self.realtime:
+            kind = one.kinds()[0]
+            places = self.service_gpus() / kind.sizes.mean()
+            expected += places * (1 + 0.5 * span / kind.runtimes.mean())
+        return expected
+
+    def services(self, span: float) -> list[Batch]:
+        """Return the replicas of all real-time services."""
+        return [self._services(one.kinds()[0], one.redraw, span) for one in self.realtime]
+
+    def _services(self, kind: Kind, redraw: int, span: float) -> Batch:
+        stem = f"synthesis:{kind.key}:{redraw}"
+        sizes = kind.sizes_on(self.gpus, self.largest, self.spec.campaign_growth)
+        places = place_sizes(sizes, self.service_gpus(), Stream(self.seed, f"{stem}:size"))
+        permanent = Stream(self.seed, f"{stem}:permanent").uniform(places.size)
+        lives = Stream(self.seed, f"{stem}:runtime")
+        place, submit, runtime = replicas(kind.runtimes, places.size, span, permanent, lives)
+        tenant, user = self._owners(kind, stem, places.size)
+        return Batch(
+            kind=kind, number=np.arange(place.size, dtype=np.int64), submit=submit, runtime=runtime,
+            gpus=places[place], tenant=tenant[place], user=user[place], state=np.zeros(place.size, dtype=np.int64),
+            time_limit=np.full(place.size, np.nan),
+        )  # fmt: skip
+
+    def _owners(self, kind: Kind, stem: str, submissions: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        return owners(
+            self.spec.tenants, kind.job_class, self.spec.zipf_exponent,
+            Stream(self.seed, f"{stem}:tenant").uniform(submissions),
+            Stream(self.seed, f"{stem}:user").uniform(submissions),
+        )  # fmt: skip
+
+    def batches(self, plan: _Plan) -> list[Batch]:
+        """Return the columns of every kind."""
+        calendar = Calendar(self.spec.origin(), plan.span, self.spec.hourly, self.spec.weekly)
+        pairs = zip(plan.supplies, plan.chosen, strict=True)
+        return plan.services + [self._batch(supply, chosen, plan.span, calendar) for supply, chosen in pairs]
+
+    def _batch(self, supply: Supply, chosen: NDArray[np.int64], span: float, calendar: Calendar) -> Batch:
+        """Return the columns of the chosen jobs; whatever is drawn for a job is drawn by its number."""
+        kind, stem = supply.kind, supply.stem
+        until = int(chosen[-1]) + 1 if chosen.size else 0
+        gpus, runtime = (column[chosen] for column in supply.first(until))
+        runtime = np.minimum(runtime, span)
+        burst = burst_of_jobs(Stream(self.seed, f"{stem}:burst"), until, kind.burst)
+        bursts = int(burst[-1]) + 1 if until else 0
+        moment = calendar.times(kind.rhythm, Stream(self.seed, f"{stem}:arrival").uniform(bursts))
+        tenant, user = self._owners(kind, stem, bursts)
+        state = _states(gpus * runtime, kind.states, Stream(self.seed, f"{stem}:state").uniform(until)[chosen])
+        burst = burst[chosen]
+        return Batch(
+            kind=kind, number=chosen, submit=np.round(moment, 3)[burst], runtime=runtime, gpus=gpus,
+            tenant=tenant[burst], user=user[burst], state=state,
+            time_limit=self._limits(runtime, Stream(self.seed, f"{stem}:limit").uniform(until)[chosen]),
+        )  # fmt: skip
+
+    def _limits(self, runtime: NDArray[np.float64], chance: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return time limits in whole minutes, not-a-number without the model."""
+        if self.spec.limit_factor is None:
+            return np.full(runtime.size, np.nan)
+        low, high = self.spec.limit_factor
+        return np.asarray(np.ceil(runtime * low * (high / low) ** chance / 60) * 60, dtype=np.float64)
+
+
+def _states(work: NDArray[np.float64], shares: States, chance: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return 0 completed, 1 cancelled, 2 failed: large jobs by the shares of GPU time, the rest so that jobs come out."""
+    if not work.size:
+        return np.empty(0, dtype=np.int64)
+    by_job = np.asarray(shares.jobs) / sum(shares.jobs)
+    by_time = np.asarray(shares.gpu_time) / sum(shares.gpu_time)
+    small = (by_job - LARGE_JOBS * by_time) / (1 - LARGE_JOBS)
+    is_large = work >= np.quantile(work, 1 - LARGE_JOBS)
+    columns = [np.searchsorted(np.cumsum(share)[:-1], chance, side="right") for share in (small, by_time)]
+    return np.where(is_large, columns[1], columns[0]).astype(np.int64)
+
+
+def _with_exactly(plan: _Plan, jobs: int) -> _Plan:
+    """Return the plan with the number of jobs made exact in its most numerous kind."""
+    if not plan.chosen:
+        raise ConfigError("a number of jobs needs a class besides 'realtime'; give days instead")
+    at = int(np.argmax([one.size for one in plan.chosen]))
+    most, missing = plan.chosen[at], jobs - plan.jobs()
+    if missing > 0:
+        first = int(most[-1]) + 1 if most.size else 0
+        most = np.concatenate((most, np.arange(first, first + missing)))
+    elif missing < 0:
+        most = most[:missing]
+    return plan._replace(chosen=[most if position == at else one for position, one in enumerate(plan.chosen)])

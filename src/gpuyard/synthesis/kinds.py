@@ -1,0 +1,111 @@
+"""A kind of job: what one workload class is made of, such as pre-training within training."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from gpuyard.errors import ConfigError
+from gpuyard.synthesis.distributions import LogCdf, Sizes
+from gpuyard.synthesis.published import CLUSTERS, Evidence, States
+
+__all__ = ["ACTIVITY_OF_POWER_IDLE", "CLASSES", "Kind", "Rhythm", "activity_of_power", "campaign_scale", "from_cluster", "reshared"]
+
+CLASSES = ("realtime", "training", "drug-discovery", "battery", "manufacturing")
+"""The workload classes, in the order in which jobs of one instant are listed."""
+
+ACTIVITY_OF_POWER_IDLE = 0.15
+"""Idle power as a fraction of the rated power (A100: 60 W of 400 W, Acme data)."""
+
+Rhythm = Literal["cluster", "working-hours", "flat"]
+"""When people submit: the published profiles of clusters; weekdays 8 to 19 h; or evenly."""
+
+
+def activity_of_power(fraction: float) -> float:
+    """Return the activity at which a GPU draws ``fraction`` of its rated power, if power is linear in activity."""
+    return round((fraction - ACTIVITY_OF_POWER_IDLE) / (1 - ACTIVITY_OF_POWER_IDLE), 2)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kind:
+    """One kind of job of a class.
+
+    Parameters
+    ----------
+    share
+        Its part of the GPU time of its class.
+    burst
+        Mean number of jobs submitted at one instant by one user (geometric); 1 means one by one.
+    reference_gpus
+        GPUs of the cluster for which ``sizes`` holds; None where sizes do not grow with the cluster.
+    rank_correlation
+        Of size and run time (normal copula), 0 where they are independent.
+    """
+
+    name: str
+    job_class: str
+    share: float
+    sizes: Sizes
+    runtimes: LogCdf
+    priority: int
+    activity: float
+    states: States
+    size_evidence: Evidence
+    runtime_evidence: Evidence
+    burst: float = 1.0
+    rhythm: Rhythm = "cluster"
+    reference_gpus: int | None = None
+    rank_correlation: float = 0.0
+
+    @property
+    def key(self) -> str:
+        """Name of the kind among all kinds: the stem of its random streams and of its job ids."""
+        return f"{self.job_class}-{self.name}"
+
+    def sizes_on(self, gpus: int, largest: int, growth: float) -> Sizes:
+        """Return the sizes of this kind on a cluster of ``gpus`` GPUs, given at most ``largest`` GPUs a job.
+
+        Raises
+        ------
+        ConfigError
+            If even the smallest job is larger than that.
+        """
+        scale = 1.0 if self.reference_gpus is None else campaign_scale(gpus, self.reference_gpus, growth)
+        try:
+            return self.sizes.scaled(scale).at_most(largest)
+        except ConfigError as problem:
+            raise ConfigError(f"jobs of {self.key}: {problem}; raise max_gpus_per_job or drop the class") from None
+
+
+def campaign_scale(gpus: int, reference: int, growth: float) -> float:
+    """Return the power of two by which campaigns differ in size from those of the reference cluster.
+
+    They grow as ``(gpus / reference) ** growth`` on larger clusters and shrink in proportion on smaller ones, rounded
+    down to a power of two.
+    """
+    ratio = gpus / reference
+    return 2.0 ** math.floor(math.log2(ratio) * (growth if ratio > 1 else 1.0))
+
+
+def from_cluster(source: str, job_class: str, *, priority: int, share: float) -> Kind:
+    """Return the kind that draws from the general tables of a published cluster, such as 'philly'."""
+    cluster = CLUSTERS[source]
+    return Kind(
+        name=f"{source}-like",
+        job_class=job_class,
+        share=share,
+        sizes=cluster.sizes,
+        runtimes=cluster.runtimes,
+        priority=priority,
+        activity=0.4,
+        states=cluster.states,
+        rank_correlation=cluster.rank_correlation,
+        size_evidence=cluster.evidence,
+        runtime_evidence=cluster.evidence,
+    )
+
+
+def reshared(kind: Kind, share: float) -> Kind:
+    """Return the kind with another share of the GPU time of its class."""
+    return replace(kind, share=share)

@@ -1,0 +1,159 @@
+"""Published statistics of GPU clusters, as tables ready for sampling, each with its source and standing.
+
+Standings: *read* in the named source; *computed* from a public data file; *assumption*: nobody published it, or it is
+recalled without the source at hand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from gpuyard.synthesis.distributions import LogCdf, Sizes
+
+__all__ = [
+    "ACME_FIGURES",
+    "ASSUMPTION",
+    "CLUSTERS",
+    "HOURLY",
+    "HOURLY_EVIDENCE",
+    "WEEKLY",
+    "WEEKLY_EVIDENCE",
+    "Cluster",
+    "Evidence",
+    "States",
+    "like_class",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Where a figure comes from and how far it can be trusted."""
+
+    standing: Literal["read", "computed", "assumption"]
+    source: str
+
+
+ASSUMPTION = Evidence("assumption", "no published figure; change it to suit the site")
+ACME_FIGURES = "Acme data (Hu et al., NSDI 2024)"
+HELIOS_FIGURES = "Helios data (Hu et al., SC 2021)"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class States:
+    """Shares of completed, cancelled and failed: of all jobs, and of the GPU time."""
+
+    jobs: tuple[float, float, float]
+    gpu_time: tuple[float, float, float]
+    evidence: Evidence
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cluster:
+    """What is published about the GPU jobs of one cluster.
+
+    ``rank_correlation`` ties size to run time (normal copula); it is fitted here so that the jobs of more than 8 GPUs
+    hold their published share of the GPU time, ``large_gpu_time``.
+    """
+
+    runtimes: LogCdf
+    sizes: Sizes
+    longest: float
+    states: States
+    large_gpu_time: float
+    rank_correlation: float
+    evidence: Evidence
+
+
+def _powers(*percent: float) -> LogCdf:
+    """Return the run times whose cumulative percentages at 1, 2, 4, ... s are given."""
+    first = max(at for at, share in enumerate(percent) if share == 0) if percent[0] == 0 else 0
+    return LogCdf(
+        values=tuple(float(2**power) for power in range(first, len(percent))),
+        cumulative=tuple(share / 100 for share in percent[first:]),
+    )
+
+
+def _steps(*percent: float) -> Sizes:
+    """Return the sizes whose cumulative percentages at 1, 2, 4, ... GPUs are given; mass sits on the powers of two."""
+    before = (0.0, *percent)
+    return Sizes.steps({2**power: share - before[power] for power, share in enumerate(percent)})
+
+
+_SUMMARY = Evidence("read", "Acme data, cluster_summary.csv (Hu et al., NSDI 2024)")
+_CURVES = Evidence("computed", "Acme data, curves of cdf_job_duration_util.pdf and cdf_job_gpunum.pdf (NSDI 2024)")
+_SEREN_STATES = States(jobs=(0.497, 0.075, 0.429), gpu_time=(0.212, 0.664, 0.124), evidence=_SUMMARY)
+_KALOS_STATES = States(jobs=(0.541, 0.062, 0.397), gpu_time=(0.313, 0.607, 0.080), evidence=_SUMMARY)
+_PHILLY_STATES = States(jobs=(0.604, 0.090, 0.305), gpu_time=(0.321, 0.294, 0.386), evidence=_SUMMARY)
+_HELIOS_STATES = States(jobs=(0.624, 0.221, 0.155), gpu_time=(0.513, 0.394, 0.093), evidence=_SUMMARY)
+_PAI_STATES = States(
+    jobs=_HELIOS_STATES.jobs,
+    gpu_time=_HELIOS_STATES.gpu_time,
+    evidence=Evidence("assumption", "PAI publishes no end states; those of Helios stand in"),
+)
+
+CLUSTERS: MappingProxyType[str, Cluster] = MappingProxyType({
+    "seren": Cluster(
+        runtimes=_powers(2.2, 2.8, 5.6, 11.8, 23.4, 31.7, 37.1, 48.9, 65.6, 79.2, 88.0, 92.9, 96.0, 97.5, 98.4, 99.2,
+                         99.6, 99.8, 99.9, 100),
+        sizes=_steps(53.9, 65.4, 67.9, 96.7, 97.9, 98.8, 99.3, 99.6, 99.7, 99.9, 100),
+        longest=1_209_604, states=_SEREN_STATES, large_gpu_time=0.881, rank_correlation=0.4, evidence=_CURVES,
+    ),
+    "kalos": Cluster(
+        runtimes=_powers(0, 0, 0, 0, 1.5, 18.7, 38.2, 50.5, 69.1, 79.4, 85.9, 92.8, 97.1, 98.7, 99.1, 99.5, 99.7, 99.8,
+                         99.9, 100),
+        sizes=_steps(86.0, 88.4, 88.4, 93.9, 94.3, 94.7, 95.3, 95.7, 96.9, 98.9, 100),
+        longest=625_740, states=_KALOS_STATES, large_gpu_time=0.994, rank_correlation=0.547, evidence=_CURVES,
+    ),
+    "philly": Cluster(
+        runtimes=_powers(0, 0.1, 0.2, 0.8, 3.6, 8.4, 18.9, 27.0, 31.5, 36.3, 54.9, 67.5, 79.3, 84.6, 90.3, 92.7, 94.9,
+                         96.9, 98.4, 99.3, 99.8, 100),
+        sizes=_steps(82.2, 84.5, 92.0, 98.9, 99.8, 100),
+        longest=4_240_676, states=_PHILLY_STATES, large_gpu_time=0.120, rank_correlation=0.029, evidence=_CURVES,
+    ),
+    "helios": Cluster(
+        runtimes=_powers(4.0, 4.9, 6.4, 7.7, 10.7, 16.2, 24.9, 37.8, 56.6, 67.6, 75.2, 84.1, 87.5, 90.8, 94.4, 96.3, 97.8,
+                         98.9, 99.5, 99.9, 100),
+        sizes=_steps(72.0, 74.7, 80.5, 94.7, 97.7, 99.4, 99.7, 99.9, 100),
+        longest=4_320_009, states=_HELIOS_STATES, large_gpu_time=0.587, rank_correlation=0.141, evidence=_CURVES,
+    ),
+    "pai": Cluster(
+        runtimes=_powers(0.1, 0.1, 0.1, 0.4, 3.0, 11.9, 21.1, 28.9, 39.6, 50.9, 60.8, 69.8, 78.5, 87.1, 93.2, 97.1, 99.0,
+                         99.7, 100),
+        sizes=_steps(96.8, 98.6, 99.1, 100),
+        longest=626_371, states=_PAI_STATES, large_gpu_time=0.0, rank_correlation=0.0, evidence=_CURVES,
+    ),
+})
+"""By name.  Jobs of a fraction of a GPU count as one GPU."""
+
+HOURLY = (
+    0.90, 0.79, 0.65, 0.53, 0.49, 0.48, 0.48, 0.44, 0.51, 0.80, 1.15, 1.28,
+    1.23, 1.26, 1.39, 1.47, 1.55, 1.40, 1.13, 1.23, 1.33, 1.25, 1.16, 1.08,
+)  # fmt: skip
+"""Submissions by local hour 0 to 23, mean 1."""
+HOURLY_EVIDENCE = Evidence("computed", f"{HELIOS_FIGURES}, mean of Venus, Earth, Saturn and Uranus")
+
+WEEKLY = (0.86, 1.07, 1.14, 1.29, 1.44, 0.61, 0.59)
+"""Submissions by day, Monday to Sunday, mean 1."""
+WEEKLY_EVIDENCE = Evidence("computed", "Philly trace as reduced for Sia (Jeon et al., ATC 2019), 82,247 jobs")
+
+
+def like_class(cluster: str, *, p50: float, p90: float, p99: float) -> LogCdf:
+    """Return run times of one class from its published p50, p90 and p99 in seconds.
+
+    Below the median and beyond p99 the class follows its cluster's curve, scaled to meet those quantiles; nothing runs
+    longer than the cluster's longest job.
+    """
+    curve, longest = CLUSTERS[cluster].runtimes, CLUSTERS[cluster].longest
+    median, tail = float(curve.quantile(0.50)), float(curve.quantile(0.99))
+    knots = [(value * p50 / median, chance) for value, chance in _knots(curve) if chance < 0.50]
+    knots += [(p50, 0.50), (p90, 0.90), (p99, 0.99)]
+    beyond = [(value * p99 / tail, chance) for value, chance in _knots(curve) if chance > 0.99]
+    knots += [(value, chance) for value, chance in beyond if value < longest and chance < 1.0]
+    knots.append((min(beyond[-1][0], longest), 1.0))
+    return LogCdf(values=tuple(value for value, _ in knots), cumulative=tuple(chance for _, chance in knots))
+
+
+def _knots(curve: LogCdf) -> list[tuple[float, float]]:
+    return list(zip(curve.values, curve.cumulative, strict=True))

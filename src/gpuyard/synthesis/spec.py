@@ -1,0 +1,296 @@
+"""What to synthesise: the window, the load, the classes with their sources, and the tenants."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+from gpuyard.errors import ConfigError, unknown_name
+from gpuyard.synthesis.domains import battery_kinds, drug_discovery_kinds, manufacturing_kinds
+from gpuyard.synthesis.kinds import CLASSES, Kind, from_cluster, reshared
+from gpuyard.synthesis.published import CLUSTERS, HOURLY, WEEKLY
+from gpuyard.synthesis.realtime import realtime_kind
+from gpuyard.synthesis.tenants import DEFAULT_TENANTS, Tenant
+from gpuyard.synthesis.training import training_kinds
+
+__all__ = ["BUILT_IN", "DEFAULT_CLASSES", "SOURCES", "ClassShare", "SynthesisSpec"]
+
+BUILT_IN = "built-in"
+"""The source that means gpuyard's own kinds of a class."""
+SOURCES = (BUILT_IN, *CLUSTERS)
+"""Where sizes and run times of a class may come from."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClassShare:
+    """A class of the workload.
+
+    Parameters
+    ----------
+    share
+        Its part of the offered GPU time.
+    source
+        Source to weight (parts of the GPU time): ``built-in`` for gpuyard's own kinds, or published clusters.
+    redraw
+        Another number draws this class anew and leaves the others as they are.
+    """
+
+    name: str
+    share: float
+    source: Mapping[str, float] = field(default_factory=lambda: {BUILT_IN: 1.0})
+    redraw: int = 0
+
+    def __post_init__(self) -> None:
+        if self.name not in CLASSES:
+            raise unknown_name("workload class", self.name, CLASSES)
+        if not 0 < self.share <= 1:
+            raise ConfigError(f"class '{self.name}' has share {self.share}; it must be above 0 and at most 1")
+        for source, weight in self.source.items():
+            if source not in SOURCES:
+                raise unknown_name(f"source of class '{self.name}'", source, SOURCES)
+            if not 0 <= weight < math.inf:
+                raise ConfigError(f"source '{source}' of '{self.name}' has weight {weight}; it must be 0 or more")
+        if not sum(self.source.values()) > 0:
+            raise ConfigError(f"class '{self.name}' has no source with a weight above 0; choose of {list(SOURCES)}")
+        if self.name == "realtime" and any(self.source.get(cluster, 0) > 0 for cluster in CLUSTERS):
+            raise ConfigError("class 'realtime' has no published source; leave its source at 'built-in'")
+        object.__setattr__(self, "source", MappingProxyType(dict(self.source)))
+
+    def kinds(self) -> tuple[Kind, ...]:
+        """Return the kinds of the class; shares of its GPU time sum to 1."""
+        total = sum(self.source.values())
+        found: list[Kind] = []
+        for source, weight in self.source.items():
+            if weight > 0:
+                found += [reshared(kind, kind.share * weight / total) for kind in _kinds(self.name, source)]
+        return tuple(found)
+
+
+def _kinds(job_class: str, source: str) -> tuple[Kind, ...]:
+    own = {
+        "realtime": lambda: (realtime_kind(),),
+        "training": training_kinds,
+        "drug-discovery": drug_discovery_kinds,
+        "battery": battery_kinds,
+        "manufacturing": manufacturing_kinds,
+    }[job_class]()
+    return own if source == BUILT_IN else (from_cluster(source, job_class, priority=own[0].priority, share=1.0),)
+
+
+DEFAULT_CLASSES = (
+    ClassShare(name="realtime", share=0.15),
+    ClassShare(name="training", share=0.65),
+    ClassShare(name="drug-discovery", share=0.10),
+    ClassShare(name="battery", share=0.07),
+    ClassShare(name="manufacturing", share=0.03),
+)
+"""Classes of the default workload: an assumption."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SynthesisSpec:
+    """A synthetic workload, apart from the size of its cluster and the seed.
+
+    Parameters
+    ----------
+    days
+        Length of the window in which jobs are submitted.
+    jobs
+        Exact number of jobs; where given, it decides the length of the window and ``days`` is not used.
+    load
+        Offered load: the sum of GPUs x run time over GPUs of the cluster x length of the window.
+    start
+        Second 0 on the calendar, ISO 8601 with its offset; decides the weekday and the month.
+    classes, tenants
+        Shares of the classes sum to 1.
+    zipf_exponent
+        Of the submissions of a tenant's users; 0 makes all users equal.
+    hourly, weekly
+        Relative submissions by local hour 0 to 23 and by day, Monday to Sunday.
+    limit_factor
+        None for no time limits; (low, high) for limits that exceed the run time by a log-uniform factor.
+    campaign_growth
+        Exponent by which campaigns grow with the cluster beyond the one they were published for.
+    """
+
+    days: float = 7.0
+    jobs: int | None = None
+    load: float = 0.85
+    start: str = "2027-01-04T00:00:00+09:00"
+    classes: tuple[ClassShare, ...] = DEFAULT_CLASSES
+    tenants: tuple[Tenant, ...] = DEFAULT_TENANTS
+    zipf_exponent: float = 1.1
+    hourly: tuple[float, ...] = HOURLY
+    weekly: tuple[float, ...] = WEEKLY
+    limit_factor: tuple[float, float] | None = None
+    campaign_growth: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a value that cannot be used."""
+        _positive("days", self.days)
+        _positive("load", self.load)
+        if self.jobs is not None and self.jobs < 1:
+            raise ConfigError(f"jobs must be 1 or more, got {self.jobs}")
+        for name, value in (("zipf_exponent", self.zipf_exponent), ("campaign_growth", self.campaign_growth)):
+            if not 0 <= value < math.inf:
+                raise ConfigError(f"{name} must be 0 or more, got {value}")
+        self.origin()
+        _profile("hourly", self.hourly, 24)
+        _profile("weekly", self.weekly, 7)
+        if self.limit_factor is not None and not (
+            len(self.limit_factor) == 2 and 1 <= self.limit_factor[0] <= self.limit_factor[1] < math.inf
+        ):
+            raise ConfigError(f"limit_factor is (low, high) with 1 <= low <= high, got {self.limit_factor}")
+        _unique("class", [one.name for one in self.classes])
+        _unique("tenant", [one.name for one in self.tenants])
+        total = sum(one.share for one in self.classes)
+        if abs(total - 1.0) > 1e-6:
+            raise ConfigError(f"the shares of the classes must sum to 1, they sum to {total:g}")
+
+    def origin(self) -> datetime:
+        """Return second 0 on the calendar.
+
+        Raises
+        ------
+        ConfigError
+            If ``start`` is no ISO 8601 timestamp with an offset.
+        """
+        try:
+            moment = datetime.fromisoformat(self.start)
+        except ValueError:
+            moment = None
+        if moment is None or moment.tzinfo is None:
+            raise ConfigError(f"start must be like '2027-01-04T00:00:00+09:00', with its offset, got '{self.start}'")
+        return moment
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any]) -> SynthesisSpec:
+        """Return the spec of a scenario's table; missing keys keep their defaults.
+
+        ``classes`` maps a class to its share, or to a table of ``share``, ``source`` (a name, or a table of name to weight)
+        and ``redraw``; classes that are not named are left out.  ``tenants`` maps a tenant to a table of ``users`` and of
+        its weight in each class.
+
+        Raises
+        ------
+        ConfigError
+            For a key nobody knows, naming the nearest, and for a value of the wrong type or range.
+        """
+        known = [one.name for one in fields(cls)]
+        values: dict[str, Any] = {}
+        for key, value in mapping.items():
+            if key not in known:
+                raise unknown_name("workload key", key, known)
+            values[key] = _READ.get(key, _number)(key, value)
+        return cls(**values)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the table that :meth:`from_mapping` reads back to an equal spec; None is left out."""
+        table: dict[str, Any] = {}
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if one.name == "classes":
+                value = {
+                    c.name: {"share": c.share, "source": dict(c.source), "redraw": c.redraw} for c in self.classes
+                }
+            elif one.name == "tenants":
+                value = {tenant.name: {"users": tenant.users, **tenant.weights} for tenant in self.tenants}
+            elif isinstance(value, tuple):
+                value = list(value)
+            if value is not None:
+                table[one.name] = value
+        return table
+
+
+def _positive(name: str, value: float) -> None:
+    if not 0 < value < math.inf:
+        raise ConfigError(f"{name} must be a positive number, got {value}")
+
+
+def _profile(name: str, values: tuple[float, ...], length: int) -> None:
+    if len(values) != length or not all(0 <= value < math.inf for value in values) or not sum(values) > 0:
+        raise ConfigError(f"{name} needs {length} numbers of 0 or more, and one above 0, got {list(values)}")
+
+
+def _unique(kind: str, names: list[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice or not names:
+        raise ConfigError(f"{kind} '{twice[0]}' is given twice" if twice else f"a workload needs at least one {kind}")
+
+
+def _number(key: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ConfigError(f"{key} must be a number, got {value!r}")
+    return value
+
+
+def _whole(key: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ConfigError(f"{key} must be a whole number, got {value!r}")
+    return value
+
+
+def _text(key: str, value: object) -> str:
+    if not isinstance(value, str | datetime):
+        raise ConfigError(f"{key} must be a timestamp, got {value!r}")
+    return value if isinstance(value, str) else value.isoformat()
+
+
+def _numbers(key: str, value: object) -> tuple[float, ...]:
+    if not isinstance(value, list | tuple):
+        raise ConfigError(f"{key} must be a list of numbers, got {value!r}")
+    return tuple(_number(key, one) for one in value)
+
+
+def _table(key: str, value: object) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{key} must be a table, got {value!r}")
+    return value
+
+
+def _classes(key: str, value: object) -> tuple[ClassShare, ...]:
+    found = []
+    for name, entry in _table(key, value).items():
+        inside = dict(entry) if isinstance(entry, Mapping) else {"share": entry}
+        for inner in inside:
+            if inner not in ("share", "source", "redraw"):
+                raise unknown_name(f"key of class '{name}'", inner, ("share", "source", "redraw"))
+        if "share" not in inside:
+            raise ConfigError(f"class '{name}' needs a share")
+        source = inside.get("source", BUILT_IN)
+        weights = {source: 1.0} if isinstance(source, str) else _weights(f"source of class '{name}'", source)
+        share = _number(f"share of class '{name}'", inside["share"])
+        redraw = _whole(f"redraw of class '{name}'", inside.get("redraw", 0))
+        found.append(ClassShare(name=name, share=share, source=weights, redraw=redraw))
+    return tuple(found)
+
+
+def _tenants(key: str, value: object) -> tuple[Tenant, ...]:
+    found = []
+    for name, entry in _table(key, value).items():
+        inside = dict(_table(f"tenant '{name}'", entry))
+        for inner in inside:
+            if inner not in (*CLASSES, "users"):
+                raise unknown_name(f"key of tenant '{name}'", inner, (*CLASSES, "users"))
+        users = {"users": _whole(f"users of '{name}'", inside.pop("users"))} if "users" in inside else {}
+        found.append(Tenant(name=name, weights=_weights(f"tenant '{name}'", inside), **users))
+    return tuple(found)
+
+
+def _weights(key: str, value: object) -> dict[str, float]:
+    return {name: _number(f"weight of '{name}' in {key}", weight) for name, weight in _table(key, value).items()}
+
+
+_READ = {
+    "jobs": _whole,
+    "start": _text,
+    "classes": _classes,
+    "tenants": _tenants,
+    "hourly": _numbers,
+    "weekly": _numbers,
+    "limit_factor": _numbers,
+}

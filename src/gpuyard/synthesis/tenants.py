@@ -1,0 +1,78 @@
+"""Who submits: tenants by their weight in each class, and their users by Zipf's law."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuyard.errors import ConfigError, unknown_name
+from gpuyard.synthesis.kinds import CLASSES
+
+__all__ = ["DEFAULT_TENANTS", "Tenant", "owners", "zipf"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tenant:
+    """A tenant: its users and its weight among the tenants of each class.
+
+    ``weights`` maps a class to a weight; a class of which several tenants have a share is split by weight.
+    """
+
+    name: str
+    users: int = 40
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.name or "/" in self.name:
+            raise ConfigError(f"a tenant needs a name without '/', got '{self.name}'")
+        if self.users < 1:
+            raise ConfigError(f"tenant '{self.name}' needs at least 1 user, got {self.users}")
+        for job_class, weight in self.weights.items():
+            if job_class not in CLASSES:
+                raise unknown_name(f"class of tenant '{self.name}'", job_class, CLASSES)
+            if not 0 <= weight < float("inf"):
+                raise ConfigError(f"tenant '{self.name}' has weight {weight} in '{job_class}'; it must be 0 or more")
+        object.__setattr__(self, "weights", MappingProxyType(dict(self.weights)))
+
+
+DEFAULT_TENANTS = (
+    Tenant(name="foundation-a", weights={"training": 0.40}),
+    Tenant(name="foundation-b", weights={"training": 0.30}),
+    Tenant(name="cloud", weights={"training": 0.20, "realtime": 0.70}),
+    Tenant(name="university", weights={"training": 0.10, "drug-discovery": 0.20, "battery": 0.20}),
+    Tenant(name="bio", weights={"drug-discovery": 0.80, "realtime": 0.05}),
+    Tenant(name="battery", weights={"battery": 0.80}),
+    Tenant(name="steel", weights={"manufacturing": 1.00, "realtime": 0.25}),
+)
+"""Tenants of the default workload: an assumption."""
+
+
+def zipf(users: int, exponent: float) -> NDArray[np.float64]:
+    """Return the cumulative probability of users 1, 2, ..., shape (users,): user k has weight ``k ** -exponent``."""
+    weight = np.arange(1, users + 1, dtype=np.float64) ** -exponent
+    return np.asarray(np.cumsum(weight) / weight.sum(), dtype=np.float64)
+
+
+def owners(
+    tenants: tuple[Tenant, ...],
+    job_class: str,
+    exponent: float,
+    tenant_chance: NDArray[np.float64],
+    user_chance: NDArray[np.float64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the tenant's position and the user's number from 1, both int64 of the shape of the chances."""
+    weight = np.array([tenant.weights.get(job_class, 0.0) for tenant in tenants])
+    if not weight.sum() > 0:
+        raise ConfigError(f"no tenant has a weight in the class '{job_class}'; give one a weight or drop the class")
+    last = int(np.flatnonzero(weight)[-1])
+    tenant = np.minimum(np.searchsorted(np.cumsum(weight) / weight.sum(), tenant_chance, side="right"), last)
+    user = np.zeros(tenant.shape, dtype=np.int64)
+    for position, one in enumerate(tenants):
+        mine = tenant == position
+        rank = np.searchsorted(zipf(one.users, exponent), user_chance[mine], side="right")
+        user[mine] = np.minimum(rank, one.users - 1) + 1
+    return tenant.astype(np.int64), user

@@ -1,0 +1,74 @@
+"""Training: pre-training and reinforcement campaigns, fine-tuning, evaluation and debugging.
+
+Pre-training jobs are segments of campaigns: they fail and restart often, so that their run times are short although the
+campaign lasts for weeks.  That is what the published run times describe.
+"""
+
+from __future__ import annotations
+
+from gpuyard.synthesis.distributions import Sizes
+from gpuyard.synthesis.kinds import Kind, activity_of_power
+from gpuyard.synthesis.published import ACME_FIGURES, CLUSTERS, Evidence, like_class
+
+__all__ = ["KALOS_GPUS", "SEGMENTS", "training_kinds"]
+
+KALOS_GPUS = 2_416
+SEREN_GPUS = 2_288
+
+_BOXES = Evidence("computed", f"{ACME_FIGURES}: quartiles and whiskers of GPUs; shares within them assumed")
+_RUNTIMES = Evidence("computed", f"{ACME_FIGURES}: p50, p90 and p99 of the run time")
+
+SEGMENTS = like_class("kalos", p50=707, p90=43_200, p99=281_000)
+"""Run times of pre-training segments in Kalos, s."""
+
+
+def training_kinds() -> tuple[Kind, ...]:
+    """Return the kinds of the class 'training'; shares of its GPU time sum to 1."""
+    return (_pretraining(), _reinforcement(), _finetuning(), _evaluation(), _debugging())
+
+
+def _pretraining() -> Kind:
+    return Kind(
+        name="pretrain", job_class="training", share=45 / 65, priority=50, activity=activity_of_power(0.80),
+        sizes=Sizes.steps({128: 0.15, 256: 0.25, 512: 0.50, 1024: 0.10}),
+        runtimes=SEGMENTS, states=CLUSTERS["kalos"].states, reference_gpus=KALOS_GPUS,
+        size_evidence=_BOXES, runtime_evidence=_RUNTIMES,
+    )  # fmt: skip
+
+
+def _reinforcement() -> Kind:
+    return Kind(
+        name="reinforcement", job_class="training", share=10 / 65, priority=50, activity=activity_of_power(0.70),
+        sizes=Sizes.steps({8: 1, 16: 1, 32: 1, 64: 1, 128: 1, 256: 1}),
+        runtimes=like_class("seren", p50=297, p90=24_600, p99=313_000), states=CLUSTERS["seren"].states,
+        reference_gpus=SEREN_GPUS,
+        size_evidence=Evidence("assumption", "8 to 256 GPUs beside a campaign, each power of two as likely"),
+        runtime_evidence=Evidence("assumption", f"taken from pre-training in Seren, {ACME_FIGURES}"),
+    )  # fmt: skip
+
+
+def _finetuning() -> Kind:
+    return Kind(
+        name="finetune", job_class="training", share=6 / 65, priority=50, activity=activity_of_power(0.70),
+        sizes=Sizes.steps({1: 0.15, 2: 0.15, 4: 0.15, 8: 0.40, 16: 0.15}),
+        runtimes=like_class("seren", p50=197, p90=1_128, p99=13_300), states=CLUSTERS["seren"].states,
+        size_evidence=_BOXES, runtime_evidence=_RUNTIMES,
+    )  # fmt: skip
+
+
+def _evaluation() -> Kind:
+    return Kind(
+        name="evaluation", job_class="training", share=2 / 65, priority=20, activity=activity_of_power(0.50),
+        sizes=Sizes.steps({1: 0.60, 2: 0.10, 4: 0.15, 8: 0.15}),
+        runtimes=like_class("seren", p50=129, p90=1_208, p99=15_600), states=CLUSTERS["seren"].states, burst=40.0,
+        size_evidence=_BOXES, runtime_evidence=_RUNTIMES,
+    )  # fmt: skip
+
+
+def _debugging() -> Kind:
+    return Kind(
+        name="debug", job_class="training", share=2 / 65, priority=50, activity=activity_of_power(0.20),
+        sizes=Sizes.steps({1: 0.05, 8: 0.75, 16: 0.10, 64: 0.05, 128: 0.05}),
+        runtimes=like_class("seren", p50=114, p90=935, p99=22_600), states=CLUSTERS["seren"].states,
+        size_evidence=_BOXES, runtime_evidence=_RUNTIMES,
+    )  # fmt: skip
