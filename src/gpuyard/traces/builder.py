@@ -198,7 +198,7 @@ class JobTableBuilder:
                 self.source[source].take(pa.array(fresh)).to_pylist() if source in self.source else [""] * len(fresh)
             )
         else:
-            shown = [values[at] for at in fresh.tolist()]
+            shown = [None if values[at] != values[at] else values[at] for at in fresh.tolist()]
         self._good[fresh] = False
         self._rejected += [
             Rejection(int(row), source, "" if value is None else str(value)[:SHOWN], reason)

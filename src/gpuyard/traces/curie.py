@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from gpuyard.traces.builder import JobTableBuilder
 from gpuyard.traces.cells import read_separated
+from gpuyard.traces.processors import gpus_of_processors
 from gpuyard.traces.source import ReadOptions
-from gpuyard.traces.swf import gpus_of_processors
 from gpuyard.traces.trace import Trace
 
 __all__ = ["DESCRIPTION", "NAME", "read", "recognises"]
@@ -68,7 +68,7 @@ def read(path: Path, options: ReadOptions) -> Trace:
     builder.put("runtime", np.where(ran, run, np.nan), source="run_s")
     builder.put("time_limit", np.where(limit > 0, limit, np.nan), source="walltime_req_s")
     processors = np.where(alloc > 0, alloc, np.where(asked > 0, asked, 0.0))
-    builder.put("gpus", gpus_of_processors(options.gpu_rule, processors), source="procs_alloc")
+    builder.put("gpus", gpus_of_processors(processors, options.gpu_rule), source="procs_alloc")
     builder.put("cpus", processors, source="procs_alloc")
     builder.put_states("status", STATUS)
     builder.put("user", builder.texts("user", missing=("", "-1")), source="user")
