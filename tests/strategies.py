@@ -40,7 +40,7 @@ def clusters(draw: st.DrawFn, max_nodes: int = 8) -> Cluster:
     for _ in range(count):
         gpus = draw(st.integers(0, most))
         nodes.append((draw(st.sampled_from(types)) if gpus or draw(st.booleans()) else "", gpus))
-    amount = st.lists(st.integers(0, 12), min_size=count, max_size=count)
+    amount = st.lists(st.integers(2, 16) | st.integers(0, 40), min_size=count, max_size=count)
     cpus = draw(st.none() | amount)
     memory = draw(st.none() | amount)
     return cluster(*nodes, cpus=cpus, memory=memory, levels=_levels(draw, count))
@@ -49,15 +49,16 @@ def clusters(draw: st.DrawFn, max_nodes: int = 8) -> Cluster:
 @st.composite
 def workloads(draw: st.DrawFn, site: Cluster, max_jobs: int = 14) -> Workload:
     """Jobs in any row order that use a random set of the features of the job table."""
-    features = {feature for feature in FEATURES if draw(st.booleans())}
+    features = draw(st.sets(st.sampled_from(FEATURES), max_size=6))
     unit = 0.5 if "halves" in features else 1
     scale = draw(st.sampled_from([1, 1, 1, 0.001]))
     span = draw(st.sampled_from([0, 4, 12]))
-    gpus = st.integers(0, 2) | st.integers(0, 8) | st.integers(1, site.gpus + 1)
+    largest = max(1, int(site.node_gpus.max()))
+    gpus = st.integers(1, largest) | st.integers(min(2, largest), largest) | st.integers(0, site.gpus + 1)
     rows = []
     for number in range(draw(st.integers(1, max_jobs))):
         more = _columns(draw, features, number, unit, scale)
-        runtime = None if draw(st.integers(0, 30)) == 30 else draw(st.integers(0, 6)) * scale
+        runtime = None if draw(st.integers(0, 40)) == 40 else draw(st.integers(0, 9)) * scale
         fraction = "fractions" in features and draw(st.booleans())
         if fraction:
             more["gpu_milli"] = draw(st.sampled_from([1, 200, 250, 300, 500, 700, 999]))
@@ -69,10 +70,10 @@ def _columns(draw: st.DrawFn, features: set[str], number: int, unit: float, scal
     """Return the values of the optional columns that these features bring."""
     time = st.integers(0, 14).map(lambda value: value * scale)
     sources: dict[str, dict[str, st.SearchStrategy[object]]] = {
-        "types": {"gpu_type": st.none() | st.sampled_from(["a", "b", "a|b", "c|a", "b|c", "d"])},
-        "cpus": {"cpus": st.none() | st.integers(0, 10).map(lambda value: value * unit)},
-        "memory": {"memory_gib": st.none() | st.integers(0, 10).map(lambda value: value * unit)},
-        "nodes": {"nodes": st.none() | st.integers(1, 4)},
+        "types": {"gpu_type": st.none() | st.sampled_from(["a", "a|b", "a|c", "b", "b|a", "c|b", "c|d"])},
+        "cpus": {"cpus": st.none() | st.integers(0, 12).map(lambda value: value * unit)},
+        "memory": {"memory_gib": st.none() | st.integers(0, 12).map(lambda value: value * unit)},
+        "nodes": {"nodes": st.none() | st.integers(1, 3)},
         "spread": {"spread": st.none() | st.booleans()},
         "priority": {"priority": st.none() | st.integers(-1, 1)},
         "not_before": {"not_before": st.none() | time},
@@ -119,18 +120,16 @@ def random_cluster(rng: np.random.Generator, nodes: int = 24) -> Cluster:
 
 
 def random_workload(
-    rng: np.random.Generator, jobs: int = 300, *, fractions: bool = True, distinct: bool = False, load: float = 1.0
+    rng: np.random.Generator, jobs: int = 300, *, fractions: bool = True, delays: bool = True, load: float = 1.0
 ) -> Workload:
-    """Return jobs of every kind; ``distinct`` gives each its own submit time and no dependencies."""
-    span = int(jobs / load)
-    submit = rng.permutation(10 * span)[:jobs] / 10 if distinct else rng.integers(0, span, jobs)
+    """Return jobs of every kind that all take time; ``delays``: some depend on others or have a ``not_before``."""
+    span = int(6 * jobs / load)
+    submit = rng.permutation(span)[:jobs]
     rows = []
     for number in range(jobs):
         gpus = int(rng.choice([0, 1, 1, 1, 2, 4, 8, 12, 24]))
-        more: dict[str, object] = {
-            "cpus": float(rng.integers(1, 3) * max(gpus, 1)),
-            "memory_gib": float(rng.integers(0, 30)),
-        }
+        cpus, memory = rng.integers(1, 3) * max(gpus, 1), rng.integers(0, 30)
+        more: dict[str, object] = {"cpus": float(cpus), "memory_gib": float(memory)}
         if rng.random() < 0.3:
             more["gpu_type"] = str(rng.choice(["a", "b", "a|c", "b|c"]))
         if gpus == 1 and fractions and rng.random() < 0.5:
@@ -140,11 +139,11 @@ def random_workload(
         more["spread"] = bool(rng.random() < 0.1)
         more["priority"] = int(rng.integers(0, 3))
         if rng.random() < 0.2:
-            more["time_limit"] = float(rng.integers(1, 40))
-        if rng.random() < 0.1:
+            more["time_limit"] = float(rng.integers(1, 200))
+        if delays and rng.random() < 0.1:
             more["not_before"] = float(rng.integers(0, span))
-        if number and not distinct and rng.random() < 0.2:
+        if delays and number and rng.random() < 0.2:
             more["depends_on"] = [str(parent) for parent in rng.choice(number, size=min(2, number), replace=False)]
             more["think_time"] = float(rng.integers(0, 4))
-        rows.append((float(submit[number]), float(rng.integers(0, 40)), gpus, more))
+        rows.append((float(submit[number]), float(rng.integers(1, 200)), gpus, more))
     return workload(*rows)

@@ -1,0 +1,255 @@
+"""What must hold in every record, whatever the policy: checked on larger random workloads from the record alone.
+
+Every combination of order, backfill and placement has its own random site and workload, and each placement one
+more in which all jobs spread.  All jobs take time, so that what is held at an instant is what the sweep says.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+from collections.abc import Iterator
+
+import numba
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from gpuyard.simulation import schedule
+
+from gpuyard.policy import BACKFILLS, ORDERS, PLACEMENTS, Policy
+from gpuyard.record import Outcome, Record
+from gpuyard.workload import MICROSECOND, NEVER, Workload
+from reference import Job, Piece, Room, Rule, brings, place, queue_key, read
+from strategies import random_cluster, random_workload
+
+JOBS = 60 if numba.config.DISABLE_JIT else 300
+POLICIES = [
+    *(
+        Policy(order=order, backfill=backfill, placement=placement)
+        for order, backfill, placement in itertools.product(ORDERS, BACKFILLS, PLACEMENTS)
+    ),
+    *(Policy(backfill="fit", placement=placement, spread=True) for placement in PLACEMENTS),
+]
+EVERY_POLICY = pytest.mark.parametrize(
+    "number", range(len(POLICIES)), ids=[f"{each.name}-{each.placement}-{each.spread}" for each in POLICIES]
+)
+
+
+@functools.lru_cache(maxsize=len(POLICIES))
+def recorded(number: int) -> Record:
+    """Return the run of this policy; every third has no fractions, and the loads differ."""
+    rng = np.random.default_rng(number)
+    site = random_cluster(rng)
+    jobs = random_workload(rng, JOBS, fractions=number % 3 > 0, load=(0.5, 1, 2)[number // 3 % 3])
+    return schedule(jobs, site, POLICIES[number], seed=number)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Moment:
+    """What runs and waits after the pass of one instant."""
+
+    now: int
+    pieces: list[Piece]
+    waiting: list[Job]
+
+
+def slots(record: Record, attempt: int) -> list[tuple[int, int, int]]:
+    held = slice(record.slot_offset[attempt], record.slot_offset[attempt + 1])
+    columns = (record.slot_node[held], record.slot_gpus[held], record.slot_gpu[held])
+    return list(zip(*(column.tolist() for column in columns), strict=True))
+
+
+def pieces_of(record: Record, attempt: int, job: Job, room: Room) -> list[Piece]:
+    """Return what an attempt holds; whole GPUs are the lowest-numbered wholly free ones, as the page says."""
+    pieces = []
+    for node, gpus, lowest in slots(record, attempt):
+        if job.milli is not None:
+            numbers: tuple[int, ...] = (lowest,)
+        else:
+            numbers = tuple(room.whole(node)[:gpus])
+            assert len(numbers) == gpus, f"job {job.row} holds GPUs of node {node} that are not free"
+            assert lowest in (-1, min(numbers, default=-1))
+        cpus, memory = brings(job, gpus)
+        pieces.append(Piece(node=node, gpus=numbers, milli=job.milli or 1000, cpus=cpus, memory=memory))
+    return pieces
+
+
+def moments(record: Record) -> Iterator[Moment]:
+    """Go through the instants of a record: ends first, then starts in their order."""
+    jobs = read(record.workload, record.policy)
+    running: dict[int, list[Piece]] = {}
+    instants = np.unique(np.concatenate([record.eligible, record.attempt_start, record.attempt_end]))
+    attempts = range(record.attempt_job.size)
+    for now in instants[instants != NEVER].tolist():
+        for attempt in [each for each in running if record.attempt_end[each] == now]:
+            del running[attempt]
+        for attempt in [each for each in attempts if record.attempt_start[each] == now]:
+            room = Room(record.cluster, itertools.chain.from_iterable(running.values()))
+            running[attempt] = pieces_of(record, attempt, jobs[record.attempt_job[attempt]], room)
+        waiting = [job for job in jobs if record.eligible[job.row] <= now < record.start[job.row]]
+        waiting = [job for job in waiting if record.outcome[job.row] != Outcome.REJECTED]
+        yield Moment(now=now, pieces=list(itertools.chain.from_iterable(running.values())), waiting=waiting)
+
+
+@EVERY_POLICY
+def test_nothing_is_held_twice(number):
+    record = recorded(number)
+    for moment in moments(record):
+        room = Room(record.cluster, moment.pieces)
+        assert min(itertools.chain.from_iterable(room.milli)) >= 0
+        assert min(room.cpus) >= 0
+        assert min(room.memory) >= 0
+
+
+@EVERY_POLICY
+def test_no_more_gpus_of_a_node_are_held_than_it_has(number):
+    """The same from sums alone, node by node: nothing is assumed about which GPUs are held."""
+    record = recorded(number)
+    milli = record.workload.table["gpu_milli"].fill_null(1000).to_numpy()
+    attempt_of_slot = np.repeat(np.arange(record.attempt_job.size), np.diff(record.slot_offset))
+    held = record.slot_gpus * milli[record.attempt_job[attempt_of_slot]]
+    for node in range(record.cluster.nodes):
+        mine = record.slot_node == node
+        at = np.concatenate([record.attempt_end[attempt_of_slot[mine]], record.attempt_start[attempt_of_slot[mine]]])
+        change = np.concatenate([-held[mine], held[mine]])
+        level = np.cumsum(change[np.lexsort((change, at))])
+        assert level.max(initial=0) <= 1000 * record.cluster.node_gpus[node]
+        assert level.min(initial=0) >= 0
+
+
+@EVERY_POLICY
+def test_every_job_runs_once_or_is_rejected(number):
+    record = recorded(number)
+    rejected = np.flatnonzero(record.outcome == Outcome.REJECTED)
+    assert sorted([*record.attempt_job.tolist(), *rejected.tolist()]) == list(range(len(record.workload)))
+    assert np.all(record.start[rejected] == NEVER)
+    assert not np.any(record.outcome == Outcome.UNFINISHED)
+    assert rejected.size < len(record.workload) / 4
+
+
+@EVERY_POLICY
+def test_an_attempt_lasts_as_long_as_its_job_runs(number):
+    record = recorded(number)
+    length = np.minimum(record.workload.runtime, record.workload.time_limit)[record.attempt_job]
+    assert np.array_equal(record.attempt_end - record.attempt_start, length)
+    assert np.array_equal(record.start[record.attempt_job], record.attempt_start)
+    assert np.array_equal(record.end[record.attempt_job], record.attempt_end)
+    killed = record.workload.runtime > record.workload.time_limit
+    ran = record.outcome != Outcome.REJECTED
+    assert np.array_equal(record.outcome == Outcome.TIMED_OUT, killed & ran)
+
+
+@EVERY_POLICY
+def test_no_job_starts_before_it_is_eligible(number):
+    record = recorded(number)
+    for job in read(record.workload, record.policy):
+        if record.outcome[job.row] != Outcome.REJECTED:
+            bounds = [job.submit, *(int(record.end[parent]) + job.think for parent in job.parents)]
+            bounds += [] if job.not_before is None else [job.not_before]
+            assert record.eligible[job.row] == max(bounds)
+            assert record.start[job.row] >= max(bounds)
+
+
+@EVERY_POLICY
+def test_every_job_holds_what_it_asked_for(number):
+    record = recorded(number)
+    jobs = read(record.workload, record.policy)
+    node_type = [record.cluster.gpu_types[code] for code in record.cluster.node_type]
+    for attempt, row in enumerate(record.attempt_job.tolist()):
+        job, held = jobs[row], slots(record, attempt)
+        nodes = [node for node, _, _ in held]
+        types = {node_type[node] for node in nodes}
+        assert len(set(nodes)) == len(nodes) > 0
+        assert sum(gpus for _, gpus, _ in held) == job.gpus
+        assert job.gpus == 0 or job.types is None or types <= set(job.types)
+        if not job.spread:
+            assert len(nodes) == (job.nodes or len(nodes))
+            assert len(types) == 1 or job.gpus == 0
+
+
+@EVERY_POLICY
+def test_nobody_waits_who_could_start(number):
+    """After a pass under ``fit`` no waiting job could be placed; under ``none`` the head of the queue could not."""
+    record = recorded(number)
+    policy, rule = record.policy, Rule(placement=record.policy.placement, seed=record.seed)
+    looked_at = 0
+    for moment in moments(record):
+        room = Room(record.cluster, moment.pieces)
+        queue = sorted(moment.waiting, key=lambda job: queue_key(job, policy.order))
+        for job in queue if policy.backfill == "fit" else queue[:1]:
+            assert place(room, job, rule) is None, f"job {job.row} could start at {moment.now}"
+            looked_at += 1
+    assert looked_at > JOBS // 10
+
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
+def test_strict_fifo_starts_jobs_in_queue_order(placement):
+    rng = np.random.default_rng(100)
+    record = schedule(random_workload(rng, JOBS, delays=False), random_cluster(rng), Policy(placement=placement))
+    started = record.start[record.outcome != Outcome.REJECTED]
+    assert np.all(np.diff(started) >= 0)
+    assert np.all(np.diff(record.attempt_job) > 0)
+
+
+def columns(record: Record) -> dict[str, np.ndarray]:
+    """Return all facts of a record that are arrays."""
+    values = {each.name: getattr(record, each.name) for each in dataclasses.fields(record)}
+    return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+
+
+def assert_same_facts(first: Record, second: Record) -> None:
+    ours, theirs = columns(first), columns(second)
+    assert {name for name in ours if ours[name].tobytes() != theirs[name].tobytes()} == set()
+    assert first.reject_reasons == second.reject_reasons
+    assert (first.events, first.passes, first.max_queue, first.stop) == (
+        second.events,
+        second.passes,
+        second.max_queue,
+        second.stop,
+    )
+
+
+@EVERY_POLICY
+def test_the_same_seed_gives_the_same_bytes(number):
+    record = recorded(number)
+    assert_same_facts(record, schedule(record.workload, record.cluster, record.policy, seed=record.seed))
+
+
+@EVERY_POLICY
+def test_the_row_order_of_the_source_does_not_matter(number):
+    record = recorded(number)
+    table = record.workload.table
+    shuffled = table.take(pa.array(np.random.default_rng(number).permutation(len(table))))
+    again = Workload.from_table(shuffled)
+    assert_same_facts(record, schedule(again, record.cluster, record.policy, seed=record.seed))
+
+
+@pytest.mark.parametrize("shift", [1, -1_000_000, 1_700_000_000])
+@EVERY_POLICY
+def test_shifting_all_times_shifts_the_schedule_and_nothing_else(number, shift):
+    record = recorded(number)
+    table = record.workload.table
+    for name in ("submit_time", "not_before"):
+        at = table.schema.get_field_index(name)
+        table = table.set_column(at, table.schema.field(at), pc.add(table[name], float(shift)))
+    moved = schedule(Workload.from_table(table), record.cluster, record.policy, seed=record.seed)
+    for name, before in columns(record).items():
+        if name in ("eligible", "start", "end", "attempt_start", "attempt_end"):
+            before = np.where(before == NEVER, NEVER, before + shift * MICROSECOND)  # noqa: PLW2901
+        assert np.array_equal(before, columns(moved)[name]), name
+
+
+@EVERY_POLICY
+def test_stopping_early_changes_nothing_before_the_stop(number):
+    record = recorded(number)
+    stop = int(np.median(record.attempt_start))
+    early = schedule(record.workload, record.cluster, record.policy, seed=record.seed, until=stop / MICROSECOND)
+    before = record.attempt_start <= stop
+    assert early.stop == stop
+    assert np.array_equal(early.attempt_job, record.attempt_job[before])
+    assert np.array_equal(early.attempt_start, record.attempt_start[before])
+    assert np.array_equal(early.attempt_end, np.minimum(record.attempt_end[before], stop))
+    assert np.array_equal(early.end, np.where(record.end <= stop, record.end, NEVER))
+    assert np.array_equal(early.slot_node, record.slot_node[: early.slot_node.size])
