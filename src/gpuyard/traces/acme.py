@@ -19,7 +19,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gpuyard.traces.builder import JobTableBuilder
-from gpuyard.traces.cells import read_separated
+from gpuyard.traces.cells import header_names, read_separated
 from gpuyard.traces.helios import MISSING, SLURM_STATES
 from gpuyard.traces.source import ReadOptions
 from gpuyard.traces.trace import Trace
@@ -44,8 +44,7 @@ ZONE = "Asia/Shanghai"
 
 def recognises(head: bytes, path: Path) -> bool:
     """Return whether the head's first line has the columns of an Acme trace."""
-    names = head.split(b"\n", 1)[0].decode("utf-8", "replace").strip().split(",")
-    return {"node_num", "gpu_num", "type", "gpu_time"} <= set(names)
+    return {"node_num", "gpu_num", "type", "gpu_time"} <= set(header_names(head))
 
 
 def read(path: Path, options: ReadOptions) -> Trace:

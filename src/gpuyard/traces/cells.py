@@ -26,7 +26,17 @@ from gpuyard.errors import ConfigError, InputError
 from gpuyard.traces.source import check_utf8, read_bytes
 from gpuyard.traces.trace import Rejection
 
-__all__ = ["SHOWN", "Cells", "as_instant", "as_instants", "as_numbers", "naive_note", "read_separated", "zone_of"]
+__all__ = [
+    "SHOWN",
+    "Cells",
+    "as_instant",
+    "as_instants",
+    "as_numbers",
+    "header_names",
+    "naive_note",
+    "read_separated",
+    "zone_of",
+]
 
 SHOWN = 80
 """Characters of a value that a rejection shows."""
@@ -118,6 +128,15 @@ def read_separated(
             remedy=f"the columns needed are {', '.join(required)}, separated by {separator!r}",
         )
     return _records(path, data, lines, list(names), separator)
+
+
+def header_names(head: bytes) -> list[str]:
+    """Return the cells of a file's first line, nothing where it is no comma-separated text."""
+    line = re.split(rb"[\r\n]", head, maxsplit=1)[0].decode("utf-8", "replace")
+    try:
+        return [name.strip() for name in next(csv.reader([line], strict=True), [])]
+    except csv.Error:
+        return []
 
 
 class _Lines(NamedTuple):

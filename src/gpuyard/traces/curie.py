@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuyard.traces.builder import JobTableBuilder
-from gpuyard.traces.cells import read_separated
+from gpuyard.traces.cells import header_names, read_separated
 from gpuyard.traces.processors import gpus_of_processors
 from gpuyard.traces.source import ReadOptions
 from gpuyard.traces.trace import Trace
@@ -47,8 +47,7 @@ UNIX_START = 1_296_571_124
 
 def recognises(head: bytes, path: Path) -> bool:
     """Return whether the head's first line has the columns of the table."""
-    names = head.split(b"\n", 1)[0].decode("utf-8", "replace").strip().split(",")
-    return {"submit_s", "procs_alloc", "walltime_req_s"} <= set(names)
+    return {"submit_s", "procs_alloc", "walltime_req_s"} <= set(header_names(head))
 
 
 def read(path: Path, options: ReadOptions) -> Trace:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gpuyard.traces.builder import JobTableBuilder
-from gpuyard.traces.cells import naive_note, read_separated
+from gpuyard.traces.cells import header_names, naive_note, read_separated
 from gpuyard.traces.source import ReadOptions
 from gpuyard.traces.trace import Trace
 
@@ -49,8 +49,7 @@ MISSING = ("", "None", "nan", "NaT")
 
 def recognises(head: bytes, path: Path) -> bool:
     """Return whether the head's first line has the columns of a Helios log."""
-    names = head.split(b"\n", 1)[0].decode("utf-8", "replace").strip().split(",")
-    return {"vc", "gpu_num", "node_num", "queue"} <= set(names)
+    return {"vc", "gpu_num", "node_num", "queue"} <= set(header_names(head))
 
 
 def read(path: Path, options: ReadOptions) -> Trace:

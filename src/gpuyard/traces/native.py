@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from gpuyard.errors import InputError
 from gpuyard.traces.builder import JobTableBuilder
-from gpuyard.traces.cells import Cells, read_separated
+from gpuyard.traces.cells import Cells, header_names, read_separated
 from gpuyard.traces.schema import COLUMNS, ORIGIN, SOURCE_FORMAT, ZONE
 from gpuyard.traces.source import ReadOptions, head, read_bytes
 from gpuyard.traces.trace import Trace
@@ -43,7 +43,7 @@ def recognises(head: bytes, path: Path) -> bool:
     """Return whether the head is Parquet, our first line, or a header of schema columns only."""
     if head.startswith((PARQUET_MAGIC, PREAMBLE.encode())):
         return True
-    names = {name.strip() for name in head.split(b"\n", 1)[0].decode("utf-8", "replace").split(",")}
+    names = set(header_names(head))
     return set(REQUIRED) <= names <= set(KINDS)
 
 

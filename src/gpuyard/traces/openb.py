@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gpuyard.traces.builder import JobTableBuilder
-from gpuyard.traces.cells import read_separated
+from gpuyard.traces.cells import header_names, read_separated
 from gpuyard.traces.source import ReadOptions
 from gpuyard.traces.trace import Trace
 
@@ -47,8 +47,7 @@ PHASES = {"Succeeded": "completed", "Failed": "failed", "Running": "running", "P
 
 def recognises(head: bytes, path: Path) -> bool:
     """Return whether the head's first line has the columns of a pod list."""
-    names = head.split(b"\n", 1)[0].decode("utf-8", "replace").strip().split(",")
-    return {"num_gpu", "gpu_milli", "pod_phase", "creation_time"} <= set(names)
+    return {"num_gpu", "gpu_milli", "pod_phase", "creation_time"} <= set(header_names(head))
 
 
 def read(path: Path, options: ReadOptions) -> Trace:

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from gpuyard.errors import InputError
 from gpuyard.traces.builder import JobTableBuilder
-from gpuyard.traces.cells import Cells, read_separated
+from gpuyard.traces.cells import Cells, header_names, read_separated
 from gpuyard.traces.source import ReadOptions, head
 from gpuyard.traces.trace import Trace
 
@@ -58,7 +58,7 @@ OTHER_TABLES = {6: "pai_job_table", 9: "pai_instance_table"}
 
 def recognises(head: bytes, path: Path) -> bool:
     """Return whether the first line has ten cells with a known status and times that look like seconds."""
-    cells = head.split(b"\n", 1)[0].decode("utf-8", "replace").strip().split(",")
+    cells = header_names(head)
     if cells == list(COLUMNS):
         return True
     times = [text.removesuffix(".0").replace(".", "", 1).isdigit() or not text for text in cells[4:6]]
@@ -88,15 +88,15 @@ def read(path: Path, options: ReadOptions) -> Trace:
 
 def _cells(path: Path) -> Cells:
     """Return the cells of the task table, with or without its header line."""
-    first = head(path).split(b"\n", 1)[0].decode("utf-8", "replace").strip()
-    if first == ",".join(COLUMNS):
+    first = header_names(head(path))
+    if first == list(COLUMNS):
         return read_separated(path, required=COLUMNS)
-    if (table := OTHER_TABLES.get(first.count(",") + 1)) is not None:
+    if (table := OTHER_TABLES.get(len(first))) is not None:
         raise InputError(
             f"this looks like {table}, which does not say how many GPUs a task asks for",
             path=path,
             row=1,
-            value=first,
+            value=",".join(first),
             remedy="read pai_task_table.csv",
         )
     return read_separated(path, names=COLUMNS)

@@ -27,7 +27,7 @@ import pyarrow as pa
 
 from gpuyard.errors import InputError
 from gpuyard.traces.builder import JobRows, JobTableBuilder
-from gpuyard.traces.cells import as_instant, naive_note, read_separated, zone_of
+from gpuyard.traces.cells import as_instant, header_names, naive_note, read_separated, zone_of
 from gpuyard.traces.source import ReadOptions, read_text
 from gpuyard.traces.trace import Trace
 
@@ -43,7 +43,7 @@ UNKNOWN_TIMES = (None, "", "None")
 
 def recognises(head: bytes, path: Path) -> bool:
     """Return whether the head is the CSV's header line or a list of jobs with attempts."""
-    if head.split(b"\n", 1)[0].strip() == ",".join(COLUMNS).encode():
+    if header_names(head) == list(COLUMNS):
         return True
     return head.lstrip().startswith(b"[") and b'"attempts"' in head and b'"jobid"' in head
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gpuyard.traces.builder import JobTableBuilder
-from gpuyard.traces.cells import read_separated
+from gpuyard.traces.cells import header_names, read_separated
 from gpuyard.traces.source import ReadOptions
 from gpuyard.traces.trace import Trace
 
@@ -25,8 +25,7 @@ COLUMNS = ("job_id", "num_gpu", "submit_time", "model_name", "duration")
 
 def recognises(head: bytes, path: Path) -> bool:
     """Return whether the head's first line has the columns of a job list."""
-    names = head.split(b"\n", 1)[0].decode("utf-8", "replace").strip().split(",")
-    return {*COLUMNS, "iterations"} <= set(names)
+    return {*COLUMNS, "iterations"} <= set(header_names(head))
 
 
 def read(path: Path, options: ReadOptions) -> Trace:
