@@ -1,0 +1,280 @@
+"""Two runs against each other: every number, every job that both have, and whether they may be compared at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from gpuyard.errors import ConfigError
+from gpuyard.report.measures import MEASURES, leaves, lookup, measure_of
+from gpuyard.report.series import column
+from gpuyard.report.wording import UNKNOWN, clean, finite, format_change, format_number, format_value
+from gpuyard.result import Result
+
+__all__ = ["Comparison", "Difference", "Paired", "Row", "compare", "compare_all"]
+
+_MACHINE: Final = ("engine.wall_s", "engine.events_per_s")
+"""Numbers that tell about the machine a run was made on, not about the schedule."""
+
+_QUANTILES: Final = (5, 25, 50, 75, 95)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Difference:
+    """One number of both summaries; ``None`` where a run lacks it."""
+
+    key: str
+    first: float | None
+    second: float | None
+
+    @property
+    def absolute(self) -> float | None:
+        """Second minus first, ``None`` unless both are known."""
+        return None if self.first is None or self.second is None else self.second - self.first
+
+    @property
+    def relative(self) -> float | None:
+        """The difference as a share of the first; ``None`` where the first is zero or unknown."""
+        change = self.absolute
+        return None if change is None or not self.first else change / abs(self.first)
+
+    @property
+    def verdict(self) -> str:
+        """``better`` or ``worse`` for the second run, or empty: no change, or neither way is better."""
+        better, change = measure_of(self.key).better, self.absolute
+        if not better or not change:
+            return ""
+        return "better" if (change < 0) == (better == "lower") else "worse"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """A difference as people read it."""
+
+    label: str
+    first: str
+    second: str
+    change: str
+    relative: str
+    verdict: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Paired:
+    """Jobs that both runs have, by ``job_id``; differences are second minus first, in seconds.
+
+    ``earlier``, ``later`` and ``same`` count the jobs that started in both, by their start in the second run, to the
+    microsecond; ``only_first`` and ``only_second`` the jobs of both that started in one run alone. ``wait_quantiles``
+    holds the 5th, 25th, 50th, 75th and 95th percentile of the differences in wait.
+    """
+
+    jobs: int
+    earlier: int
+    later: int
+    same: int
+    only_first: int
+    only_second: int
+    wait_mean: float | None
+    wait_quantiles: Mapping[str, float]
+    jct_mean: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Comparison:
+    """Two runs side by side."""
+
+    names: tuple[str, str]
+    differences: tuple[Difference, ...]
+    paired: Paired | None
+    """``None`` where the runs have no job in common"""
+    settings: tuple[tuple[str, str, str], ...]
+    """(key, first, second) of the scenario settings that differ"""
+    warnings: tuple[str, ...]
+
+    def rows(self, *, every: bool = False) -> list[Row]:
+        """Return the numbers with a name, in reading order; with ``every``, all that differ, by path."""
+        if every:
+            chosen = [each for each in self.differences if each.first != each.second and each.key not in _MACHINE]
+        else:
+            known = {each.key: each for each in self.differences}
+            chosen = [known[measure.key] for measure in MEASURES if measure.key in known]
+        return [_row(each) for each in chosen]
+
+    def to_dict(self) -> dict[str, object]:
+        """Return everything as plain values for JSON."""
+        return {
+            "names": list(self.names),
+            "warnings": list(self.warnings),
+            "settings": [{"key": key, "first": first, "second": second} for key, first, second in self.settings],
+            "paired": None if self.paired is None else asdict(self.paired),
+            "numbers": {
+                each.key: {
+                    "first": each.first,
+                    "second": each.second,
+                    "difference": each.absolute,
+                    "relative": each.relative,
+                    "verdict": each.verdict,
+                }
+                for each in self.differences
+            },
+        }
+
+
+def _row(each: Difference) -> Row:
+    measure = measure_of(each.key)
+    return Row(
+        label=clean(measure.label, 80),
+        first=format_value(each.first, measure.form),
+        second=format_value(each.second, measure.form),
+        change=format_change(each.absolute, measure.form),
+        relative=_relative(each),
+        verdict=each.verdict,
+    )
+
+
+def _relative(each: Difference) -> str:
+    if each.relative is None or not each.absolute:
+        return ""
+    percent = 100 * each.relative
+    return f"{'+' if percent > 0 else '-'}{format_number(abs(round(percent, 1)))} %"
+
+
+def compare(first: Result, second: Result, *, names: tuple[str, str] = ("first", "second")) -> Comparison:
+    """Compare two runs: numbers, jobs by ``job_id``, settings; warn where they ran different things.
+
+    Parameters
+    ----------
+    first, second
+        The runs; differences are second minus first.
+    names
+        What to call them.
+    """
+    paired = _paired(first, second)
+    settings = _settings(first, second)
+    return Comparison(
+        names=names,
+        differences=_differences(first, second),
+        paired=paired,
+        settings=settings,
+        warnings=_warnings(first, second, names, paired, settings),
+    )
+
+
+def compare_all(results: Sequence[Result], names: Sequence[str]) -> list[Comparison]:
+    """Compare each further run with the first.
+
+    Raises
+    ------
+    ConfigError
+        For fewer than two runs, or another number of names.
+    """
+    if len(results) < 2:
+        raise ConfigError(f"a comparison needs at least 2 results, got {len(results)}")
+    if len(names) != len(results):
+        raise ConfigError(f"{len(results)} results need as many names, got {len(names)}")
+    pairs = zip(results[1:], names[1:], strict=True)
+    return [compare(results[0], other, names=(names[0], name)) for other, name in pairs]
+
+
+def _differences(first: Result, second: Result) -> tuple[Difference, ...]:
+    left = {key: finite(value) for key, value in leaves(first.numbers)}
+    right = {key: finite(value) for key, value in leaves(second.numbers)}
+    keys = [*left, *(key for key in right if key not in left)]
+    return tuple(
+        Difference(key=key, first=left.get(key), second=right.get(key))
+        for key in keys
+        if left.get(key) is not None or right.get(key) is not None
+    )
+
+
+def _paired(first: Result, second: Result) -> Paired | None:
+    """Match jobs by id; the order is the first run's, so that sums come out the same every time."""
+    if not {"job_id", "start_time"} <= set(first.jobs.column_names) & set(second.jobs.column_names):
+        return None
+    place = pc.index_in(_ids(first), value_set=_ids(second)).to_numpy(zero_copy_only=False)
+    left = np.flatnonzero(~np.isnan(place.astype(np.float64)))
+    if left.size == 0:
+        return None
+    right = place[left].astype(np.int64)
+    start = column(first.jobs, "start_time")[left], column(second.jobs, "start_time")[right]
+    started = np.isfinite(start[0]) & np.isfinite(start[1])
+    shift = np.round((start[1] - start[0])[started] * 1e6)
+    wait = _both(column(second.jobs, "wait_time")[right] - column(first.jobs, "wait_time")[left])
+    jct = _both(column(second.jobs, "jct")[right] - column(first.jobs, "jct")[left])
+    return Paired(
+        jobs=int(left.size),
+        earlier=int((shift < 0).sum()),
+        later=int((shift > 0).sum()),
+        same=int((shift == 0).sum()),
+        only_first=int((np.isfinite(start[0]) & ~np.isfinite(start[1])).sum()),
+        only_second=int((~np.isfinite(start[0]) & np.isfinite(start[1])).sum()),
+        wait_mean=float(wait.mean()) if wait.size else None,
+        wait_quantiles={f"p{level}": float(np.percentile(wait, level)) for level in _QUANTILES} if wait.size else {},
+        jct_mean=float(jct.mean()) if jct.size else None,
+    )
+
+
+def _ids(result: Result) -> pa.Array:
+    ids = pc.cast(result.jobs.column("job_id"), pa.string()).combine_chunks()
+    return pa.concat_arrays(ids.chunks) if isinstance(ids, pa.ChunkedArray) else ids
+
+
+def _both(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    known: NDArray[np.float64] = values[np.isfinite(values)]
+    return known
+
+
+def _settings(first: Result, second: Result) -> tuple[tuple[str, str, str], ...]:
+    left, right = dict(leaves(first.scenario)), dict(leaves(second.scenario))
+    keys = [*left, *(key for key in right if key not in left)]
+    return tuple(
+        (key, clean(left.get(key, UNKNOWN), 80), clean(right.get(key, UNKNOWN), 80))
+        for key in keys
+        if left.get(key) != right.get(key)
+    )
+
+
+def _warnings(
+    first: Result,
+    second: Result,
+    names: tuple[str, str],
+    paired: Paired | None,
+    settings: tuple[tuple[str, str, str], ...],
+) -> tuple[str, ...]:
+    said = []
+    changed = {key.partition(".")[0] for key, _, _ in settings}
+    digests = [key for key, _, _ in settings if key.endswith(("digest", "sha256"))]
+    if "workload" in changed or any("cluster" not in key for key in digests):
+        said.append("The runs had different workloads: differences are not the policy's alone.")
+    counts = [format_value(lookup(each.numbers, "gpu.count"), "count") for each in (first, second)]
+    if "cluster" in changed or counts[0] != counts[1]:
+        gpus = f" ({counts[0]} and {counts[1]} GPUs)" if counts[0] != counts[1] else ""
+        said.append(f"The runs had different clusters{gpus}: differences are not the policy's alone.")
+    if paired is None:
+        said.append("The runs have no job in common, so single jobs are not compared.")
+    else:
+        for name, result in zip(names, (first, second), strict=True):
+            alone = result.jobs.num_rows - paired.jobs
+            if alone:
+                said.append(f"{alone:,} jobs are only in {clean(name)}; single jobs are compared over {paired.jobs:,}.")
+        submits = _submits_differ(first, second) if not said else 0
+        if submits:
+            said.append(f"{submits:,} jobs ask for other things in the two runs, though their names are the same.")
+    return tuple(said)
+
+
+def _submits_differ(first: Result, second: Result) -> int:
+    """Return how many jobs, of the same ids in the same order, differ in submission, size or run time."""
+    if not _ids(first).equals(_ids(second)):
+        return 0
+    differs = np.zeros(first.jobs.num_rows, dtype=bool)
+    for name in ("submit_time", "gpus"):
+        left, right = column(first.jobs, name), column(second.jobs, name)
+        differs |= (left != right) & ~(np.isnan(left) & np.isnan(right))
+    return int(differs.sum())
