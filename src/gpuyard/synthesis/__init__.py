@@ -8,8 +8,9 @@
 
 from __future__ import annotations
 
+from gpuyard.synthesis.describe import Figure, describe
 from gpuyard.synthesis.generate import synthesise
 from gpuyard.synthesis.spec import ClassShare, SynthesisSpec
 from gpuyard.synthesis.tenants import Tenant
 
-__all__ = ["ClassShare", "SynthesisSpec", "Tenant", "synthesise"]
+__all__ = ["ClassShare", "Figure", "SynthesisSpec", "Tenant", "describe", "synthesise"]

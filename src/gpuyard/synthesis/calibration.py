@@ -41,14 +41,14 @@ class Supply:
         return self._gpus[:jobs], self._runtime[:jobs]
 
     def expected_gpu_time(self, span: float) -> float:
-        """Return the mean GPU time of a job whose run time is cut at ``span``, if size and run time were independent."""
+        """Return the mean GPU time of a job, run times cut at ``span``, as if independent of sizes."""
         return self.sizes.mean() * self.kind.runtimes.mean(span)
 
     def offering(self, wanted: float, span: float) -> NDArray[np.int64]:
         """Return the numbers of the jobs that together offer ``wanted`` GPU seconds, ascending from 0.
 
-        They are the first jobs of the series, as many as come nearest.  Where that misses by more than TOLERANCE, single
-        jobs are exchanged for later ones of the series.
+        They are the first jobs of the series, as many as come nearest.  Where that misses by more than TOLERANCE,
+        single jobs are exchanged for later ones of the series.
         """
         work = self._work_until(wanted, span)
         held = np.cumsum(work)
@@ -66,7 +66,7 @@ class Supply:
 
     def _work(self, jobs: int, span: float) -> NDArray[np.float64]:
         gpus, runtime = self.first(jobs)
-        return gpus * np.minimum(runtime, span)
+        return gpus.astype(np.float64) * np.minimum(runtime, span)
 
     def _work_until(self, wanted: float, span: float) -> NDArray[np.float64]:
         """Return GPU seconds of the first jobs, as many as exceed the wanted sum."""

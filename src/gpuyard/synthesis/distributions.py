@@ -131,7 +131,7 @@ class Sizes:
         return self if len(kept) == len(self.gpus) else Sizes.steps(kept)
 
     def scaled(self, factor: float) -> Sizes:
-        """Return the sizes times ``factor``, rounded down to whole GPUs and never less than 1; equal ones are merged."""
+        """Return the sizes times ``factor``, rounded down but never below 1; equal ones are merged."""
         merged: dict[int, float] = {}
         for gpus, chance in zip(self.gpus, self.chance, strict=True):
             size = max(1, math.floor(gpus * factor))

@@ -1,9 +1,12 @@
 """Drug discovery, battery materials and manufacturing: kinds of jobs by their published unit costs.
 
-The costs are those of one unit of work on one GPU; how many units make a job is an assumption, so every kind here is one.
+The costs are those of one unit of work on one GPU; how many units make a job is an assumption, and so is every kind
+here.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from gpuyard.synthesis.distributions import LogCdf, Sizes
 from gpuyard.synthesis.kinds import Kind, Rhythm, activity_of_power
@@ -17,7 +20,7 @@ REFERENCE_GPUS = 20_000
 
 HOUR = 3600.0
 _ONE_GPU = Sizes.steps({1: 1})
-_STATES = CLUSTERS["helios"].states
+_STATES = replace(CLUSTERS["helios"].states, evidence=Evidence("assumption", "as in Helios (Hu et al., SC 2021)"))
 _SEGMENTS = Evidence("assumption", "segments as in pre-training in Kalos (Hu et al., NSDI 2024)")
 
 

@@ -26,7 +26,7 @@ DAY = 86_400.0
 LOAD_TOLERANCE = 0.01
 """Relative difference between the offered load and the wanted one that is an error."""
 MAKE_UP = 0.003
-"""Relative miss of the load beyond which the most numerous kind makes up for the others (small clusters, short windows)."""
+"""Relative miss of the load beyond which the most numerous kind makes up for the others (small clusters)."""
 LARGE_JOBS = 0.05
 """Share of a kind's jobs, those of most GPU time, whose end states follow the published shares of GPU time."""
 SHORTEST, LONGEST = 60.0, 3650 * DAY
@@ -65,8 +65,8 @@ def synthesise(
     Raises
     ------
     ConfigError
-        If the load cannot be met within 1 % on so small a cluster or in so short a window, if ``jobs`` is fewer than the
-        load needs, or if no job of a class is as small as ``max_gpus_per_job``.
+        If the load cannot be met within 1 % on so small a cluster or in so short a window, if ``jobs`` is fewer than
+        the load needs, or if no job of a class is as small as ``max_gpus_per_job``.
     """
     largest = gpus if max_gpus_per_job is None else max_gpus_per_job
     if gpus < 1 or not 1 <= largest <= gpus:
@@ -194,13 +194,15 @@ class _Maker:
         """Return the columns of the chosen jobs; whatever is drawn for a job is drawn by its number."""
         kind, stem = supply.kind, supply.stem
         until = int(chosen[-1]) + 1 if chosen.size else 0
-        gpus, runtime = (column[chosen] for column in supply.first(until))
-        runtime = np.minimum(runtime, span)
+        all_gpus, all_runtimes = supply.first(until)
+        gpus, runtime = all_gpus[chosen], np.minimum(all_runtimes[chosen], span)
         burst = burst_of_jobs(Stream(self.seed, f"{stem}:burst"), until, kind.burst)
         bursts = int(burst[-1]) + 1 if until else 0
         moment = calendar.times(kind.rhythm, Stream(self.seed, f"{stem}:arrival").uniform(bursts))
         tenant, user = self._owners(kind, stem, bursts)
-        state = _states(gpus * runtime, kind.states, Stream(self.seed, f"{stem}:state").uniform(until)[chosen])
+        state = _states(
+            gpus.astype(np.float64) * runtime, kind.states, Stream(self.seed, f"{stem}:state").uniform(until)[chosen]
+        )
         burst = burst[chosen]
         return Batch(
             kind=kind, number=chosen, submit=np.round(moment, 3)[burst], runtime=runtime, gpus=gpus,
@@ -217,7 +219,7 @@ class _Maker:
 
 
 def _states(work: NDArray[np.float64], shares: States, chance: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return 0 completed, 1 cancelled, 2 failed: large jobs by the shares of GPU time, the rest so that jobs come out."""
+    """Return positions in STATE_NAMES: large jobs by the shares of GPU time, the rest so that those of jobs hold."""
     if not work.size:
         return np.empty(0, dtype=np.int64)
     by_job = np.asarray(shares.jobs) / sum(shares.jobs)

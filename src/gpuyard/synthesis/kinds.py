@@ -10,7 +10,16 @@ from gpuyard.errors import ConfigError
 from gpuyard.synthesis.distributions import LogCdf, Sizes
 from gpuyard.synthesis.published import CLUSTERS, Evidence, States
 
-__all__ = ["ACTIVITY_OF_POWER_IDLE", "CLASSES", "Kind", "Rhythm", "activity_of_power", "campaign_scale", "from_cluster", "reshared"]
+__all__ = [
+    "ACTIVITY_OF_POWER_IDLE",
+    "CLASSES",
+    "Kind",
+    "Rhythm",
+    "activity_of_power",
+    "campaign_scale",
+    "from_cluster",
+    "reshared",
+]
 
 CLASSES = ("realtime", "training", "drug-discovery", "battery", "manufacturing")
 """The workload classes, in the order in which jobs of one instant are listed."""

@@ -66,8 +66,9 @@ class Cluster:
     evidence: Evidence
 
 
-def _powers(*percent: float) -> LogCdf:
+def _powers(percentages: str) -> LogCdf:
     """Return the run times whose cumulative percentages at 1, 2, 4, ... s are given."""
+    percent = [float(share) for share in percentages.split()]
     first = max(at for at, share in enumerate(percent) if share == 0) if percent[0] == 0 else 0
     return LogCdf(
         values=tuple(float(2**power) for power in range(first, len(percent))),
@@ -75,8 +76,9 @@ def _powers(*percent: float) -> LogCdf:
     )
 
 
-def _steps(*percent: float) -> Sizes:
+def _steps(percentages: str) -> Sizes:
     """Return the sizes whose cumulative percentages at 1, 2, 4, ... GPUs are given; mass sits on the powers of two."""
+    percent = [float(share) for share in percentages.split()]
     before = (0.0, *percent)
     return Sizes.steps({2**power: share - before[power] for power, share in enumerate(percent)})
 
@@ -93,38 +95,63 @@ _PAI_STATES = States(
     evidence=Evidence("assumption", "PAI publishes no end states; those of Helios stand in"),
 )
 
-CLUSTERS: MappingProxyType[str, Cluster] = MappingProxyType({
-    "seren": Cluster(
-        runtimes=_powers(2.2, 2.8, 5.6, 11.8, 23.4, 31.7, 37.1, 48.9, 65.6, 79.2, 88.0, 92.9, 96.0, 97.5, 98.4, 99.2,
-                         99.6, 99.8, 99.9, 100),
-        sizes=_steps(53.9, 65.4, 67.9, 96.7, 97.9, 98.8, 99.3, 99.6, 99.7, 99.9, 100),
-        longest=1_209_604, states=_SEREN_STATES, large_gpu_time=0.881, rank_correlation=0.4, evidence=_CURVES,
-    ),
-    "kalos": Cluster(
-        runtimes=_powers(0, 0, 0, 0, 1.5, 18.7, 38.2, 50.5, 69.1, 79.4, 85.9, 92.8, 97.1, 98.7, 99.1, 99.5, 99.7, 99.8,
-                         99.9, 100),
-        sizes=_steps(86.0, 88.4, 88.4, 93.9, 94.3, 94.7, 95.3, 95.7, 96.9, 98.9, 100),
-        longest=625_740, states=_KALOS_STATES, large_gpu_time=0.994, rank_correlation=0.547, evidence=_CURVES,
-    ),
-    "philly": Cluster(
-        runtimes=_powers(0, 0.1, 0.2, 0.8, 3.6, 8.4, 18.9, 27.0, 31.5, 36.3, 54.9, 67.5, 79.3, 84.6, 90.3, 92.7, 94.9,
-                         96.9, 98.4, 99.3, 99.8, 100),
-        sizes=_steps(82.2, 84.5, 92.0, 98.9, 99.8, 100),
-        longest=4_240_676, states=_PHILLY_STATES, large_gpu_time=0.120, rank_correlation=0.029, evidence=_CURVES,
-    ),
-    "helios": Cluster(
-        runtimes=_powers(4.0, 4.9, 6.4, 7.7, 10.7, 16.2, 24.9, 37.8, 56.6, 67.6, 75.2, 84.1, 87.5, 90.8, 94.4, 96.3, 97.8,
-                         98.9, 99.5, 99.9, 100),
-        sizes=_steps(72.0, 74.7, 80.5, 94.7, 97.7, 99.4, 99.7, 99.9, 100),
-        longest=4_320_009, states=_HELIOS_STATES, large_gpu_time=0.587, rank_correlation=0.141, evidence=_CURVES,
-    ),
-    "pai": Cluster(
-        runtimes=_powers(0.1, 0.1, 0.1, 0.4, 3.0, 11.9, 21.1, 28.9, 39.6, 50.9, 60.8, 69.8, 78.5, 87.1, 93.2, 97.1, 99.0,
-                         99.7, 100),
-        sizes=_steps(96.8, 98.6, 99.1, 100),
-        longest=626_371, states=_PAI_STATES, large_gpu_time=0.0, rank_correlation=0.0, evidence=_CURVES,
-    ),
-})
+CLUSTERS: MappingProxyType[str, Cluster] = MappingProxyType(
+    {
+        "seren": Cluster(
+            runtimes=_powers(
+                "2.2 2.8 5.6 11.8 23.4 31.7 37.1 48.9 65.6 79.2 88.0 92.9 96.0 97.5 98.4 99.2 99.6 99.8 99.9 100"
+            ),
+            sizes=_steps("53.9 65.4 67.9 96.7 97.9 98.8 99.3 99.6 99.7 99.9 100"),
+            longest=1_209_604,
+            states=_SEREN_STATES,
+            large_gpu_time=0.881,
+            rank_correlation=0.4,
+            evidence=_CURVES,
+        ),
+        "kalos": Cluster(
+            runtimes=_powers("0 0 0 0 1.5 18.7 38.2 50.5 69.1 79.4 85.9 92.8 97.1 98.7 99.1 99.5 99.7 99.8 99.9 100"),
+            sizes=_steps("86.0 88.4 88.4 93.9 94.3 94.7 95.3 95.7 96.9 98.9 100"),
+            longest=625_740,
+            states=_KALOS_STATES,
+            large_gpu_time=0.994,
+            rank_correlation=0.547,
+            evidence=_CURVES,
+        ),
+        "philly": Cluster(
+            runtimes=_powers(
+                "0 0.1 0.2 0.8 3.6 8.4 18.9 27.0 31.5 36.3 54.9 67.5 79.3 84.6 90.3 92.7 94.9 96.9 98.4 99.3 99.8 100"
+            ),
+            sizes=_steps("82.2 84.5 92.0 98.9 99.8 100"),
+            longest=4_240_676,
+            states=_PHILLY_STATES,
+            large_gpu_time=0.120,
+            rank_correlation=0.029,
+            evidence=_CURVES,
+        ),
+        "helios": Cluster(
+            runtimes=_powers(
+                "4.0 4.9 6.4 7.7 10.7 16.2 24.9 37.8 56.6 67.6 75.2 84.1 87.5 90.8 94.4 96.3 97.8 98.9 99.5 99.9 100"
+            ),
+            sizes=_steps("72.0 74.7 80.5 94.7 97.7 99.4 99.7 99.9 100"),
+            longest=4_320_009,
+            states=_HELIOS_STATES,
+            large_gpu_time=0.587,
+            rank_correlation=0.141,
+            evidence=_CURVES,
+        ),
+        "pai": Cluster(
+            runtimes=_powers(
+                "0.1 0.1 0.1 0.4 3.0 11.9 21.1 28.9 39.6 50.9 60.8 69.8 78.5 87.1 93.2 97.1 99.0 99.7 100"
+            ),
+            sizes=_steps("96.8 98.6 99.1 100"),
+            longest=626_371,
+            states=_PAI_STATES,
+            large_gpu_time=0.0,
+            rank_correlation=0.0,
+            evidence=_CURVES,
+        ),
+    }
+)
 """By name.  Jobs of a fraction of a GPU count as one GPU."""
 
 HOURLY = (

@@ -29,7 +29,7 @@ def realtime_kind() -> Kind:
         sizes=Sizes.steps({1: 0.25, 2: 0.20, 4: 0.25, 8: 0.20, 16: 0.10}),
         runtimes=LogCdf.between(6 * 3600.0, 168 * 3600.0), states=CLUSTERS["seren"].states,
         size_evidence=Evidence("assumption", "replicas of 1 to 16 GPUs"),
-        runtime_evidence=Evidence("assumption", "half the places for the whole window, the others 6 h to 7 d a replica"),
+        runtime_evidence=Evidence("assumption", "half the places for the whole window, the others 6 h to 7 d"),
     )  # fmt: skip
 
 
@@ -49,7 +49,7 @@ def place_sizes(sizes: Sizes, total: int, stream: Stream) -> NDArray[np.int64]:
 def replicas(
     lives: LogCdf, places: int, span: float, permanent: NDArray[np.float64], stream: Stream
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return place, submit time and run time of every replica, place by place; the last of a place ends with the window.
+    """Return place, submit time and run time of every replica, place by place; all end with the window or before.
 
     ``permanent`` is a uniform number for each place; below PERMANENT its one replica lives for the whole window.
     """

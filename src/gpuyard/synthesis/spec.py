@@ -171,9 +171,9 @@ class SynthesisSpec:
     def from_mapping(cls, mapping: Mapping[str, Any]) -> SynthesisSpec:
         """Return the spec of a scenario's table; missing keys keep their defaults.
 
-        ``classes`` maps a class to its share, or to a table of ``share``, ``source`` (a name, or a table of name to weight)
-        and ``redraw``; classes that are not named are left out.  ``tenants`` maps a tenant to a table of ``users`` and of
-        its weight in each class.
+        ``classes`` maps a class to its share, or to a table of ``share``, ``source`` (a name, or a table of name to
+        weight) and ``redraw``; classes that are not named are left out.  ``tenants`` maps a tenant to a table of
+        ``users`` and of its weight in each class.
 
         Raises
         ------
@@ -194,9 +194,7 @@ class SynthesisSpec:
         for one in fields(self):
             value = getattr(self, one.name)
             if one.name == "classes":
-                value = {
-                    c.name: {"share": c.share, "source": dict(c.source), "redraw": c.redraw} for c in self.classes
-                }
+                value = {c.name: {"share": c.share, "source": dict(c.source), "redraw": c.redraw} for c in self.classes}
             elif one.name == "tenants":
                 value = {tenant.name: {"users": tenant.users, **tenant.weights} for tenant in self.tenants}
             elif isinstance(value, tuple):

@@ -36,9 +36,7 @@ class Batch:
     time_limit: NDArray[np.float64]  # s, not-a-number for none
 
 
-def to_workload(
-    batches: list[Batch], spec: SynthesisSpec, span: float, gpus: int, seed: int, load: float
-) -> Workload:
+def to_workload(batches: list[Batch], spec: SynthesisSpec, span: float, gpus: int, seed: int, load: float) -> Workload:
     """Return the jobs of all kinds, sorted by submit time, then in the order of kinds and numbers."""
     submit = np.concatenate([batch.submit for batch in batches])
     order = np.argsort(submit, kind="stable")

@@ -1,0 +1,115 @@
+"""The figures behind a synthetic workload, each with its standing and its source, for ``gpuyard show workload``."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from gpuyard.synthesis.calibration import TOLERANCE
+from gpuyard.synthesis.distributions import Sizes
+from gpuyard.synthesis.generate import LARGE_JOBS, LOAD_TOLERANCE
+from gpuyard.synthesis.kinds import ACTIVITY_OF_POWER_IDLE, Kind
+from gpuyard.synthesis.published import ASSUMPTION, HOURLY, HOURLY_EVIDENCE, WEEKLY, WEEKLY_EVIDENCE, Evidence
+from gpuyard.synthesis.realtime import PERMANENT
+from gpuyard.synthesis.spec import BUILT_IN, DEFAULT_CLASSES, ClassShare, SynthesisSpec
+
+__all__ = ["Figure", "describe"]
+
+CHOSEN = Evidence("assumption", "given by the user")
+
+
+class Figure(NamedTuple):
+    """One figure of a workload; ``standing`` is read, computed or assumption."""
+
+    figure: str
+    value: str
+    standing: str
+    source: str
+
+
+def describe(spec: SynthesisSpec) -> list[Figure]:
+    """Return every figure that shapes the workload, in reading order."""
+    rows = [_row("window", "as long as the jobs need" if spec.jobs is not None else f"{spec.days:g} days", ASSUMPTION)]
+    if spec.jobs is not None:
+        rows.append(_row("jobs", f"{spec.jobs}", CHOSEN))
+    rows += [
+        _row("offered load", f"{spec.load:g} (met within {LOAD_TOLERANCE:.0%})", ASSUMPTION),
+        _row("start", spec.start, ASSUMPTION),
+        _profile("submissions by hour, 0 to 23", spec.hourly, HOURLY, HOURLY_EVIDENCE),
+        _profile("submissions by day, Monday to Sunday", spec.weekly, WEEKLY, WEEKLY_EVIDENCE),
+        _row("Zipf exponent of a tenant's users", f"{spec.zipf_exponent:g}",
+             Evidence("computed", "Helios data (Hu et al., SC 2021): 1.0 to 1.2 for users of a whole cluster")),
+        _row("time limits", _limits(spec), ASSUMPTION),
+        _row("growth of campaigns with the cluster", f"exponent {spec.campaign_growth:g}", ASSUMPTION),
+        _row("GPU time of a kind", f"met within {TOLERANCE:.1%} where its jobs allow", ASSUMPTION),
+        _row("end states of large jobs", f"largest {LARGE_JOBS:.0%} of a kind by the published shares of GPU time",
+             Evidence("assumption", "top 5 % of Philly jobs hold 93 % of the GPU time (computed)")),
+    ]  # fmt: skip
+    for tenant in spec.tenants:
+        weights = ", ".join(f"{name} {weight:g}" for name, weight in tenant.weights.items())
+        rows.append(_row(f"tenant {tenant.name}", f"{tenant.users} users; {weights or 'no class'}", ASSUMPTION))
+    for one in spec.classes:
+        rows += _class(one)
+    return rows
+
+
+def _row(figure: str, value: str, evidence: Evidence) -> Figure:
+    return Figure(figure, value, evidence.standing, evidence.source)
+
+
+def _profile(figure: str, values: tuple[float, ...], published: tuple[float, ...], evidence: Evidence) -> Figure:
+    return _row(figure, " ".join(f"{value:.2f}" for value in values), evidence if values == published else CHOSEN)
+
+
+def _limits(spec: SynthesisSpec) -> str:
+    if spec.limit_factor is None:
+        return "none"
+    low, high = spec.limit_factor
+    return f"run time x {low:g} to {high:g}, log-uniform, in whole minutes"
+
+
+def _class(one: ClassShare) -> list[Figure]:
+    evidence = ASSUMPTION if one in DEFAULT_CLASSES else CHOSEN
+    sources = ", ".join(f"{name} {weight:g}" for name, weight in one.source.items())
+    value = f"{one.share:.0%} of the GPU time" + ("" if dict(one.source) == {BUILT_IN: 1.0} else f", from {sources}")
+    rows = [_row(f"class {one.name}", value, evidence)]
+    for kind in one.kinds():
+        rows += _kind(kind)
+    return rows
+
+
+def _kind(kind: Kind) -> list[Figure]:
+    name = f"{kind.job_class}, {kind.name}"
+    growth = f", on {kind.reference_gpus} GPUs" if kind.reference_gpus is not None else ""
+    quantiles = [float(kind.runtimes.quantile(chance)) for chance in (0.50, 0.90, 0.99)]
+    runtime = " / ".join(f"{value:,.0f}" for value in quantiles)
+    rows = [
+        _row(f"{name}: share of the class", f"{kind.share:.1%}", ASSUMPTION),
+        _row(f"{name}: GPUs", _sizes(kind.sizes) + growth, kind.size_evidence),
+        _row(f"{name}: run time", f"p50 / p90 / p99 = {runtime} s", kind.runtime_evidence),
+        _row(f"{name}: priority", f"{kind.priority}", ASSUMPTION),
+        _row(f"{name}: activity", f"{kind.activity:g}", _activity(kind)),
+    ]
+    if kind.rank_correlation:
+        fitted = Evidence("computed", "fitted here to the published GPU time of large jobs or of the class")
+        rows.append(_row(f"{name}: correlation of size and run time", f"{kind.rank_correlation:g}", fitted))
+    if kind.burst > 1:
+        rows.append(_row(f"{name}: jobs a burst", f"{kind.burst:g} on average", ASSUMPTION))
+    if kind.rhythm == "working-hours":
+        rows.append(_row(f"{name}: submissions", "weekdays, 8 to 19 h", ASSUMPTION))
+    if kind.job_class == "realtime":
+        rows.append(_row(f"{name}: places with one replica for the whole window", f"{PERMANENT:.0%}", ASSUMPTION))
+        return rows
+    shares = " / ".join(f"{share:.1%}" for share in kind.states.jobs)
+    return [*rows, _row(f"{name}: completed / cancelled / failed", shares, kind.states.evidence)]
+
+
+def _sizes(sizes: Sizes) -> str:
+    pairs = zip(sizes.gpus, sizes.chance, strict=True)
+    return ", ".join(f"{gpus}: {chance:.1%}" for gpus, chance in pairs)
+
+
+def _activity(kind: Kind) -> Evidence:
+    if kind.name.endswith("-like"):
+        return Evidence("computed", "Acme data (Hu et al., NSDI 2024): mean SM activity 39 to 41 %")
+    power = kind.activity * (1 - ACTIVITY_OF_POWER_IDLE) + ACTIVITY_OF_POWER_IDLE
+    return Evidence("assumption", f"a mean draw of {power:.0%} of rated power, idle at {ACTIVITY_OF_POWER_IDLE:.0%}")
