@@ -1,0 +1,259 @@
+"""The energy account of a run: who drew what, and the meter that must agree.
+
+The power of a node is ``idle_w``, plus for each job on it: its GPUs there x ``gpu_dynamic_w`` x its load,
+plus ``cpu_dynamic_w`` x the share of the node's cores it holds (where the cores of both are known,
+else its share of the node's GPUs x its load).  Each slot's power is rounded once, to a milliwatt;
+from there on everything is whole numbers: milliwatts times microseconds are nanojoules.
+
+The parts are summed over attempts; the meter integrates the power of the whole site from event to event.
+The two ways share nothing but the power of each attempt.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuyard.cluster import Cluster
+from gpuyard.energy.calendar import Periods, periods
+from gpuyard.energy.model import EnergyModel, job_load
+from gpuyard.holdings import Holdings, hold
+from gpuyard.intervals import Steps
+from gpuyard.record import Outcome, Record
+from gpuyard.traces.schema import ZONE
+from gpuyard.workload import NEVER
+
+__all__ = ["NANOJOULES_PER_KWH", "EnergyAccount", "EnergyTotals", "account", "span_of"]
+
+NANOJOULES_PER_KWH = 3_600_000_000_000_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EnergyTotals:
+    """Energy, power, carbon and cost of a stretch of time.
+
+    ``jobs_kwh + held_idle_kwh + idle_kwh + switches_kwh + other_kwh + overhead_kwh`` are the parts;
+    ``it_kwh`` and ``facility_kwh`` come from the meter.  A mean over no time is ``None``.
+    """
+
+    jobs_kwh: float
+    """GPUs and CPUs above idle, because of jobs"""
+    held_idle_kwh: float
+    """idle draw of the nodes, for the share of their GPUs that jobs held"""
+    idle_kwh: float
+    """idle draw of the nodes, for the rest"""
+    switches_kwh: float
+    other_kwh: float
+    """storage and management"""
+    overhead_kwh: float
+    """cooling and losses: (PUE - 1) x IT"""
+    it_kwh: float
+    facility_kwh: float
+    carbon_kg: float
+    cost_krw: float
+    it_mean_w: float | None
+    it_peak_w: float
+    facility_mean_w: float | None
+    facility_peak_w: float
+
+    @property
+    def parts_kwh(self) -> float:
+        """The sum of the parts: equal to ``facility_kwh`` to rounding."""
+        nodes = self.jobs_kwh + self.held_idle_kwh + self.idle_kwh
+        return nodes + self.switches_kwh + self.other_kwh + self.overhead_kwh
+
+    @property
+    def idle_share(self) -> float | None:
+        """Share of the IT energy that nodes drew for GPUs nobody held, or ``None`` without energy."""
+        return self.idle_kwh / self.it_kwh if self.it_kwh > 0 else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnergyAccount:
+    """Energy of a run, by job and in all.
+
+    ``load``, ``load_source``: per job, see :func:`gpuyard.energy.model.job_load`.  ``job_kwh`` (above idle) and
+    ``job_idle_kwh`` (idle draw of the GPUs it held): float64, shape (jobs,), IT energy.  ``attempt_mw`` and
+    ``attempt_idle_mw``: the same as power, int64 milliwatts, shape (attempts,).  ``node_idle_mw``,
+    ``switches_mw``, ``other_mw``: constants of the site.  ``start``, ``stop``: what the run spans, microseconds.
+    """
+
+    model: EnergyModel
+    holdings: Holdings
+    start: int
+    stop: int
+    load: NDArray[np.float64]
+    load_source: NDArray[np.int8]
+    attempt_mw: NDArray[np.int64]
+    attempt_idle_mw: NDArray[np.int64]
+    job_kwh: NDArray[np.float64]
+    job_idle_kwh: NDArray[np.float64]
+    node_idle_mw: int
+    switches_mw: int
+    other_mw: int
+    periods: Periods
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def power(self) -> Steps:
+        """The IT power of the site from event to event, milliwatts."""
+        base = self.node_idle_mw + self.switches_mw + self.other_mw
+        return Steps.of(self.holdings.spans, self.attempt_mw, base=base, start=self.start, stop=self.stop)
+
+    @cached_property
+    def totals(self) -> EnergyTotals:
+        """Everything, over the whole run."""
+        return self.between(self.start, self.stop)
+
+    def between(self, start: int, stop: int) -> EnergyTotals:
+        """Return the totals of a stretch inside the run, microseconds since the origin."""
+        now = self.periods.between(start, stop)
+        lengths = np.diff(now.edges).tolist()
+        jobs = self.holdings.spans.integrals(self.attempt_mw, now.edges)
+        held = self.holdings.spans.integrals(self.attempt_idle_mw, now.edges)
+        constant = self.node_idle_mw + self.switches_mw + self.other_mw
+        parts = _kwh([above + constant * length for above, length in zip(jobs, lengths, strict=True)])
+        it = _kwh(self.power.integrals(now.edges))
+        facility = it * now.pue
+        peaks = [self.power.peak(int(a), int(b)) for a, b in zip(now.edges[:-1], now.edges[1:], strict=True)]
+        span = stop - start
+        return EnergyTotals(
+            jobs_kwh=sum(jobs) / NANOJOULES_PER_KWH,
+            held_idle_kwh=sum(held) / NANOJOULES_PER_KWH,
+            idle_kwh=(self.node_idle_mw * span - sum(held)) / NANOJOULES_PER_KWH,
+            switches_kwh=self.switches_mw * span / NANOJOULES_PER_KWH,
+            other_kwh=self.other_mw * span / NANOJOULES_PER_KWH,
+            overhead_kwh=float((parts * (now.pue - 1)).sum()),
+            it_kwh=float(it.sum()),
+            facility_kwh=float(facility.sum()),
+            carbon_kg=float((facility * now.carbon_kg_per_kwh).sum()),
+            cost_krw=float((facility * now.price_krw_per_kwh).sum()),
+            it_mean_w=float(it.sum()) * 3.6e12 / span if span else None,
+            it_peak_w=max(peaks) / 1000,
+            facility_mean_w=float(facility.sum()) * 3.6e12 / span if span else None,
+            facility_peak_w=float((np.array(peaks) * now.pue).max()) / 1000,
+        )
+
+
+def _kwh(nanojoules: list[int]) -> NDArray[np.float64]:
+    return np.array([energy / NANOJOULES_PER_KWH for energy in nanojoules], dtype=np.float64)
+
+
+def span_of(record: Record) -> tuple[int, int]:
+    """Return the first submission and the end of the run, microseconds.
+
+    The end is the last end of a job, or the stop where a job was left waiting or running.
+    """
+    submit = record.workload.submit
+    if submit.size == 0:
+        return 0, 0
+    start = int(submit.min())
+    ends = record.end[record.end != NEVER]
+    last = int(ends.max()) if ends.size else start
+    left = (record.outcome == Outcome.UNFINISHED) & (submit <= record.stop)
+    return start, max(start, last, record.stop if left.any() else last)
+
+
+def account(record: Record, model: EnergyModel | None = None) -> EnergyAccount:
+    """Return the energy account of a run, by default with the default :class:`EnergyModel`.
+
+    Raises
+    ------
+    InputError, ConfigError
+        For an activity or a fact of the cluster out of its range, or a zone that does not exist.
+    """
+    model = model if model is not None else EnergyModel()
+    holdings = hold(record)
+    load, load_source = job_load(record.workload, model)
+    slot_mw, slot_idle_mw = _slot_power(record, holdings, load)
+    attempt_mw, attempt_idle_mw = holdings.per_attempt(slot_mw), holdings.per_attempt(slot_idle_mw)
+    start, stop = span_of(record)
+    metadata = record.workload.table.schema.metadata or {}
+    calendar = periods(
+        model.pue,
+        model.carbon_kg_per_kwh,
+        model.price_krw_per_kwh,
+        origin=record.workload.origin,
+        zone=metadata.get(ZONE, b"").decode(),
+        start=start,
+        stop=stop,
+    )
+    notes = [calendar.note] if calendar.note else []
+    if not holdings.has_room.all():
+        without = int(np.count_nonzero(~holdings.has_room))
+        notes.append(f"{without} attempts ran where the cluster had no room; they hold no node and draw nothing")
+    return EnergyAccount(
+        model=model,
+        holdings=holdings,
+        start=start,
+        stop=stop,
+        load=load,
+        load_source=load_source,
+        attempt_mw=attempt_mw,
+        attempt_idle_mw=attempt_idle_mw,
+        job_kwh=_per_job(record, attempt_mw),
+        job_idle_kwh=_per_job(record, attempt_idle_mw),
+        node_idle_mw=int(_node_idle_mw(record.cluster).sum()),
+        switches_mw=round(model.switches_w(record.cluster.facts) * 1000),
+        other_mw=round(model.others_w(record.cluster.facts) * 1000),
+        periods=calendar,
+        notes=tuple(notes),
+    )
+
+
+def _per_job(record: Record, attempt_mw: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the energy of each job, kWh; one rounding per attempt."""
+    lengths = (record.attempt_end - record.attempt_start).astype(np.float64)
+    energy = attempt_mw.astype(np.float64) * lengths / NANOJOULES_PER_KWH
+    return np.bincount(record.attempt_job, weights=energy, minlength=len(record.workload)).astype(np.float64)
+
+
+def _node_idle_mw(cluster: Cluster) -> NDArray[np.int64]:
+    return np.rint(_figures(cluster, "idle_w") * 1000).astype(np.int64)[cluster.node_kind]
+
+
+def _figures(cluster: Cluster, name: str) -> NDArray[np.float64]:
+    return np.array([getattr(kind, name) for kind in cluster.kinds], dtype=np.float64)
+
+
+def _slot_power(
+    record: Record, holdings: Holdings, load: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return what each slot draws above idle, and its share of the node's idle draw: int64 mW, shape (slots,)."""
+    cluster, node = record.cluster, record.slot_node
+    kind = cluster.node_kind[node]
+    slot_load = load[holdings.slot_job]
+    node_milli = cluster.node_gpus.astype(np.int64)[node] * 1000
+    has_gpus = node_milli > 0
+    gpu_share = np.divide(holdings.slot_milli, node_milli, out=np.zeros(node.size), where=has_gpus)
+    cpu_share = gpu_share * slot_load
+    known = _cpu_share(record, holdings)
+    if known is not None:
+        cpu_share = np.where(np.isfinite(known), known, cpu_share)
+    gpu_mw = np.rint(holdings.slot_milli * slot_load * _figures(cluster, "gpu_dynamic_w")[kind])
+    cpu_mw = np.rint(cpu_share * _figures(cluster, "cpu_dynamic_w")[kind] * 1000)
+    idle_mw = np.floor(gpu_share * _node_idle_mw(cluster)[node])
+    return (gpu_mw + cpu_mw).astype(np.int64), idle_mw.astype(np.int64)
+
+
+def _cpu_share(record: Record, holdings: Holdings) -> NDArray[np.float64] | None:
+    """Return the share of its node's cores that each slot holds, not-a-number where not known; None if nowhere."""
+    cluster, workload = record.cluster, record.workload
+    if cluster.node_cpus is None:
+        return None
+    cpus = workload.floats("cpus")
+    if not np.isfinite(cpus).any():
+        return None
+    gpus = workload.gpus
+    nodes = np.maximum(workload.integers("nodes", 1), 1)
+    pieces = np.where(gpus > 0, gpus, nodes)
+    piece_milli = np.ceil(np.rint(cpus * 1000) / pieces)
+    job = holdings.slot_job
+    held_milli = piece_milli[job] * np.where(gpus[job] > 0, record.slot_gpus, 1)
+    of_node = cluster.node_cpus[record.slot_node] * 1000
+    unknown: NDArray[np.float64] = np.full(held_milli.size, np.nan)
+    share: NDArray[np.float64] = np.divide(held_milli, of_node, out=unknown, where=of_node > 0)
+    return np.minimum(share, 1.0)

@@ -1,0 +1,157 @@
+"""One experiment: schedule, then the energy account, the numbers and the tables, in one call."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+
+import numpy as np
+
+from gpuyard import __version__
+from gpuyard.cluster import Cluster
+from gpuyard.energy import EnergyModel, account
+from gpuyard.errors import ConfigError
+from gpuyard.metrics import attempts_table, jobs_table, summarise, timeline_table, workload_digest
+from gpuyard.policy import Policy, named_policy
+from gpuyard.record import Record
+from gpuyard.result import Result
+from gpuyard.simulation import schedule
+from gpuyard.traces.trace import Trace
+from gpuyard.workload import Workload
+
+__all__ = ["result_of", "simulate"]
+
+
+def simulate(
+    workload: Workload | Trace,
+    cluster: Cluster,
+    *,
+    policy: str | Policy = "fifo",
+    placement: str | None = None,
+    seed: int = 0,
+    until: float | None = None,
+    energy: EnergyModel | Mapping[str, object] | None = None,
+    window: tuple[float, float] | None = None,
+    warmup: float = 0.0,
+    bin_width: float | None = None,
+    scenario: Mapping[str, object] | None = None,
+    progress: Callable[[str], None] | None = None,
+    **policy_changes: object,
+) -> Result:
+    """Run a workload on a cluster under a policy and return everything there is to know.
+
+    Parameters
+    ----------
+    workload, cluster
+        The jobs and the site.
+    policy, placement, policy_changes
+        A policy's name or object, and fields of it to change (``on_limit="ignore"``).
+    seed
+        Of all random choices: same input and seed, same bytes.
+    until
+        Stop at this second since the origin; by default, run until all jobs have ended.
+    energy
+        The site's power, cooling, carbon and price: a model, or the keys of one.
+    window, warmup
+        What :func:`gpuyard.metrics.summarise` measures, s.
+    bin_width
+        Width of the timeline's bins, s; by default a round one that gives at most 2000 bins.
+    scenario
+        Sections for ``scenario.toml`` that say where workload and cluster came from; they go
+        before what is said here.
+    progress
+        Called with the name of each stage before it begins: schedule, energy, metrics.
+
+    Raises
+    ------
+    ConfigError, InputError
+        For what cannot be simulated; the message says which value and what to do.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> import gpuyard as gy
+    >>> jobs = gy.Workload.from_table(pa.table({"job_id": ["a"], "submit_time": [0.0], "runtime": [60.0], "gpus": [2]}))
+    >>> result = gy.simulate(jobs, gy.Cluster.uniform(nodes=1, gpus_per_node=8))
+    >>> result.summary()["makespan_s"]
+    60.0
+    """
+    jobs = Workload.from_trace(workload) if isinstance(workload, Trace) else workload
+    if not isinstance(jobs, Workload) or not isinstance(cluster, Cluster):
+        got = type(jobs if not isinstance(jobs, Workload) else cluster).__name__
+        raise ConfigError(f"simulate takes a Workload and a Cluster, got {got}; build one with its classmethods")
+    tell = progress if progress is not None else _say_nothing
+    changes = policy_changes if placement is None else {"placement": placement, **policy_changes}
+    model = energy if isinstance(energy, EnergyModel) else EnergyModel.from_mapping(energy or {})
+    tell("schedule")
+    record = schedule(jobs, cluster, named_policy(policy, **changes), seed=seed, until=until)
+    run = {"seed": seed, "until": until, "window": window, "warmup": warmup, "bin_width": bin_width}
+    tell("energy")
+    return result_of(
+        record,
+        model,
+        window=window,
+        warmup=warmup,
+        bin_width=bin_width,
+        scenario={"run": run, **(scenario or {})},
+        progress=progress,
+    )
+
+
+def result_of(
+    record: Record,
+    energy: EnergyModel | None = None,
+    *,
+    window: tuple[float, float] | None = None,
+    warmup: float = 0.0,
+    bin_width: float | None = None,
+    scenario: Mapping[str, object] | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Result:
+    """Return the result of a record: account, numbers, tables and the echo of the scenario."""
+    drawn = account(record, energy)
+    if progress is not None:
+        progress("metrics")
+    return Result(
+        jobs=jobs_table(record, drawn),
+        attempts=attempts_table(record),
+        timeline=timeline_table(record, drawn, bin_width=bin_width),
+        numbers=summarise(record, drawn, window=window, warmup=warmup),
+        scenario=_echo(record, drawn.model, scenario or {}),
+    )
+
+
+def _say_nothing(_: str) -> None:
+    return None
+
+
+def _echo(record: Record, model: EnergyModel, given: Mapping[str, object]) -> dict[str, object]:
+    """Return the scenario: the sections that were given, policy and energy resolved, and where all came from."""
+    cluster, workload = record.cluster, record.workload
+    sections: dict[str, object] = {
+        "workload": {"name": workload.name},
+        "cluster": {"name": cluster.name},
+        "policy": asdict(record.policy),
+        "energy": model.to_mapping(),
+        **given,
+    }
+    sections["provenance"] = {
+        "versions": _versions(),
+        "workload": workload.name,
+        "workload_jobs": len(workload),
+        "workload_rejected_rows": len(workload.rejected),
+        "workload_notes": list(workload.notes),
+        "workload_sha256": workload_digest(workload),
+        "cluster": cluster.name,
+        "cluster_nodes": cluster.nodes,
+        "cluster_gpus": cluster.gpus,
+        "seed": record.seed,
+    }
+    return sections
+
+
+def _versions() -> dict[str, str]:
+    packages = {name: version(name) for name in ("numba", "pyarrow")}
+    return {"gpuyard": __version__, "numpy": np.__version__, **packages, "python": platform.python_version()}

@@ -1,0 +1,96 @@
+"""Digests: one number for a schedule, one for a workload, the same on every machine."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from gpuyard.record import Record
+from gpuyard.workload import Workload
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+__all__ = ["schedule_digest", "workload_digest"]
+
+
+def schedule_digest(record: Record) -> str:
+    """Return the SHA-256 (hexadecimal) of who ran where, from when to when.
+
+    The hash runs over whole numbers, little-endian: the number of jobs; the length of each job id in UTF-8
+    bytes, int64, and then the ids; start and end of each job, int64 microseconds; row, start and
+    end of each attempt; the slot offsets; node and GPUs of each slot.  All are int64.
+    """
+    digest = hashlib.sha256(b"gpuyard schedule 1\n")
+    _add_texts(digest, record.workload.table["job_id"].combine_chunks())
+    for column in (
+        record.start,
+        record.end,
+        record.attempt_job,
+        record.attempt_start,
+        record.attempt_end,
+        record.slot_offset,
+        record.slot_node,
+        record.slot_gpus,
+    ):
+        _add_integers(digest, column)
+    return digest.hexdigest()
+
+
+def workload_digest(workload: Workload) -> str:
+    """Return the SHA-256 (hexadecimal) of all columns and the metadata of a workload's job table."""
+    digest = hashlib.sha256(b"gpuyard workload 1\n")
+    for key, value in sorted((workload.table.schema.metadata or {}).items()):
+        digest.update(b"%d:%b=%d:%b\n" % (len(key), key, len(value), value))
+    digest.update(b"%d jobs\n" % len(workload))
+    for field, column in zip(workload.table.schema, workload.table.columns, strict=True):
+        digest.update(f"{field.name} {field.type}\n".encode())
+        if column.null_count == len(column):
+            digest.update(b"null\n")
+        else:
+            _add_column(digest, column.combine_chunks())
+    return digest.hexdigest()
+
+
+def _add_integers(digest: _Hash, values: NDArray[np.int64] | NDArray[np.int32]) -> None:
+    digest.update(np.ascontiguousarray(values, dtype="<i8").data)
+
+
+def _one(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    return column if isinstance(column, pa.Array) else pa.concat_arrays(column.chunks)
+
+
+def _add_texts(digest: _Hash, column: pa.Array | pa.ChunkedArray) -> None:
+    """Hash the count, the byte length of each text, and the texts."""
+    texts = pa.array([], pa.large_binary()) if len(column) == 0 else _one(column).cast(pa.large_binary())
+    ends = np.zeros(1, np.int64)
+    data: bytes | memoryview = b""
+    if len(texts):
+        _, offsets, values = texts.buffers()
+        ends = np.frombuffer(offsets, dtype=np.int64)[texts.offset : texts.offset + len(texts) + 1]
+        data = memoryview(values)[int(ends[0]) : int(ends[-1])] if values is not None else b""
+    _add_integers(digest, np.array([len(texts)]))
+    _add_integers(digest, np.diff(ends))
+    digest.update(data)
+
+
+def _add_column(digest: _Hash, column: pa.Array | pa.ChunkedArray) -> None:
+    """Hash which values are null, and the values, nulls as zero or empty."""
+    array = _one(column)
+    digest.update(np.packbits(array.is_null().to_numpy(zero_copy_only=False)).data)
+    if pa.types.is_list(array.type):
+        filled = array.fill_null(pa.scalar([], array.type)) if array.null_count else array
+        _add_integers(digest, np.diff(filled.offsets.to_numpy()))
+        _add_texts(digest, filled.flatten())
+    elif pa.types.is_string(array.type):
+        _add_texts(digest, array.fill_null(""))
+    elif pa.types.is_boolean(array.type):
+        digest.update(np.packbits(array.fill_null(False).to_numpy(zero_copy_only=False)).data)
+    elif pa.types.is_floating(array.type):
+        digest.update(np.ascontiguousarray(array.fill_null(0.0).to_numpy(), dtype="<f8").data)
+    else:
+        _add_integers(digest, array.fill_null(0).to_numpy())

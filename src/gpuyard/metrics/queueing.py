@@ -1,0 +1,62 @@
+"""The queue over time, and whether it grows without bound."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuyard.holdings import asked_milli
+from gpuyard.intervals import Spans
+from gpuyard.record import Outcome, Record
+from gpuyard.workload import NEVER
+
+__all__ = ["DRAIN_SHARE", "FEWEST_JOBS", "is_saturated", "waiting"]
+
+FEWEST_JOBS = 30
+"""Fewer submissions say nothing about growth."""
+DRAIN_SHARE = 0.05
+"""The backlog must be worth this share of the arrival period on all GPUs."""
+
+
+def waiting(record: Record) -> tuple[NDArray[np.intp], Spans]:
+    """Return the jobs that were ever eligible, and from when to when each waited (its first start, or the stop)."""
+    known = (record.eligible != NEVER) & (record.eligible <= record.stop) & (record.outcome != Outcome.REJECTED)
+    jobs = np.flatnonzero(known)
+    end = np.minimum(record.start[jobs], record.stop)
+    return jobs, Spans(record.eligible[jobs], np.maximum(end, record.eligible[jobs]))
+
+
+def is_saturated(record: Record, start: int, stop: int) -> bool | None:
+    """Return whether the queue grows without bound, judged on the time in which jobs arrive.
+
+    That time runs from ``start`` to the last submission before ``stop``.  The queue grows without
+    bound if (1) its mean in GPUs rises from each third of that time to the next, and (2) at the end
+    of it, the jobs that wait would keep all GPUs busy for more than 5 % of it.  At load r > 1 the
+    backlog grows by (r - 1) GPUs a GPU, so that (2) holds from r = 1.05 on however long the run;
+    at r < 1 the backlog stays bounded and its share of a longer run falls to nothing.
+
+    Returns
+    -------
+    bool or None
+        ``None`` with fewer than 30 submissions, all at one instant, or on no GPUs: nothing can be said.
+    """
+    submit = record.workload.submit
+    arrived = submit[(submit >= start) & (submit <= stop)]
+    if arrived.size < FEWEST_JOBS or int(arrived[-1]) <= start or record.cluster.gpus == 0:
+        return None
+    last = int(arrived[-1])
+    jobs, spans = waiting(record)
+    gpus = asked_milli(record.workload)[jobs]
+    third = (last - start) // 3
+    means = spans.integrals(gpus, np.array([start, start + third, start + 2 * third, start + 3 * third]))
+    left = (spans.start <= last) & (spans.end > last)
+    work = float((gpus[left] / 1000 * _runtime(record)[jobs[left]]).sum())
+    return means[0] < means[1] < means[2] and work / record.cluster.gpus > DRAIN_SHARE * (last - start)
+
+
+def _runtime(record: Record) -> NDArray[np.float64]:
+    """Return how long each job would run, microseconds; 0 where not known."""
+    runtime = record.workload.runtime
+    if record.policy.on_limit == "kill" and record.policy.replay == "schedule":
+        runtime = np.minimum(runtime, record.workload.time_limit)
+    return np.where(runtime == NEVER, 0, runtime).astype(np.float64)

@@ -1,0 +1,288 @@
+"""The numbers of ``summary.json``: a pure function of the record and its energy account."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuyard.energy.account import EnergyAccount
+from gpuyard.energy.model import LOAD_SOURCES
+from gpuyard.errors import ConfigError
+from gpuyard.holdings import asked_milli
+from gpuyard.metrics.digests import schedule_digest
+from gpuyard.metrics.facts import STATES, JobTimes, job_times
+from gpuyard.metrics.fidelity import oversubscribed_block, recorded_block
+from gpuyard.metrics.groups import Groups, by_gpus, by_label, everyone, percentile_block
+from gpuyard.metrics.queueing import is_saturated, waiting
+from gpuyard.record import Record
+from gpuyard.workload import MICROSECOND
+
+__all__ = ["summarise"]
+
+_MILLI_HOUR = 1000 * 3600 * MICROSECOND
+"""One GPU-hour in thousandths of a GPU x microseconds."""
+
+Numbers = dict[str, object]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _View:
+    """One record seen through one measurement window: what every block is computed from.
+
+    ``chosen``: bool, shape (jobs,), the jobs submitted in the window.  ``held`` and ``busy``: float64, shape
+    (attempts,), GPU-hours inside the window; ``energy`` kWh, the same.
+    """
+
+    record: Record
+    account: EnergyAccount
+    times: JobTimes
+    start: int
+    stop: int
+    chosen: NDArray[np.bool_]
+    attempt_job: NDArray[np.int64]
+    held: NDArray[np.float64]
+    busy: NDArray[np.float64]
+    energy: NDArray[np.float64]
+
+    @property
+    def gpu_hours_up(self) -> float:
+        """GPU-hours that were there in the window."""
+        return self.record.cluster.gpus * (self.stop - self.start) / MICROSECOND / 3600
+
+
+def summarise(
+    record: Record,
+    account: EnergyAccount,
+    *,
+    window: tuple[float, float] | None = None,
+    warmup: float = 0.0,
+) -> Numbers:
+    """Return the numbers of ``summary.json``, as plain Python values; what does not exist is ``None``.
+
+    Parameters
+    ----------
+    record, account
+        The facts of a run and its energy account.
+    window
+        (start, end) in seconds since the origin; by default from the first submission to the last
+        end, or to the stop if jobs were left.  Jobs count that were submitted inside.
+    warmup
+        Seconds at the start of the window that are left out.
+
+    Raises
+    ------
+    ConfigError
+        For a window that has no length, or that the warm-up uses up.
+    """
+    start, stop = _window(account, window, warmup)
+    view = _view(record, account, start + round(warmup * MICROSECOND), stop)
+    whole = next(_job_blocks(view, everyone(len(record.workload))))
+    first, last = _extremes(view)
+    return {
+        **whole,
+        "makespan_s": None if first is None or last is None else (last - first) / MICROSECOND,
+        "first_submit_s": None if first is None else first / MICROSECOND,
+        "last_end_s": None if last is None else last / MICROSECOND,
+        "gpu": _gpu(view),
+        "queue": _queue(view),
+        "preemptions": 0,
+        "restarts": 0,
+        "lost_gpu_hours": 0.0,
+        "energy": _energy(view),
+        "network": _network(view),
+        "by_class": _grouped(view, by_label(record.workload, "job_class")),
+        "by_tenant": _grouped(view, by_label(record.workload, "tenant")),
+        "by_gpus": _grouped(view, by_gpus(record.workload)),
+        "oversubscribed": oversubscribed_block(record, account.holdings, view.start, view.stop),
+        "recorded": recorded_block(record, view.times, view.chosen),
+        "engine": _engine(record),
+        "window": {"start_s": start / MICROSECOND, "end_s": stop / MICROSECOND, "warmup_s": warmup},
+        "saturated": is_saturated(record, view.start, view.stop),
+    }
+
+
+def _window(account: EnergyAccount, window: tuple[float, float] | None, warmup: float) -> tuple[int, int]:
+    start, stop = account.start, account.stop
+    if window is not None:
+        if not 0 <= window[0] < window[1]:
+            raise ConfigError(f"a window must end later than it starts, got {window[0]:g} s to {window[1]:g} s")
+        start = round(window[0] * MICROSECOND)
+        stop = min(stop, round(window[1] * MICROSECOND)) if np.isfinite(window[1]) else stop
+        if start > stop:
+            raise ConfigError(f"the window starts at {window[0]:g} s but the run ends at {stop / MICROSECOND:g} s")
+    if not (warmup >= 0 and (warmup == 0 or round(warmup * MICROSECOND) < stop - start)):
+        length = (stop - start) / MICROSECOND
+        raise ConfigError(f"a warm-up of {warmup:g} s does not fit a window of {length:g} s; shorten it")
+    return start, stop
+
+
+def _view(record: Record, account: EnergyAccount, start: int, stop: int) -> _View:
+    submit = record.workload.submit
+    inside = np.clip(record.attempt_end, start, stop) - np.clip(record.attempt_start, start, stop)
+    held = account.holdings.attempt_milli * (inside / _MILLI_HOUR)
+    power_mw = account.attempt_mw + account.attempt_idle_mw
+    job = record.attempt_job.astype(np.int64)
+    return _View(
+        record=record,
+        account=account,
+        times=job_times(record),
+        start=start,
+        stop=stop,
+        chosen=(submit >= start) & (submit <= stop),
+        attempt_job=job,
+        held=held,
+        busy=held * account.load[job],
+        energy=power_mw * (inside / 3.6e15),
+    )
+
+
+def _extremes(view: _View) -> tuple[int | None, int | None]:
+    """Return the first submission and the last end of the chosen jobs, microseconds."""
+    submit = view.record.workload.submit[view.chosen]
+    ends = view.record.end[view.chosen & view.times.ended]
+    return (int(submit.min()) if submit.size else None), (int(ends.max()) if ends.size else None)
+
+
+def _job_blocks(view: _View, groups: Groups) -> Iterator[Numbers]:
+    """Yield, for each group, its jobs by outcome and the percentiles of its waits, completion times and slowdowns."""
+    times, chosen = view.times, view.chosen
+    started, ended = chosen & times.started, chosen & times.ended
+    counts = np.bincount(
+        groups.code[chosen].astype(np.int64) * len(STATES) + view.record.outcome[chosen],
+        minlength=len(groups.names) * len(STATES),
+    ).reshape(len(groups.names), len(STATES))
+    waits = [percentile_block(wait, MICROSECOND) for wait in groups.split(times.wait, started)]
+    submit_waits = waits
+    if not np.array_equal(times.wait, times.submit_wait):
+        submit_waits = [percentile_block(wait, MICROSECOND) for wait in groups.split(times.submit_wait, started)]
+    completions = groups.split(times.jct, ended)
+    slowdowns = groups.split(times.bounded_slowdown, ended)
+    rows = zip(counts, waits, submit_waits, completions, slowdowns, strict=True)
+    for count, wait, submit_wait, jct, slowdown in rows:
+        yield {
+            "jobs": {"submitted": int(count.sum()), **dict(zip(STATES, count.tolist(), strict=True))},
+            "wait_s": wait,
+            "submit_wait_s": dict(submit_wait),
+            "jct_s": percentile_block(jct, MICROSECOND),
+            "bounded_slowdown": percentile_block(slowdown),
+        }
+
+
+def _grouped(view: _View, groups: Groups) -> dict[str, Numbers]:
+    """Return the blocks of each group by its name."""
+    held = groups.sums(view.attempt_job, view.held)
+    busy = groups.sums(view.attempt_job, view.busy)
+    energy = groups.sums(view.attempt_job, view.energy)
+    total = sum(held)
+    rows = zip(groups.names, _job_blocks(view, groups), held, busy, energy, strict=True)
+    return {
+        name: block
+        | {
+            "gpu": {
+                "gpu_hours": hours,
+                "share": _ratio(hours, total),
+                "allocation_rate": _ratio(hours, view.gpu_hours_up),
+                "utilization": _ratio(busy_hours, view.gpu_hours_up),
+                "activity": _ratio(busy_hours, hours),
+            },
+            "energy": {"it_kwh": kwh},
+        }
+        for name, block, hours, busy_hours, kwh in rows
+    }
+
+
+def _ratio(part: float, whole: float) -> float | None:
+    return part / whole if whole > 0 else None
+
+
+def _gpu(view: _View) -> Numbers:
+    """Return the block ``gpu``.  Nothing is preempted or restarted, so all held time is useful: goodput 1."""
+    held = float(view.held.sum())
+    outcome = view.record.outcome[view.attempt_job]
+    of_state = np.bincount(outcome, weights=view.held, minlength=len(STATES)).tolist()
+    source = view.account.load_source[view.attempt_job]
+    of_source = np.bincount(source, weights=view.held, minlength=len(LOAD_SOURCES)).tolist()
+    hours = {name: total for name, total in zip(STATES, of_state, strict=True) if name != "rejected"}
+    return {
+        "count": view.record.cluster.gpus,
+        "allocation_rate": _ratio(held, view.gpu_hours_up),
+        "utilization": _ratio(float(view.busy.sum()), view.gpu_hours_up),
+        "goodput": 1.0 if held > 0 else None,
+        "fragmentation": None,
+        "gpu_hours": held,
+        "gpu_hours_by_state": hours,
+        "activity_from": {name: _ratio(part, held) for name, part in zip(LOAD_SOURCES, of_source, strict=True)},
+    }
+
+
+def _queue(view: _View) -> Numbers:
+    jobs, spans = waiting(view.record)
+    edges = np.array([view.start, view.stop])
+    length = view.stop - view.start
+    queued = spans.integrals(np.ones(jobs.size, dtype=np.int64), edges)[0]
+    gpus = spans.integrals(asked_milli(view.record.workload)[jobs], edges)[0]
+    return {
+        "mean_jobs": queued / length if length else None,
+        "max_jobs": spans.peak_count(view.start, view.stop),
+        "mean_gpus": gpus / 1000 / length if length else None,
+    }
+
+
+def _energy(view: _View) -> Numbers:
+    totals = view.account.between(view.start, view.stop)
+    mean, it_mean = totals.facility_mean_w, totals.it_mean_w
+    return {
+        "it_kwh": totals.it_kwh,
+        "facility_kwh": totals.facility_kwh,
+        "pue": _ratio(totals.facility_kwh, totals.it_kwh),
+        "mean_mw": None if mean is None else mean / 1e6,
+        "peak_mw": totals.facility_peak_w / 1e6,
+        "it_mean_mw": None if it_mean is None else it_mean / 1e6,
+        "it_peak_mw": totals.it_peak_w / 1e6,
+        "kwh_per_gpu_hour": _ratio(totals.facility_kwh, float(view.held.sum())),
+        "carbon_kg": totals.carbon_kg,
+        "cost_krw": totals.cost_krw,
+        "idle_share": totals.idle_share,
+        "jobs_kwh": totals.jobs_kwh,
+        "held_idle_kwh": totals.held_idle_kwh,
+        "idle_kwh": totals.idle_kwh,
+        "switches_kwh": totals.switches_kwh,
+        "other_kwh": totals.other_kwh,
+        "overhead_kwh": totals.overhead_kwh,
+        "notes": list(view.account.notes),
+    }
+
+
+def _network(view: _View) -> Numbers:
+    """Return the block ``network``: shares of GPU time that span nodes and racks; the speed is 1 without contention."""
+    record, offset = view.record, view.record.slot_offset
+    several = np.diff(offset) > 1
+    held = float(view.held.sum())
+    on_several = float(view.held[several].sum())
+    levels = record.cluster.levels
+    crossing: float | None = None
+    if levels.names and on_several > 0:
+        level = levels.names.index("rack") if "rack" in levels.names else 0
+        domain = levels.domains[level][record.slot_node]
+        changes = np.concatenate([[0], np.cumsum(np.diff(domain) != 0, dtype=np.int64)])
+        crosses = np.zeros(several.size, dtype=np.bool_)
+        crosses[several] = changes[offset[1:][several] - 1] > changes[offset[:-1][several]]
+        crossing = float(view.held[crosses].sum()) / on_several
+    return {
+        "cross_rack_share": crossing,
+        "multi_node_share": _ratio(on_several, held),
+        "mean_speed": 1.0 if record.attempt_job.size else None,
+    }
+
+
+def _engine(record: Record) -> Numbers:
+    return {
+        "events": record.events,
+        "passes": record.passes,
+        "wall_s": record.kernel_s,
+        "events_per_s": _ratio(float(record.events), record.kernel_s),
+        "digest": schedule_digest(record),
+    }

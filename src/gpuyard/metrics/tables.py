@@ -1,0 +1,109 @@
+"""Jobs and attempts as Arrow tables: what happened, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from gpuyard.energy.account import EnergyAccount
+from gpuyard.metrics.columns import ATTEMPTS, JOBS, schema
+from gpuyard.metrics.facts import STATES, job_times, seconds
+from gpuyard.record import EndReason, Outcome, Record
+from gpuyard.workload import MICROSECOND, NEVER
+
+__all__ = ["attempts_table", "jobs_table", "metadata"]
+
+
+def metadata(record: Record) -> Mapping[bytes, bytes]:
+    """Return the metadata of a run's tables: the origin, zone and format of its workload."""
+    return dict(record.workload.table.schema.metadata or {})
+
+
+def jobs_table(record: Record, account: EnergyAccount) -> pa.Table:
+    """Return one row a job, in the order of the workload; columns as in :data:`gpuyard.metrics.columns.JOBS`."""
+    times, given = job_times(record), record.workload.table
+    lengths = seconds(record.attempt_end - record.attempt_start)
+    gpu_time = np.bincount(
+        record.attempt_job, weights=account.holdings.attempt_milli / 1000 * lengths, minlength=len(record.workload)
+    )
+    waiting, running = ~times.started, ~times.ended
+    recorded = record.workload.floats("start_time")
+    columns = {
+        "job_id": given["job_id"],
+        "submit_time": _numbers(seconds(record.workload.submit)),
+        "eligible_time": _times(record.eligible),
+        "start_time": _times(record.start),
+        "end_time": _numbers(seconds(record.end), running),
+        "wait_time": _numbers(seconds(times.wait), waiting),
+        "submit_wait_time": _numbers(seconds(times.submit_wait), waiting),
+        "jct": _numbers(seconds(times.jct), running),
+        "runtime": _numbers(seconds(times.runtime), running),
+        "gpus": given["gpus"],
+        "gpu_milli": given["gpu_milli"],
+        "job_class": given["job_class"],
+        "tenant": given["tenant"],
+        "user": given["user"],
+        "state": _names(record.outcome, STATES),
+        "reject_reason": _reasons(record),
+        "slowdown": _numbers(times.slowdown, running | np.isnan(times.slowdown)),
+        "bounded_slowdown": _numbers(times.bounded_slowdown, running),
+        "gpu_time": _numbers(gpu_time.astype(np.float64)),
+        "energy_kwh": _numbers(account.job_kwh + account.job_idle_kwh),
+        "recorded_start_time": _numbers(recorded, ~np.isfinite(recorded)),
+    }
+    return pa.table([columns[column.name] for column in JOBS], schema=schema(JOBS, metadata(record)))
+
+
+def attempts_table(record: Record) -> pa.Table:
+    """Return one row an attempt, in the order they started; columns as in :data:`gpuyard.metrics.columns.ATTEMPTS`."""
+    job = record.attempt_job
+    offsets = pa.array(record.slot_offset.astype(np.int32))
+    held = np.concatenate([[0], np.cumsum(record.slot_gpus, dtype=np.int64)])
+    gpus = held[record.slot_offset[1:]] - held[record.slot_offset[:-1]]
+    columns = {
+        "job_id": record.workload.table["job_id"].take(pa.array(job)),
+        "attempt": pa.array(_ordinal(job)),
+        "start_time": _numbers(seconds(record.attempt_start)),
+        "end_time": _numbers(seconds(record.attempt_end)),
+        "end_reason": _names(record.attempt_reason, tuple(reason.name.lower() for reason in EndReason)),
+        "speed": _numbers(np.ones(job.size)),
+        "gpus": pa.array(gpus.astype(np.int32)),
+        "nodes": pa.ListArray.from_arrays(offsets, pa.array(record.slot_node)),
+        "gpus_on_node": pa.ListArray.from_arrays(offsets, pa.array(record.slot_gpus)),
+        "first_gpu": pa.ListArray.from_arrays(offsets, pa.array(record.slot_gpu)),
+    }
+    return pa.table([columns[column.name] for column in ATTEMPTS], schema=schema(ATTEMPTS, metadata(record)))
+
+
+def _numbers(values: NDArray[np.float64], null: NDArray[np.bool_] | None = None) -> pa.Array:
+    return pa.array(values, mask=null)
+
+
+def _times(ticks: NDArray[np.int64]) -> pa.Array:
+    return pa.array(ticks / MICROSECOND, mask=ticks == NEVER)
+
+
+def _names(codes: NDArray[np.int8], names: tuple[str, ...]) -> pa.Array:
+    """Return the name of each code."""
+    return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(names)).cast(pa.string())
+
+
+def _reasons(record: Record) -> pa.Array:
+    """Return why each rejected job was rejected."""
+    names = pa.array(record.reject_reasons or ("",), pa.string())
+    codes = pa.array(record.reject_reason, mask=record.outcome != Outcome.REJECTED)
+    return names.take(codes)
+
+
+def _ordinal(job: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return the number of each attempt among those of its job, from 1, in the order given."""
+    order = np.argsort(job, kind="stable")
+    ranked = job[order]
+    place = np.arange(job.size)
+    first = np.concatenate([[True], ranked[1:] != ranked[:-1]])[: job.size]
+    ordinal = np.empty(job.size, dtype=np.int32)
+    ordinal[order] = place - np.maximum.accumulate(np.where(first, place, 0)) + 1
+    return ordinal
