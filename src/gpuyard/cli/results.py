@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from gpuyard.cli.options import JsonOption
-from gpuyard.cli.terminal import emit, emit_json, note
-from gpuyard.errors import InputError
+from gpuyard.cli.terminal import emit, emit_json, emit_rich, emit_table, note
+from gpuyard.errors import ConfigError, InputError
 
 __all__ = ["compare", "report"]
 
@@ -19,12 +19,44 @@ def compare(
     others: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders of further runs.")],
     *,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Also write the comparison as an HTML page.")
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Also write an HTML page; of two runs only.")
     ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every number that differs, not only the headlines.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Put the numbers of two or more runs side by side, with the differences."""
-    raise NotImplementedError
+    """Put the numbers of two or more runs side by side; differences are to the first."""
+    from gpuyard.report import compare_all, comparison_table, write_comparison
+    from gpuyard.result import Result
+
+    folders = [first, *others]
+    if output is not None and len(folders) > 2:
+        raise ConfigError("the page compares two runs; name two folders, or leave out -o")
+    results = [Result.load(folder) for folder in folders]
+    names = _names(folders)
+    comparisons = compare_all(results, names)
+    if output is not None:
+        write_comparison(results[0], results[1], _writable(output), names=(names[0], names[1]))
+    if json:
+        emit_json([comparison.to_dict() for comparison in comparisons])
+        return
+    for comparison in comparisons:
+        for warning in comparison.warnings:
+            note(f"gpuyard: {comparison.names[1]}: {warning}")
+        emit_rich(comparison_table(comparison, every=every))
+        if comparison.settings:
+            emit_table(("setting", *comparison.names), comparison.settings)
+
+
+def _names(folders: list[Path]) -> list[str]:
+    """Return the folders' own names, or their whole paths if two are the same."""
+    short = [folder.resolve().name for folder in folders]
+    return short if len(set(short)) == len(short) else [str(folder) for folder in folders]
+
+
+def _writable(path: Path) -> Path:
+    if not path.parent.is_dir():
+        raise InputError("there is no such folder", path=path.parent, remedy="create it first")
+    return path
 
 
 def report(
@@ -39,7 +71,6 @@ def report(
     from gpuyard.report.html import write_report
     from gpuyard.result import Result
 
-    target = output if output is not None else folder / "report.html"
-    if not target.parent.is_dir():
-        raise InputError("there is no such folder", path=target.parent, remedy="create it first")
-    emit(str(write_report(Result.load(folder), target, title=title)))
+    result = Result.load(folder)
+    target = _writable(output) if output is not None else folder / "report.html"
+    emit(str(write_report(result, target, title=title)))

@@ -30,7 +30,7 @@ from gpuyard.cli.options import (
     chosen_scenario,
     cluster_section,
 )
-from gpuyard.cli.terminal import Stage, emit, emit_json, interruptible, note, progress
+from gpuyard.cli.terminal import Stage, emit_json, emit_rich, interruptible, note, progress
 
 if TYPE_CHECKING:
     from gpuyard.result import Result
@@ -62,6 +62,7 @@ def run(
         Path | None, typer.Option("-o", "--output", metavar="DIR", help="Save the run's files in this folder.")
     ] = None,
     with_report: Annotated[bool, typer.Option("--report/--no-report", help="Also save report.html with -o.")] = True,
+    detail: Annotated[bool, typer.Option("--detail", help="Also print tables by class, tenant and size.")] = False,
     json: JsonOption = False,
     no_progress: NoProgressOption = False,
 ) -> None:
@@ -95,7 +96,7 @@ def run(
         if output is not None:
             stage(f"writing {output}")
             _save(result, output, with_report=with_report)
-    _print(result, output, json=json)
+    _print(result, output, json=json, detail=detail)
 
 
 def _simulate(scenario: Scenario, stage: Stage) -> Result:
@@ -117,12 +118,14 @@ def _save(result: Result, folder: Path, *, with_report: bool) -> None:
         write_report(result, folder / "report.html")
 
 
-def _print(result: Result, output: Path | None, *, json: bool) -> None:
+def _print(result: Result, output: Path | None, *, json: bool, detail: bool) -> None:
+    from gpuyard.report import group_tables, notice_texts, summary_table
+
+    for text in notice_texts(result):
+        note(f"gpuyard: {text}")
     if json:
         emit_json(result.summary())
-        return
-    from gpuyard.report.text import summary_text
-
-    emit(summary_text(result))
+    else:
+        emit_rich(summary_table(result), *(group_tables(result) if detail else ()))
     if output is not None:
         note(f"gpuyard: saved in {output}")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gpuyard.cli.options import FormatOption, JsonOption, NoProgressOption, chosen_scenario, cluster_section
-from gpuyard.cli.terminal import emit, emit_json, emit_table, progress
+from gpuyard.cli.terminal import emit_json, emit_rich, emit_table, progress
 from gpuyard.errors import unknown_name
 from gpuyard.units import parse_grid
 
@@ -28,7 +28,7 @@ def show(
         ),
     ],
     of: Annotated[
-        str, typer.Argument(metavar="[OF]", help="Whose workload or cluster: a preset, scenario, file or NODESxGPUS.")
+        str, typer.Argument(metavar="OF", help="Whose workload or cluster: a preset, scenario, file or NODESxGPUS.")
     ] = "phase-1",
     *,
     format: FormatOption = None,
@@ -38,6 +38,9 @@ def show(
     """Show what there is to choose from, or what something holds."""
     if what in LISTS:
         LISTS[what](json)
+        return
+    if Path(what).is_dir():
+        _show_result(Path(what), json=json)
         return
     with progress(wanted=not no_progress) as stage:
         stage(f"reading {of if what in ('workload', 'cluster') else what}")
@@ -58,14 +61,20 @@ def _facts(what: str, of: str, format: str | None) -> Facts:
         return _cluster_facts(of if what == "cluster" else what)
     if what in preset_names() or (what.endswith(".toml") and Path(what).is_file()):
         return _scenario_facts(what)
-    path = Path(what)
-    if path.is_dir():
-        from gpuyard.result import Result
-
-        return Result.load(path).summary()
-    if path.is_file():
-        return _trace_facts(path, format)
+    if Path(what).is_file():
+        return _trace_facts(Path(what), format)
     raise unknown_name("thing to show", what, [*LISTS, "workload", "cluster", *preset_names()])
+
+
+def _show_result(folder: Path, *, json: bool) -> None:
+    from gpuyard.report import group_tables, notice_texts, summary_table
+    from gpuyard.result import Result
+
+    result = Result.load(folder)
+    if json:
+        emit_json(result.summary())
+    else:
+        emit_rich(*notice_texts(result), summary_table(result), *group_tables(result))
 
 
 def _workload_facts(of: str) -> Facts:

@@ -8,9 +8,12 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-__all__ = ["ReaderLeft", "Stage", "emit", "emit_json", "emit_table", "interruptible", "note", "progress"]
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+__all__ = ["ReaderLeft", "Stage", "emit", "emit_json", "emit_rich", "emit_table", "interruptible", "note", "progress"]
 
 T = TypeVar("T")
 Stage = Callable[[str], None]
@@ -47,6 +50,17 @@ def emit_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         cells = zip(line, widths, right, strict=True)
         lines.append("  ".join(text.rjust(width) if far else text.ljust(width) for text, width, far in cells).rstrip())
     emit("\n".join(lines))
+
+
+def emit_rich(*pieces: RenderableType) -> None:
+    """Write what rich draws to stdout, in colour on a terminal only."""
+    from rich.console import Console
+
+    console = Console(file=sys.stdout, highlight=False)
+    with console.capture() as drawn:
+        for piece in pieces:
+            console.print(piece)
+    emit("\n".join(line.rstrip() for line in drawn.get().splitlines()))
 
 
 def note(text: str) -> None:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from gpuyard.presets import preset_names
 from gpuyard.scenario.model import Scenario, load, schema
 from gpuyard.scenario.resolve import Resolved, read_trace
-from gpuyard.scenario.source import preset_names
 
 if TYPE_CHECKING:
     from gpuyard.result import Result

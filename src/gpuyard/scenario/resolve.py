@@ -5,16 +5,13 @@ from __future__ import annotations
 import difflib
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
-from platform import python_version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gpuyard import __version__
 from gpuyard.cluster import Cluster
 from gpuyard.errors import ConfigError, InputError
 from gpuyard.policy import Policy, named_policy
@@ -29,16 +26,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Resolved", "Resolver", "RunOptions", "read_trace", "simulate_resolved"]
 
-LIBRARIES = ("networkx", "numba", "numpy", "pyarrow", "scipy")
-"""Whose versions are written beside a result."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunOptions:
-    """``[run]``: seed, and the time in seconds since the origin at which the simulation stops."""
+    """``[run]``: the seed, and when to stop, what to measure and in which steps, s since the origin."""
 
     seed: int = 0
     until: float | None = None
+    window: tuple[float, float] | None = None
+    warmup: float = 0.0
+    bin_width: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,8 +112,8 @@ class Resolver:
         cluster = self.cluster()
         tell("reading the trace" if self._checked.workload.trace else "making the workload")
         workload, trace = self.workload()
-        options = RunOptions(seed=self._checked.run.seed, until=self._checked.run.until)
-        echo = self._echo(policy, options, trace)
+        options = RunOptions(**self._checked.run.model_dump())
+        echo = self._echo(policy, energy, options, trace)
         return Resolved(workload=workload, cluster=cluster, policy=policy, energy=energy, options=options, echo=echo)
 
     def energy(self) -> EnergyModel:
@@ -147,15 +144,15 @@ class Resolver:
             return self._synthesised(section), None
         _verify(Path(section.trace), section.sha256)
         trace = _read(section.trace, section.format, section.gpu_rule, section.zone)
-        return _chosen(Workload.from_trace(trace), section), trace
+        return _chosen(Workload.from_trace(trace), section, head=section.jobs), trace
 
     def _synthesised(self, section: WorkloadSection) -> Workload:
         from gpuyard.synthesis import SynthesisSpec, synthesise
 
         spec = SynthesisSpec.from_mapping(section.synthesis())
-        return synthesise(spec, gpus=self._cluster.gpus, seed=self._checked.run.seed)
+        return _chosen(synthesise(spec, gpus=self._cluster.gpus, seed=self._checked.run.seed), section)
 
-    def _echo(self, policy: Policy, options: RunOptions, trace: Trace | None) -> dict[str, Any]:
+    def _echo(self, policy: Policy, energy: EnergyModel, options: RunOptions, trace: Trace | None) -> dict[str, Any]:
         """Return the scenario with names made definite, paths absolute, and digests and versions added."""
         echo = {name: dict(item) if isinstance(item, Mapping) else item for name, item in self._values.items()}
         if trace is not None:
@@ -164,39 +161,46 @@ class Resolver:
         if self._checked.cluster.file is not None:
             path = Path(self._checked.cluster.file).resolve()
             echo["cluster"] |= {"file": str(path), "sha256": _sha256(path)}
-        echo["policy"] = {name: getattr(policy, name) for name in sorted(policy.__slots__)}
-        echo["run"] = {"seed": options.seed} | ({} if options.until is None else {"until": options.until})
-        echo["provenance"] = {"gpuyard": __version__, "python": python_version()}
-        echo["provenance"] |= {name: version(name) for name in LIBRARIES}
-        return echo
+        return echo | {"policy": asdict(policy), "energy": energy.to_mapping(), "run": asdict(options)}
 
 
 def simulate_resolved(resolved: Resolved, tell: Callable[[str], None]) -> Result:
     """Simulate what a scenario resolved to."""
-    from gpuyard import simulation
     from gpuyard.experiment import simulate
+    from gpuyard.simulation import is_compiled
 
     workload, cluster, policy, energy, options = resolved
-    if not simulation.is_compiled():
-        tell("compiling the engine, once for this version (about a minute)")
-    tell(f"simulating {len(workload):,} jobs on {cluster.gpus:,} GPUs")
-    result = simulate(workload, cluster, policy=policy, seed=options.seed, until=options.until, energy=energy)
-    return replace(result, scenario=resolved.echo)
+    if not is_compiled():
+        tell("compiling the engine; this happens once")
+    stages = {
+        "schedule": f"simulating {len(workload):,} jobs on {cluster.gpus:,} GPUs",
+        "energy": "adding up the energy",
+        "metrics": "measuring",
+    }
+    return simulate(
+        workload,
+        cluster,
+        policy=policy,
+        energy=energy,
+        scenario=resolved.echo,
+        progress=lambda stage: tell(stages.get(stage, stage)),
+        **asdict(options),
+    )
 
 
-def _chosen(workload: Workload, section: WorkloadSection) -> Workload:
+def _chosen(workload: Workload, section: WorkloadSection, head: int | None = None) -> Workload:
     """Return the jobs the section asks for; everything left out is counted in the notes."""
     for column, names in (("tenant", section.tenant), ("partition", section.partition), ("user", section.user)):
         if names is not None:
             workload = _only(workload, column, names)
     if section.window is not None:
         workload = workload.window(*parse_window(section.window))
-    if section.jobs is not None:
-        workload = workload.head(section.jobs)
+    if head is not None:
+        workload = workload.head(head)
     if section.scale is not None:
         workload = workload.scaled(section.scale)
     if len(workload) == 0:
-        raise ConfigError("no job is left: [workload] tenant, partition, user and window leave none of the trace")
+        raise ConfigError("no job is left: [workload] tenant, partition, user and window leave none")
     return workload
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gpuyard.errors import ConfigError
 from gpuyard.policy import BACKFILLS, LIMITS, NAMED, ORDERS, PLACEMENTS, REPLAYS
 from gpuyard.units import parse_seconds, parse_window
 
-__all__ = ["SECTIONS", "Model", "PolicySection", "RunSection", "WorkloadSection"]
+__all__ = ["SECTIONS", "SYNTHESIS_KEYS", "Model", "PolicySection", "RunSection", "WorkloadSection"]
 
 
 def _seconds(value: Any) -> float:
@@ -46,8 +46,11 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
 
 
-class TraceKeys(Section):
-    """Keys of ``[workload]`` that say which trace is replayed, and which of its jobs."""
+_TRACE_KEYS: Final = ("format", "gpu_rule", "zone", "sha256", "partition")
+
+
+class WorkloadSection(Section):
+    """``[workload]``: a trace to replay, or what a synthetic workload is made of."""
 
     trace: str | None = Field(default=None, description="Path of the trace to replay, relative to the scenario file.")
     format: str | None = Field(default=None, description="Format of the trace; recognised when left out.")
@@ -56,12 +59,77 @@ class TraceKeys(Section):
     )
     zone: str | None = Field(default=None, description="IANA time zone of times that state none.")
     sha256: str | None = Field(default=None, description="SHA-256 the trace file must have.", pattern="^[0-9a-f]{64}$")
+    partition: Names | None = Field(default=None, description="Only the jobs of these partitions of the trace.")
     tenant: Names | None = Field(default=None, description="Only the jobs of these tenants.")
-    partition: Names | None = Field(default=None, description="Only the jobs of these partitions.")
     user: Names | None = Field(default=None, description="Only the jobs of these users.")
     window: Window | None = Field(default=None, description="Only jobs submitted from A up to B: 2d..9d.")
     scale: float | None = Field(default=None, gt=0, description="Jobs arrive this many times as fast.")
-    jobs: int | None = Field(default=None, ge=1, description="Only the first so many jobs; for synthesis, how many.")
+    jobs: int | None = Field(
+        default=None, ge=1, description="How many jobs to make; of a trace, only the first so many."
+    )
+    days: float | None = Field(default=None, gt=0, description="Synthesis: days in which jobs are submitted.")
+    load: float | None = Field(default=None, gt=0, description="Synthesis: GPU time asked for over GPU time there is.")
+    start: str | None = Field(
+        default=None, description="Synthesis: second 0 on the calendar, ISO 8601 with its offset."
+    )
+    classes: dict[str, Any] | None = Field(
+        default=None, description="Synthesis: share of each class, or a table of share, source and redraw."
+    )
+    tenants: dict[str, dict[str, Any]] | None = Field(
+        default=None, description="Synthesis: users of each tenant, and its weight in each class."
+    )
+    zipf_exponent: float | None = Field(default=None, description="Synthesis: how unequal the users of a tenant are.")
+    hourly: list[float] | None = Field(default=None, description="Synthesis: relative submissions by hour, 0 to 23.")
+    weekly: list[float] | None = Field(default=None, description="Synthesis: relative submissions by day, from Monday.")
+    limit_factor: list[float] | None = Field(
+        default=None, description="Synthesis: lowest and highest time limit over run time; no limits when left out."
+    )
+    campaign_growth: float | None = Field(
+        default=None, description="Synthesis: exponent by which campaigns grow with the cluster."
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        given = self.model_fields_set
+        strange = sorted(given & set(SYNTHESIS_KEYS)) if self.trace is not None else sorted(given & set(_TRACE_KEYS))
+        if strange and self.trace is not None:
+            raise ValueError(f"a trace is replayed, so '{strange[0]}' of a synthetic workload has no meaning")
+        if strange:
+            raise ValueError(f"'{strange[0]}' is about a trace, and none is named; add trace = FILE")
+        return self
+
+    def synthesis(self) -> dict[str, Any]:
+        """Return the keys that describe a synthetic workload."""
+        return self.model_dump(include={*SYNTHESIS_KEYS, "jobs"}, exclude_none=True)
+
+
+SYNTHESIS_KEYS: Final = (
+    "days",
+    "load",
+    "start",
+    "classes",
+    "tenants",
+    "zipf_exponent",
+    "hourly",
+    "weekly",
+    "limit_factor",
+    "campaign_growth",
+)
+"""Keys of ``[workload]`` that only a synthetic workload has."""
+
+
+class EnergySection(Section):
+    """``[energy]``: power, cooling, carbon and price; one value a year, or twelve from January."""
+
+    default_load: float | None = Field(
+        default=None, description="Share of their dynamic range GPUs of other jobs draw."
+    )
+    class_load: dict[str, float] | None = Field(default=None, description="The same for jobs of a class.")
+    pue: float | list[float] | None = Field(default=None, description="Facility power over IT power.")
+    carbon_kg_per_kwh: float | list[float] | None = Field(default=None, description="Carbon of a kWh, kg.")
+    price_krw_per_kwh: float | list[float] | None = Field(default=None, description="Price of a kWh, KRW.")
+    switch_w: float | None = Field(default=None, description="Draw of one network switch, W.")
+    other_it_w: float | None = Field(default=None, description="Draw of storage and management, W.")
 
 
 class PolicySection(Section):
@@ -81,6 +149,11 @@ class RunSection(Section):
 
     seed: int = Field(default=0, ge=0, le=2**63 - 1, description="Seed of everything random.")
     until: Seconds | None = Field(default=None, description="Stop the simulation at this time since the origin.")
+    window: tuple[Seconds, Seconds] | None = Field(
+        default=None, description="Measure from the first time to the second; first submission to last end if left out."
+    )
+    warmup: Seconds = Field(default=0.0, description="Leave this long out of the measures at the window's start.")
+    bin_width: Seconds | None = Field(default=None, description="Width of the bins of the timeline.")
 
 
 class ClusterSection(Section):
@@ -95,16 +168,6 @@ class ClusterSection(Section):
     gpus_per_node: int | None = Field(default=None, ge=0, description="GPUs of each node.")
 
 
-class WorkloadSection(TraceKeys):
-    """``[workload]``: a trace to replay, or what a synthetic workload is made of."""
-
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
-
-    def synthesis(self) -> dict[str, Any]:
-        """Return the keys that describe a synthetic workload."""
-        return dict(self.model_extra or {})
-
-
 class Model(BaseModel):
     """A whole scenario; unknown sections are errors too."""
 
@@ -116,10 +179,16 @@ class Model(BaseModel):
     workload: WorkloadSection = Field(default_factory=WorkloadSection)
     cluster: ClusterSection = Field(default_factory=ClusterSection)
     policy: PolicySection = Field(default_factory=PolicySection)
-    energy: dict[str, Any] = Field(default_factory=dict, description="Power, cooling, tariff and carbon.")
+    energy: EnergySection = Field(default_factory=EnergySection)
     run: RunSection = Field(default_factory=RunSection)
-    provenance: dict[str, str] = Field(default_factory=dict, description="Versions a result was made with.")
+    provenance: dict[str, Any] = Field(default_factory=dict, description="Versions a result was made with.")
 
 
-SECTIONS: dict[str, type[BaseModel]] = {"policy": PolicySection, "run": RunSection}
-"""The sections whose keys are all known here."""
+SECTIONS: Final[dict[str, type[BaseModel]]] = {
+    "workload": WorkloadSection,
+    "cluster": ClusterSection,
+    "policy": PolicySection,
+    "energy": EnergySection,
+    "run": RunSection,
+}
+"""The sections by name."""

@@ -13,17 +13,17 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
 from gpuyard.errors import ConfigError, InputError, unknown_name
+from gpuyard.presets import load_preset, preset_names
 
-__all__ = ["SOURCES", "Layered", "parse_sets", "preset_names", "preset_text", "read_layers"]
+__all__ = ["SOURCES", "Layered", "parse_sets", "read_layers"]
 
 SOURCES: Final[Mapping[str, frozenset[str]]] = {
-    "workload": frozenset({"trace", "preset"}),
-    "cluster": frozenset({"preset", "file", "nodes"}),
+    "workload": frozenset({"trace"}),
+    "cluster": frozenset({"preset", "file", "nodes", "blocks"}),
 }
 """Keys that say where a section comes from; a section has at most one of them."""
 
@@ -50,6 +50,8 @@ class Layered:
                 named = sources & above.keys()
                 if named and not named <= below.keys():
                     del self.values[section]
+                    if section == "cluster":
+                        self.values.pop("site", None)  # facts of the site whose cluster this was
         policy = self.values.get("policy")
         if isinstance(policy, dict) and "name" in layer.get("policy", {}):
             policy.pop("order", None)  # a newly named scheduler brings its own
@@ -68,20 +70,6 @@ class Layered:
             if path[:length] in self.origins:
                 return self.origins[path[:length]]
         return "scenario"
-
-
-def preset_names() -> tuple[str, ...]:
-    """Return the names of the scenarios that come with gpuyard, in alphabetical order."""
-    folder = files("gpuyard") / "presets"
-    names = (entry.name for entry in folder.iterdir() if entry.name.endswith(".toml"))
-    return tuple(sorted(name.removesuffix(".toml") for name in names if name.startswith("phase-")))
-
-
-def preset_text(name: str) -> str:
-    """Return the TOML text of a preset; ConfigError lists the names if there is none."""
-    if name not in preset_names():
-        raise unknown_name("preset", name, preset_names())
-    return (files("gpuyard") / "presets" / f"{name}.toml").read_text(encoding="utf-8")
 
 
 def read_layers(source: str | Path) -> Layered:
@@ -151,7 +139,7 @@ def _read(source: str | Path, folder: Path) -> tuple[dict[str, Any], str, str, P
     """Return (layer, what to call it, what tells it from others, its folder)."""
     name = str(source)
     if name in preset_names():
-        return _parse(preset_text(name), f"preset {name}"), f"preset {name}", name, Path()
+        return load_preset(name), f"preset {name}", name, Path()
     path = folder / Path(source).expanduser()
     if path.is_dir():
         path = path / "scenario.toml"
