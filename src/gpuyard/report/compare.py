@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gpuyard.errors import ConfigError
 from gpuyard.report.measures import MEASURES, leaves, lookup, measure_of
 from gpuyard.report.series import column
-from gpuyard.report.wording import UNKNOWN, clean, finite, format_change, format_number, format_value
+from gpuyard.report.wording import UNKNOWN, clean, finite, format_change, format_value
 from gpuyard.result import Result
 
 __all__ = ["Comparison", "Difference", "Paired", "Row", "compare", "compare_all"]
@@ -98,12 +98,13 @@ class Comparison:
     warnings: tuple[str, ...]
 
     def rows(self, *, every: bool = False) -> list[Row]:
-        """Return the numbers with a name, in reading order; with ``every``, all that differ, by path."""
+        """Return the numbers with a name, in reading order, zeros in both left out; with ``every``, all that differ."""
         if every:
             chosen = [each for each in self.differences if each.first != each.second and each.key not in _MACHINE]
         else:
             known = {each.key: each for each in self.differences}
-            chosen = [known[measure.key] for measure in MEASURES if measure.key in known]
+            named = [known[measure.key] for measure in MEASURES if measure.key in known]
+            chosen = [each for each in named if each.first or each.second]
         return [_row(each) for each in chosen]
 
     def to_dict(self) -> dict[str, object]:
@@ -141,8 +142,7 @@ def _row(each: Difference) -> Row:
 def _relative(each: Difference) -> str:
     if each.relative is None or not each.absolute:
         return ""
-    percent = 100 * each.relative
-    return f"{'+' if percent > 0 else '-'}{format_number(abs(round(percent, 1)))} %"
+    return f"{100 * each.relative:+,.1f} %"
 
 
 def compare(first: Result, second: Result, *, names: tuple[str, str] = ("first", "second")) -> Comparison:

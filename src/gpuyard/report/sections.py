@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from gpuyard.report.measures import HEADLINES, MEASURES, Measure, leaves, lookup, number_at
 from gpuyard.report.series import gpu_hours_of
-from gpuyard.report.wording import UNKNOWN, clean, format_change, format_value, natural_key
+from gpuyard.report.wording import UNKNOWN, clean, format_change, format_value, natural_key, unbroken
 from gpuyard.result import Result
 
 __all__ = [
@@ -121,7 +121,7 @@ def lead(result: Result) -> list[str]:
         said.append(
             f"The site drew {get('energy.facility_kwh', 'kwh')}{cost}, with a peak of {get('energy.peak_mw', 'mw')}."
         )
-    return said
+    return [unbroken(sentence) for sentence in said]
 
 
 def _within(result: Result, level: str) -> str:
@@ -137,7 +137,7 @@ def notices(result: Result) -> list[str]:
             "The queue grew without bound: waits depend on how long the simulation ran, not on the policy alone."
         )
     for key, text in (
-        ("jobs.rejected", "were rejected and never ran; see the table of rejected jobs."),
+        ("jobs.rejected", "were rejected and never ran."),
         ("jobs.unfinished", "had not finished when the simulation stopped; completion times leave them out."),
         ("oversubscribed.attempts", "held nothing: the record holds more than this cluster had room for."),
     ):

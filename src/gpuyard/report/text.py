@@ -52,8 +52,8 @@ def summary_rows(result: Result) -> list[SummaryRow]:
     rows = [
         _row(result, "Jobs", "jobs.submitted", "count", _states(result)),
         _percentiles(result, "Wait", "wait_s", "seconds"),
-        _percentiles(result, "Completion time", "jct_s", "seconds"),
-        _percentiles(result, "Bounded slowdown", "bounded_slowdown", "number"),
+        _percentiles(result, "Completion", "jct_s", "seconds"),
+        _percentiles(result, "Slowdown", "bounded_slowdown", "number"),
         _row(result, "Makespan", "makespan_s", "seconds", "first submission to last end"),
         _row(result, "GPUs", "gpu.count", "count", ""),
         _row(result, "Allocation rate", "gpu.allocation_rate", "share", "held over up"),
@@ -67,7 +67,7 @@ def summary_rows(result: Result) -> list[SummaryRow]:
         _row(result, "Facility energy", "energy.facility_kwh", "kwh", _noted(result, "IT", "energy.it_kwh", "kwh")),
         _row(result, "PUE", "energy.pue", "ratio", "facility over IT energy"),
         _row(result, "Peak power", "energy.peak_mw", "mw", _noted(result, "mean", "energy.mean_mw", "mw")),
-        _row(result, "Energy per GPU-hour", "energy.kwh_per_gpu_hour", "kwh_per_gpu_hour", ""),
+        _row(result, "Energy, GPU-hour", "energy.kwh_per_gpu_hour", "kwh_per_gpu_hour", "facility, per GPU-hour held"),
         _row(result, "Electricity cost", "energy.cost_krw", "krw", ""),
         _row(result, "Carbon", "energy.carbon_kg", "kg", "CO\N{SUBSCRIPT TWO} equivalent"),
         _row(result, "Jobs across racks", "network.cross_rack_share", "share", "of the jobs on several nodes"),
@@ -95,9 +95,7 @@ def _states(result: Result) -> str:
 
 
 def _percentiles(result: Result, label: str, key: str, form: str) -> SummaryRow | None:
-    shown = [
-        f"{name} {format_value(lookup(result.numbers, f'{key}.{name}'), form)}" for name in ("p50", "p95", "p99", "max")
-    ]
+    shown = [f"{name} {format_value(lookup(result.numbers, f'{key}.{name}'), form)}" for name in ("p50", "p95", "p99")]
     return _row(result, f"{label}, mean", f"{key}.mean", form, "  ".join(shown))
 
 

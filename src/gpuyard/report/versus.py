@@ -9,7 +9,7 @@ from gpuyard.report.compare import Comparison, Paired, compare
 from gpuyard.report.html import render, write_page
 from gpuyard.report.measures import MEASURES, Measure, number_at
 from gpuyard.report.sections import Column, Grid, Tile, notices
-from gpuyard.report.wording import clean, format_change, format_value
+from gpuyard.report.wording import clean, format_change, format_value, unbroken
 from gpuyard.result import Result
 
 __all__ = ["comparison_html", "write_comparison"]
@@ -74,7 +74,7 @@ def _lead(comparison: Comparison, names: tuple[str, str]) -> list[str]:
                 f"{word}: {format_value(each.first, form)} in {names[0]}, "
                 f"{format_value(each.second, form)} in {names[1]} ({change})."
             )
-    return said
+    return [unbroken(sentence) for sentence in said]
 
 
 def _tiles(comparison: Comparison, names: tuple[str, str]) -> list[Tile]:
@@ -135,7 +135,7 @@ def _paired_grid(paired: Paired | None) -> Grid | None:
         for name, value in paired.wait_quantiles.items()
     ]
     rows.append(("Mean difference in completion time", format_change(paired.jct_mean, "seconds"), ""))
-    columns = (Column(label="Job by job", numeric=False), Column(label="Jobs or time"), Column(label="Share"))
+    columns = (Column(label="What", numeric=False), Column(label="Jobs or time"), Column(label="Share"))
     note = f"Over {paired.jobs:,} jobs that both runs have; differences are second minus first."
     return Grid(caption="Job by job", columns=columns, rows=tuple(rows), note=note)
 

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
 from gpuyard.units import format_seconds
 
-__all__ = ["FORMS", "UNKNOWN", "clean", "finite", "format_change", "format_number", "format_value", "natural_key"]
+__all__ = [
+    "FORMS",
+    "UNKNOWN",
+    "clean",
+    "finite",
+    "format_change",
+    "format_number",
+    "format_value",
+    "natural_key",
+    "unbroken",
+]
 
 UNKNOWN: Final = "\N{EN DASH}"
 """What stands where a number is not known, or was not computed."""
 
+_UNIT_GAP: Final = re.compile(r"(?<=\d) (?=%|[kMG]?Wh?\b|(?:tn|bn|m) KRW|KRW|s\b)|(?<=\d[dhm]) (?=\d)")
 _STEPS_ENERGY: Final = ((1e6, "GWh"), (1e3, "MWh"), (1.0, "kWh"))
 _STEPS_POWER: Final = ((1e3, "GW"), (1.0, "MW"), (1e-3, "kW"))
 _STEPS_MASS: Final = ((1e6, "kt"), (1e3, "t"), (1.0, "kg"))
@@ -97,6 +109,11 @@ def clean(text: object, limit: int = 60) -> str:
     """
     shown = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in str(text))
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def unbroken(sentence: str) -> str:
+    """Return a sentence in which a number and the unit after it stay on one line (no-break spaces)."""
+    return _UNIT_GAP.sub("\N{NO-BREAK SPACE}", sentence)
 
 
 def natural_key(name: str) -> tuple[float, str]:
