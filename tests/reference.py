@@ -9,11 +9,11 @@ Where the page leaves room, this is the reading taken here:
 - Thousandths of a core and MiB are rounded to whole numbers, half to even, before they are divided.
 - A spread job ignores ``nodes`` (it has no shape) and may mix GPU types.
 - A node without GPUs counts as an empty node: none of its GPUs is in use.
-- packed, "place in it what fits": the share that fits is settled first, and this share, not the whole rest
-  of the job, is then handed down by the same rule.
+- packed, "all that is left" is the whole rest of the job at every depth, also inside a domain that can take
+  only a part of it.
 - A job that the empty cluster could not hold is rejected under recorded replay as well; a missing run time
   (without recorded start and end to replace it) rejects a job under every policy.
-- A job whose eligibility is still open when the simulation stops, and a rejected job, is never eligible.
+- A job that would have become eligible after the stop never is, and neither is a rejected job.
 """
 
 from __future__ import annotations
@@ -304,27 +304,27 @@ def place_packed(room: Room, job: Job, nodes: Sequence[int], sizes: Sequence[int
                 taken.append(gpus)
         return taken
 
-    def descend(level: int, domain: Sequence[int], left: list[int]) -> dict[int, int]:
+    def descend(level: int, domain: Sequence[int], left: Sequence[int]) -> dict[int, int]:
+        """Return where those of the chunks go that the domain has nodes for."""
         if level == 0:
-            return place_chunks(room, job, domain, left, Rule(placement="best-fit", seed=0))
+            best_fit = Rule(placement="best-fit", seed=0)
+            return place_chunks(room, job, domain, share(domain, left), best_fit)
         chosen: dict[int, int] = {}
-        children = domains(level - 1, domain)
-        while left:
-            holding = [child for child in children if share(child, left) == left]
-            if holding:
-                return chosen | descend(level - 1, min(holding, key=room.empty), left)
-            child = max(children, key=room.empty)
-            children.remove(child)
-            part = share(child, left)
-            chosen |= descend(level - 1, child, part)
-            for gpus in part:
-                left.remove(gpus)
+        unvisited, rest = domains(level - 1, domain), list(left)
+        while rest and unvisited:
+            holding = [child for child in unvisited if share(child, rest) == rest]
+            child = min(holding, key=room.empty) if holding else max(unvisited, key=room.empty)
+            part = descend(level - 1, child, rest)
+            unvisited.remove(child)
+            chosen |= part
+            for gpus in part.values():
+                rest.remove(gpus)
         return chosen
 
     for level in range(len(levels)):
         holding = [domain for domain in domains(level, nodes) if share(domain, sizes) == sizes]
         if holding and sizes:
-            return descend(level, min(holding, key=room.empty), list(sizes))
+            return descend(level, min(holding, key=room.empty), sizes)
     return {}
 
 
@@ -420,5 +420,6 @@ def simulate(
             fates[job.row].start = now
             fates[job.row].slots = [(it.node, len(it.gpus), min(it.gpus, default=-1)) for it in pieces or []]
     for job in jobs:
-        fates[job.row].eligible = None if job.row in rejected else eligible(job)
+        at = None if job.row in rejected else eligible(job)
+        fates[job.row].eligible = at if stop is None or at is None or at <= stop else None
     return fates

@@ -67,7 +67,19 @@ def compare(workload: Workload, cluster: Cluster, policy: Policy, run_seed: int,
     has_fractions = workload.table["gpu_milli"].null_count < len(workload)
     if untracked and not has_fractions:
         expected = [without_gpu_numbers(fate) for fate in expected]
-    assert found == expected
+    wrong = {job: pair for job, pair in enumerate(zip(found, expected, strict=True)) if pair[0] != pair[1]}
+    assert not wrong, story(workload, cluster, policy, wrong)
+
+
+def story(workload: Workload, cluster: Cluster, policy: Policy, wrong: dict[int, tuple[Fate, Fate]]) -> str:
+    """Return what is needed to see who is right."""
+    lines = [str(policy), f"gpus {cluster.node_gpus.tolist()} types {cluster.node_type.tolist()} {cluster.gpu_types}"]
+    lines += [f"cpus {cluster.node_cpus} memory {cluster.node_memory_gib}"]
+    lines += [f"level {domain.tolist()}" for domain in cluster.levels.domains]
+    for row in workload.table.to_pylist():
+        lines.append(str({name: value for name, value in row.items() if value is not None}))  # noqa: PERF401
+    lines += [f"job {job}: engine {pair[0]}\n       reference {pair[1]}" for job, pair in wrong.items()]
+    return "\n".join(lines)
 
 
 def agree(fixed: dict[str, str], max_nodes: int, max_jobs: int, examples: int) -> Callable[[], None]:

@@ -325,6 +325,12 @@ def test_packed_puts_the_rest_by_best_fit_inside_the_rack():
     assert slots(jobs, site, placement="packed") == [[(0, 3, 0)], [(0, 1, 3), (1, 4, 0), (2, 4, 0)]]
 
 
+def test_packed_hands_each_part_down_by_the_same_rule():
+    """Pod 0 is the emptier and gives its two nodes, one in each of its racks; pod 1 gives the third."""
+    site = cluster(1, 1, 1, levels=[[0, 1, 2], [0, 0, 1]])
+    assert nodes(workload((0, 1, 3)), site, placement="packed") == [[0, 1, 2]]
+
+
 def test_packed_without_levels_is_best_fit():
     jobs = workload((0, 9, 1), (1, 9, 4, {"nodes": 2}))
     assert nodes(jobs, cluster(4, 4, 4), placement="packed") == [[0], [0, 1]]
