@@ -122,7 +122,7 @@ def _print(result: Result, output: Path | None, *, json: bool, detail: bool) -> 
     from gpuyard.report import group_tables, notice_texts, summary_table
 
     for text in notice_texts(result):
-        note(f"gpuyard: {text}")
+        note(f"gpuyard: {str(text).removeprefix('! ')}")
     if json:
         emit_json(result.summary())
     else:

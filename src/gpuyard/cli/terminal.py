@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,6 +20,8 @@ T = TypeVar("T")
 Stage = Callable[[str], None]
 """Told which stage of the work begins."""
 _POLL_S = 0.05
+_FILE_WIDTH = 120
+"""Columns of a table that goes to a file or a pipe."""
 
 
 class ReaderLeft(Exception):  # noqa: N818  # no error: whoever read stdout has seen enough
@@ -56,7 +59,8 @@ def emit_rich(*pieces: RenderableType) -> None:
     """Write what rich draws to stdout, in colour on a terminal only."""
     from rich.console import Console
 
-    console = Console(file=sys.stdout, highlight=False)
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _FILE_WIDTH
+    console = Console(file=sys.stdout, highlight=False, width=width)
     with console.capture() as drawn:
         for piece in pieces:
             console.print(piece)

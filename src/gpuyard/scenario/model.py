@@ -77,7 +77,7 @@ class Scenario:
     def _resolver(self) -> Resolver:
         from gpuyard.scenario.resolve import Resolver
 
-        return Resolver(self.checked, self.to_mapping())
+        return Resolver(self.checked, self.to_mapping(), self._layered.origin)
 
     def read_workload(self) -> tuple[Workload, Trace | None]:
         """Return the jobs, read or made, and the trace as read where there is one."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from gpuyard.energy import EnergyModel
     from gpuyard.result import Result
     from gpuyard.scenario.sections import Model, WorkloadSection
+    from gpuyard.synthesis import SynthesisSpec
     from gpuyard.traces.trace import Trace
 
 __all__ = ["Resolved", "Resolver", "RunOptions", "read_trace", "simulate_resolved"]
@@ -88,9 +90,18 @@ def _read(path: str | Path, format: str | None, gpu_rule: str | None, zone: str 
 class Resolver:
     """Makes each part of one scenario once."""
 
-    def __init__(self, checked: Model, values: Mapping[str, Any]) -> None:
+    def __init__(self, checked: Model, values: Mapping[str, Any], origin: Callable[[tuple[str, ...]], str]) -> None:
         self._checked = checked
         self._values = values
+        self._origin = origin
+
+    @contextmanager
+    def _blamed_on(self, section: str) -> Iterator[None]:
+        """Say in which section of which file a setting is that cannot be used."""
+        try:
+            yield
+        except ConfigError as problem:
+            raise ConfigError(f"{self._origin((section,))}: [{section}] {problem}") from None
 
     def workload(self) -> tuple[Workload, Trace | None]:
         """Return the jobs, and the trace as read where there is one."""
@@ -103,7 +114,8 @@ class Resolver:
     def policy(self) -> Policy:
         """Return the policy: the named one, with what else the section says."""
         given = self._checked.policy.model_dump(exclude_none=True)
-        return named_policy(given.pop("name", "fifo"), **given)
+        with self._blamed_on("policy"):
+            return named_policy(given.pop("name", "fifo"), **given)
 
     def resolve(self, tell: Callable[[str], None]) -> Resolved:
         """Make everything, cheap and fallible things first."""
@@ -120,22 +132,14 @@ class Resolver:
         """Return the energy model."""
         from gpuyard.energy import EnergyModel
 
-        return EnergyModel.from_mapping(self._values.get("energy", {}))
+        with self._blamed_on("energy"):
+            return EnergyModel.from_mapping(self._checked.energy.model_dump(exclude_none=True))
 
     @cached_property
     def _cluster(self) -> Cluster:
-        section = self._checked.cluster
-        if section.file is None:
-            return Cluster.from_mapping(self._values.get("cluster", {}))
-        path = Path(section.file)
-        _verify(path, section.sha256)
-        try:
-            text = path.read_bytes().decode("utf-8-sig")
-        except OSError as problem:
-            raise InputError(f"the file cannot be read: {problem.strerror}", path=path) from None
-        except UnicodeDecodeError:
-            raise InputError("the text is not UTF-8", path=path, remedy="save the file as UTF-8") from None
-        return Cluster.parse(text)
+        section = self._checked.cluster.model_dump(exclude_none=True)
+        with self._blamed_on("cluster"):
+            return Cluster.from_mapping(section, name=self._checked.name or "cluster", site=self._checked.site or None)
 
     @cached_property
     def _workload(self) -> tuple[Workload, Trace | None]:
@@ -146,22 +150,37 @@ class Resolver:
         trace = _read(section.trace, section.format, section.gpu_rule, section.zone)
         return _chosen(Workload.from_trace(trace), section, head=section.jobs), trace
 
-    def _synthesised(self, section: WorkloadSection) -> Workload:
-        from gpuyard.synthesis import SynthesisSpec, synthesise
+    @cached_property
+    def _spec(self) -> SynthesisSpec:
+        from gpuyard.synthesis import SynthesisSpec
 
-        spec = SynthesisSpec.from_mapping(section.synthesis())
-        return _chosen(synthesise(spec, gpus=self._cluster.gpus, seed=self._checked.run.seed), section)
+        with self._blamed_on("workload"):
+            return SynthesisSpec.from_mapping(self._checked.workload.synthesis())
+
+    def _synthesised(self, section: WorkloadSection) -> Workload:
+        from gpuyard.synthesis import synthesise
+
+        return _chosen(synthesise(self._spec, gpus=self._cluster.gpus, seed=self._checked.run.seed), section)
 
     def _echo(self, policy: Policy, energy: EnergyModel, options: RunOptions, trace: Trace | None) -> dict[str, Any]:
         """Return the scenario with names made definite, paths absolute, and digests and versions added."""
         echo = {name: dict(item) if isinstance(item, Mapping) else item for name, item in self._values.items()}
-        if trace is not None:
+        if trace is None:
+            echo["workload"] = dict(self._values.get("workload", {})) | self._spec.to_mapping()
+        else:
             path = Path(str(self._checked.workload.trace)).resolve()
             echo["workload"] |= {"trace": str(path), "format": trace.format, "sha256": _sha256(path)}
         if self._checked.cluster.file is not None:
             path = Path(self._checked.cluster.file).resolve()
             echo["cluster"] |= {"file": str(path), "sha256": _sha256(path)}
-        return echo | {"policy": asdict(policy), "energy": energy.to_mapping(), "run": asdict(options)}
+        return _as_read(echo | {"policy": asdict(policy), "energy": energy.to_mapping(), "run": asdict(options)})
+
+
+def _as_read(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the table as it comes back from a TOML file: no nulls, lists for tuples, tables after plain values."""
+    plain = {key: list(item) if isinstance(item, tuple) else item for key, item in table.items() if item is not None}
+    inner = {key: _as_read(item) for key, item in plain.items() if isinstance(item, Mapping)}
+    return {key: item for key, item in plain.items() if key not in inner} | inner
 
 
 def simulate_resolved(resolved: Resolved, tell: Callable[[str], None]) -> Result:

@@ -64,14 +64,10 @@ class WorkloadSection(Section):
     user: Names | None = Field(default=None, description="Only the jobs of these users.")
     window: Window | None = Field(default=None, description="Only jobs submitted from A up to B: 2d..9d.")
     scale: float | None = Field(default=None, gt=0, description="Jobs arrive this many times as fast.")
-    jobs: int | None = Field(
-        default=None, ge=1, description="How many jobs to make; of a trace, only the first so many."
-    )
+    jobs: int | None = Field(default=None, ge=1, description="How many jobs to make; of a trace, the first so many.")
     days: float | None = Field(default=None, gt=0, description="Synthesis: days in which jobs are submitted.")
-    load: float | None = Field(default=None, gt=0, description="Synthesis: GPU time asked for over GPU time there is.")
-    start: str | None = Field(
-        default=None, description="Synthesis: second 0 on the calendar, ISO 8601 with its offset."
-    )
+    load: float | None = Field(default=None, gt=0, description="Synthesis: GPU time asked for over what there is.")
+    start: str | None = Field(default=None, description="Synthesis: second 0 on the calendar, ISO 8601 with offset.")
     classes: dict[str, Any] | None = Field(
         default=None, description="Synthesis: share of each class, or a table of share, source and redraw."
     )
@@ -121,9 +117,7 @@ SYNTHESIS_KEYS: Final = (
 class EnergySection(Section):
     """``[energy]``: power, cooling, carbon and price; one value a year, or twelve from January."""
 
-    default_load: float | None = Field(
-        default=None, description="Share of their dynamic range GPUs of other jobs draw."
-    )
+    default_load: float | None = Field(default=None, description="Share of the dynamic range that GPUs of jobs draw.")
     class_load: dict[str, float] | None = Field(default=None, description="The same for jobs of a class.")
     pue: float | list[float] | None = Field(default=None, description="Facility power over IT power.")
     carbon_kg_per_kwh: float | list[float] | None = Field(default=None, description="Carbon of a kWh, kg.")
@@ -157,15 +151,26 @@ class RunSection(Section):
 
 
 class ClusterSection(Section):
-    """``[cluster]``: the nodes and how near they are to each other."""
+    """``[cluster]``: made from one of ``preset``, ``file``, ``nodes`` or ``blocks``."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
-
+    name: str | None = Field(default=None, description="What the cluster is called in results.")
     preset: str | None = Field(default=None, description="The cluster of a preset.")
-    file: str | None = Field(default=None, description="Path of a topology file, relative to the scenario file.")
-    sha256: str | None = Field(default=None, description="SHA-256 the topology file must have.")
+    file: str | None = Field(
+        default=None,
+        description="A list of nodes or a topology, relative to the scenario file.",
+    )
+    sha256: str | None = Field(default=None, description="SHA-256 the file must have.", pattern="^[0-9a-f]{64}$")
     nodes: int | None = Field(default=None, ge=1, description="How many nodes, all alike.")
     gpus_per_node: int | None = Field(default=None, ge=0, description="GPUs of each node.")
+    gpu_type: str | None = Field(default=None, description="GPU type of each node, as jobs ask for it.")
+    hardware: str | None = Field(default=None, description="Node type out of the hardware catalogue.")
+    nodes_per_rack: int | None = Field(default=None, ge=1, description="Nodes of a rack; no racks when left out.")
+    blocks: list[dict[str, Any]] | None = Field(
+        default=None, description="Parts of the site: each with hardware, nodes and fabric."
+    )
+    interconnect_oversubscription: float | None = Field(
+        default=None, gt=0, description="Capacity of a block's nodes over its capacity to the other blocks."
+    )
 
 
 class Model(BaseModel):
