@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuyard.errors import ConfigError
 from gpuyard.hardware import NodeType
+from gpuyard.topology.capacity import Capacity
+from gpuyard.topology.fabric import Fabric
 from gpuyard.topology.levels import Levels
 
-__all__ = ["Cluster"]
+if TYPE_CHECKING:
+    import networkx as nx
+
+__all__ = ["MOST_GPUS", "MOST_NODES", "Cluster", "check_size"]
+
+MOST_GPUS = 10_000_000
+"""A cluster of more GPUs is taken for a typing error."""
+MOST_NODES = 10_000_000
+"""The same for nodes."""
+
+
+def check_size(what: str, nodes: int, gpus: int) -> None:
+    """Raise a ConfigError if there are too many nodes or GPUs to be meant."""
+    if nodes > MOST_NODES or gpus > MOST_GPUS:
+        raise ConfigError(
+            f"{what} would have {nodes:,} nodes and {gpus:,} GPUs; "
+            f"gpuyard takes at most {MOST_NODES:,} nodes and {MOST_GPUS:,} GPUs"
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,7 +59,14 @@ class Cluster:
     levels
         The levels of locality above the node, lowest first.
     graph
-        The graph of hosts and switches that the levels were compiled from, where there is one.
+        The graph of hosts and switches that the levels were compiled from, where there is one;
+        :meth:`build_graph` makes it otherwise.
+    fabrics
+        The fabrics of the site in node order, where it was made from parameters.
+    interconnect_oversubscription
+        Capacity of a fabric's nodes over the capacity from it to the other fabrics.
+    capacity
+        Link capacities of nodes and of each level's domains, where they are known.
     facts
         What the site states about itself (megawatts, phase, source and standing of each figure).
     """
@@ -53,6 +80,9 @@ class Cluster:
     node_memory_gib: NDArray[np.float64] | None = None
     levels: Levels = field(default_factory=Levels.flat)
     graph: nx.Graph | None = None
+    fabrics: tuple[Fabric, ...] = ()
+    interconnect_oversubscription: float = 4.0
+    capacity: Capacity | None = None
     facts: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -82,3 +112,144 @@ class Cluster:
         rank = {name: number for number, name in enumerate(self.gpu_types)}
         of_kind = np.array([rank[kind.gpu_type] for kind in self.kinds], dtype=np.int16)
         return of_kind[self.node_kind]
+
+    def build_graph(self, *, aggregate: bool = True) -> nx.Graph:
+        """Return the graph of hosts and switches.
+
+        It is the graph the cluster was made from, or is drawn from its fabrics, or, if the cluster has
+        neither, is the tree of its levels.
+
+        Parameters
+        ----------
+        aggregate
+            For fabrics: ``True`` draws the parallel switches of a domain as one node.
+        """
+        if self.graph is not None:
+            return self.graph
+        if self.fabrics:
+            from gpuyard.topology.build import site_graph
+
+            return site_graph(
+                self.fabrics,
+                interconnect_oversubscription=self.interconnect_oversubscription,
+                aggregate=aggregate,
+            )
+        from gpuyard.topology.tree import level_tree
+
+        return level_tree(self.node_names, self.levels)
+
+    @staticmethod
+    def uniform(
+        *,
+        nodes: int,
+        gpus_per_node: int,
+        gpu_type: str = "generic",
+        hardware: str | NodeType | None = None,
+        nodes_per_rack: int | None = None,
+        name: str | None = None,
+    ) -> Cluster:
+        """Return equal nodes, all equally near but for racks.
+
+        Parameters
+        ----------
+        gpu_type
+            What jobs may ask for; the draw of a GPU of that name, where the catalogue knows it.
+        hardware
+            A node type, or its name in the catalogue, instead; a node may hold fewer or more GPUs than it.
+        nodes_per_rack
+            Makes the level ``rack``.
+
+        Raises
+        ------
+        ConfigError
+            For numbers that cannot be, hardware that does not exist, or more than 10 million GPUs.
+        """
+        from gpuyard.construct import uniform
+
+        return uniform(
+            nodes=nodes,
+            gpus_per_node=gpus_per_node,
+            gpu_type=gpu_type,
+            hardware=hardware,
+            nodes_per_rack=nodes_per_rack,
+            name=name,
+        )
+
+    @staticmethod
+    def preset(name: str) -> Cluster:
+        """Return the cluster of a preset, such as ``phase-1``; ConfigError lists the names if there is none."""
+        from gpuyard.construct import preset
+
+        return preset(name)
+
+    @staticmethod
+    def from_mapping(
+        section: Mapping[str, Any], *, name: str = "cluster", site: Mapping[str, Any] | None = None
+    ) -> Cluster:
+        """Return the cluster that a scenario's section ``[cluster]`` describes.
+
+        It has one of: ``preset``; ``file`` (with ``gpus_per_node`` and ``hardware`` where the file states neither);
+        ``nodes`` and ``gpus_per_node`` (with ``gpu_type``, ``hardware``, ``nodes_per_rack``); or ``blocks``.
+
+        Raises
+        ------
+        ConfigError
+            For an unknown key, which names the nearest, or values that do not go together.
+        InputError
+            For a file that cannot be used.
+        """
+        from gpuyard.construct import from_mapping
+
+        return from_mapping(section, name=name, site=site)
+
+    @staticmethod
+    def from_csv(path: str | Path, *, name: str | None = None) -> Cluster:
+        """Return the cluster of a list of nodes; see :mod:`gpuyard.inventory` for the formats.
+
+        Raises
+        ------
+        InputError
+            With file, row and column, for a list that cannot be used.
+        """
+        from gpuyard.construct import from_file
+
+        return from_file(path, name=name)
+
+    @staticmethod
+    def from_graph(
+        graph: nx.Graph,
+        *,
+        gpus_per_node: int | None = None,
+        hardware: str | NodeType | None = None,
+        gpu_type: str = "generic",
+        levels: tuple[str, ...] | None = None,
+        name: str = "graph",
+    ) -> Cluster:
+        """Return the cluster of a graph of hosts and switches; see :func:`gpuyard.topology.compile.compile_graph`.
+
+        A host's attribute ``gpus`` goes first, then the number of its neighbours of ``kind`` 'gpu', then ``gpus_per_node``.
+        """
+        from gpuyard.construct import from_graph
+
+        return from_graph(
+            graph, gpus_per_node=gpus_per_node, hardware=hardware, gpu_type=gpu_type, levels=levels, name=name
+        )
+
+    @staticmethod
+    def parse(text: str) -> Cluster:
+        """Return the cluster that ``PRESET``, ``FILE`` or ``NODESxGPUS`` (such as ``144x8``) stands for.
+
+        Raises
+        ------
+        ConfigError
+            If it is none of these; the message lists the presets and the nearest one.
+        InputError
+            With file, row and column, for a file that cannot be used.
+        """
+        from gpuyard.construct import parse
+
+        return parse(text)
+
+    def renamed(self, name: str) -> Cluster:
+        """Return the same cluster under another name."""
+        return replace(self, name=name)

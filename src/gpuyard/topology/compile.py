@@ -1,8 +1,8 @@
 """A graph of hosts and switches compiled to levels of locality and capacities.
 
-What a host says of itself goes first: if hosts carry ``rack``, ``leaf``, ``pod``, ... these are the levels.  Otherwise levels
-follow from distances: two hosts are together on level k if k steps up from each meet in a common switch.  That gives
-levels in tree-like fabrics (folded Clos, leaf-spine, rail-optimised, trees), where "meet within k steps" is
+What a host says of itself goes first: if hosts carry ``rack``, ``leaf``, ``pod``, ... these are the levels.  Otherwise
+levels follow from distances: two hosts are together on level k if k steps up from each meet in a common switch.  That
+gives levels in tree-like fabrics (folded Clos, leaf-spine, rail-optimised, trees), where "meet within k steps" is
 transitive; where it is not (torus, dragonfly, a Clos with missing links), compiling says so and asks for attributes.
 """
 
@@ -21,6 +21,7 @@ from gpuyard.topology.derive import derived_places
 from gpuyard.topology.direct import is_telling
 from gpuyard.topology.fabric import LEVEL_ORDER
 from gpuyard.topology.levels import Levels
+from gpuyard.topology.numbering import numbered
 
 __all__ = ["Compiled", "compile_graph"]
 
@@ -62,12 +63,14 @@ def compile_graph(graph: nx.Graph, *, levels: Sequence[str] | None = None) -> Co
     names, places = _explicit_places(graph, hosts, levels)
     if not names:
         names, places = derived_places(graph, hosts)
-    order, domains = _numbered(hosts, names, places)
+    order, domains = numbered(hosts, names, [[place[host] for host in hosts] for place in places])
     telling = [level for level, domain in enumerate(domains) if is_telling(domain)]
     ordered = tuple(hosts[number] for number in order)
     return Compiled(
         hosts=ordered,
-        levels=Levels(names=tuple(names[level] for level in telling), domains=tuple(domains[level] for level in telling)),
+        levels=Levels(
+            names=tuple(names[level] for level in telling), domains=tuple(domains[level] for level in telling)
+        ),
         capacity=_capacity(graph, ordered, [places[level] for level in telling], [domains[level] for level in telling]),
     )
 
@@ -92,48 +95,6 @@ def _explicit_places(
         names.append(name)
         places.append(place)
     return tuple(names), places
-
-
-def _numbered(
-    hosts: Sequence[Hashable], names: Sequence[str], places: Sequence[Place]
-) -> tuple[NDArray[np.int64], list[NDArray[np.int32]]]:
-    """Return the order of hosts that makes every domain a run, and the domains in that order, numbered along it.
-
-    Domains stand in the order in which the graph first names them, hosts of a domain in the graph's order.
-    """
-    raw = [_first_seen([place[host] for host in hosts]) for place in places]
-    for level in range(len(raw) - 1):
-        _check_nested(names[level : level + 2], hosts, places[level], raw[level], raw[level + 1])
-    order = np.lexsort([np.arange(len(hosts)), *raw]) if raw else np.arange(len(hosts))
-    domains = []
-    for numbers in raw:
-        along = numbers[order]
-        domains.append(np.concatenate(([0], np.cumsum(np.diff(along) != 0))).astype(np.int32))
-    return order, domains
-
-
-def _first_seen(values: Sequence[Hashable]) -> NDArray[np.int64]:
-    """Return each value's number in order of first appearance."""
-    number: dict[Hashable, int] = {}
-    return np.array([number.setdefault(value, len(number)) for value in values], dtype=np.int64)
-
-
-def _check_nested(
-    names: Sequence[str],
-    hosts: Sequence[Hashable],
-    place: Place,
-    lower: NDArray[np.int64],
-    upper: NDArray[np.int64],
-) -> None:
-    parent = np.full(int(lower.max()) + 1, -1)
-    parent[lower] = upper
-    astray = np.flatnonzero(parent[lower] != upper)
-    if astray.size:
-        host = hosts[int(astray[0])]
-        raise ConfigError(
-            f"{names[0]} {place[host]!r} of host {host!r} lies in two {names[1]}s; "
-            f"give each {names[0]} a name of its own, such as '<{names[1]}>/<{names[0]}>'"
-        )
 
 
 def _capacity(

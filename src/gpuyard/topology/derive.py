@@ -90,7 +90,9 @@ def _grown(ball: frozenset[Hashable], switches: Mapping[Hashable, frozenset[Hash
     return ball.union(*(switches[switch] for switch in ball))
 
 
-def _components(reach: Mapping[tuple[Hashable, ...], frozenset[Hashable]], level: int) -> dict[tuple[Hashable, ...], int]:
+def _components(
+    reach: Mapping[tuple[Hashable, ...], frozenset[Hashable]], level: int
+) -> dict[tuple[Hashable, ...], int]:
     """Return a number for each group such that groups that meet in a switch have the same one."""
     groups = list(reach)
     meeting: dict[Hashable, list[int]] = {}
@@ -133,6 +135,6 @@ def _check_transitive(
         met = set().union(*(meeting[switch] for switch in ball))
         if len(met) != size[root]:
             raise ConfigError(
-                f"this is no tree-like fabric: {level + 1} steps up, some hosts meet others that do not meet each other; "
+                f"this is no tree-like fabric: {level + 1} steps up, some hosts meet others that do not meet; "
                 f"give all hosts attributes such as 'rack', 'leaf' and 'pod'"
             )

@@ -52,7 +52,9 @@ def _all_domains(fabrics: Sequence[Fabric], names: Sequence[str]) -> list[NDArra
     first = [0] * len(names)
     for fabric in fabrics:
         for level, tier in enumerate(filled_tiers(fabric, names)):
-            parts[level].append(np.arange(fabric.hosts, dtype=np.int32) // np.int32(tier.hosts) + np.int32(first[level]))
+            parts[level].append(
+                np.arange(fabric.hosts, dtype=np.int32) // np.int32(tier.hosts) + np.int32(first[level])
+            )
             first[level] += fabric.domains(tier)
     return [np.concatenate(each) for each in parts]
 
@@ -94,15 +96,11 @@ def site_capacity(fabrics: Sequence[Fabric], *, interconnect_oversubscription: f
     names = level_names(fabrics)
     domains = _all_domains(fabrics, names)
     of_fabric = [
-        _uplinks(
-            fabric, names, backbone_gbps(fabric, interconnect_oversubscription) if len(fabrics) > 1 else 0.0
-        )
+        _uplinks(fabric, names, backbone_gbps(fabric, interconnect_oversubscription) if len(fabrics) > 1 else 0.0)
         for fabric in fabrics
     ]
     uplinks = [np.concatenate([each[level] for each in of_fabric]) for level in range(len(names))]
     return Capacity(
         node_gbps=np.concatenate([np.full(fabric.hosts, fabric.host_gbps) for fabric in fabrics]),
-        uplink_gbps=tuple(
-            uplink for uplink, domain in zip(uplinks, domains, strict=True) if is_telling(domain)
-        ),
+        uplink_gbps=tuple(uplink for uplink, domain in zip(uplinks, domains, strict=True) if is_telling(domain)),
     )
