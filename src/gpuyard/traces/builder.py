@@ -298,7 +298,7 @@ class JobTableBuilder:
         source = self._source_of.get(column, column)
         if shown is None and source not in self.source:
             values = self._columns.get(column)
-            shown = [""] * len(self) if values is None else values.tolist()
+            shown = [""] * len(self) if values is None else _plain(values)
         self.reject(wrong, source, reason, shown)
 
     def _check_values(self, absolute: bool) -> None:
@@ -376,6 +376,10 @@ class JobTableBuilder:
             return moment.astimezone(clock).isoformat() if clock else moment.replace(tzinfo=None).isoformat()
         except OverflowError:
             return moment.isoformat()
+
+
+def _plain(values: NDArray[np.float64] | pa.Array | pa.ChunkedArray) -> list[object]:
+    return list(values.tolist() if isinstance(values, np.ndarray) else values.to_pylist())
 
 
 def _flags(mask: pa.Array | pa.ChunkedArray) -> NDArray[np.bool_]:

@@ -11,7 +11,7 @@ import csv
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -42,6 +42,8 @@ SHOWN = 80
 """Characters of a value that a rejection shows."""
 LONGEST_LINE = 1 << 20
 """Bytes; a longer line is rejected."""
+MODERN = 94_694_400.0
+"""1973, in seconds since 1970: from then on no clock in the world is off by parts of a minute."""
 RAGGED = "the line does not have as many cells as the header"
 UNCLOSED = "a quote is not closed on its line"
 TOO_LONG = "the line is longer than 1 MiB"
@@ -190,18 +192,18 @@ def _fast(data: bytes, lines: _Lines, names: list[str], separator: str) -> _Pars
     """Return the cells by Arrow's parser, or None where its records would not be our lines."""
     if int((lines.ends - lines.begins).max()) > LONGEST_LINE or b"\0" in data:
         return None
-    rows, data = lines.rows, data[lines.begins[0] : lines.ends[-1]]
+    rows, records = lines.rows, data[lines.begins[0] : lines.ends[-1]]
     ragged: list[tuple[int, str]] = []
 
     def note(row: pacsv.InvalidRow) -> str:
         ragged.append((row.number, row.text))
         return "skip"
 
-    has_quotes = b'"' in data
+    has_quotes = b'"' in records
     numbers: list[str] = [f"c{number}" for number in range(len(names))]
     try:
         table = pacsv.read_csv(
-            pa.BufferReader(data),
+            pa.BufferReader(records),
             read_options=pacsv.ReadOptions(
                 column_names=numbers, use_threads=False, block_size=max(4 * LONGEST_LINE, 16 << 20)
             ),
@@ -221,6 +223,8 @@ def _fast(data: bytes, lines: _Lines, names: list[str], separator: str) -> _Pars
         return None
     bad = np.array([number - 1 for number, _ in ragged], dtype=np.int64)
     if len(bad) and bad.max() >= len(rows):
+        return None
+    if any(data[lines.begins[at] : lines.ends[at]].decode() != text for at, (_, text) in zip(bad, ragged, strict=True)):
         return None
     keep = np.ones(len(rows), dtype=bool)
     keep[bad] = False
@@ -297,6 +301,8 @@ def as_instants(cells: pa.ChunkedArray, zone: str | None = None) -> tuple[NDArra
     naive = _cast_instants(cells, pa.timestamp("us"))
     if naive is not None and clock is None:
         return naive, np.zeros(len(naive), dtype=bool), bool(len(naive))
+    if naive is not None and clock is not None and (naive >= MODERN).all():
+        return _shifted(naive, clock), np.zeros(len(naive), dtype=bool), False
     aware = _cast_instants(cells, pa.timestamp("us", "UTC")) if naive is None else None
     if aware is not None:
         return aware, np.zeros(len(aware), dtype=bool), False
@@ -318,6 +324,14 @@ def _cast_instants(cells: pa.ChunkedArray, kind: pa.DataType) -> NDArray[np.floa
     except pa.ArrowInvalid:
         return None
     return np.asarray(ticks / 1e6)
+
+
+def _shifted(naive: NDArray[np.float64], clock: ZoneInfo) -> NDArray[np.float64]:
+    """Return the instants of wall-clock times; each different minute is looked up once."""
+    minutes, place = np.unique(np.floor(naive / 60).astype(np.int64), return_inverse=True)
+    walls = (datetime.fromtimestamp(minute * 60, UTC).replace(tzinfo=clock) for minute in minutes.tolist())
+    offsets = np.array([(wall.utcoffset() or timedelta()).total_seconds() for wall in walls])
+    return np.asarray(naive - offsets[place]) if len(naive) else naive
 
 
 def as_instant(text: str, clock: ZoneInfo | None) -> float | None:

@@ -42,6 +42,7 @@ SLURM_STATES = {
     "PREEMPTED": "preempted",
     "RUNNING": "running",
     "PENDING": "pending",
+    "SUSPENDED": "running",
     "OUT_OF_MEMORY": "failed",
 }
 MISSING = ("", "None", "nan", "NaT")

@@ -78,6 +78,7 @@ def read(path: Path, options: ReadOptions) -> Trace:
     builder.put("runtime", np.round(end - start, 6), source="end_time")
     instances = builder.numbers("inst_num")
     builder.reject(~(instances >= 1), "inst_num", "a task has at least one instance")
+    builder.reject(instances % 1 != 0, "inst_num", "this must be a whole number")
     notes = _put_gpus(builder, instances)
     builder.put("cpus", builder.numbers("plan_cpu") * instances / 100, source="plan_cpu")
     builder.put("memory_gib", builder.numbers("plan_mem") * instances, source="plan_mem")

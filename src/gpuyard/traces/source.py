@@ -34,7 +34,7 @@ UNPACKED_LIMIT = 4 << 30
 """A packed file may never unpack to more bytes than this."""
 RATIO_FREE = 64 << 20
 """Below this many unpacked bytes the ratio is not looked at."""
-RATIO_LIMIT = 1000
+RATIO_LIMIT = 250
 """Above that, a packed file may unpack to at most this many times its size."""
 
 
