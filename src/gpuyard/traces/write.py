@@ -200,7 +200,7 @@ def _replacing(path: Path, *, packed: bool) -> Iterator[BinaryIO]:
         with raw:
             if packed:
                 # No name and no time inside, so that the same table gives the same bytes.
-                with gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as stream:
+                with gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=raw, mtime=0) as stream:
                     yield cast(BinaryIO, stream)
             else:
                 yield raw
