@@ -55,10 +55,11 @@ class Supply:
         count = int(np.searchsorted(held, wanted))
         if count and wanted - held[count - 1] < held[count] - wanted:
             count -= 1
-        count += 1
-        later = count + RESERVE
-        work = self._work(later, span)
-        return _exchanged(work, count, wanted)
+        return self.exactly(count + 1, wanted, span)
+
+    def exactly(self, count: int, wanted: float, span: float) -> NDArray[np.int64]:
+        """Return the numbers of ``count`` jobs that offer ``wanted`` GPU seconds, by exchanges among the series."""
+        return _exchanged(self._work(count + RESERVE, span), count, wanted)
 
     def gpu_time(self, numbers: NDArray[np.int64], span: float) -> float:
         """Return the GPU seconds that the jobs of the given numbers offer."""

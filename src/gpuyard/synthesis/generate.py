@@ -130,6 +130,8 @@ class _Maker:
 
     def plan_of(self, jobs: int) -> _Plan:
         """Return exactly ``jobs`` jobs and the window in which they offer the load."""
+        if not self.supplies:
+            raise ConfigError("a number of jobs needs a class besides 'realtime'; give days instead")
         least = self.plan(SHORTEST).jobs()
         if least > jobs:
             raise ConfigError(
@@ -147,7 +149,24 @@ class _Maker:
                 break
             span = round(max(span * jobs / plan.jobs(), SHORTEST), 3)
             plan = self.plan(span)
-        return _with_exactly(plan, jobs)
+        return self._with_exactly(plan, jobs)
+
+    def _with_exactly(self, plan: _Plan, jobs: int) -> _Plan:
+        """Return the plan with the number of jobs made exact in its most numerous kind, and the load met again."""
+        at = int(np.argmax([one.size for one in plan.chosen]))
+        numbers, supply = plan.chosen[at], plan.supplies[at]
+        missing = jobs - plan.jobs()
+        if numbers.size + missing < 1:
+            raise ConfigError(
+                f"no window in which {jobs} jobs offer the load was found; ask for more jobs, or for days"
+            )
+        first = int(numbers[-1]) + 1
+        numbers = np.concatenate((numbers, np.arange(first, first + missing)))[: numbers.size + missing]
+        excess = supply.gpu_time(numbers, plan.span) - supply.gpu_time(plan.chosen[at], plan.span)
+        if numbers.size and abs(excess) > MAKE_UP * self.spec.load * self.gpus * plan.span:
+            numbers = supply.exactly(numbers.size, self.wanted(plan.span)[at], plan.span)
+        chosen = [numbers if position == at else one for position, one in enumerate(plan.chosen)]
+        return plan._replace(chosen=chosen)
 
     def _expected_jobs(self, span: float) -> float:
         """Return about how many jobs a window of ``span`` seconds has."""
@@ -228,17 +247,3 @@ def _states(work: NDArray[np.float64], shares: States, chance: NDArray[np.float6
     is_large = work >= np.quantile(work, 1 - LARGE_JOBS)
     columns = [np.searchsorted(np.cumsum(share)[:-1], chance, side="right") for share in (small, by_time)]
     return np.where(is_large, columns[1], columns[0]).astype(np.int64)
-
-
-def _with_exactly(plan: _Plan, jobs: int) -> _Plan:
-    """Return the plan with the number of jobs made exact in its most numerous kind."""
-    if not plan.chosen:
-        raise ConfigError("a number of jobs needs a class besides 'realtime'; give days instead")
-    at = int(np.argmax([one.size for one in plan.chosen]))
-    most, missing = plan.chosen[at], jobs - plan.jobs()
-    if missing > 0:
-        first = int(most[-1]) + 1 if most.size else 0
-        most = np.concatenate((most, np.arange(first, first + missing)))
-    elif missing < 0:
-        most = most[:missing]
-    return plan._replace(chosen=[most if position == at else one for position, one in enumerate(plan.chosen)])
