@@ -44,7 +44,7 @@ def plausible_result(
         "workload": {"preset": "phase-1", "jobs": jobs, "digest": f"workload-{seed}"},
         "cluster": {"preset": "phase-1", "nodes": 144, "gpus_per_node": 8, "source": "assumption: 8 GPUs a node"},
         "policy": {"order": "fifo", "name": policy, "placement": "packed"},
-        "energy": {"tariff": "industrial-b-hv-c", "pue": {"model": "wet bulb", "standing": "M"}},
+        "energy": {"pue": 1.13, "price": {"tariff": "industrial", "standing": "M"}},
         "run": {"seed": seed, "assumptions": ["GPU activity by class is an assumption, not a measurement"]},
     }
     return Result(jobs=table, attempts=attempts, timeline=timeline, numbers=numbers, scenario=scenario)
@@ -154,8 +154,16 @@ def _group(table, mask):
         "submit_wait_s": _block(get("submit_wait_time")),
         "jct_s": _block(get("jct")),
         "bounded_slowdown": _block(get("bounded_slowdown")),
-        "gpu_hours": float(np.nansum(get("gpu_time"))) / 3600,
+        "gpu": {"gpu_hours": float(np.nansum(get("gpu_time"))) / 3600},
     }
+
+
+def _shared(blocks):
+    total = sum(block["gpu"]["gpu_hours"] for block in blocks.values())
+    for block in blocks.values():
+        block["gpu"]["share"] = block["gpu"]["gpu_hours"] / total
+        block["energy"] = {"it_kwh": 0.8 * block["gpu"]["gpu_hours"]}
+    return blocks
 
 
 def _numbers(table, classes, tenants, energy):
@@ -175,12 +183,19 @@ def _numbers(table, classes, tenants, energy):
         "restarts": 0,
         "lost_gpu_hours": 0.0,
         "network": {"cross_rack_share": 0.04},
-        "by_class": {name: _group(table, np.array([name == one for one in job_class])) for name in classes},
-        "by_tenant": {name: _group(table, np.array([name == one for one in tenant])) for name in tenants},
-        "by_gpus": {
-            name: _group(table, mask)
-            for name, mask in {"1": gpus == 1, "2-4": (gpus > 1) & (gpus <= 4), "8": gpus == 8, "9+": gpus > 8}.items()
-        },
+        "by_class": _shared({name: _group(table, np.array([name == one for one in job_class])) for name in classes}),
+        "by_tenant": _shared({name: _group(table, np.array([name == one for one in tenant])) for name in tenants}),
+        "by_gpus": _shared(
+            {
+                name: _group(table, mask)
+                for name, mask in {
+                    "1": gpus == 1,
+                    "2-4": (gpus > 1) & (gpus <= 4),
+                    "8": gpus == 8,
+                    "9+": gpus > 8,
+                }.items()
+            }
+        ),
         "engine": {"events": 4_000, "passes": 3_900, "wall_s": 0.012, "events_per_s": 333_333.0, "digest": "ab" * 32},
         "window": {"start_s": 0.0, "end_s": 2_592_000.0, "warmup_s": 0.0},
         "saturated": False,

@@ -88,6 +88,16 @@ def test_different_workloads_and_clusters_are_warned_of():
     )
 
 
+def test_a_digest_says_more_about_a_workload_than_its_name():
+    one = {"workload": {"name": "a.csv"}, "provenance": {"workload_sha256": "1"}}
+    renamed = {"workload": {"name": "b.csv"}, "provenance": {"workload_sha256": "1"}}
+    other = {"workload": {"name": "a.csv"}, "provenance": {"workload_sha256": "2"}}
+    starts = {"a": 0.0}
+    assert compare(run(starts, scenario=one), run(starts, scenario=renamed)).warnings == ()
+    (warning,) = compare(run(starts, scenario=one), run(starts, scenario=other)).warnings
+    assert "different workloads" in warning
+
+
 def test_jobs_of_one_run_alone_are_counted():
     comparison = compare(run({"a": 0.0, "b": 1.0}), run({"a": 0.0}), names=("long", "short"))
     assert comparison.warnings == ("1 jobs are only in long; single jobs are compared over 1.",)

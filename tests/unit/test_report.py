@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 
 from gpuyard.report import write_comparison, write_report
+from gpuyard.report.background import assumptions, scenario_grids
 from gpuyard.report.html import report_html
 from gpuyard.report.versus import comparison_html
 from gpuyard.result import Result
@@ -64,10 +66,57 @@ def test_a_run_without_energy_says_so():
     assert "figure-power" not in page
 
 
-def test_assumptions_of_the_scenario_are_called_assumptions():
+def test_assumptions_stand_under_their_name_on_the_page():
     page = report_html(plausible_result())
-    assert page.count('<span class="badge">assumption</span>') == 3
-    assert "run.assumptions: GPU activity by class is an assumption" in page
+    assert page.count('<span class="badge">assumption</span>') == len(assumptions(plausible_result())) == 4
+
+
+def test_what_the_scenario_assumes_is_listed_with_its_place():
+    assert assumptions(plausible_result()) == [
+        "cluster.source: assumption: 8 GPUs a node",
+        "energy.price: an assumption, not a measurement",
+        "run.assumptions: GPU activity by class is an assumption, not a measurement",
+        "energy.pue = 1.13: computed: annual mean of a direct-liquid-cooled design in the climate of Pohang; "
+        "an assumption until measured",
+    ]
+
+
+def test_activity_that_nobody_recorded_is_an_assumption():
+    result = plausible_result()
+    gpu = {"activity_from": {"activity": 0.25, "class": 0.5, "default": 0.25}}
+    said = assumptions(replace(result, numbers={"gpu": gpu}, scenario={}))
+    assert [text.partition(",")[0] for text in said] == [
+        "utilization and energy: 50.0 % of the held GPU time has the activity assumed for its class",
+        "utilization and energy: 25.0 % of the held GPU time has the default activity",
+    ]
+
+
+def test_a_figure_that_the_user_set_is_not_credited_to_the_default_source():
+    result = plausible_result()
+    scenario = {"energy": {"pue": 1.4}}
+    assert assumptions(replace(result, numbers={}, scenario=scenario)) == []
+    (grid,) = scenario_grids(replace(result, scenario=scenario))
+    assert grid.rows == (("pue", "1.4"),)
+    (grid,) = scenario_grids(replace(result, scenario={"energy": {"carbon_kg_per_kwh": 0.4173}}))
+    assert grid.rows[0][1].startswith("0.4173 (read: Korean grid")
+
+
+def test_notes_of_reader_and_account_are_on_the_page():
+    result = plausible_result()
+    scenario = {"provenance": {"workload_notes": ["65 rows repeat an earlier row"], "workload_rejected_rows": 3}}
+    numbers = {**result.numbers, "energy": {"notes": ["2 attempts draw nothing"]}}
+    page = report_html(replace(result, numbers=numbers, scenario=scenario))
+    assert "<li>65 rows repeat an earlier row</li>" in page
+    assert "<li>2 attempts draw nothing</li>" in page
+    assert "<li>3 rows of the workload could not be read as jobs.</li>" in page
+
+
+def test_settings_read_as_words_and_long_tables_take_one_row():
+    loads = {f"class-{number}": number / 8 for number in range(8)}
+    scenario = {"run": {"until": None, "spread": True, "window": [0, 10]}, "energy": {"class_load": loads}}
+    run, energy = scenario_grids(replace(plausible_result(), scenario=scenario))
+    assert run.rows == (("until", "not set"), ("spread", "yes"), ("window", "0, 10"))
+    assert energy.rows[0][1].startswith("class-0 0, class-1 0.125, ")
 
 
 def test_a_saturated_run_is_announced_before_any_number():

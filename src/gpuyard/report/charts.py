@@ -201,10 +201,12 @@ def time_chart(
     y_label: str,
     note: str,
     means: Sequence[float],
+    origin: str = "",
 ) -> Chart:
     """Return quantities over time as stairs; stacked ones are filled, first at the bottom.
 
-    ``edges`` has shape (steps + 1,), s since the origin; ``means`` are the means shown at rest, one an area.
+    ``edges`` has shape (steps + 1,), s since the origin; ``means`` are the means shown at rest, one an
+    area; ``origin`` is what the axis calls its zero.
     """
     start, end = float(edges[0]), float(edges[-1])
     span = end - start if end > start else 1.0
@@ -246,7 +248,7 @@ def time_chart(
         name=name,
         title=title,
         note=note,
-        x_label=f"{unit} since the start of the trace",
+        x_label=f"{unit} since {origin or 'the start of the trace'}",
         y_label=y_label,
         x_ticks=tuple(x_ticks),
         y_ticks=_y_ticks(ticks),

@@ -248,12 +248,10 @@ def _warnings(
     settings: tuple[tuple[str, str, str], ...],
 ) -> tuple[str, ...]:
     said = []
-    changed = {key.partition(".")[0] for key, _, _ in settings}
-    digests = [key for key, _, _ in settings if key.endswith(("digest", "sha256"))]
-    if "workload" in changed or any("cluster" not in key for key in digests):
+    if _differs(first, second, "workload", settings):
         said.append("The runs had different workloads: differences are not the policy's alone.")
     counts = [format_value(lookup(each.numbers, "gpu.count"), "count") for each in (first, second)]
-    if "cluster" in changed or counts[0] != counts[1]:
+    if counts[0] != counts[1] or _differs(first, second, "cluster", settings):
         gpus = f" ({counts[0]} and {counts[1]} GPUs)" if counts[0] != counts[1] else ""
         said.append(f"The runs had different clusters{gpus}: differences are not the policy's alone.")
     if paired is None:
@@ -267,6 +265,14 @@ def _warnings(
         if submits:
             said.append(f"{submits:,} jobs ask for other things in the two runs, though their names are the same.")
     return tuple(said)
+
+
+def _differs(first: Result, second: Result, section: str, settings: tuple[tuple[str, str, str], ...]) -> bool:
+    """Return whether the digests of a workload or cluster differ or, where there are none, its settings."""
+    digests = [lookup(each.scenario, f"provenance.{section}_sha256") for each in (first, second)]
+    if None not in digests:
+        return digests[0] != digests[1]
+    return any(key.startswith((f"{section}.", f"provenance.{section}")) for key, _, _ in settings)
 
 
 def _submits_differ(first: Result, second: Result) -> int:

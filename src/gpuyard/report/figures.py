@@ -82,7 +82,7 @@ def _gpu_chart(result: Result, timeline: Timeline) -> Chart:
 
 def _line_chart(timeline: Timeline, name: str, areas: Sequence[Area], title: str, unit: str) -> Chart:
     means = [timeline.mean(area.values) for area in areas]
-    return time_chart(name, title, timeline.edges, areas, y_label=unit, note="", means=means)
+    return time_chart(name, title, timeline.edges, areas, y_label=unit, note="", means=means, origin=timeline.origin)
 
 
 def _power_unit(largest: float) -> tuple[float, str]:

@@ -36,9 +36,8 @@ def write_report(result: Result, path: str | Path, *, title: str | None = None) 
 
 def report_html(result: Result, *, title: str | None = None) -> str:
     """Return the page that :func:`write_report` writes."""
-    from gpuyard.report import figures, sections
+    from gpuyard.report import background, figures, sections
 
-    assumptions, scenario = sections.scenario_grids(result)
     return render(
         "report.html.j2",
         title=clean(title, 120) if title else _title(result.scenario),
@@ -53,10 +52,11 @@ def report_html(result: Result, *, title: str | None = None) -> str:
         recorded=sections.recorded_grid(result),
         recorded_figure=figures.recorded_figure(result),
         rejected=sections.rejected_grid(result),
-        assumptions=assumptions,
-        scenario=scenario,
-        engine=sections.engine_grid(result),
-        definitions=sections.definitions(result),
+        assumptions=background.assumptions(result),
+        data_notes=background.data_notes(result),
+        scenario=background.scenario_grids(result),
+        engine=background.engine_grid(result),
+        definitions=background.definitions(result),
     )
 
 

@@ -239,9 +239,9 @@ MEASURES: Final[tuple[Measure, ...]] = (
     ),
     Measure(
         key="network.cross_rack_share",
-        label="Jobs across racks",
+        label="GPU time across racks",
         form="share",
-        meaning="multi-node jobs whose nodes lie in several racks",
+        meaning="of the GPU time of jobs on several nodes, the part held by jobs whose nodes lie in several racks",
         better="lower",
     ),
     Measure(

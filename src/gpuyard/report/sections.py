@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gpuyard.report.measures import HEADLINES, MEASURES, Measure, leaves, lookup, number_at
-from gpuyard.report.series import gpu_hours_of
+from gpuyard.report.measures import HEADLINES, MEASURES, Measure, lookup, number_at
 from gpuyard.report.wording import UNKNOWN, clean, format_change, format_value, natural_key, unbroken
 from gpuyard.result import Result
 
-__all__ = [
-    "Column",
-    "Grid",
-    "definitions",
-    "engine_grid",
-    "group_grids",
-    "lead",
-    "notices",
-    "recorded_grid",
-    "rejected_grid",
-    "scenario_grids",
-    "tiles",
-]
+__all__ = ["Column", "Grid", "Tile", "group_grids", "lead", "notices", "recorded_grid", "rejected_grid", "tiles"]
 
 _MOST_GROUPS: Final = 20
 _LONG: Final = 160
-_ASSUMPTION_STANDINGS: Final = ("M", "[M]", "assumption")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -144,21 +130,13 @@ def notices(result: Result) -> list[str]:
         count = number_at(numbers, key)
         if count:
             said.append(f"{count:,.0f} {'job' if count == 1 else 'jobs'} {text}")
-    for key in ("notes", "warnings", "quality"):
-        for source in (numbers, result.scenario):
-            said.extend(clean(text, 400) for text in _texts(source.get(key)))
+    rows = number_at(result.scenario, "provenance.workload_rejected_rows")
+    if rows:
+        said.append(f"{rows:,.0f} {'row' if rows == 1 else 'rows'} of the workload could not be read as jobs.")
+    warnings = numbers.get("warnings")
+    if isinstance(warnings, list | tuple):
+        said.extend(clean(text, 400) for text in warnings)
     return list(dict.fromkeys(said))
-
-
-def _texts(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _texts(item)
-    elif isinstance(value, Mapping):
-        for name, item in value.items():
-            yield f"{name}: {item}"
 
 
 _GROUPS: Final = (
@@ -167,12 +145,15 @@ _GROUPS: Final = (
     ("by_gpus", "", "By size of the job", "GPUs"),
 )
 _GROUP_COLUMNS: Final = (
-    ("jobs.submitted", "Jobs", "count"),
-    ("wait_s.mean", "Mean wait", "seconds"),
-    ("wait_s.p50", "Median wait", "seconds"),
-    ("wait_s.p95", "95 % waited at most", "seconds"),
-    ("jct_s.mean", "Mean completion", "seconds"),
-    ("bounded_slowdown.mean", "Mean slowdown", "number"),
+    ("jobs.submitted", "Jobs", "count", ""),
+    ("wait_s.mean", "Mean wait", "seconds", ""),
+    ("wait_s.p50", "Median wait", "seconds", ""),
+    ("wait_s.p95", "95 % waited at most", "seconds", ""),
+    ("jct_s.mean", "Mean completion", "seconds", ""),
+    ("bounded_slowdown.mean", "Mean slowdown", "number", ""),
+    ("gpu.gpu_hours", "GPU-hours", "number", "GPUs times hours held"),
+    ("gpu.share", "Share", "share", "share of all GPU-hours held"),
+    ("energy.it_kwh", "IT energy", "kwh", "electricity drawn by the nodes for these jobs, without cooling and losses"),
 )
 
 
@@ -189,36 +170,21 @@ def _group_grid(result: Result, key: str, group: str, caption: str, first: str) 
     blocks = result.numbers.get(key)
     if not isinstance(blocks, Mapping) or not blocks:
         return None
-    hours = gpu_hours_of(result, group) if group else {}
-    known = {name: block for name, block in blocks.items() if isinstance(block, Mapping)}
-    hours = {name: _gpu_hours(block, hours.get(str(name))) for name, block in known.items()}
-    total = sum(hours.values())
-    order = sorted(
-        known, key=(lambda name: (-hours[name], str(name))) if group else (lambda name: natural_key(str(name)))
-    )
+    known = {str(name): block for name, block in blocks.items() if isinstance(block, Mapping)}
+    hours = {name: number_at(block, "gpu.gpu_hours") or 0.0 for name, block in known.items()}
+    order = sorted(known, key=(lambda name: (-hours[name], name)) if group else natural_key)
+    paths = [each for each in _GROUP_COLUMNS if any(lookup(block, each[0]) is not None for block in known.values())]
     rows = [
-        (
-            clean(name),
-            *(format_value(lookup(known[name], path), form) for path, _, form in _GROUP_COLUMNS),
-            format_value(hours[name], "number") if total else UNKNOWN,
-            format_value(hours[name] / total if total else None, "share"),
-        )
+        (clean(name), *(format_value(lookup(known[name], path), form) for path, _, form, _ in paths))
         for name in order[:_MOST_GROUPS]
     ]
     hidden = len(order) - len(rows)
     columns = (
         Column(label=first, numeric=False),
-        *(Column(label=label, meaning=_meaning(path)) for path, label, _ in _GROUP_COLUMNS),
-        Column(label="GPU-hours", meaning="GPUs times hours held"),
-        Column(label="Share", meaning="share of all GPU-hours held"),
+        *(Column(label=label, meaning=meaning or _meaning(path)) for path, label, _, meaning in paths),
     )
     note = f"{hidden:,} more, with less GPU time, are in summary.json." if hidden else ""
     return Grid(caption=caption, columns=columns, rows=tuple(rows), note=note)
-
-
-def _gpu_hours(block: Mapping[str, object], computed: float | None) -> float:
-    given = next((number for key in ("gpu_hours", "gpu.hours") if (number := number_at(block, key)) is not None), None)
-    return given if given is not None else computed or 0.0
 
 
 def _meaning(key: str) -> str:
@@ -282,63 +248,3 @@ def rejected_grid(result: Result) -> Grid | None:
     columns = (Column(label="Reason", numeric=False), Column(label="Jobs"), Column(label="For example", numeric=False))
     note = f"{hidden:,} more jobs, for other reasons, are in jobs.parquet." if hidden else ""
     return Grid(caption="Rejected jobs", columns=columns, rows=rows, note=note)
-
-
-def scenario_grids(result: Result) -> tuple[list[str], list[Grid]]:
-    """Return (assumptions, one table a section) of the scenario the run was made with."""
-    assumed: list[str] = []
-    grids = []
-    plain = {key: value for key, value in result.scenario.items() if not isinstance(value, Mapping)}
-    tables = {key: value for key, value in result.scenario.items() if isinstance(value, Mapping)}
-    for section, table in [("scenario", plain), *tables.items()]:
-        pairs = list(leaves(table))
-        prefix = "" if section == "scenario" and table is plain else f"{section}."
-        assumed += [f"{prefix}{key}: {text}" for key, item in pairs for text in _assumption(key, item)]
-        rows = tuple((clean(key, 80), clean(_setting(item), _LONG)) for key, item in pairs)
-        if rows:
-            columns = (Column(label="Setting", numeric=False), Column(label="Value", numeric=False))
-            grids.append(Grid(caption=clean(section), columns=columns, rows=rows))
-    return [clean(text, 400) for text in dict.fromkeys(assumed)], grids
-
-
-def _assumption(key: str, value: object) -> Iterator[str]:
-    """Yield the texts of a setting that declare an assumption: by key, by standing, or in words."""
-    name = key.rpartition(".")[2]
-    texts = [item for item in (value if isinstance(value, list | tuple) else [value]) if isinstance(item, str)]
-    for text in texts:
-        if name == "standing" and text in _ASSUMPTION_STANDINGS:
-            yield "an assumption, not a measurement"
-        elif name in ("assumption", "assumptions") or "assum" in text.lower() or "[M]" in text:
-            yield text
-
-
-def _setting(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list | tuple):
-        shown = ", ".join(_setting(item) for item in value[:8])
-        return f"{shown}, … ({len(value)} in all)" if len(value) > 8 else shown
-    return str(value)
-
-
-def engine_grid(result: Result) -> Grid | None:
-    """Return what the engine did and how fast, with the digest of the schedule."""
-    rows = []
-    for key, label, form in (
-        ("engine.events", "Events", "count"),
-        ("engine.passes", "Scheduling passes", "count"),
-        ("engine.wall_s", "Time in the engine", "seconds"),
-        ("engine.events_per_s", "Events per second", "count"),
-    ):
-        if number_at(result.numbers, key) is not None:
-            rows.append((label, format_value(lookup(result.numbers, key), form)))
-    digest = lookup(result.numbers, "engine.digest")
-    if isinstance(digest, str):
-        rows.append(("Digest of the schedule (SHA-256)", clean(digest, 80)))
-    columns = (Column(label="Figure", numeric=False), Column(label="Value", numeric=False))
-    return Grid(caption="Engine", columns=columns, rows=tuple(rows)) if rows else None
-
-
-def definitions(result: Result) -> list[Measure]:
-    """Return the measures of this result that have a number, to be explained at the end of the page."""
-    return [measure for measure in MEASURES if number_at(result.numbers, measure.key) is not None and measure.meaning]

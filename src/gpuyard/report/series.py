@@ -11,7 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from gpuyard.report.wording import clean
 from gpuyard.result import Result
+from gpuyard.traces.schema import ORIGIN
 
 __all__ = ["MAX_STEPS", "OTHER", "Distribution", "Timeline", "classes", "column", "distribution", "read_timeline"]
 
@@ -34,6 +36,8 @@ class Timeline:
     edges: NDArray[np.float64]
     values: Mapping[str, NDArray[np.float64]]
     merged: int
+    origin: str
+    """the instant of second 0, ISO 8601, or empty where the trace states none"""
 
     def known(self, *names: str) -> bool:
         """Return whether all of these quantities are there, with at least one number in each."""
@@ -81,7 +85,11 @@ def read_timeline(result: Result, steps: int = MAX_STEPS) -> Timeline | None:
     edges = np.append(starts[first], starts[-1] + lengths[-1])
     names = [name for name in table.column_names if name not in ("time", "duration_s") and _is_number(table, name)]
     values = {name: _time_weighted(column(table, name), lengths, first) for name in names}
-    return Timeline(edges=edges, values=values, merged=merged)
+    return Timeline(edges=edges, values=values, merged=merged, origin=_origin(table))
+
+
+def _origin(table: pa.Table) -> str:
+    return clean((table.schema.metadata or {}).get(ORIGIN, b"").decode("utf-8", "replace"), 40)
 
 
 def _is_number(table: pa.Table, name: str) -> bool:

@@ -70,7 +70,7 @@ def summary_rows(result: Result) -> list[SummaryRow]:
         _row(result, "Energy, GPU-hour", "energy.kwh_per_gpu_hour", "kwh_per_gpu_hour", "facility, per GPU-hour held"),
         _row(result, "Electricity cost", "energy.cost_krw", "krw", ""),
         _row(result, "Carbon", "energy.carbon_kg", "kg", "CO\N{SUBSCRIPT TWO} equivalent"),
-        _row(result, "Jobs across racks", "network.cross_rack_share", "share", "of the jobs on several nodes"),
+        _row(result, "Across racks", "network.cross_rack_share", "share", "of the GPU time of jobs on several nodes"),
         _row(result, "Events", "engine.events", "count", _speed(result)),
         _digest(result),
     ]
@@ -161,9 +161,14 @@ def grid_table(grid: Grid, *, most: int = _MOST_ROWS, columns: Sequence[int] | N
 
 def group_tables(result: Result) -> list[Table]:
     """Return the tables by class, by tenant and by size, and of rejected jobs, short enough for 80 columns."""
-    tables = [grid_table(grid, columns=(0, 1, 2, 4, 7, 8)) for grid in group_grids(result)]
+    tables = [grid_table(grid, columns=_short_columns(grid)) for grid in group_grids(result)]
     rejected = rejected_grid(result)
     return tables if rejected is None else [*tables, grid_table(rejected, columns=(0, 1))]
+
+
+def _short_columns(grid: Grid) -> list[int]:
+    wanted = ("Jobs", "Mean wait", "95 % waited at most", "GPU-hours", "Share")
+    return [place for place, column in enumerate(grid.columns) if place == 0 or column.label in wanted]
 
 
 def notice_texts(result: Result) -> list[RenderableType]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from gpuyard.report import figures
+from gpuyard.report.background import definitions
 from gpuyard.report.compare import Comparison, Paired, compare
 from gpuyard.report.html import render, write_page
-from gpuyard.report.measures import MEASURES, Measure, number_at
+from gpuyard.report.measures import MEASURES
 from gpuyard.report.sections import Column, Grid, Tile, notices
 from gpuyard.report.wording import clean, format_change, format_value, unbroken
 from gpuyard.result import Result
@@ -54,7 +55,7 @@ def comparison_html(
         settings=_settings_grid(comparison, shown),
         times=figures.overlaid_timelines(results, shown),
         distributions=figures.overlaid_distributions(results, shown),
-        definitions=_definitions(results),
+        definitions=definitions(*results),
     )
 
 
@@ -146,11 +147,3 @@ def _settings_grid(comparison: Comparison, names: tuple[str, str]) -> Grid | Non
     columns = (Column(label="Setting", numeric=False), *(Column(label=name, numeric=False) for name in names))
     rows = tuple((clean(key, 80), left, right) for key, left, right in comparison.settings)
     return Grid(caption="Settings that differ", columns=columns, rows=rows)
-
-
-def _definitions(results: tuple[Result, Result]) -> list[Measure]:
-    return [
-        measure
-        for measure in MEASURES
-        if measure.meaning and any(number_at(result.numbers, measure.key) is not None for result in results)
-    ]
