@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from gpuyard.errors import ConfigError
 from gpuyard.hardware import NodeType
+from gpuyard.sites import construct
+from gpuyard.sites.parts import Parts
 from gpuyard.topology.capacity import Capacity
 from gpuyard.topology.fabric import Fabric
 from gpuyard.topology.levels import Levels
@@ -19,21 +21,7 @@ from gpuyard.topology.levels import Levels
 if TYPE_CHECKING:
     import networkx as nx
 
-__all__ = ["MOST_GPUS", "MOST_NODES", "Cluster", "check_size"]
-
-MOST_GPUS = 10_000_000
-"""A cluster of more GPUs is taken for a typing error."""
-MOST_NODES = 10_000_000
-"""The same for nodes."""
-
-
-def check_size(what: str, nodes: int, gpus: int) -> None:
-    """Raise a ConfigError if there are too many nodes or GPUs to be meant."""
-    if nodes > MOST_NODES or gpus > MOST_GPUS:
-        raise ConfigError(
-            f"{what} would have {nodes:,} nodes and {gpus:,} GPUs; "
-            f"gpuyard takes at most {MOST_NODES:,} nodes and {MOST_GPUS:,} GPUs"
-        )
+__all__ = ["Cluster"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -164,23 +152,21 @@ class Cluster:
         ConfigError
             For numbers that cannot be, hardware that does not exist, or more than 10 million GPUs.
         """
-        from gpuyard.construct import uniform
-
-        return uniform(
-            nodes=nodes,
-            gpus_per_node=gpus_per_node,
-            gpu_type=gpu_type,
-            hardware=hardware,
-            nodes_per_rack=nodes_per_rack,
-            name=name,
+        return _cluster(
+            construct.uniform(
+                nodes=nodes,
+                gpus_per_node=gpus_per_node,
+                gpu_type=gpu_type,
+                hardware=hardware,
+                nodes_per_rack=nodes_per_rack,
+                name=name,
+            )
         )
 
     @staticmethod
     def preset(name: str) -> Cluster:
         """Return the cluster of a preset, such as ``phase-1``; ConfigError lists the names if there is none."""
-        from gpuyard.construct import preset
-
-        return preset(name)
+        return _cluster(construct.preset(name))
 
     @staticmethod
     def from_mapping(
@@ -198,22 +184,45 @@ class Cluster:
         InputError
             For a file that cannot be used.
         """
-        from gpuyard.construct import from_mapping
-
-        return from_mapping(section, name=name, site=site)
+        return _cluster(construct.from_mapping(section, name=name, site=site))
 
     @staticmethod
     def from_csv(path: str | Path, *, name: str | None = None) -> Cluster:
-        """Return the cluster of a list of nodes; see :mod:`gpuyard.inventory` for the formats.
+        """Return the cluster of a list of nodes; see :mod:`gpuyard.sites.inventory` for the formats.
 
         Raises
         ------
         InputError
             With file, row and column, for a list that cannot be used.
         """
-        from gpuyard.construct import from_file
+        return _cluster(construct.from_file(path, name=name))
 
-        return from_file(path, name=name)
+    @staticmethod
+    def from_file(
+        path: str | Path,
+        *,
+        gpus_per_node: int | None = None,
+        gpu_type: str = "generic",
+        hardware: str | None = None,
+        name: str | None = None,
+    ) -> Cluster:
+        """Return the cluster of a file: nodes or links (CSV), topology.conf, node-link JSON, GraphML, or TOML.
+
+        Parameters
+        ----------
+        gpus_per_node, gpu_type, hardware
+            GPUs and hardware of every node, for topologies that do not state them.
+
+        Raises
+        ------
+        InputError
+            With file, row and column, for a file that cannot be used.
+        ConfigError
+            If the file does not state GPUs and ``gpus_per_node`` is not given.
+        """
+        return _cluster(
+            construct.from_file(path, gpus_per_node=gpus_per_node, gpu_type=gpu_type, hardware=hardware, name=name)
+        )
 
     @staticmethod
     def from_graph(
@@ -227,12 +236,12 @@ class Cluster:
     ) -> Cluster:
         """Return the cluster of a graph of hosts and switches; see :func:`gpuyard.topology.compile.compile_graph`.
 
-        A host's attribute ``gpus`` goes first, then the number of its neighbours of ``kind`` 'gpu', then ``gpus_per_node``.
+        A host has as many GPUs as its attribute ``gpus`` says, else neighbours of ``kind`` 'gpu', else ``gpus_per_node``.
         """
-        from gpuyard.construct import from_graph
-
-        return from_graph(
-            graph, gpus_per_node=gpus_per_node, hardware=hardware, gpu_type=gpu_type, levels=levels, name=name
+        return _cluster(
+            construct.from_graph(
+                graph, gpus_per_node=gpus_per_node, hardware=hardware, gpu_type=gpu_type, levels=levels, name=name
+            )
         )
 
     @staticmethod
@@ -246,10 +255,13 @@ class Cluster:
         InputError
             With file, row and column, for a file that cannot be used.
         """
-        from gpuyard.construct import parse
-
-        return parse(text)
+        return _cluster(construct.parse(text))
 
     def renamed(self, name: str) -> Cluster:
         """Return the same cluster under another name."""
         return replace(self, name=name)
+
+
+def _cluster(parts: Parts) -> Cluster:
+    """Return the cluster made of these parts."""
+    return Cluster(**{each.name: getattr(parts, each.name) for each in fields(parts)})

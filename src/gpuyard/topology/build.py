@@ -1,8 +1,8 @@
 """Fabrics drawn as one networkx graph of hosts and switches.
 
-Nodes have ``kind`` ('host' or 'switch'), a switch its ``role`` (nvlink, leaf, spine, core, backbone) and ``switches`` (how
-many boxes it stands for), and hosts and switches the domain they are in for each level that holds them
-(``rack``, ``leaf``, ``pod``, ...).  Edges have ``gbps`` (capacity in one direction), ``links`` (how many links are bundled; a
+Nodes have ``kind`` ('host' or 'switch'), a switch its ``role`` (nvlink, leaf, spine, core, backbone) and ``switches``
+(how many boxes it stands for), and hosts and switches the domain they are in for each level that holds them
+(``rack``, ``leaf``, ``pod``, ...).  Edges have ``gbps`` (capacity in one direction), ``links`` (how many are bundled; a
 fraction where ports are shared out unevenly) and, inside an NVLink domain, ``kind`` = 'nvlink'.
 """
 

@@ -39,7 +39,7 @@ def derived_places(
     while True:
         together = _components(reach, level)
         grown = {group: _grown(ball, switches) for group, ball in reach.items()}
-        if len(set(together.values())) == 1 or grown == reach:
+        if len(set(together.values())) == 1:
             break
         place: dict[Hashable, Hashable] = {switch: together[group] for group, ball in reach.items() for switch in ball}
         place.update((host, together[group]) for group in reach for host in group)
@@ -47,6 +47,8 @@ def derived_places(
             names.append(DERIVED_NAMES[level] if level < len(DERIVED_NAMES) else f"tier-{level + 1}")
             places.append(place)
             level += 1
+        if grown == reach:
+            break
         reach = grown
     return tuple(names), places
 

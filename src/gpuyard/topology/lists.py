@@ -4,8 +4,8 @@ links        source, target, and optionally gbps, links: one row a link or bundl
              target is a host
 lingjun      ip, PSW, ASW: one row a host of the Alibaba Lingjun cluster (Cao et al., SIGCOMM 2024); a name of an ASW
              (leaf) repeats under each PSW (pod), so a leaf is the pair of both
-zhejianglab  sysname, switchname, accessport, ...: one row a network port of a host (sysname); leaf-spine links are not in
-             the list
+zhejianglab  sysname, switchname, accessport, ...: one row a network port of a host (sysname); leaf-spine links
+             are not in the list
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 import networkx as nx
 
 from gpuyard.errors import InputError
-from gpuyard.inventory import Row, csv_rows
+from gpuyard.topology.rows import Row, csv_rows
 
 __all__ = ["TOPOLOGY_LISTS", "is_topology_list", "read_topology_list"]
 

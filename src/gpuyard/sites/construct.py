@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gpuyard.blocks import INTERCONNECT_OVERSUBSCRIPTION, cluster_of_blocks, read_block
-from gpuyard.cluster import Cluster, check_size
 from gpuyard.errors import ConfigError, InputError, unknown_name
 from gpuyard.hardware import NodeType, composed_node, node_type, node_types
-from gpuyard.inventory import Inventory, csv_rows, read_inventory
 from gpuyard.presets import load_preset, preset_names
+from gpuyard.sites.blocks import INTERCONNECT_OVERSUBSCRIPTION, parts_of_blocks, read_block
+from gpuyard.sites.inventory import Inventory, read_inventory
+from gpuyard.sites.parts import Parts, check_size
 from gpuyard.topology.direct import is_telling
 from gpuyard.topology.levels import Levels
 from gpuyard.topology.numbering import numbered
+from gpuyard.topology.rows import csv_rows
+from gpuyard.units import parse_grid
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["from_file", "from_graph", "from_mapping", "from_text", "parse", "preset", "uniform"]
 
-_GRID = re.compile(r"^\s*([0-9]{1,18})\s*[xX×]\s*([0-9]{1,18})\s*$")
 _KEYS = {
     "preset": (),
     "file": ("sha256", "gpus_per_node", "gpu_type", "hardware"),
@@ -47,7 +47,7 @@ def uniform(
     hardware: str | NodeType | None = None,
     nodes_per_rack: int | None = None,
     name: str | None = None,
-) -> Cluster:
+) -> Parts:
     """See :meth:`gpuyard.cluster.Cluster.uniform`."""
     _at_least("nodes", nodes, 1)
     _at_least("gpus_per_node", gpus_per_node, 0)
@@ -59,7 +59,7 @@ def uniform(
         rack = np.arange(nodes, dtype=np.int32) // np.int32(min(nodes_per_rack, nodes))
         if is_telling(rack):
             levels = Levels(names=("rack",), domains=(rack,))
-    return Cluster(
+    return Parts(
         name=name or f"{nodes}x{gpus_per_node}",
         node_names=tuple(f"node-{number:05d}" for number in range(nodes)),
         node_gpus=np.full(nodes, gpus_per_node, dtype=np.int32),
@@ -85,15 +85,13 @@ def _kind(hardware: str | NodeType | None, gpu_type: str, gpus: int) -> NodeType
     return composed_node(gpu_type=gpu_type, gpus=gpus)
 
 
-def preset(name: str) -> Cluster:
+def preset(name: str) -> Parts:
     """See :meth:`gpuyard.cluster.Cluster.preset`."""
     sections = load_preset(name)
     return from_mapping(sections["cluster"], name=name, site=sections.get("site"))
 
 
-def from_mapping(
-    section: Mapping[str, Any], *, name: str = "cluster", site: Mapping[str, Any] | None = None
-) -> Cluster:
+def from_mapping(section: Mapping[str, Any], *, name: str = "cluster", site: Mapping[str, Any] | None = None) -> Parts:
     """See :meth:`gpuyard.cluster.Cluster.from_mapping`."""
     made_from = [key for key in _KEYS if key in section]
     if len(made_from) != 1:
@@ -122,10 +120,10 @@ def from_mapping(
         raise ConfigError("cluster.blocks must be a list of tables, [[cluster.blocks]]")
     blocks = [read_block(entry, number) for number, entry in enumerate(section["blocks"], start=1)]
     interconnect = rest.get("interconnect_oversubscription", INTERCONNECT_OVERSUBSCRIPTION)
-    return cluster_of_blocks(blocks, name=name, interconnect_oversubscription=interconnect, site=site)
+    return parts_of_blocks(blocks, name=name, interconnect_oversubscription=interconnect, site=site)
 
 
-def _from_named_file(path: str, rest: dict[str, Any]) -> Cluster:
+def _from_named_file(path: str, rest: dict[str, Any]) -> Parts:
     expected = rest.pop("sha256", None)
     if expected is not None:
         found = hashlib.sha256(_bytes(Path(path))).hexdigest()
@@ -153,7 +151,7 @@ def from_file(
     gpu_type: str = "generic",
     hardware: str | None = None,
     name: str | None = None,
-) -> Cluster:
+) -> Parts:
     """Return the cluster of a file: a list of nodes or links (CSV), topology.conf, node-link JSON, GraphML or TOML.
 
     Parameters
@@ -186,7 +184,7 @@ def from_text(
     gpu_type: str = "generic",
     hardware: str | None = None,
     name: str = "cluster",
-) -> Cluster:
+) -> Parts:
     """Return the cluster of a file's text; what it is shows in the text itself.  See :func:`from_file`."""
     start = text.lstrip()[:1]
     if path is not None and path.suffix == ".toml":
@@ -212,7 +210,7 @@ def _graph_of(text: str, path: Path | None, start: str) -> nx.Graph | None:
     return read_topology_list(text, path) if is_topology_list(header) else None
 
 
-def _from_toml(text: str, path: Path, name: str) -> Cluster:
+def _from_toml(text: str, path: Path, name: str) -> Parts:
     try:
         sections = tomllib.loads(text)
     except tomllib.TOMLDecodeError as problem:
@@ -236,7 +234,7 @@ def from_graph(
     gpu_type: str = "generic",
     levels: tuple[str, ...] | None = None,
     name: str = "graph",
-) -> Cluster:
+) -> Parts:
     """See :meth:`gpuyard.cluster.Cluster.from_graph`."""
     from gpuyard.topology.compile import compile_graph
 
@@ -295,7 +293,7 @@ def _of_inventory(
     levels: Levels | None = None,
     capacity: Capacity | None = None,
     graph: nx.Graph | None = None,
-) -> Cluster:
+) -> Parts:
     """Return the cluster of listed nodes, in the order of its levels."""
     check_size(f"cluster '{name}'", len(inventory.names), sum(inventory.gpus))
     if levels is None:
@@ -303,7 +301,7 @@ def _of_inventory(
     else:
         order = np.arange(len(inventory.names))
     kinds, node_kind = _kinds(inventory, hardware)
-    return Cluster(
+    return Parts(
         name=name,
         node_names=tuple(inventory.names[number] for number in order),
         node_gpus=np.array(inventory.gpus, dtype=np.int32)[order],
@@ -350,15 +348,14 @@ def _kinds(
     return tuple(kinds), np.array(of_node, dtype=np.int16)
 
 
-def parse(text: str) -> Cluster:
+def parse(text: str) -> Parts:
     """See :meth:`gpuyard.cluster.Cluster.parse`; a text of several lines is taken for a file's content."""
     if "\n" in text.strip():
         return from_text(text)
     if text in preset_names():
         return preset(text)
-    grid = _GRID.match(text)
-    if grid:
-        return uniform(nodes=int(grid[1]), gpus_per_node=int(grid[2]))
+    if grid := parse_grid(text):
+        return uniform(nodes=grid[0], gpus_per_node=grid[1])
     path = Path(text).expanduser()
     if path.is_file():
         return from_file(path)

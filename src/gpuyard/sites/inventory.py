@@ -11,8 +11,6 @@ A format is known by its columns.  A value that cannot be is an InputError with 
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,8 +18,9 @@ from pathlib import Path
 
 from gpuyard.errors import InputError, unknown_name
 from gpuyard.topology.fabric import LEVEL_ORDER
+from gpuyard.topology.rows import Row, csv_rows
 
-__all__ = ["INVENTORIES", "Inventory", "NodeList", "Row", "csv_rows", "inventory_format", "read_inventory"]
+__all__ = ["INVENTORIES", "Inventory", "NodeList", "inventory_format", "read_inventory"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,48 +94,6 @@ INVENTORIES: tuple[NodeList, ...] = (
 )
 
 _TIRESIAS = ("num_switch", "num_node_p_switch", "num_gpu_p_node", "num_cpu_p_node", "mem_p_node")
-
-Row = tuple[int, dict[str, str]]
-
-
-def csv_rows(text: str, path: str | Path | None) -> tuple[list[str], Iterator[Row]]:
-    """Return the header of a CSV text, and its rows as (line number, cell by column); blank lines are passed over.
-
-    Raises
-    ------
-    InputError
-        For an empty text, a column that appears twice, or (while the rows are read) a row of the wrong length.
-    """
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        header = [cell.strip() for cell in next(reader, [])]
-    except csv.Error as problem:
-        raise InputError(f"this is not CSV: {problem}", path=path, row=1) from None
-    if not any(header):
-        raise InputError("the file has no header", path=path, row=1, remedy="name the columns in the first line")
-    for column in header:
-        if header.count(column) > 1:
-            raise InputError("a column appears twice", path=path, row=1, column=column, remedy="remove one of them")
-    return header, _body(reader, header, path)
-
-
-def _body(reader: Iterator[list[str]], header: list[str], path: str | Path | None) -> Iterator[Row]:
-    while True:
-        try:
-            cells = next(reader, None)
-        except csv.Error as problem:
-            raise InputError(f"this is not CSV: {problem}", path=path, row=_line(reader)) from None
-        if cells is None:
-            return
-        if not any(cell.strip() for cell in cells):
-            continue
-        if len(cells) != len(header):
-            raise InputError(f"{len(cells)} cells where the header has {len(header)}", path=path, row=_line(reader))
-        yield _line(reader), {column: cell.strip() for column, cell in zip(header, cells, strict=True)}
-
-
-def _line(reader: object) -> int:
-    return int(getattr(reader, "line_num", 0))
 
 
 def inventory_format(header: Sequence[str]) -> NodeList | None:

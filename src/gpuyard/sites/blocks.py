@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from gpuyard.cluster import Cluster, check_size
 from gpuyard.errors import ConfigError, unknown_name
 from gpuyard.hardware import NodeType, node_type
+from gpuyard.sites.parts import Parts, check_size
 from gpuyard.topology.direct import host_names, site_capacity, site_levels
 from gpuyard.topology.fabric import Fabric, make_fabric
 
-__all__ = ["INTERCONNECT_OVERSUBSCRIPTION", "Block", "cluster_of_blocks", "read_block"]
+__all__ = ["INTERCONNECT_OVERSUBSCRIPTION", "Block", "parts_of_blocks", "read_block"]
 
 INTERCONNECT_OVERSUBSCRIPTION = 4.0
 """Down over up capacity of a hall against the other halls, where nothing else is said; an assumption."""
@@ -132,14 +132,14 @@ def _number(where: str, value: object, low: float) -> float:
     return float(value)
 
 
-def cluster_of_blocks(
+def parts_of_blocks(
     blocks: Sequence[Block],
     *,
     name: str,
     interconnect_oversubscription: float = INTERCONNECT_OVERSUBSCRIPTION,
     site: Mapping[str, Any] | None = None,
-) -> Cluster:
-    """Return the cluster of these blocks, one after the other.
+) -> Parts:
+    """Return the site of these blocks, one after the other.
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ def cluster_of_blocks(
     kind = np.repeat(np.array([kinds.index(block.hardware) for block in blocks], dtype=np.int16), counts)
     fabrics = tuple(block.fabric for block in blocks)
     levels = site_levels(fabrics)
-    return Cluster(
+    return Parts(
         name=name,
         node_names=host_names(fabrics),
         node_gpus=np.array([each.gpus for each in kinds], dtype=np.int32)[kind],
