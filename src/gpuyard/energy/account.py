@@ -26,9 +26,11 @@ from gpuyard.record import Outcome, Record
 from gpuyard.traces.schema import ZONE
 from gpuyard.workload import NEVER
 
-__all__ = ["NANOJOULES_PER_KWH", "EnergyAccount", "EnergyTotals", "account", "span_of"]
+__all__ = ["ACTIVITY_PARTS", "NANOJOULES_PER_KWH", "EnergyAccount", "EnergyTotals", "account", "span_of"]
 
 NANOJOULES_PER_KWH = 3_600_000_000_000_000
+ACTIVITY_PARTS = 1_000_000
+"""Activity counts in millionths where it is integrated, so that a busy GPU is a whole number of parts."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +79,8 @@ class EnergyAccount:
 
     ``load``, ``load_source``: per job, see :func:`gpuyard.energy.model.job_load`.  ``job_kwh`` (above idle) and
     ``job_idle_kwh`` (idle draw of the GPUs it held): float64, shape (jobs,), IT energy.  ``attempt_mw`` and
-    ``attempt_idle_mw``: the same as power, int64 milliwatts, shape (attempts,).  ``node_idle_mw``,
+    ``attempt_idle_mw``: the same as power, int64 milliwatts, shape (attempts,); ``attempt_job``
+    says whose.  ``node_idle_mw``,
     ``switches_mw``, ``other_mw``: constants of the site.  ``start``, ``stop``: what the run spans, microseconds.
     """
 
@@ -91,6 +94,7 @@ class EnergyAccount:
     attempt_idle_mw: NDArray[np.int64]
     job_kwh: NDArray[np.float64]
     job_idle_kwh: NDArray[np.float64]
+    attempt_job: NDArray[np.int32]
     node_idle_mw: int
     switches_mw: int
     other_mw: int
@@ -102,6 +106,12 @@ class EnergyAccount:
         """The IT power of the site from event to event, milliwatts."""
         base = self.node_idle_mw + self.switches_mw + self.other_mw
         return Steps.of(self.holdings.spans, self.attempt_mw, base=base, start=self.start, stop=self.stop)
+
+    @cached_property
+    def busy_parts(self) -> NDArray[np.int64]:
+        """GPUs held x activity of each attempt, int64, shape (attempts,), in 1 / (1000 x ``ACTIVITY_PARTS``) GPU."""
+        parts = np.rint(self.load * ACTIVITY_PARTS).astype(np.int64)
+        return self.holdings.attempt_milli * parts[self.attempt_job]
 
     @cached_property
     def totals(self) -> EnergyTotals:
@@ -194,6 +204,7 @@ def account(record: Record, model: EnergyModel | None = None) -> EnergyAccount:
         load_source=load_source,
         attempt_mw=attempt_mw,
         attempt_idle_mw=attempt_idle_mw,
+        attempt_job=record.attempt_job,
         job_kwh=_per_job(record, attempt_mw),
         job_idle_kwh=_per_job(record, attempt_idle_mw),
         node_idle_mw=int(_node_idle_mw(record.cluster).sum()),

@@ -14,7 +14,7 @@ from gpuyard.energy.calendar import Monthly
 from gpuyard.errors import ConfigError, InputError, unknown_name
 from gpuyard.workload import Workload
 
-__all__ = ["CLASS_LOADS", "FIGURES", "LOAD_SOURCES", "ClassLoad", "EnergyModel", "job_load"]
+__all__ = ["CLASS_LOADS", "FIGURES", "LOAD_SOURCES", "ClassLoad", "EnergyModel", "job_load", "reference"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,7 +75,7 @@ CLASS_LOADS: Final[Mapping[str, ClassLoad]] = MappingProxyType(
 
 FIGURES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "default_load": "C: GPUs above idle draw 213 W (Seren) and 246 W (Kalos) of 400 W on average, which is 0.45 and "
+        "default_load": "C: GPUs above idle draw 213 W (Seren) and 246 W (Kalos) of 400 W on average, that is 0.45 and "
         "0.55 of the dynamic range; from the power distributions of the Acme trace (NSDI 2024), with 30 % of GPUs idle",
         "pue": "C: annual mean of a direct-liquid-cooled design in the climate of Pohang; an assumption until measured",
         "carbon_kg_per_kwh": "R: Korean grid, consumption end, 2023, as published in December 2025",
@@ -184,6 +184,22 @@ class EnergyModel:
     def others_w(self, facts: Mapping[str, object]) -> float:
         """Return the draw of storage and management of a cluster with these facts, W."""
         return self.other_it_w if self.other_it_w is not None else _fact(facts, "other_it_w", 0.0)
+
+
+def reference() -> tuple[str, str]:
+    """Return the rows of the two tables in ``docs/energy.md``: class loads, and the other figures."""
+    groups: dict[ClassLoad, list[str]] = {}
+    for name, each in CLASS_LOADS.items():
+        groups.setdefault(each, []).append(f"`{name}`")
+    loads = [
+        f"| {', '.join(names)} | {each.tdp_share[0]:g}-{each.tdp_share[1]:g} | {each.load:g} | {each.meaning} | "
+        f"{each.standing} |\n"
+        for each, names in groups.items()
+    ]
+    model = EnergyModel()
+    shown = {name: _SWITCH_W if name == "switch_w" else getattr(model, name) for name in FIGURES}
+    figures = [f"| `{name}` | {shown[name]:g} | {source} |\n" for name, source in FIGURES.items()]
+    return "".join(loads), "".join(figures)
 
 
 def _plain(value: Monthly) -> float | list[float]:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from gpuyard.metrics.facts import STATES
 from gpuyard.traces.schema import Column
 
-__all__ = ["ATTEMPTS", "HELD", "JOBS", "SUMMARY", "TIMELINE", "Key", "undocumented", "leaves", "reference", "schema"]
+__all__ = ["ATTEMPTS", "HELD", "JOBS", "SUMMARY", "TIMELINE", "Key", "leaves", "reference", "schema", "undocumented"]
 
 HELD: Final = "held."
 """Prefix of the timeline's columns by job class."""

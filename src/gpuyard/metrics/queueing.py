@@ -12,7 +12,7 @@ from gpuyard.workload import NEVER
 
 __all__ = ["DRAIN_SHARE", "FEWEST_JOBS", "is_saturated", "waiting"]
 
-FEWEST_JOBS = 30
+FEWEST_JOBS = 100
 """Fewer submissions say nothing about growth."""
 DRAIN_SHARE = 0.05
 """The backlog must be worth this share of the arrival period on all GPUs."""
@@ -30,7 +30,8 @@ def is_saturated(record: Record, start: int, stop: int) -> bool | None:
     """Return whether the queue grows without bound, judged on the time in which jobs arrive.
 
     That time runs from ``start`` to the last submission before ``stop``.  The queue grows without
-    bound if (1) its mean in GPUs rises from each third of that time to the next, and (2) at the end
+    bound if (1) its mean in GPUs is higher in the last third of that time than in either of the others,
+    and (2) at the end
     of it, the jobs that wait would keep all GPUs busy for more than 5 % of it.  At load r > 1 the
     backlog grows by (r - 1) GPUs a GPU, so that (2) holds from r = 1.05 on however long the run;
     at r < 1 the backlog stays bounded and its share of a longer run falls to nothing.
@@ -38,7 +39,7 @@ def is_saturated(record: Record, start: int, stop: int) -> bool | None:
     Returns
     -------
     bool or None
-        ``None`` with fewer than 30 submissions, all at one instant, or on no GPUs: nothing can be said.
+        ``None`` with fewer than 100 submissions, all at one instant, or on no GPUs: nothing can be said.
     """
     submit = record.workload.submit
     arrived = submit[(submit >= start) & (submit <= stop)]
@@ -51,7 +52,7 @@ def is_saturated(record: Record, start: int, stop: int) -> bool | None:
     means = spans.integrals(gpus, np.array([start, start + third, start + 2 * third, start + 3 * third]))
     left = (spans.start <= last) & (spans.end > last)
     work = float((gpus[left] / 1000 * _runtime(record)[jobs[left]]).sum())
-    return means[0] < means[1] < means[2] and work / record.cluster.gpus > DRAIN_SHARE * (last - start)
+    return means[2] > max(means[:2]) and work / record.cluster.gpus > DRAIN_SHARE * (last - start)
 
 
 def _runtime(record: Record) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuyard.energy.account import EnergyAccount
+from gpuyard.energy.account import ACTIVITY_PARTS, EnergyAccount
 from gpuyard.energy.model import LOAD_SOURCES
 from gpuyard.errors import ConfigError
 from gpuyard.holdings import asked_milli
@@ -200,7 +200,11 @@ def _ratio(part: float, whole: float) -> float | None:
 
 def _gpu(view: _View) -> Numbers:
     """Return the block ``gpu``.  Nothing is preempted or restarted, so all held time is useful: goodput 1."""
-    held = float(view.held.sum())
+    spans, edges = view.account.holdings.spans, np.array([view.start, view.stop])
+    held_parts = spans.integrals(view.account.holdings.attempt_milli, edges)[0]
+    busy_parts = spans.integrals(view.account.busy_parts, edges)[0]
+    up_parts = view.record.cluster.gpus * 1000 * (view.stop - view.start)
+    held = held_parts / _MILLI_HOUR
     outcome = view.record.outcome[view.attempt_job]
     of_state = np.bincount(outcome, weights=view.held, minlength=len(STATES)).tolist()
     source = view.account.load_source[view.attempt_job]
@@ -208,8 +212,8 @@ def _gpu(view: _View) -> Numbers:
     hours = {name: total for name, total in zip(STATES, of_state, strict=True) if name != "rejected"}
     return {
         "count": view.record.cluster.gpus,
-        "allocation_rate": _ratio(held, view.gpu_hours_up),
-        "utilization": _ratio(float(view.busy.sum()), view.gpu_hours_up),
+        "allocation_rate": held_parts / up_parts if up_parts else None,
+        "utilization": busy_parts / (up_parts * ACTIVITY_PARTS) if up_parts else None,
         "goodput": 1.0 if held > 0 else None,
         "fragmentation": None,
         "gpu_hours": held,

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from gpuyard.energy.account import NANOJOULES_PER_KWH, EnergyAccount
+from gpuyard.energy.account import ACTIVITY_PARTS, NANOJOULES_PER_KWH, EnergyAccount
 from gpuyard.errors import ConfigError
 from gpuyard.holdings import asked_milli
 from gpuyard.intervals import Spans
@@ -23,9 +23,6 @@ WIDTHS = (60, 300, 600, 3_600, 21_600, 86_400)
 """Widths of bins to choose from, s; above the last, whole numbers of days."""
 MOST_BINS = 2000
 """The default is the narrowest width that needs no more bins than this."""
-
-_LOAD = 1_000_000
-"""Activity counts in millionths here, so that a busy GPU is a whole number of parts."""
 
 
 def bin_edges(start: int, stop: int, bin_width: float | None = None) -> NDArray[np.int64]:
@@ -73,13 +70,12 @@ def timeline_table(record: Record, account: EnergyAccount, *, bin_width: float |
     lengths = np.diff(edges)
     jobs, queue = waiting(record)
     spans, holdings = account.holdings.spans, account.holdings
-    load = np.rint(account.load * _LOAD).astype(np.int64)[record.attempt_job]
     columns = {
         "time": seconds(edges[:-1]),
         "duration_s": seconds(lengths),
         "gpus_up": np.full(lengths.size, float(record.cluster.gpus)),
         "gpus_held": _mean(spans, holdings.attempt_milli, edges, 1000),
-        "gpus_busy": _mean(spans, holdings.attempt_milli * load, edges, 1000 * _LOAD),
+        "gpus_busy": _mean(spans, account.busy_parts, edges, 1000 * ACTIVITY_PARTS),
         "queued_jobs": _mean(queue, np.ones(jobs.size, np.int64), edges),
         "queued_gpus": _mean(queue, asked_milli(record.workload)[jobs], edges, 1000),
         "running_jobs": _mean(spans, np.ones(record.attempt_job.size, np.int64), edges),

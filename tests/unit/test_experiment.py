@@ -1,0 +1,87 @@
+"""One call from jobs to result, through the real engine."""
+
+from __future__ import annotations
+
+import pytest
+
+from conftest import cluster, workload
+from gpuyard.energy import EnergyModel
+from gpuyard.errors import ConfigError
+from gpuyard.experiment import simulate
+from gpuyard.policy import Policy
+from gpuyard.traces.trace import Trace
+
+
+def jobs():
+    return workload((0, 100, 2), (0, 50, 2), (10, 40, 4), (20, 30, 1))
+
+
+def test_jobs_go_in_and_numbers_come_out():
+    result = simulate(jobs(), cluster(4), policy="fifo")
+    assert result.jobs["start_time"].to_pylist() == [0.0, 0.0, 100.0, 140.0]
+    found = result.summary()
+    assert (found["makespan_s"], found["jobs"]["completed"]) == (170.0, 4)
+    assert found["gpu"]["allocation_rate"] == pytest.approx((200 + 100 + 160 + 30) / (4 * 170))
+    assert result.attempts.num_rows == 4
+
+
+def test_a_policy_can_be_named_changed_and_placed():
+    result = simulate(jobs(), cluster(4), policy="fifo-fit", placement="packed", on_limit="ignore", seed=7)
+    assert result.jobs["start_time"].to_pylist() == [0.0, 0.0, 100.0, 50.0]
+    assert result.scenario["policy"]["placement"] == "packed"
+    assert result.scenario["policy"]["on_limit"] == "ignore"
+    assert result.scenario["provenance"]["seed"] == 7
+    same = simulate(jobs(), cluster(4), policy=Policy(backfill="fit", placement="packed", on_limit="ignore"), seed=7)
+    assert same.digest == result.digest
+
+
+def test_the_same_input_and_seed_give_the_same_tables(tmp_path):
+    first, second = (simulate(jobs(), cluster(4), placement="random", seed=3) for _ in range(2))
+    first.save(tmp_path / "first")
+    second.save(tmp_path / "second")
+    for name in ("jobs.parquet", "attempts.parquet", "timeline.parquet", "scenario.toml"):
+        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
+
+
+def test_until_leaves_jobs_unfinished():
+    found = simulate(jobs(), cluster(4), until=60.0).summary()
+    assert found["jobs"]["unfinished"] == 3
+    assert found["window"]["end_s"] == 60.0
+
+
+def test_energy_may_be_the_keys_of_a_scenario_or_a_model():
+    keys = simulate(jobs(), cluster(4), energy={"pue": 2.0})
+    model = simulate(jobs(), cluster(4), energy=EnergyModel(pue=2.0))
+    assert keys.summary()["energy"] == model.summary()["energy"]
+    assert keys.scenario["energy"]["pue"] == 2.0
+
+
+def test_a_trace_goes_in_as_it_was_read():
+    table = jobs().table
+    import pyarrow as pa
+
+    trace = Trace(table=table, rows=pa.array(range(4)), rejected=(), rows_in=4, format="gpuyard")
+    assert simulate(trace, cluster(4)).digest == simulate(jobs(), cluster(4)).digest
+
+
+def test_stages_are_told_as_they_begin():
+    told: list[str] = []
+    simulate(jobs(), cluster(4), progress=told.append)
+    assert told == ["schedule", "energy", "metrics"]
+
+
+def test_sections_that_the_caller_gives_are_echoed():
+    result = simulate(jobs(), cluster(4), scenario={"workload": {"trace": "jobs.csv"}}, bin_width=10.0)
+    assert result.scenario["workload"] == {"trace": "jobs.csv"}
+    assert result.scenario["run"]["bin_width"] == 10.0
+    assert set(result.scenario["provenance"]["versions"]) == {"gpuyard", "numpy", "numba", "pyarrow", "python"}
+    assert result.timeline.num_rows == 17
+
+
+def test_what_cannot_be_simulated_is_refused():
+    with pytest.raises(ConfigError, match="unknown policy 'fifi'"):
+        simulate(jobs(), cluster(4), policy="fifi")
+    with pytest.raises(ConfigError, match="a policy has no such field"):
+        simulate(jobs(), cluster(4), plcement="packed")
+    with pytest.raises(ConfigError, match="takes a Workload and a Cluster, got str"):
+        simulate(jobs(), "4x8")
