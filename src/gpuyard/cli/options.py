@@ -112,12 +112,16 @@ def chosen_scenario(base: str, sections: Mapping[str, Mapping[str, Any]], sets: 
 
     An option that was not given is ``None`` in ``sections`` and leaves the base as it is.
     """
+    from gpuyard.presets import load_preset, preset_names
     from gpuyard.scenario import load
 
     given = {
         name: {key: item for key, item in section.items() if item is not None} for name, section in sections.items()
     }
     layer = {name: section for name, section in given.items() if section}
+    preset = layer.get("cluster", {}).get("preset")
+    if preset in preset_names():  # its own power and prices come with a site
+        layer["energy"] = load_preset(preset).get("energy", {})
     scenario = load(base)
     if layer:
         scenario = scenario.over(layer, "command line")

@@ -48,7 +48,9 @@ def show(
     if json:
         emit_json(facts)
     else:
-        emit_table(("fact", "value"), facts.items())
+        from gpuyard.scenario.describe import rows_of
+
+        emit_table(("fact", "value"), rows_of(facts))
 
 
 def _facts(what: str, of: str, format: str | None) -> Facts:
@@ -101,7 +103,9 @@ def _scenario_facts(of: str) -> Facts:
     policy = scenario.build_policy()
     facts: dict[str, object] = {"scenario": scenario.name, "description": scenario.checked.description}
     facts |= {f"site {key}": item for key, item in scenario.checked.site.items()}
-    facts |= {f"cluster {key}": item for key, item in cluster_facts(scenario.build_cluster()).items()}
+    said = {"assumptions", "site"} if scenario.checked.site else set()
+    cluster = cluster_facts(scenario.build_cluster())
+    facts |= {f"cluster {key}": item for key, item in cluster.items() if key not in said}
     facts |= {"policy": policy.name, "placement": policy.placement}
     return facts
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from gpuyard.traces.trace import Trace
     from gpuyard.workload import Workload
 
-__all__ = ["cluster_facts", "trace_facts", "workload_facts"]
+__all__ = ["cluster_facts", "rows_of", "trace_facts", "workload_facts"]
 
 HOUR = 3600.0
 
@@ -58,8 +58,27 @@ def cluster_facts(cluster: Cluster) -> dict[str, object]:
     facts["rated_it_mw"] = float(
         sum(kind.rated_w * nodes for kind, nodes in zip(cluster.kinds, kinds, strict=True)) / 1e6
     )
-    facts |= {key: item for key, item in cluster.facts.items() if not isinstance(item, Mapping)}
-    return facts
+    return facts | dict(cluster.facts)
+
+
+def rows_of(facts: Mapping[str, object]) -> list[tuple[str, object]]:
+    """Return facts as rows for people: a row for each entry of a list; sources are left to JSON and the report."""
+    rows: list[tuple[str, object]] = []
+    for key, item in facts.items():
+        if isinstance(item, Mapping):
+            rows += [] if key.endswith("sources") else [(f"{key} {name}", value) for name, value in rows_of(item)]
+        elif isinstance(item, list | tuple):
+            single = key.removesuffix("s")
+            rows += [(single, _entry(entry)) for entry in item]
+        else:
+            rows.append((key, item))
+    return rows
+
+
+def _entry(entry: object) -> object:
+    if not isinstance(entry, Mapping):
+        return entry
+    return ", ".join(f"{key} {value}" for key, value in entry.items() if isinstance(value, str | int | float))
 
 
 def trace_facts(trace: Trace) -> dict[str, object]:

@@ -19,7 +19,7 @@ from typing import Any, Final
 from gpuyard.errors import ConfigError, InputError, unknown_name
 from gpuyard.presets import load_preset, preset_names
 
-__all__ = ["SOURCES", "Layered", "parse_sets", "read_layers"]
+__all__ = ["SOURCES", "Layered", "parse_sets", "parse_value", "read_layers"]
 
 SOURCES: Final[Mapping[str, frozenset[str]]] = {
     "workload": frozenset({"trace"}),
@@ -49,9 +49,7 @@ class Layered:
             if isinstance(above, Mapping) and isinstance(below, Mapping):
                 named = sources & above.keys()
                 if named and not named <= below.keys():
-                    del self.values[section]
-                    if section == "cluster":
-                        self.values.pop("site", None)  # facts of the site whose cluster this was
+                    self._forget(section)
         policy = self.values.get("policy")
         if isinstance(policy, dict) and "name" in layer.get("policy", {}):
             policy.pop("order", None)  # a newly named scheduler brings its own
@@ -59,6 +57,12 @@ class Layered:
         _merge(self.values, layer)
         for path in _paths(layer):
             self.origins[path] = origin
+
+    def _forget(self, section: str) -> None:
+        """Drop a section, and what the layers below said about the whole they no longer are."""
+        stale = (section, "name", "description", "provenance", *(("site",) if section == "cluster" else ()))
+        for key in stale:
+            self.values.pop(key, None)
 
     def copy(self) -> Layered:
         """Return a copy that shares no table with this one."""
@@ -107,11 +111,12 @@ def parse_sets(assignments: Iterable[str]) -> dict[str, Any]:
             table = table.setdefault(key, {})
             if not isinstance(table, dict):
                 raise ConfigError(f"'{assignment}' sets a key inside '{key}', which an earlier setting made a value")
-        table[keys[-1]] = _value(text.strip())
+        table[keys[-1]] = parse_value(text.strip())
     return layer
 
 
-def _value(text: str) -> Any:
+def parse_value(text: str) -> Any:
+    """Return the TOML value of a text, or the text itself where it is none."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
