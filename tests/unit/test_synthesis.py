@@ -327,6 +327,13 @@ def test_a_mapping_that_is_wrong_says_what_and_names_the_nearest(mapping, compla
         SynthesisSpec.from_mapping(mapping)
 
 
+def test_tenants_and_sources_built_in_code_are_checked_too():
+    with pytest.raises(ConfigError, match=r"unknown class of tenant 'a' 'trainin'; did you mean 'training'\?"):
+        Tenant(name="a", weights={"trainin": 1.0})
+    with pytest.raises(ConfigError, match="source 'philly' of 'training' has weight -1; it must be 0 or more"):
+        ClassShare(name="training", share=1.0, source={"philly": -1})
+
+
 def test_names_are_given_once():
     with pytest.raises(ConfigError, match="class 'training' is given twice"):
         SynthesisSpec(classes=(ClassShare(name="training", share=0.5), ClassShare(name="training", share=0.5)))
@@ -355,6 +362,13 @@ def test_the_users_own_figures_are_not_passed_off_as_published():
     standing = {one.figure: (one.standing, one.source) for one in describe(spec)}
     assert standing["submissions by day, Monday to Sunday"] == ("assumption", "given by the user")
     assert standing["jobs"] == ("assumption", "given by the user")
+
+
+def test_a_published_cluster_is_described_as_computed_from_its_data():
+    rows = {one.figure: one for one in describe(only("helios"))}
+    assert rows["training, helios-like: run time"].value == "p50 / p90 / p99 = 201 / 6,925 / 147,123 s"
+    assert rows["training, helios-like: run time"].standing == "computed"
+    assert rows["training, helios-like: activity"].standing == "computed"
 
 
 def test_the_documentation_states_every_default_with_its_standing_and_source():
