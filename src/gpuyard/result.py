@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -76,10 +76,10 @@ class Result:
         _check_replaceable(target)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+            fresh = target.with_name(f".{target.name}-{uuid4().hex}")
+            fresh.mkdir()
             try:
                 self._write(fresh, csv)
-                fresh.chmod(0o755)
                 _put(fresh, target)
             finally:
                 shutil.rmtree(fresh, ignore_errors=True)

@@ -113,9 +113,21 @@ def test_a_window_cuts_time_and_counts_the_jobs_submitted_inside():
     assert found["energy"]["it_kwh"] == pytest.approx(40 * (100 + 2 * 400 + 100) / 3.6e6)
 
 
+def test_a_window_may_open_before_the_first_job_and_is_cut_to_the_end_of_the_run():
+    facts = record(workload((3600, 3600, 4)), cluster(4), (0, 3600, 7200, [(0, 4)]))
+    found = numbers(facts, window=(0, 10**6))
+    assert found["window"]["end_s"] == 7200.0
+    assert found["gpu"]["allocation_rate"] == 0.5
+    energy = found["energy"]
+    assert energy["it_kwh"] == pytest.approx(0.1 + 1.9)  # an hour of idle draw, an hour of everything
+    assert energy["idle_kwh"] == pytest.approx(0.1)
+    assert energy["mean_mw"] == pytest.approx(0.0015)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"window": (float("-inf"), 5)}, "must end later than it starts"),
         ({"window": (5, 5)}, "must end later than it starts"),
         ({"window": (500, 600)}, "the window starts at 500 s but the run ends at 100 s"),
         ({"warmup": 100.0}, "a warm-up of 100 s does not fit a window of 100 s"),

@@ -48,18 +48,25 @@ _DOCKING = _of(0.5, 0.7, "docking and virtual screening")
 _FOLDING = _of(0.6, 0.8, "protein structure prediction")
 _IDLE = _of(0.15, 0.25, "interactive or debugging: GPUs held, mostly idle")
 
+_DISCOVERY = _of(0.5, 0.8, "drug discovery: docking, molecular dynamics and structure prediction")
+_BATTERY = _of(0.5, 0.8, "battery materials: density functional theory and molecular dynamics")
+_MANUFACTURING = _of(0.4, 0.6, "manufacturing AI: inspection and forecasting, mostly inference")
+
 CLASS_LOADS: Final[Mapping[str, ClassLoad]] = MappingProxyType(
     {
+        "battery": _BATTERY,
         "debug": _IDLE,
         "development": _IDLE,
         "dft": _DFT,
         "docking": _DOCKING,
+        "drug-discovery": _DISCOVERY,
         "evaluation": _DECODE,
         "finetune": _TUNE,
         "fine-tuning": _TUNE,
         "folding": _FOLDING,
         "inference": _DECODE,
         "interactive": _IDLE,
+        "manufacturing": _MANUFACTURING,
         "md": _MD,
         "notebook": _IDLE,
         "prefill": _of(0.8, 0.95, "LLM serving, prompt processing"),

@@ -68,7 +68,8 @@ def summarise(
         The facts of a run and its energy account.
     window
         (start, end) in seconds since the origin; by default from the first submission to the last
-        end, or to the stop if jobs were left.  Jobs count that were submitted inside.
+        end, or to the stop if jobs were left.  It is cut to the end of the run.  Jobs count that were
+        submitted inside.
     warmup
         Seconds at the start of the window that are left out.
 
@@ -107,7 +108,7 @@ def summarise(
 def _window(account: EnergyAccount, window: tuple[float, float] | None, warmup: float) -> tuple[int, int]:
     start, stop = account.start, account.stop
     if window is not None:
-        if not 0 <= window[0] < window[1]:
+        if not (np.isfinite(window[0]) and window[0] < window[1]):
             raise ConfigError(f"a window must end later than it starts, got {window[0]:g} s to {window[1]:g} s")
         start = round(window[0] * MICROSECOND)
         stop = min(stop, round(window[1] * MICROSECOND)) if np.isfinite(window[1]) else stop
@@ -218,7 +219,9 @@ def _gpu(view: _View) -> Numbers:
         "fragmentation": None,
         "gpu_hours": held,
         "gpu_hours_by_state": hours,
-        "activity_from": {name: _ratio(part, held) for name, part in zip(LOAD_SOURCES, of_source, strict=True)},
+        "activity_from": {
+            name: _ratio(part, sum(of_source)) for name, part in zip(LOAD_SOURCES, of_source, strict=True)
+        },
     }
 
 
