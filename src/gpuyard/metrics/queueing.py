@@ -19,15 +19,14 @@ DRAIN_SHARE = 0.05
 
 
 def waiting(record: Record) -> tuple[NDArray[np.intp], Spans]:
-    """Return the jobs that were ever eligible, and from when to when each waited (its first start, or the stop)."""
-    known = (record.eligible != NEVER) & (record.eligible <= record.stop) & (record.outcome != Outcome.REJECTED)
-    jobs = np.flatnonzero(known)
-    end = np.minimum(record.start[jobs], record.stop)
-    return jobs, Spans(record.eligible[jobs], np.maximum(end, record.eligible[jobs]))
+    """Return the jobs that waited, and from when (eligible) to when (its first start, or the stop) each did."""
+    end = np.minimum(record.start, record.stop)
+    jobs = np.flatnonzero((record.eligible < end) & (record.outcome != Outcome.REJECTED))
+    return jobs, Spans(record.eligible[jobs], end[jobs])
 
 
-def is_saturated(record: Record, start: int, stop: int) -> bool | None:
-    """Return whether the queue grows without bound, judged on the time in which jobs arrive.
+def is_saturated(record: Record, queue: tuple[NDArray[np.intp], Spans], start: int, stop: int) -> bool | None:
+    """Return whether the queue (of :func:`waiting`) grows without bound, judged on the time in which jobs arrive.
 
     That time runs from ``start`` to the last submission before ``stop``.  The queue grows without
     bound if (1) its mean in GPUs is higher in the last third of that time than in either of the others,
@@ -46,7 +45,7 @@ def is_saturated(record: Record, start: int, stop: int) -> bool | None:
     if arrived.size < FEWEST_JOBS or int(arrived[-1]) <= start or record.cluster.gpus == 0:
         return None
     last = int(arrived[-1])
-    jobs, spans = waiting(record)
+    jobs, spans = queue
     gpus = asked_milli(record.workload)[jobs]
     third = (last - start) // 3
     means = spans.integrals(gpus, np.array([start, start + third, start + 2 * third, start + 3 * third]))

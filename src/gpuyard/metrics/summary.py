@@ -12,6 +12,7 @@ from gpuyard.energy.account import ACTIVITY_PARTS, EnergyAccount
 from gpuyard.energy.model import LOAD_SOURCES
 from gpuyard.errors import ConfigError
 from gpuyard.holdings import asked_milli
+from gpuyard.intervals import Spans
 from gpuyard.metrics.digests import schedule_digest
 from gpuyard.metrics.facts import STATES, JobTimes, job_times
 from gpuyard.metrics.fidelity import oversubscribed_block, recorded_block
@@ -79,6 +80,7 @@ def summarise(
         For a window that has no length, or that the warm-up uses up.
     """
     start, stop = _window(account, window, warmup)
+    queue = waiting(record)
     view = _view(record, account, start + round(warmup * MICROSECOND), stop)
     whole = next(_job_blocks(view, everyone(len(record.workload))))
     first, last = _extremes(view)
@@ -88,7 +90,7 @@ def summarise(
         "first_submit_s": None if first is None else first / MICROSECOND,
         "last_end_s": None if last is None else last / MICROSECOND,
         "gpu": _gpu(view),
-        "queue": _queue(view),
+        "queue": _queue(view, *queue),
         "preemptions": 0,
         "restarts": 0,
         "lost_gpu_hours": 0.0,
@@ -101,7 +103,7 @@ def summarise(
         "recorded": recorded_block(record, view.times, view.chosen),
         "engine": _engine(record),
         "window": {"start_s": start / MICROSECOND, "end_s": stop / MICROSECOND, "warmup_s": warmup},
-        "saturated": is_saturated(record, view.start, view.stop),
+        "saturated": is_saturated(record, queue, view.start, view.stop),
     }
 
 
@@ -225,8 +227,7 @@ def _gpu(view: _View) -> Numbers:
     }
 
 
-def _queue(view: _View) -> Numbers:
-    jobs, spans = waiting(view.record)
+def _queue(view: _View, jobs: NDArray[np.intp], spans: Spans) -> Numbers:
     edges = np.array([view.start, view.stop])
     length = view.stop - view.start
     queued = spans.integrals(np.ones(jobs.size, dtype=np.int64), edges)[0]
