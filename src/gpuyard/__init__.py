@@ -1,7 +1,8 @@
 """gpuyard: a GPU cluster scheduler simulator.
 
 Replays a recorded workload, or makes one, on a simulated cluster under a scheduling policy, and reports
-utilization, queueing delay and energy.  ``import gpuyard`` loads nothing heavy: each name is imported when it is first used.
+utilization, queueing delay and energy.  ``import gpuyard`` loads nothing heavy: each name is imported when it is
+first used.
 
 >>> import gpuyard as gy
 >>> jobs = gy.Workload.from_table(table)                       # or gy.read_trace("philly.csv")

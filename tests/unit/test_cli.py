@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -173,6 +175,240 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
         check=True,
     )
     assert done.stderr == "0\n"
+
+
+# --- runs: three jobs on one node of 8 GPUs, worked out by hand -------------------------------------------------------
+# a runs 0-100 on 6 GPUs.  b wants all 8 and starts at 100.  c fits beside a, but under fifo it waits for b, until 200.
+
+
+def run_json(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, dict[str, float]]:
+    assert main(["run", *words, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_trace_is_replayed_under_the_named_policy(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    strict = run_json(capsys, "--trace", str(trace), "--cluster", "1x8", "--policy", "fifo")
+    assert strict["wait_s"]["mean"] == pytest.approx((0 + 99 + 198) / 3)
+    passing = run_json(capsys, "--trace", str(trace), "--cluster", "1x8", "--policy", "fifo-fit")
+    assert passing["wait_s"]["mean"] == pytest.approx((0 + 99 + 0) / 3)
+
+
+def test_set_wins_over_options_and_options_over_the_file(
+    trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab = tmp_path / "lab.toml"
+    lab.write_text('[workload]\ntrace = "jobs.csv"\n[cluster]\nnodes = 1\ngpus_per_node = 8\n[policy]\nname = "fifo"\n')
+    assert run_json(capsys, str(lab))["wait_s"]["mean"] == pytest.approx(99)
+    assert run_json(capsys, str(lab), "--policy", "fifo-fit")["wait_s"]["mean"] == pytest.approx(33)
+    both = run_json(capsys, str(lab), "--policy", "fifo-fit", "--set", "policy.backfill=none")
+    assert both["wait_s"]["mean"] == pytest.approx(99)
+
+
+def test_until_stops_the_simulation(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    summary = run_json(capsys, "--trace", str(trace), "--cluster", "1x8", "--policy", "fifo", "--until", "2m")
+    assert summary["jobs"]["unfinished"] == 2
+
+
+def test_only_the_jobs_that_were_asked_for_are_simulated(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    common = ("--trace", str(trace), "--cluster", "1x8", "--policy", "fifo")
+    assert run_json(capsys, *common, "--jobs", "2")["jobs"]["submitted"] == 2
+    assert run_json(capsys, *common, "--window", "1s..2s")["jobs"]["submitted"] == 1
+    twice = run_json(capsys, *common, "--scale", "2")
+    assert twice["wait_s"]["mean"] == pytest.approx((0 + 99.5 + 199) / 3)
+
+
+def test_a_filter_that_leaves_nothing_says_so(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--trace", str(trace), "--window", "1d..2d"]) == 2
+    assert "no job is left" in capsys.readouterr().err
+    assert main(["run", "--trace", str(trace), "--tenant", "nobody"]) == 2
+    assert "no job has the tenant 'nobody'" in capsys.readouterr().err
+
+
+def test_a_result_without_a_folder_is_only_printed(
+    trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    assert main(["run", "--trace", str(trace), "--cluster", "1x8"]) == 0
+    out, _ = capsys.readouterr()
+    assert "Wait, mean" in out
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_saved_run_is_run_again_to_the_same_bytes(trace: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    words = ["--trace", str(trace), "--cluster", "1x8", "--set", "energy.pue=1.5", "--set", "energy.class_load.x=0.3"]
+    assert main(["run", *words, "-o", str(first), "--no-report"]) == 0
+    assert main(["run", str(first), "-o", str(second), "--no-report"]) == 0
+    assert_same_run(first, second)
+
+
+def test_a_saved_synthetic_run_is_run_again_to_the_same_bytes(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    words = ["--cluster", "8x8", "--jobs", "400", "--seed", "7", "--placement", "random"]
+    assert main(["run", *words, "-o", str(first), "--no-report"]) == 0
+    assert main(["run", str(first / "scenario.toml"), "-o", str(second), "--no-report"]) == 0
+    assert_same_run(first, second)
+
+
+def assert_same_run(first: Path, second: Path) -> None:
+    for name in ("scenario.toml", "jobs.parquet", "attempts.parquet", "timeline.parquet"):
+        assert (first / name).read_bytes() == (second / name).read_bytes(), name
+    summaries = [json.loads((folder / "summary.json").read_text()) for folder in (first, second)]
+    for summary in summaries:
+        del summary["engine"]["wall_s"], summary["engine"]["events_per_s"]
+    assert summaries[0] == summaries[1]
+
+
+def test_a_trace_that_changed_since_is_not_run_again(
+    trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert main(["run", "--trace", str(trace), "--cluster", "1x8", "-o", str(out), "--no-report"]) == 0
+    trace.write_text(JOBS.replace("100,6", "101,6"))
+    capsys.readouterr()
+    assert main(["run", str(out)]) == 2
+    assert "the file is not the one this scenario was written for" in capsys.readouterr().err
+
+
+def test_a_folder_with_other_things_in_it_is_left_alone(
+    trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / "thesis.txt").write_text("years of work")
+    assert main(["run", "--trace", str(trace), "--cluster", "1x8", "-o", str(kept)]) == 2
+    assert "thesis.txt" in capsys.readouterr().err
+    assert [entry.name for entry in kept.iterdir()] == ["thesis.txt"]
+
+
+def test_runs_are_compared_and_reported(trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for policy in ("fifo", "fifo-fit"):
+        words = ["--trace", str(trace), "--cluster", "1x8", "--policy", policy, "-o", str(tmp_path / policy)]
+        assert main(["run", *words]) == 0
+    assert (tmp_path / "fifo" / "report.html").is_file()
+    capsys.readouterr()
+    assert main(["compare", str(tmp_path / "fifo"), str(tmp_path / "fifo-fit"), "--json"]) == 0
+    numbers = json.loads(capsys.readouterr().out)[0]["numbers"]["wait_s.mean"]
+    assert (numbers["first"], numbers["second"], numbers["verdict"]) == (pytest.approx(99), pytest.approx(33), "better")
+    assert main(["compare", str(tmp_path / "fifo"), str(tmp_path / "fifo-fit"), "-o", str(tmp_path / "both.html")]) == 0
+    assert "policy.backfill" in capsys.readouterr().out
+    assert main(["report", str(tmp_path / "fifo"), "-o", str(tmp_path / "page.html"), "--title", "A title"]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'page.html'}\n"
+    assert "A title" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert main(["show", str(tmp_path / "fifo")]) == 0
+    assert "Wait, mean" in capsys.readouterr().out
+
+
+def test_one_folder_cannot_be_compared_and_three_have_no_page(
+    trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "out")
+    assert main(["run", "--trace", str(trace), "--cluster", "1x8", "-o", out, "--no-report"]) == 0
+    assert main(["compare", out]) == 2
+    assert main(["compare", out, out, out, "-o", str(tmp_path / "page.html")]) == 2
+    assert "compares two runs" in capsys.readouterr().err
+
+
+# --- workloads and topologies ---------------------------------------------------------------------------------------
+
+
+def test_a_trace_is_validated_and_strict_counts_rejected_rows(
+    trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["validate", str(trace), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["rows_in"], report["jobs"]) == (3, 3)
+    assert main(["validate", str(trace), "--strict"]) == 0
+    bad = tmp_path / "bad.csv"
+    bad.write_text(JOBS + "d,3,-5,1\n")
+    assert main(["validate", str(bad)]) == 0
+    assert main(["validate", str(bad), "--strict"]) == 1
+
+
+def test_a_converted_trace_gives_the_same_schedule(
+    trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = ("--cluster", "1x8", "--policy", "fifo")
+    expected = run_json(capsys, "--trace", str(trace), *common)["wait_s"]
+    for name in ("jobs.parquet", "again.csv", "jobs.swf"):
+        assert main(["convert", str(trace), str(tmp_path / name)]) == 0
+        capsys.readouterr()
+        assert run_json(capsys, "--trace", str(tmp_path / name), *common)["wait_s"] == expected, name
+
+
+def test_a_synthetic_workload_is_written_and_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "jobs.parquet"
+    assert main(["generate", "--cluster", "8x8", "--jobs", "400", "--seed", "3", "-o", str(path)]) == 0
+    capsys.readouterr()
+    assert run_json(capsys, "--trace", str(path), "--cluster", "8x8")["jobs"]["submitted"] == 400
+    assert main(["generate", "--cluster", "8x8", "--jobs", "400", "--seed", "3", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["jobs"] == 400
+
+
+def test_a_built_topology_is_a_cluster(trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    graph = tmp_path / "fabric.json"
+    words = ["fat-tree", "--hosts", "16", "--gpus-per-node", "4", "--set", "radix=4", "-o", str(graph)]
+    assert main(["topo", "build", *words, "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    # a fat tree of 4-port switches: 4 pods of 2 leaves and 2 spines, 4 cores, 16 hosts (Al-Fares et al., SIGCOMM 2008)
+    assert (facts["leaf switches"], facts["spine switches"], facts["core switches"]) == (8, 8, 4)
+    assert main(["topo", "import", str(graph), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["gpus"] == 64
+    assert run_json(capsys, "--trace", str(trace), "--cluster", str(graph))["gpu"]["count"] == 64
+
+
+def test_a_cluster_is_exported_and_read_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["topo", "export", "4x8", "-o", str(tmp_path / "four.graphml")]) == 0
+    assert main(["topo", "import", str(tmp_path / "four.graphml"), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["nodes"], facts["gpus"]) == (4, 32)
+    assert main(["topo", "export", "2x8", "--to", "dot"]) == 0
+    assert capsys.readouterr().out.startswith("graph topology {")
+
+
+@pytest.mark.parametrize(("of", "gpus"), [("phase-1", 20_000), ("3x8", 24)])
+def test_a_cluster_is_shown(of: str, gpus: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "cluster", of, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["gpus"] == gpus
+
+
+# --- how it ends ----------------------------------------------------------------------------------------------------
+
+
+def test_a_fault_of_our_own_is_called_one(
+    trace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*words: object) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr("gpuyard.scenario.run", broken)
+    assert main(["run", "--trace", str(trace), "--cluster", "1x8"]) == 3
+    assert "ZeroDivisionError: division by zero (a fault of gpuyard" in capsys.readouterr().err
+
+
+def test_an_interrupted_run_leaves_nothing_and_ends_with_130(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gpuyard", "run", "phase-4", "-o", "out"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(3)  # somewhere between reading the preset and the end of the simulation
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert out == ""
+    assert err.strip().endswith("gpuyard: stopped; nothing was written")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_progress_and_messages_never_reach_stdout(trace: Path) -> None:
+    done = command("run", "--trace", str(trace), "--cluster", "1x8", "--json")
+    assert done.returncode == 0, done.stderr
+    json.loads(done.stdout)
+    assert "\r" not in done.stderr
 
 
 def _closed_pipe() -> int:

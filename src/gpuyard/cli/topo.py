@@ -92,10 +92,11 @@ def import_topology(
     json: JsonOption = False,
 ) -> None:
     """Read a topology or a list of nodes, and say what it holds."""
-    from gpuyard.construct import from_file
+    from gpuyard.cluster import Cluster
     from gpuyard.scenario.describe import cluster_facts, rows_of
 
-    cluster = from_file(source, gpus_per_node=gpus, hardware=hardware)
+    section = {"file": str(source), "gpus_per_node": gpus, "hardware": hardware}
+    cluster = Cluster.from_mapping({key: item for key, item in section.items() if item is not None})
     if output is not None:
         _write_graph(_graph(cluster, full=True), output, to)
     facts = cluster_facts(cluster)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["cluster_facts", "rows_of", "trace_facts", "workload_facts"]
 
 HOUR = 3600.0
+SOURCES = ("sources", "figures")
+"""Facts that say where other facts come from."""
 
 
 def workload_facts(workload: Workload) -> dict[str, object]:
@@ -62,11 +64,11 @@ def cluster_facts(cluster: Cluster) -> dict[str, object]:
 
 
 def rows_of(facts: Mapping[str, object]) -> list[tuple[str, object]]:
-    """Return facts as rows for people: a row for each entry of a list; sources are left to JSON and the report."""
+    """Return facts as rows for people: a row for each entry of a list; sources are left to JSON."""
     rows: list[tuple[str, object]] = []
     for key, item in facts.items():
         if isinstance(item, Mapping):
-            rows += [] if key.endswith("sources") else [(f"{key} {name}", value) for name, value in rows_of(item)]
+            rows += [] if key.split()[-1] in SOURCES else [(f"{key} {name}", value) for name, value in rows_of(item)]
         elif isinstance(item, list | tuple):
             single = key.removesuffix("s")
             rows += [(single, _entry(entry)) for entry in item]
