@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from itertools import count
 
 import networkx as nx
 
@@ -36,8 +37,8 @@ def derived_places(
     switches = _switch_neighbours(graph)
     reach = _first_reach(graph, hosts, switches)
     level = 0
-    while True:
-        together = _components(reach, level)
+    for steps in count(1):
+        together = _components(reach, steps)
         grown = {group: _grown(ball, switches) for group, ball in reach.items()}
         if len(set(together.values())) == 1:
             break
@@ -93,7 +94,7 @@ def _grown(ball: frozenset[Hashable], switches: Mapping[Hashable, frozenset[Hash
 
 
 def _components(
-    reach: Mapping[tuple[Hashable, ...], frozenset[Hashable]], level: int
+    reach: Mapping[tuple[Hashable, ...], frozenset[Hashable]], steps: int
 ) -> dict[tuple[Hashable, ...], int]:
     """Return a number for each group such that groups that meet in a switch have the same one."""
     groups = list(reach)
@@ -105,7 +106,7 @@ def _components(
     for met in {tuple(numbers) for numbers in meeting.values()}:
         _join(parent, met)
     roots = [_root(parent, number) for number in range(len(groups))]
-    _check_transitive([reach[group] for group in groups], roots, meeting, level)
+    _check_transitive([reach[group] for group in groups], roots, meeting, steps)
     first: dict[int, int] = {}
     return {group: first.setdefault(root, len(first)) for group, root in zip(groups, roots, strict=True)}
 
@@ -125,7 +126,7 @@ def _join(parent: list[int], numbers: Iterable[int]) -> None:
 
 
 def _check_transitive(
-    balls: Sequence[frozenset[Hashable]], roots: Sequence[int], meeting: Mapping[Hashable, Sequence[int]], level: int
+    balls: Sequence[frozenset[Hashable]], roots: Sequence[int], meeting: Mapping[Hashable, Sequence[int]], steps: int
 ) -> None:
     """Raise a ConfigError unless every two groups of a component meet directly."""
     size: dict[int, int] = {}
@@ -137,6 +138,6 @@ def _check_transitive(
         met = set().union(*(meeting[switch] for switch in ball))
         if len(met) != size[root]:
             raise ConfigError(
-                f"this is no tree-like fabric: {level + 1} steps up, some hosts meet others that do not meet; "
+                f"this is no tree-like fabric: {steps} steps up, some hosts meet others that do not meet; "
                 f"give all hosts attributes such as 'rack', 'leaf' and 'pod'"
             )

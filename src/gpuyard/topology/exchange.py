@@ -81,6 +81,8 @@ def read_graphml(text: str, path: str | Path | None = None) -> nx.Graph:
         graph = nx.parse_graphml(text)
     except (ParseError, nx.NetworkXError, KeyError, ValueError) as problem:
         raise InputError(f"this is no GraphML: {problem}", path=path) from None
+    for name in ("node_default", "edge_default"):
+        graph.graph.pop(name, None)
     return _undirected(graph)
 
 
