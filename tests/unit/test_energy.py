@@ -135,6 +135,18 @@ def test_windows_that_follow_each_other_add_up_to_the_run():
     assert max(piece.it_peak_w for piece in pieces) == drawn.totals.it_peak_w
 
 
+def test_a_year_at_32_megawatts_costs_what_a_calculator_says():
+    """40 MW at 80 % for 8,760 h: 280.32 GWh, 116.98 kt CO2e at 0.4173 kg/kWh, 50.46 bn KRW at 180 KRW/kWh."""
+    year = 8760 * 3600.0
+    jobs = workload((0, year, 0, {"cpus": 1}))
+    site = cluster(0, cpus=[10**9])
+    drawn = account(record(jobs, site, (0, 0, year, [(0, 0)])), EnergyModel(pue=1.0, other_it_w=32e6 - 100))
+    assert drawn.totals.facility_kwh == pytest.approx(280.32e6, rel=1e-12)
+    assert drawn.totals.carbon_kg == pytest.approx(116_977_536, rel=1e-12)
+    assert drawn.totals.cost_krw == pytest.approx(50.4576e9, rel=1e-12)
+    assert drawn.totals.facility_peak_w == 32e6
+
+
 def test_a_scenario_section_becomes_a_model_and_back():
     model = EnergyModel.from_mapping({"pue": [1.1] * 11 + [1.2], "class_load": {"training": 1.0}, "switch_w": 10})
     assert model.pue == (1.1,) * 11 + (1.2,)

@@ -78,6 +78,27 @@ def test_sections_that_the_caller_gives_are_echoed():
     assert result.timeline.num_rows == 17
 
 
+@pytest.mark.real
+def test_the_gpu_hours_of_philly_are_those_of_the_file():
+    """The file states each job's GPU time; its rows add up to 978,078 GPU-hours."""
+    import csv
+    import os
+    from pathlib import Path
+
+    from gpuyard.scenario import read_trace
+
+    folder = Path(os.environ.get("GPUYARD_TRACES", str(Path(__file__).parents[3] / "shared" / "traces")))
+    path = folder / "microsoft_philly_2017" / "philly.csv"
+    if not path.is_file():
+        pytest.skip(f"no recorded trace at {path}; set GPUYARD_TRACES")
+    with path.open(newline="") as file:
+        stated = sum(float(row["gpu_time"]) for row in csv.DictReader(file)) / 3600
+    found = simulate(read_trace(path), cluster(*[8] * 320), policy="fifo-fit").summary()
+    assert round(stated) == 978_078
+    assert found["gpu"]["gpu_hours"] == pytest.approx(stated, rel=1e-12)
+    assert found["gpu"]["allocation_rate"] == pytest.approx(stated * 3600 / (2560 * found["makespan_s"]), rel=1e-12)
+
+
 def test_what_cannot_be_simulated_is_refused():
     with pytest.raises(ConfigError, match="unknown policy 'fifi'"):
         simulate(jobs(), cluster(4), policy="fifi")

@@ -121,6 +121,16 @@ def test_the_timeline_holds_the_exact_mean_of_each_bin():
     assert table["facility_power_w"].to_pylist()[1] == pytest.approx(2 * power[1])
 
 
+def test_a_bin_in_which_a_month_begins_weighs_its_figures_by_energy():
+    table = workload((0, 7200, 4)).table.replace_schema_metadata({ORIGIN: b"2026-01-31T23:00:00"})
+    dated = record(Workload.from_table(table), cluster(4), (0, 0, 7200, [(0, 4)]))
+    months = {"pue": (1.2, 1.4) + (1.0,) * 10, "price_krw_per_kwh": (100.0, 200.0) + (0.0,) * 10}
+    row = timeline_table(dated, account(dated, EnergyModel(**months)), bin_width=7200).to_pylist()[0]
+    assert row["pue"] == pytest.approx(1.3)
+    assert row["price_krw_per_kwh"] == pytest.approx((1.2 * 100 + 1.4 * 200) / 2.6)
+    assert row["carbon_kg_per_kwh"] == 0.4173
+
+
 def test_bins_are_round_and_no_more_than_two_thousand():
     second, day = 10**6, 86_400 * 10**6
     assert np.diff(bin_edges(0, 3600 * second)).max() == 60 * second

@@ -140,6 +140,9 @@ def _power(account: EnergyAccount, edges: NDArray[np.int64]) -> dict[str, NDArra
 def _weighted(
     values: NDArray[np.float64], weights: NDArray[np.float64], first: NDArray[np.intp]
 ) -> NDArray[np.float64]:
-    """Return the weighted mean of each bin's cells; where nothing weighs, the value of its first cell."""
+    """Return the weighted mean of each bin's cells: the first cell's value, exactly, where all agree or none weighs."""
+    cells = np.diff(np.append(first, values.size))
+    base = values[first]
     total = np.add.reduceat(weights, first)
-    return np.divide(np.add.reduceat(values * weights, first), total, out=values[first].copy(), where=total > 0)
+    moved = np.add.reduceat((values - np.repeat(base, cells)) * weights, first)
+    return base + np.divide(moved, total, out=np.zeros(base.size), where=total > 0)
