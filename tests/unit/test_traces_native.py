@@ -193,3 +193,16 @@ def test_a_header_without_jobs_is_an_empty_trace(tmp_path: Path) -> None:
     trace = traces.read(write(tmp_path, HEADER))
     assert (trace.rows_in, trace.table.num_rows) == (0, 0)
     assert trace.table.schema.equals(job_schema())
+
+
+@pytest.mark.parametrize(
+    ("fact", "message"),
+    [
+        ("origin=yesterday", "the origin is no ISO 8601 timestamp"),
+        ("zone=Mars/Olympus", "unknown time zone 'Mars/Olympus'"),
+    ],
+)
+def test_an_origin_or_zone_that_means_nothing_is_refused(tmp_path: Path, fact: str, message: str) -> None:
+    path = write(tmp_path, f"# gpuyard trace; {fact}\njob_id,submit_time,gpus\na,0,1\n")
+    with pytest.raises(InputError, match=message):
+        traces.read(path)

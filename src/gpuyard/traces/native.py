@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from gpuyard.errors import InputError
+from gpuyard.errors import ConfigError, InputError
 from gpuyard.traces.builder import JobTableBuilder
-from gpuyard.traces.cells import Cells, header_names, read_separated
+from gpuyard.traces.cells import Cells, header_names, read_separated, zone_of
 from gpuyard.traces.schema import COLUMNS, ORIGIN, SOURCE_FORMAT, ZONE
 from gpuyard.traces.source import ReadOptions, head, read_bytes
 from gpuyard.traces.trace import Trace
@@ -57,9 +58,26 @@ def read(path: Path, options: ReadOptions) -> Trace:
     builder = JobTableBuilder.of(cells, NAME)
     for name in cells.columns:
         _put_text_column(builder, cells, name)
-    return builder.finish(
-        origin=facts.get("origin", ""), zone=facts.get("zone", ""), source_format=facts.get("format", NAME) or NAME
-    )
+    return _finish(builder, facts.get("origin", ""), facts.get("zone", ""), facts.get("format", ""))
+
+
+def _finish(builder: JobTableBuilder, origin: str, zone: str, source_format: str) -> Trace:
+    """Return the trace with the facts that its file states, once they are checked."""
+    try:
+        if origin:
+            datetime.fromisoformat(origin)
+    except ValueError:
+        raise InputError(
+            "the origin is no ISO 8601 timestamp",
+            path=builder.path,
+            value=origin,
+            remedy="such as 2026-03-02T09:00+09:00",
+        ) from None
+    try:
+        zone_of(zone or None)
+    except ConfigError as problem:
+        raise InputError(str(problem), path=builder.path) from None
+    return builder.finish(origin=origin, zone=zone, source_format=source_format or NAME)
 
 
 def _preamble(line: str) -> dict[str, str]:
@@ -122,7 +140,7 @@ def _read_parquet(path: Path) -> Trace:
             builder.reject(~np.isfinite(numbers), name, "this is not a finite number", numbers.tolist())
     facts: Mapping[bytes, bytes] = table.schema.metadata or {}
     origin, zone, source = (facts.get(key, b"").decode("utf-8", "replace") for key in (ORIGIN, ZONE, SOURCE_FORMAT))
-    return builder.finish(origin=origin, zone=zone, source_format=source or NAME)
+    return _finish(builder, origin, zone, source)
 
 
 def _parquet_table(path: Path) -> pa.Table:
