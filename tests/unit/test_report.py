@@ -123,7 +123,7 @@ def test_a_saturated_run_is_announced_before_any_number():
     result = plausible_result()
     numbers = {**result.numbers, "saturated": True, "notes": ["two rows had no run time"]}
     page = report_html(Result(jobs=result.jobs, attempts=result.attempts, timeline=result.timeline, numbers=numbers))
-    assert page.index("The queue grew without bound") < page.index("Headline numbers")
+    assert page.index("The cluster was saturated") < page.index("Headline numbers")
     assert "two rows had no run time" in page
 
 
@@ -136,6 +136,14 @@ def test_rejected_jobs_are_counted_by_reason():
     page = report_html(plausible_result())
     row = re.search(r"needs 64 GPUs on one node, the largest has 8</th>\s*<td class=\"number\">(\d+)</td>", page)
     assert row[1] == "20"
+
+
+def test_a_trace_without_classes_and_tenants_has_no_tables_of_them():
+    page = report_html(plausible_result(classes=("other",), tenants=("other",)))
+    assert "<caption>By size of the job</caption>" in page
+    assert "<caption>By class</caption>" not in page
+    assert "<caption>By tenant</caption>" not in page
+    assert "held: other" not in page
 
 
 def test_many_tenants_are_cut_and_the_rest_is_counted():

@@ -283,12 +283,12 @@ def _short(value: float) -> float | int | None:
 def _log_span(curves: Sequence[Curve]) -> tuple[float, float]:
     """Return (first, last) value of the logarithmic axis.
 
-    It begins at 1 s (1 ms if nothing reaches 10 s), or later, up to 1 min, where no more than half
-    a per cent of any curve lies between.
+    It begins at 1 s (1 ms if nothing reaches 10 s), or later, where no more than half a per cent
+    of any curve lies between.
     """
     last = max(float(curve.points.value[-1]) for curve in curves)
     floor = 1.0 if last >= 10 else 1e-3
-    marks = [value for value, _ in _DURATIONS if floor <= value <= min(60.0, last / 100)]
+    marks = [value for value, _ in _DURATIONS if floor <= value <= last / 100]
     empty = [mark for mark in marks if all(_share_between(curve.points, floor, mark) <= 0.005 for curve in curves)]
     first = max(empty, default=floor)
     return first, max(last, 10 * first)

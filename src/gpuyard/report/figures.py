@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuyard.report.charts import Area, Chart, Curve, distribution_chart, time_chart
-from gpuyard.report.series import Timeline, classes, column, distribution, of_class, read_timeline
+from gpuyard.report.series import OTHER, Timeline, classes, column, distribution, of_class, read_timeline
 from gpuyard.report.wording import clean, format_value
 from gpuyard.result import Result
 
@@ -70,7 +70,8 @@ def _gpu_chart(result: Result, timeline: Timeline) -> Chart:
     for label, slot, names in _slots(classes(result)):
         parts = [timeline.values[f"held.{name}"] for name in names if f"held.{name}" in timeline.values]
         if parts:
-            areas.append(Area(name=f"held: {label}", slot=slot, values=np.sum(parts, axis=0), stacked=True))
+            held = "held" if names == (OTHER,) else f"held: {label}"
+            areas.append(Area(name=held, slot=slot, values=np.sum(parts, axis=0), stacked=True))
     if not areas:
         areas.append(Area(name="held", slot="c0", values=timeline.values["gpus_held"], stacked=True))
     if timeline.known("gpus_busy"):
@@ -124,9 +125,10 @@ def _curves(result: Result, values: NDArray[np.float64]) -> list[Curve]:
             if points is not None:
                 curves.append(Curve(name=label, slot=slot, points=points))
     everything = distribution(values)
-    return (
-        curves if everything is None else [*curves, Curve(name="all jobs", slot="ink", points=everything, dashed=True)]
-    )
+    if everything is None:
+        return curves
+    together = Curve(name="all jobs", slot="ink" if curves else "accent", points=everything, dashed=bool(curves))
+    return [*curves, together]
 
 
 def recorded_figure(result: Result) -> Chart | None:
@@ -207,7 +209,9 @@ def _overlaid(
         for place, (timeline, name) in enumerate(zip(timelines, names, strict=True))
     ]
     means = [timeline.mean(timeline.values[key]) / size for timeline in timelines]
-    return time_chart(key, title, edges, areas, y_label=unit, note="", means=means)
+    origins = {timeline.origin for timeline in timelines}
+    origin = origins.pop() if len(origins) == 1 else ""
+    return time_chart(key, title, edges, areas, y_label=unit, note="", means=means, origin=origin)
 
 
 def overlaid_distributions(results: Sequence[Result], names: Sequence[str]) -> list[Chart]:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gpuyard.report.measures import HEADLINES, MEASURES, Measure, lookup, number_at
+from gpuyard.report.series import OTHER
 from gpuyard.report.wording import UNKNOWN, clean, format_change, format_value, natural_key, unbroken
 from gpuyard.result import Result
 
@@ -120,7 +121,8 @@ def notices(result: Result) -> list[str]:
     numbers, said = result.numbers, []
     if lookup(numbers, "saturated") is True or lookup(numbers, "window.saturated") is True:
         said.append(
-            "The queue grew without bound: waits depend on how long the simulation ran, not on the policy alone."
+            "The cluster was saturated: the queue kept growing while jobs came, so that waits tell as much about the "
+            "length of the workload as about the policy."
         )
     for key, text in (
         ("jobs.rejected", "were rejected and never ran."),
@@ -169,6 +171,8 @@ def group_grids(result: Result) -> list[Grid]:
 def _group_grid(result: Result, key: str, group: str, caption: str, first: str) -> Grid | None:
     blocks = result.numbers.get(key)
     if not isinstance(blocks, Mapping) or not blocks:
+        return None
+    if group and set(blocks) <= {OTHER}:
         return None
     known = {str(name): block for name, block in blocks.items() if isinstance(block, Mapping)}
     hours = {name: number_at(block, "gpu.gpu_hours") or 0.0 for name, block in known.items()}

@@ -21,6 +21,8 @@ MAX_STEPS: Final = 480
 """Steps of a drawn timeline; more would be narrower than the lines."""
 
 OTHER: Final = "other"
+"""What jobs without a class or tenant are counted as."""
+
 _HELD: Final = "held."
 _LEVELS: Final = (0.98, 400, 90)  # where the tail begins; points over the whole, points in the tail
 
