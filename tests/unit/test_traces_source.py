@@ -79,6 +79,8 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
         traces.read(write(tmp_path, b""))
     with pytest.raises(InputError, match="the file is empty"):
         traces.read(write(tmp_path, b"\n \n"), format="native")
+    with pytest.raises(InputError, match="the file is empty"):
+        traces.read(write(tmp_path, "\x1c\u2003\n".encode()), format="sacct")
     with pytest.raises(InputError, match="cannot be read"):
         traces.read("jobs\0.csv")
 

@@ -83,9 +83,14 @@ def read_bytes(path: str | Path) -> bytes:
                 _check_ratio(path, packed, total)
             chunks.append(chunk)
     data = b"".join(chunks).removeprefix(BYTE_ORDER_MARK)
-    if not data.strip():
+    if _is_blank(data):
         raise InputError("the file is empty", path=path, remedy="give a file with at least one job")
     return data
+
+
+def _is_blank(data: bytes) -> bool:
+    """Return whether there is nothing but white space of any kind."""
+    return not data[:HEAD_BYTES].decode("utf-8", "replace").strip() and not data.decode("utf-8", "replace").strip()
 
 
 def read_text(path: str | Path) -> str:
