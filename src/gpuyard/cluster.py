@@ -105,7 +105,7 @@ class Cluster:
         """Return the graph of hosts and switches.
 
         It is the graph the cluster was made from, or is drawn from its fabrics, or, if the cluster has
-        neither, is the tree of its levels.
+        neither, is the tree of its levels.  Drawn hosts say their ``gpus`` and ``gpu_type``.
 
         Parameters
         ----------
@@ -117,14 +117,19 @@ class Cluster:
         if self.fabrics:
             from gpuyard.topology.build import site_graph
 
-            return site_graph(
+            graph = site_graph(
                 self.fabrics,
                 interconnect_oversubscription=self.interconnect_oversubscription,
                 aggregate=aggregate,
             )
-        from gpuyard.topology.tree import level_tree
+        else:
+            from gpuyard.topology.tree import level_tree
 
-        return level_tree(self.node_names, self.levels)
+            graph = level_tree(self.node_names, self.levels)
+        types = [self.gpu_types[number] for number in self.node_type.tolist()]
+        for host, gpus, gpu_type in zip(self.node_names, self.node_gpus.tolist(), types, strict=True):
+            graph.nodes[host].update({"gpus": gpus, "gpu_type": gpu_type} if gpus else {"gpus": 0})
+        return graph
 
     @staticmethod
     def uniform(
@@ -236,7 +241,7 @@ class Cluster:
     ) -> Cluster:
         """Return the cluster of a graph of hosts and switches; see :func:`gpuyard.topology.compile.compile_graph`.
 
-        A host has as many GPUs as its attribute ``gpus`` says, else neighbours of ``kind`` 'gpu', else ``gpus_per_node``.
+        A host's GPUs are its attribute ``gpus``, else its neighbours of ``kind`` 'gpu', else ``gpus_per_node``.
         """
         return _cluster(
             construct.from_graph(

@@ -67,7 +67,7 @@ def test_a_node_is_composed_of_a_host_and_its_gpus():
 
 def test_gpus_are_two_thirds_of_a_composed_servers_gpu_share():
     node = composed_node(gpu_type="A100", gpus=8)
-    assert 8 * 400 / (8 * 1.5 * 400) == pytest.approx(2 / 3)
+    assert pytest.approx(2 / 3) == 8 * 400 / (8 * 1.5 * 400)
     assert node.rated_w - 500 == pytest.approx(8 * 1.5 * 400)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -21,7 +22,7 @@ def test_there_are_four_phases():
 
 
 def test_an_unknown_preset_is_refused_with_the_choices():
-    with pytest.raises(ConfigError, match="unknown preset 'phase-5'; did you mean 'phase-[1-4]'"):
+    with pytest.raises(ConfigError, match=r"unknown preset 'phase-5'; did you mean 'phase-[1-4]'"):
         preset_text("phase-5")
 
 
@@ -115,3 +116,18 @@ def test_a_preset_is_a_scenario(name):
     sections = tomllib.loads(preset_text(name))
     assert set(sections) == {"name", "description", "site", "cluster", "energy", "workload", "policy"}
     assert sections["name"] == name
+
+
+def test_the_table_of_the_documentation_is_what_the_presets_say():
+    page = (Path(__file__).parents[2] / "docs" / "clusters.md").read_text(encoding="utf-8")
+    for name in PHASES:
+        cluster = Cluster.preset(name)
+        it_mw, mw, watts = (cluster.facts[key] for key in ("rated_it_mw", "rated_mw", "w_per_gpu"))
+        cells = f"| {cluster.nodes:,} | {cluster.gpus:,} | {it_mw:.2f} MW | {mw:.2f} MW | {watts:,.0f} |"
+        assert any(line.startswith(f"| `{name}` |") and line.endswith(cells) for line in page.splitlines())
+
+
+def test_the_site_of_the_documentation_can_be_built():
+    page = (Path(__file__).parents[2] / "docs" / "clusters.md").read_text(encoding="utf-8")
+    section = tomllib.loads(page.split("```toml\n")[1].split("```")[0])["cluster"]
+    assert Cluster.from_mapping(section).gpus == 2304

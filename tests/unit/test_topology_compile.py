@@ -84,7 +84,7 @@ def test_a_ring_of_switches_is_no_tree_and_says_so():
     for number in range(6):
         graph.add_node(f"h{number}", kind="host")
         graph.add_edge(f"h{number}", number)
-    with pytest.raises(ConfigError, match="no tree-like fabric: 2 steps up, .* give all hosts attributes"):
+    with pytest.raises(ConfigError, match=r"no tree-like fabric: 2 steps up, .* give all hosts attributes"):
         compile_graph(graph)
 
 
@@ -125,7 +125,7 @@ def test_a_rack_in_two_pods_is_refused_with_the_way_out():
     for host, pod in zip("abcd", "1122", strict=True):
         graph.nodes[host].update(rack="r", pod=pod)
     with pytest.raises(
-        ConfigError, match="rack 'r' of node 'c' lies in two domains of the level 'pod'.*'<pod>/<rack>'"
+        ConfigError, match=r"rack 'r' of node 'c' lies in two domains of the level 'pod'.*'<pod>/<rack>'"
     ):
         compile_graph(graph)
 

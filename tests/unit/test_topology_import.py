@@ -172,7 +172,7 @@ def test_dot_names_every_node_and_link_and_escapes_quotes():
 
 
 def test_an_unknown_form_is_refused_with_the_choices():
-    with pytest.raises(ConfigError, match="did you mean 'graphml'.*dot, graphml, json"):
+    with pytest.raises(ConfigError, match=r"did you mean 'graphml'.*dot, graphml, json"):
         export_graph(nx.Graph(), "graphm")
 
 

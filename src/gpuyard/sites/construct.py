@@ -349,9 +349,7 @@ def _kinds(
 
 
 def parse(text: str) -> Parts:
-    """See :meth:`gpuyard.cluster.Cluster.parse`; a text of several lines is taken for a file's content."""
-    if "\n" in text.strip():
-        return from_text(text)
+    """See :meth:`gpuyard.cluster.Cluster.parse`."""
     if text in preset_names():
         return preset(text)
     if grid := parse_grid(text):
