@@ -16,10 +16,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from gpuyard.simulation import schedule
 
 from gpuyard.policy import BACKFILLS, ORDERS, PLACEMENTS, Policy
 from gpuyard.record import Outcome, Record
+from gpuyard.simulation import schedule
 from gpuyard.workload import MICROSECOND, NEVER, Workload
 from reference import Job, Piece, Room, Rule, brings, place, queue_key, read
 from strategies import random_cluster, random_workload
@@ -42,7 +42,7 @@ def recorded(number: int) -> Record:
     """Return the run of this policy; every third has no fractions, and the loads differ."""
     rng = np.random.default_rng(number)
     site = random_cluster(rng)
-    jobs = random_workload(rng, JOBS, fractions=number % 3 > 0, load=(0.5, 1, 2)[number // 3 % 3])
+    jobs = random_workload(rng, JOBS, fractions=number % 3 > 0, load=(1, 1.5, 2)[number // 3 % 3])
     return schedule(jobs, site, POLICIES[number], seed=number)
 
 

@@ -3,7 +3,7 @@
 Every comparison discards the first tenth of the jobs, cuts the rest into 40 batches of equal size and asks that the
 exact value lies within the batch means' 99.9 % confidence interval (Student's t with 39 degrees of freedom).  With
 about 20 intervals in this file a faulty alarm would be a 2 % chance for a fresh choice of seeds; the seeds are fixed.
-An interval is a test only while it is narrow, so its half-width must stay below 4 % of the exact value.
+An interval is a test only while it is narrow, so its half-width must stay below 5 % of the exact value.
 
 Sources: Erlang (1917) for the B and C formulas; Pollaczek (1930) and Khinchine (1932) for M/G/1; Cobham (1954) for
 priorities; Phipps (1956) for shortest job first; Kaufman (1981) and Roberts (1981) for several widths; Sevastyanov
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy import integrate, stats
 
 from conftest import cluster
-from gpuyard.policy import Policy, named_policy
+from gpuyard.policy import PLACEMENTS, Policy, named_policy
 from gpuyard.record import Outcome, Record
 from gpuyard.simulation import schedule
 from gpuyard.workload import MICROSECOND, Workload
@@ -34,7 +34,7 @@ pytestmark = [
 
 BATCHES = 40
 CONFIDENCE = 0.999
-NARROW = 0.04
+NARROW = 0.05
 MEAN_RUNTIME = 100.0
 """s: a microsecond is then a hundred-millionth of a run time, and rounding is far below the noise"""
 
@@ -72,12 +72,12 @@ def waits(record: Record) -> NDArray[np.float64]:
     return (record.start - record.eligible) / (MEAN_RUNTIME * MICROSECOND)
 
 
-def assert_mean(values: NDArray[np.float64], exact: float, narrow: float = NARROW) -> None:
+def assert_mean(values: NDArray[np.float64], exact: float) -> None:
     """Assert that the exact mean lies in the confidence interval, and that the interval is narrow."""
     settled = values[values.size // 10 :]
     batches = settled[: settled.size // BATCHES * BATCHES].reshape(BATCHES, -1).mean(axis=1)
     half = stats.t.ppf((1 + CONFIDENCE) / 2, BATCHES - 1) * batches.std(ddof=1) / math.sqrt(BATCHES)
-    assert half < narrow * exact, f"half-width {half / exact:.2%} of {exact}"
+    assert half < NARROW * exact, f"half-width {half / exact:.2%} of {exact}"
     assert abs(batches.mean() - exact) <= half, f"{batches.mean():.5f} +- {half:.5f} is not {exact:.5f}"
 
 
@@ -126,14 +126,13 @@ def test_mg1_waits_as_pollaczek_and_khinchine_say(runtime, second_moment):
 
 def test_priorities_wait_as_cobham_says():
     """Class k waits R / ((1 - sigma above k) (1 - sigma with k)), R = rho E[S^2] / 2, run times of any law."""
-    rng, loads = np.random.default_rng(4), {2: 0.2, 1: 0.2, 0: 0.2}
-    count = 1_000_000
+    rng, loads, count = np.random.default_rng(4), {1: 0.3, 0: 0.3}, 1_500_000
     priority = rng.choice(list(loads), count)
     jobs = jobs_of(poisson(rng, count, sum(loads.values())), lognormal(rng, count), priority=priority)
     wait = waits(schedule(jobs, cluster(1), named_policy("priority")))
     residual, above = sum(loads.values()) * 3 / 2, 0.0
     for rank, load in loads.items():
-        assert_mean(wait[priority == rank], residual / ((1 - above) * (1 - above - load)), narrow=0.06)
+        assert_mean(wait[priority == rank], residual / ((1 - above) * (1 - above - load)))
         above += load
 
 
@@ -153,7 +152,6 @@ def test_shortest_job_first_waits_as_phipps_says():
 # --- several servers ---------------------------------------------------------------------------------------
 
 EIGHT_SERVERS = {
-    "one node of eight GPUs": (cluster(8), {"gpus": 1}),
     "eight nodes of one GPU": (cluster(*[1] * 8), {"gpus": 1}),
     "four nodes of two halves": (cluster(*[8] * 4), {"gpus": 4}),
     "pairs of whole nodes": (cluster(*[8] * 16, levels=[[node // 4 for node in range(16)]]), {"gpus": 16}),
@@ -162,16 +160,25 @@ EIGHT_SERVERS = {
 }
 
 
-@pytest.mark.parametrize("placement", ["best-fit", "packed"])
-@pytest.mark.parametrize("servers", EIGHT_SERVERS)
-def test_mmc(servers, placement):
-    """Mean wait C / (c - a) and share that waits C, by Erlang's C formula: whatever a server is made of."""
-    site, shape = EIGHT_SERVERS[servers]
-    rng, erlangs = np.random.default_rng(6), 6.0
-    jobs = jobs_of(poisson(rng, 500_000, erlangs), exponential(rng, 500_000), **shape)
-    wait = waits(schedule(jobs, site, Policy(placement=placement)))
-    assert_mean(wait, erlang_c(erlangs, 8) / (8 - erlangs), narrow=0.06)
+def test_mmc():
+    """Mean wait C / (c - a) and share that waits C, by Erlang's C formula."""
+    rng, erlangs, count = np.random.default_rng(6), 6.0, 2_500_000
+    jobs = jobs_of(poisson(rng, count, erlangs), exponential(rng, count))
+    wait = waits(schedule(jobs, cluster(8), Policy()))
+    assert_mean(wait, erlang_c(erlangs, 8) / (8 - erlangs))
     assert_mean((wait > 0).astype(float), erlang_c(erlangs, 8))
+
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
+@pytest.mark.parametrize("servers", EIGHT_SERVERS)
+def test_a_server_may_be_anything(servers, placement):
+    """Eight servers are eight servers, whatever each is made of: not one wait differs from M/M/8 on one node."""
+    site, shape = EIGHT_SERVERS[servers]
+    rng, count = np.random.default_rng(12), 50_000
+    submit, runtime = poisson(rng, count, 6.0), exponential(rng, count)
+    usual = schedule(jobs_of(submit, runtime), cluster(8), Policy())
+    other = schedule(jobs_of(submit, runtime, **shape), site, Policy(placement=placement))
+    assert np.array_equal(other.start, usual.start)
 
 
 # --- loss --------------------------------------------------------------------------------------------------
@@ -211,7 +218,7 @@ def test_recorded_replay_of_several_widths_loses_as_kaufman_and_roberts_say():
         chance[held] = sum(parts) / held
     chance /= chance.sum()
     for each in erlangs:
-        assert_mean(lost[width == each], chance[gpus - each + 1 :].sum(), narrow=0.06)
+        assert_mean(lost[width == each], chance[gpus - each + 1 :].sum())
 
 
 # --- conservation ------------------------------------------------------------------------------------------
