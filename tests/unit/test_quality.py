@@ -117,7 +117,12 @@ def test_a_gap_needs_a_day_and_a_hundred_times_the_usual_pause() -> None:
 
 @pytest.mark.parametrize(
     ("origin", "codes"),
-    [(b"", ["no_origin"]), (b"2024-01-01T00:00:00", ["zone_unknown"]), (b"2024-01-01T00:00:00+00:00", [])],
+    [
+        (b"", ["no_origin"]),
+        (b"yesterday", ["no_origin"]),
+        (b"2024-01-01T00:00:00", ["zone_unknown"]),
+        (b"2024-01-01T00:00:00+00:00", []),
+    ],
 )
 def test_what_is_not_known_of_the_clock(origin: bytes, codes: list[str]) -> None:
     assert list(found(examine(trace({}, facts={ORIGIN: origin})))) == codes
@@ -186,6 +191,11 @@ def test_jobs_the_empty_cluster_cannot_hold_are_found() -> None:
         {"gpus": 8, "nodes": 3}, {"gpus": 2, "nodes": 3},
     )  # fmt: skip
     assert found(examine(jobs, cluster=site))["larger_than_cluster"] == (6, (3, 4, 6, 8, 9))
+
+
+def test_a_share_of_a_gpu_on_two_nodes_does_not_fit_whatever_spread_says() -> None:
+    jobs = trace({"gpu_milli": 500, "nodes": 2, "spread": True})
+    assert found(examine(jobs, cluster=cluster(8, 8)))["larger_than_cluster"] == (1, (2,))
 
 
 @settings(deadline=None, max_examples=150)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gpuyard.errors import InputError
 from gpuyard.traces import recognise
@@ -12,6 +14,7 @@ from gpuyard.traces.sacct import read
 from gpuyard.traces.sacct_resources import amounts_of_gres, amounts_of_tres, gib
 from gpuyard.traces.source import ReadOptions
 from gpuyard.traces.trace import Trace
+from gpuyard.workload import Workload
 
 FIELDS = "JobID|User|Account|Partition|State|Submit|Eligible|Start|End|ElapsedRaw|TimelimitRaw|AllocTRES|ReqTRES"
 DONE = (
@@ -175,3 +178,18 @@ def test_lists_of_resources() -> None:
 def test_the_format_is_recognised(tmp_path: Path) -> None:
     sacct(tmp_path, FIELDS, DONE)
     assert recognise(tmp_path / "jobs.txt") == "sacct"
+
+
+CELL = st.sampled_from(
+    ["", "1", "17", "17.0", "18_2", "None", "Unknown", "2024-05-01T08:00:00", "2024-02-30T00:00:00", "1-00:00:00", "-5",
+     "COMPLETED", "CANCELLED by 0", "gres/gpu=2,node=1", "gres/gpu=99999999999", "mem=1P", "4Gc", "1e400", '"', "é"]
+)  # fmt: skip
+NAMES = ("JobID", "Submit", "Start", "End", "Elapsed", "Timelimit", "State", "AllocTRES", "ReqMem", "Priority")
+
+
+@settings(deadline=None, max_examples=150)
+@given(lines=st.lists(st.lists(CELL, min_size=9, max_size=10), min_size=1, max_size=8))
+def test_every_line_is_a_job_or_a_rejection(tmp_path_factory: pytest.TempPathFactory, lines: list[list[str]]) -> None:
+    trace = sacct(tmp_path_factory.mktemp("sacct"), "|".join(NAMES), *("|".join(cells) for cells in lines))
+    assert trace.rows_in == trace.table.num_rows + len(trace.rejected) == len(lines)
+    Workload.from_trace(trace)

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gpuyard.errors import ConfigError, InputError
 from gpuyard.traces import recognise
 from gpuyard.traces.source import ReadOptions
 from gpuyard.traces.swf import gpus_of_processors, read
 from gpuyard.traces.trace import Trace
+from gpuyard.workload import Workload
 
 HEADER = """; Version: 2.2
 ; Computer: Toy
@@ -207,3 +210,28 @@ def test_times_with_decimals_are_exact_to_the_microsecond(tmp_path: Path) -> Non
         "job_id": "1", "submit_time": 0.1, "start_time": 0.3, "end_time": 0.300001, "runtime": 1e-6, "gpus": 1,
         "state": "completed",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("label", ["TraceOrigin: yesterday", "TraceOrigin: 2024-01-01T00:00:00 Atlantis/North"])
+def test_an_origin_that_is_none_is_not_believed(tmp_path: Path, label: str) -> None:
+    trace = swf(tmp_path, f"; {label}\n" + HEADER + JOB)
+    assert trace.table.schema.metadata[b"gpuyard.origin"] == b"1996-09-23T14:00:31+02:00"
+
+
+FIELD = st.sampled_from(
+    ["-1", "0", "1", "2", "7", "-3", "0.5", "1e400", "nan", "99999999999999999999", "x", '"', "é", "\0"]
+)
+LINE = st.lists(FIELD, min_size=18, max_size=18) | st.lists(FIELD, max_size=20)
+
+
+@settings(deadline=None, max_examples=150)
+@given(lines=st.lists(LINE, min_size=1, max_size=8))
+def test_every_line_is_a_job_or_a_rejection(tmp_path_factory: pytest.TempPathFactory, lines: list[list[str]]) -> None:
+    text = HEADER + "".join(" ".join(fields) + "\n" for fields in lines)
+    records = sum(bool(fields) for fields in lines)
+    if not records:
+        return
+    trace = swf(tmp_path_factory.mktemp("swf"), text)
+    assert trace.rows_in == trace.table.num_rows + len(trace.rejected) == records
+    assert len({*trace.rows.to_pylist(), *(item.row for item in trace.rejected)}) == records
+    Workload.from_trace(trace)

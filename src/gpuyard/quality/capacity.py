@@ -78,7 +78,8 @@ def findings_against(jobs: Jobs, cluster: Cluster, use: RecordedUse | None) -> l
     if use is not None and use.over_s > 0:
         explanation = (
             f"recorded starts use up to {use.peak_gpus:,g} GPUs of {cluster.gpus:,} (at {use.peak_time:,.0f} s), "
-            f"more than there are for {use.over_s:,.0f} s in all, {use.over_gpu_hours:,.2f} GPU-hours beyond"
+            f"more than there are for {use.over_s:,.0f} s in all, {use.over_gpu_hours:,.2f} GPU-hours beyond; "
+            "counted are the jobs in use when it first happens"
         )
         remedy = "the cluster was larger, or the record overlaps; such jobs hold nothing in a recorded replay"
         concerned = (jobs.start <= use.first_over) & (jobs.end > use.first_over)
@@ -89,7 +90,10 @@ def findings_against(jobs: Jobs, cluster: Cluster, use: RecordedUse | None) -> l
 def _misfits(jobs: Jobs, cluster: Cluster) -> NDArray[np.bool_]:
     """Return which jobs, bool of shape (jobs,), have GPUs that no placement on the empty cluster gives."""
     nodes = jobs.table["nodes"].fill_null(0).to_numpy().astype(np.int64)
-    spread = jobs.table["spread"].fill_null(False).to_numpy().astype(np.int64)
+    # A fraction of a GPU ignores spread.
+    spread = (jobs.table["spread"].fill_null(False).to_numpy() & jobs.table["gpu_milli"].is_null().to_numpy()).astype(
+        int
+    )
     names = jobs.table["gpu_type"].fill_null("").combine_chunks().dictionary_encode()
     types = np.asarray(names.indices.to_numpy(zero_copy_only=False), dtype=np.int64)
     texts = names.dictionary.to_pylist()

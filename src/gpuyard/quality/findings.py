@@ -153,10 +153,14 @@ def _gap(jobs: Jobs) -> list[Finding]:
 def _clock(jobs: Jobs) -> list[Finding]:
     """Return what is not known about the source's clock."""
     origin = (jobs.table.schema.metadata or {}).get(ORIGIN, b"").decode()
-    if not origin:
+    try:
+        moment = datetime.fromisoformat(origin)
+    except ValueError:
+        moment = None
+    if moment is None:
         code, explanation = "no_origin", "the trace does not say on which day it begins"
         remedy = "tariffs, carbon and weather need an origin: give one in the scenario"
-    elif datetime.fromisoformat(origin).tzinfo is None:
+    elif moment.tzinfo is None:
         code, explanation = (
             "zone_unknown",
             "the time zone of the source is not known; its times were taken as they stand",

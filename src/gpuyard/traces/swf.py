@@ -310,9 +310,9 @@ class _Header:
 
     def origin(self, zone: str | None) -> tuple[str, str]:
         """Return the origin as ISO 8601 and the name of its zone; '' for what the header does not say."""
-        written = self.first(ORIGIN_LABEL).split()
-        if written:
-            return written[0], written[1] if len(written) > 1 else ""
+        written, _, place = self.first(ORIGIN_LABEL).partition(" ")
+        if _is_instant(written) and (not place or _is_zone(place)):
+            return written, place
         name = next((item for item in (self.first("TimeZoneString"), zone) if item and _is_zone(item)), "")
         try:
             second = float(self.first("UnixStartTime"))
@@ -329,6 +329,14 @@ class _Header:
             meanings = [" ".join(value.split()) for value in self.labels.get(label, [])]
             notes += [f"header: {label.lower()}s are {'; '.join(meanings)}"] if meanings else []
         return notes + [f"header: {' '.join(text.split())}" for text in self.labels.get("Note", []) if text]
+
+
+def _is_instant(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_zone(name: str) -> bool:
