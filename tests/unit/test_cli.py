@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -367,6 +366,13 @@ def test_a_cluster_is_exported_and_read_back(tmp_path: Path, capsys: pytest.Capt
     assert capsys.readouterr().out.startswith("graph topology {")
 
 
+def test_a_cluster_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["topo", "draw", "phase-1", "-o", str(tmp_path / "site.svg")]) == 0
+    assert (tmp_path / "site.svg").read_text(encoding="utf-8").lstrip().startswith("<svg")
+    assert main(["topo", "draw", "4x8", "-o", str(tmp_path / "nowhere" / "site.svg")]) == 2
+    assert "there is no such folder" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("of", "gpus"), [("phase-1", 20_000), ("3x8", 24)])
 def test_a_cluster_is_shown(of: str, gpus: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "cluster", of, "--json"]) == 0
@@ -387,18 +393,35 @@ def test_a_fault_of_our_own_is_called_one(
     assert "ZeroDivisionError: division by zero (a fault of gpuyard" in capsys.readouterr().err
 
 
+ANNOUNCED = """
+import sys
+import gpuyard.experiment as experiment
+from gpuyard.cli import main
+
+real = experiment.schedule
+def announced(*words, **options):
+    print("scheduling", file=sys.stderr, flush=True)
+    return real(*words, **options)
+
+experiment.schedule = announced
+sys.exit(main())
+"""
+
+
 def test_an_interrupted_run_leaves_nothing_and_ends_with_130(tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gpuyard", "run", "phase-4", "-o", "out"],
+    with subprocess.Popen(
+        [sys.executable, "-c", ANNOUNCED, "run", "phase-1", "--jobs", "300000", "-o", "out"],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    time.sleep(3)  # somewhere between reading the preset and the end of the simulation
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
+    ) as process:
+        assert process.stderr is not None
+        while "scheduling" not in (line := process.stderr.readline()):
+            assert line, "it ended before it began"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 130
     assert out == ""
     assert err.strip().endswith("gpuyard: stopped; nothing was written")
     assert list(tmp_path.iterdir()) == []

@@ -50,14 +50,13 @@ def matches(expected: str, printed: str) -> bool:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    """A folder with the page's example files, and the command on the path."""
+    """An empty folder, with the command on the path."""
     (tmp_path / "bin").mkdir()
     shim = tmp_path / "bin" / "gpuyard"
     shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m gpuyard "$@"\n', encoding="utf-8")
     shim.chmod(0o755)
     folder = tmp_path / "here"
     folder.mkdir()
-    (folder / "examples").symlink_to(ROOT / "examples")
     return folder
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from textwrap import shorten
 
 from gpuyard.cli.terminal import ReaderLeft
 from gpuyard.errors import EngineError, GpuyardError
@@ -58,7 +59,8 @@ def _explain(error: Exception) -> int:
         place = f"{error.filename}: " if error.filename else ""
         _say(f"{place}{error.strerror or error}")
         return BAD_INPUT
-    _say(f"{type(error).__name__}: {error} (a fault of gpuyard: please report it, with what --debug shows)")
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    _say(f"{shorten(what, 300, placeholder=' ...')} (a fault of gpuyard: please report it, with what --debug shows)")
     return FAULT
 
 

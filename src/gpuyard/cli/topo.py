@@ -106,6 +106,19 @@ def import_topology(
         emit_table(("fact", "value"), rows_of(facts))
 
 
+@app.command("draw")
+def draw_topology(
+    cluster: ClusterArgument,
+    *,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The SVG file to write.")],
+) -> None:
+    """Draw a cluster as an SVG picture: what lies in which rack, leaf, pod and hall."""
+    from gpuyard.cluster import Cluster
+    from gpuyard.drawing import picture
+
+    _write_whole(output, picture(Cluster.parse(cluster)))
+
+
 @app.command("export")
 def export(
     cluster: ClusterArgument, *, output: OutputOption = None, to: FormOption = None, full: FullOption = False
@@ -144,10 +157,10 @@ def _graph(cluster: Cluster, *, full: bool) -> nx.Graph:
 def _write_graph(graph: nx.Graph, path: Path, to: str | None) -> None:
     from gpuyard.topology.exchange import export_graph
 
-    write_whole(path, export_graph(graph, to or path.suffix.removeprefix(".") or "json"))
+    _write_whole(path, export_graph(graph, to or path.suffix.removeprefix(".") or "json"))
 
 
-def write_whole(path: Path, text: str) -> None:
+def _write_whole(path: Path, text: str) -> None:
     """Write a text file: it appears complete or not at all."""
     if not path.parent.is_dir():
         raise InputError("there is no such folder", path=path.parent, remedy="create it first")
