@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 from gpuyard.cluster import Cluster
 from gpuyard.errors import ConfigError
 from gpuyard.kernel import build
-from gpuyard.kernel.codes import NEVER, Placement
-from gpuyard.kernel.placement import Site
-from gpuyard.kernel.tables import Demands, Dependencies, Domains, Jobs, Nodes
+from gpuyard.kernel.codes import NEVER, NOBODY, Left, Placement
+from gpuyard.kernel.tables import CHUNK, DEMAND, HOLD, NODE, Dependencies, Records, Site
 from gpuyard.policy import Policy
 from gpuyard.workload import Workload, to_ticks
 
-__all__ = ["Asked", "Rejections", "lower_demands", "lower_dependencies", "lower_jobs", "lower_order", "lower_site"]
+__all__ = ["Asked", "Rejections", "lower_demands", "lower_dependencies", "lower_durations", "lower_order", "lower_site"]
 
 _PLACEMENTS = {
     "first-fit": Placement.FIRST_FIT,
@@ -56,7 +55,8 @@ class Rejections:
 class Asked:
     """What jobs ask for: the distinct demands, and which one each job has."""
 
-    demands: Demands
+    demands: Records
+    """shape (demands,)"""
     demand: NDArray[np.int32]
     """shape (jobs,)"""
     chunks: NDArray[np.int64]
@@ -85,16 +85,11 @@ def lower_demands(workload: Workload, cluster: Cluster, policy: Policy) -> Asked
     gpus, share, cpu, memory, kinds, nodes, spread_ = (column[first] for column in columns)
     largest = _largest(cluster)
     several, chunks = _shapes(gpus, nodes, kinds, spread_, largest, cluster.nodes)
-    demands = Demands(
-        gpus=gpus.astype(np.int32),
-        share=share.astype(np.int32),
-        cpu=cpu,
-        memory=memory,
-        kinds=kinds,
-        nodes=nodes.astype(np.int32),
-        several=several.astype(np.int8),
-        spread=spread_.astype(np.int8),
-    )
+    demands = np.zeros(gpus.size, DEMAND)
+    for name, column in zip(DEMAND.names or (), (gpus, share, cpu, memory, kinds, nodes, several, spread_), strict=False):
+        demands[name] = column
+    if policy.backfill == "fit" and policy.replay == "schedule":
+        demands["lane"] = np.arange(gpus.size)
     return Asked(demands=demands, demand=demand, chunks=chunks, quanta=_WHOLE // quantum if fraction.any() else 0)
 
 
@@ -181,30 +176,20 @@ def _numbered(values: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
     return rank.astype(np.int64), distinct.size
 
 
-def lower_jobs(workload: Workload, policy: Policy, demand: NDArray[np.int32], rejections: Rejections) -> Jobs:
-    """Return the job table with nothing started; jobs that cannot be simulated are rejected."""
+def lower_durations(workload: Workload, policy: Policy, rejections: Rejections) -> NDArray[np.int64]:
+    """Return how long each job runs, in ticks; jobs that cannot be simulated are rejected."""
     rejections.add(workload.runtime == NEVER, "no run time in the record")
     wide = workload.integers("nodes", 0) > workload.gpus
     shaped = (workload.gpus > 0) & ~(workload.integers("spread", 0) > 0) & (not policy.spread)
     rejections.add(wide & shaped, "asks for more nodes than GPUs")
-    duration = workload.runtime.copy()
     if policy.replay == "recorded":
         start, end = to_ticks(workload.floats("start_time")), to_ticks(workload.floats("end_time"))
         rejections.add(start == NEVER, "no recorded start to replay")
         known = (start != NEVER) & (end != NEVER)
-        duration[known] = np.maximum(end[known] - start[known], 0)
-    elif policy.on_limit == "kill":
-        duration = np.minimum(duration, workload.time_limit)
-    jobs = duration.size
-    return Jobs(
-        submit=workload.submit.copy(),
-        duration=duration,
-        demand=np.array(demand, np.int32),
-        eligible=np.full(jobs, NEVER, np.int64),
-        start=np.full(jobs, NEVER, np.int64),
-        slot=np.zeros(jobs, np.int64),
-        slots=np.zeros(jobs, np.int32),
-    )
+        return np.where(known, np.maximum(end - np.where(known, start, 0), 0), workload.runtime)
+    if policy.on_limit == "kill":
+        return np.minimum(workload.runtime, workload.time_limit)
+    return workload.runtime.copy()
 
 
 def lower_order(workload: Workload, policy: Policy) -> NDArray[np.int32]:
@@ -227,41 +212,26 @@ def lower_order(workload: Workload, policy: Policy) -> NDArray[np.int32]:
 
 def lower_dependencies(workload: Workload, policy: Policy, rejections: Rejections) -> Dependencies:
     """Return who waits for whom; empty where no job is ever held back.  Jobs behind a rejected one are rejected."""
-    jobs = len(workload)
-    none = np.empty(0, np.int64)
+    nobody = np.empty(0, np.int32)
+    hold = np.zeros(len(workload), HOLD)
     if policy.replay == "recorded":
-        bound = np.maximum(to_ticks(workload.floats("start_time")), workload.submit)
-        return Dependencies(
-            unmet=np.zeros(jobs, np.int32),
-            bound=bound,
-            think=none,
-            first_child=none.copy(),
-            child=np.empty(0, np.int32),
-        )
+        hold["bound"] = np.maximum(to_ticks(workload.floats("start_time")), workload.submit)
+        return Dependencies(hold=hold, child=nobody)
     parent, child = _edges(workload)
     not_before = to_ticks(workload.floats("not_before"))
-    bound = np.where(not_before == NEVER, np.iinfo(np.int64).min, not_before)
-    if parent.size == 0:
-        held = bool(np.any(not_before != NEVER))
-        return Dependencies(
-            unmet=np.zeros(jobs if held else 0, np.int32),
-            bound=bound if held else none,
-            think=none.copy(),
-            first_child=none.copy(),
-            child=np.empty(0, np.int32),
-        )
+    if parent.size == 0 and np.all(not_before == NEVER):
+        return Dependencies(hold=np.empty(0, HOLD), child=nobody)
     _reject_behind(parent, child, rejections)
     kept = rejections.accepted[child]
     parent, child = parent[kept], child[kept]
     by_parent = np.argsort(parent, kind="stable")
     think = to_ticks(workload.floats("think_time"))
-    return Dependencies(
-        unmet=np.bincount(child, minlength=jobs).astype(np.int32),
-        bound=bound,
-        think=np.where(think == NEVER, 0, think),
-        first_child=np.searchsorted(parent[by_parent], np.arange(jobs + 1)).astype(np.int64),
-        child=child[by_parent].astype(np.int32),
-    )
+    hold["unmet"] = np.bincount(child, minlength=hold.size)
+    hold["bound"] = np.where(not_before == NEVER, -NEVER, not_before)
+    hold["think"] = np.where(think == NEVER, 0, think)
+    hold["children"] = np.bincount(parent, minlength=hold.size)
+    hold["first_child"] = np.cumsum(hold["children"]) - hold["children"]
+    return Dependencies(hold=hold, child=child[by_parent].astype(np.int32))
 
 
 def _edges(workload: Workload) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -298,27 +268,28 @@ def lower_site(cluster: Cluster, policy: Policy, asked: Asked, stream: int) -> S
         what = f"{cluster.nodes} nodes" if cluster.nodes > build.MOST_ITEMS else f"{tracked} GPUs shared in fractions"
         raise ConfigError(f"'{cluster.name}' has {what}; at most {build.MOST_ITEMS:,} can be simulated")
     kinds = len(cluster.gpu_types)
-    free = np.array(cluster.node_gpus, np.int32)
-    nodes = Nodes(
-        free=free,
-        size=free.copy(),
-        kind=np.array(cluster.node_type, np.int16),
-        cpu=_capacity(cluster.node_cpus, _WHOLE, cluster.nodes),
-        memory=_capacity(cluster.node_memory_gib, 1024, cluster.nodes),
-        largest=_largest(cluster),
-    )
-    n_keys = int(free.max()) + 1
-    lowest = 0 if np.any(asked.demands.gpus == 0) else 1
-    gpus, shares = build.build_gpus(nodes, kinds, asked.quanta)
-    packed = policy.placement == "packed" and bool(np.any(asked.demands.several))
-    levels = cluster.levels.domains if packed else ()
-    domains: Domains = build.build_domains(nodes, levels, kinds, n_keys)
+    node = np.zeros(cluster.nodes, NODE)
+    node["free"] = node["size"] = cluster.node_gpus
+    node["kind"] = cluster.node_type
+    node["first_gpu"] = np.cumsum(cluster.node_gpus) - cluster.node_gpus
+    node["cpu"] = _capacity(cluster.node_cpus, _WHOLE, cluster.nodes)
+    node["memory"] = _capacity(cluster.node_memory_gib, 1024, cluster.nodes)
+    n_keys = int(node["free"].max()) + 1
+    lowest = 0 if np.any(asked.demands["gpus"] == 0) else 1
+    gpu, shares = build.build_gpus(node, kinds, asked.quanta)
+    packed = policy.placement == "packed" and bool(np.any(asked.demands["several"]))
+    plan = np.zeros(Left.SIZE, np.int64)
+    plan[Left.KIND] = NOBODY
     return Site(
-        nodes=nodes,
-        index=build.build_index(kinds, n_keys, nodes.kind, free, lowest),
-        gpus=gpus,
+        node=node,
+        index=build.build_index(kinds, n_keys, node["kind"], node["free"], lowest),
+        gpu=gpu,
         shares=shares,
-        domains=domains,
+        quanta=asked.quanta,
+        domains=build.build_domains(node, cluster.levels.domains if packed else (), kinds, n_keys),
+        largest=_largest(cluster).astype(np.int64),
+        chunk=np.zeros(int(asked.chunks.max(initial=1)), CHUNK),
+        plan=plan,
         rule=int(_PLACEMENTS[policy.placement]),
         stream=stream,
     )

@@ -14,14 +14,13 @@ from gpuyard.errors import ConfigError, EngineError
 from gpuyard.kernel import build
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
 from gpuyard.kernel.engine import run
-from gpuyard.kernel.packed import Plan
-from gpuyard.kernel.tables import Dependencies, Events, Jobs
+from gpuyard.kernel.tables import HOLD, Dependencies, Events
 from gpuyard.lowering import (
     Asked,
     Rejections,
     lower_demands,
     lower_dependencies,
-    lower_jobs,
+    lower_durations,
     lower_order,
     lower_site,
 )
@@ -82,20 +81,19 @@ def schedule(
     rejections = Rejections(len(workload))
     asked = lower_demands(workload, cluster, policy)
     _reject_unfit(workload, cluster, policy, asked, rejections)
-    jobs = lower_jobs(workload, policy, asked.demand, rejections)
+    duration = lower_durations(workload, policy, rejections)
     dependencies = lower_dependencies(workload, policy, rejections)
-    jobs.demand[~rejections.accepted] = NOBODY
+    accepted = rejections.accepted
+    job = build.build_jobs(workload.submit, duration, np.where(accepted, asked.demand, NOBODY).astype(np.int32))
+    job["rank"] = lower_order(workload, policy)
     site = lower_site(cluster, policy, asked, _signed(stream_key(seed, "placement")))
-    lanes = asked.demands.gpus.size if policy.backfill == "fit" and policy.replay == "schedule" else 1
-    queue = build.build_queue(lower_order(workload, policy), jobs.demand, asked.demands.gpus.size, max(lanes, 1))
-    accepted = asked.demand[rejections.accepted]
-    slots = build.build_slots(int(asked.chunks[accepted].sum()), accepted.size, asked.quanta > 0)
-    events = _events(cluster, policy, asked, dependencies, accepted.size)
-    plan = _plan(asked)
+    queue = build.build_queue(job, int(asked.demands["lane"].max(initial=0)) + 1)
+    log = build.build_log(int(asked.chunks[asked.demand[accepted]].sum()), int(accepted.sum()))
+    events = _events(cluster, policy, asked, dependencies, int(accepted.sum()))
     forced = policy.replay == "recorded"
     begun = time.perf_counter()
     _interruptible(
-        lambda: run(jobs, asked.demands, dependencies, site, queue, slots, events, plan, forced, stop),
+        lambda: run(job, asked.demands, dependencies, site, queue, log, events, forced, stop),
         events, len(workload), progress,
     )  # fmt: skip
     kernel_s = time.perf_counter() - begun
@@ -104,12 +102,13 @@ def schedule(
         raise EngineError(f"the engine stopped with {count[Count.WAITING]} jobs waiting")
     if until is None:
         stop = int(count[Count.LAST])
+    eligible, start = job["eligible"].copy(), job["start"].copy()
     if forced:
-        seen = rejections.accepted & (jobs.submit <= stop)
-        jobs.eligible[seen] = jobs.submit[seen]
-    attempts = slots.attempt_job[: count[Count.ATTEMPTS]].copy()
-    started, ended = jobs.start[attempts], jobs.start[attempts] + jobs.duration[attempts]
-    killed = (policy.on_limit == "kill") & ~np.bool_(forced) & (workload.runtime > workload.time_limit)
+        seen = accepted & (workload.submit <= stop)
+        eligible[seen] = workload.submit[seen]
+    attempts = log.attempt_job[: count[Count.ATTEMPTS]].copy()
+    ended = start[attempts] + duration[attempts]
+    killed = (workload.runtime > workload.time_limit) & (policy.on_limit == "kill" and not forced)
     reason = np.where(killed[attempts], EndReason.TIME_LIMIT, EndReason.FINISHED)
     reason[ended > stop] = EndReason.STOPPED
     end = np.full(len(workload), NEVER, np.int64)
@@ -121,20 +120,20 @@ def schedule(
         policy=policy,
         seed=seed,
         stop=stop,
-        eligible=jobs.eligible,
-        start=jobs.start,
+        eligible=eligible,
+        start=start,
         end=end,
         outcome=_outcomes(workload, rejections, end, killed),
         reject_reason=rejections.reason,
         reject_reasons=tuple(rejections.texts),
         attempt_job=attempts,
-        attempt_start=started,
+        attempt_start=start[attempts],
         attempt_end=np.minimum(ended, stop),
         attempt_reason=reason.astype(np.int8),
-        slot_offset=np.append(jobs.slot[attempts], used),
-        slot_node=slots.node[:used].copy(),
-        slot_gpus=slots.gpus[:used].copy(),
-        slot_gpu=slots.gpu[:used].copy() if asked.quanta else np.full(used, NOBODY, np.int32),
+        slot_offset=np.append(job["slot"][attempts], used),
+        slot_node=log.slots["node"][:used].copy(),
+        slot_gpus=log.slots["gpus"][:used].copy(),
+        slot_gpu=log.slots["gpu"][:used].copy(),
         events=int(count[Count.EVENTS]),
         passes=int(count[Count.PASSES]),
         max_queue=int(count[Count.MAX_WAITING]),
@@ -147,66 +146,31 @@ def _signed(key: int) -> int:
     return key - 2**64 if key >= 2**63 else key
 
 
-def _plan(asked: Asked) -> Plan:
-    most = int(asked.chunks.max(initial=1))
-    return Plan(
-        left=np.zeros(4, np.int64),
-        nodes=np.zeros(most, np.int32),
-        gpus=np.zeros(most, np.int32),
-        large=0,
-        small=0,
-        cpu=0,
-        memory=0,
-        kind=NOBODY,
-    )
-
-
 def _events(cluster: Cluster, policy: Policy, asked: Asked, dependencies: Dependencies, jobs: int) -> Events:
     """Return heaps large enough for what can run, and be held back, at once."""
-    holds_gpus = bool(np.all(asked.demands.gpus > 0))
-    bounded = policy.replay == "schedule" and holds_gpus
+    bounded = policy.replay == "schedule" and bool(np.all(asked.demands["gpus"] > 0))
     running = min(jobs, cluster.gpus * max(asked.quanta, 1)) if bounded else jobs
-    return build.build_events(running + 1, jobs + 1 if dependencies.bound.size else 1)
+    return build.build_events(running + 1, jobs + 1 if dependencies.hold.size else 1)
 
 
-def _reject_unfit(
-    workload: Workload, cluster: Cluster, policy: Policy, asked: Asked, rejections: Rejections
-) -> None:
+def _reject_unfit(workload: Workload, cluster: Cluster, policy: Policy, asked: Asked, rejections: Rejections) -> None:
     """Reject the jobs that not even the empty cluster can hold: each demand is tried once, alone."""
-    many = asked.demands.gpus.size
-    nothing = (asked.demands.gpus == 0) & (asked.demands.cpu == 0)
+    demands = asked.demands.copy()
+    demands["lane"] = 0
+    nothing = (demands["gpus"] == 0) & (demands["cpu"] == 0)
     rejections.add(nothing[asked.demand], "asks for no GPU, and for no CPU that the cluster knows of")
-    known = asked.demands.kinds != 0
-    rejections.add(~known[asked.demand], "no node has a GPU type it accepts")
-    tried = np.flatnonzero(~nothing & known)
+    typeless = demands["kinds"] == 0
+    rejections.add(typeless[asked.demand], "no node has a GPU type it accepts")
+    tried = np.flatnonzero(~nothing & ~typeless)
     ticks = np.arange(tried.size, dtype=np.int64)
-    alone = Jobs(
-        submit=2 * ticks,
-        duration=np.ones(tried.size, np.int64),
-        demand=tried.astype(np.int32),
-        eligible=np.full(tried.size, NEVER, np.int64),
-        start=np.full(tried.size, NEVER, np.int64),
-        slot=np.zeros(tried.size, np.int64),
-        slots=np.zeros(tried.size, np.int32),
-    )
-    none = np.empty(0, np.int64)
-    free = Dependencies(
-        unmet=np.empty(0, np.int32), bound=none, think=none.copy(), first_child=none.copy(), child=np.empty(0, np.int32)
-    )
-    run(
-        alone,
-        asked.demands,
-        free,
-        lower_site(cluster, policy, asked, 0),
-        build.build_queue(np.arange(tried.size, dtype=np.int32), alone.demand, many, 1),
-        build.build_slots(int(asked.chunks[tried].sum()), tried.size, asked.quanta > 0),
-        build.build_events(2, 1),
-        _plan(asked),
-        True,
-        NEVER - 1,
-    )
-    fits = np.zeros(many, np.bool_)
-    fits[tried] = alone.slots > 0
+    alone = build.build_jobs(2 * ticks, np.ones(tried.size, np.int64), tried.astype(np.int32))
+    free = Dependencies(hold=np.empty(0, HOLD), child=np.empty(0, np.int32))
+    site = lower_site(cluster, policy, asked, 0)
+    log = build.build_log(int(asked.chunks[tried].sum()), tried.size)
+    queue = build.build_queue(alone, 1)
+    run(alone, demands, free, site, queue, log, build.build_events(2, 1), True, NEVER - 1)
+    fits = np.zeros(demands.size, np.bool_)
+    fits[tried] = alone["slots"] > 0
     unfit = ~fits[asked.demand]
     rejections.add(unfit & (workload.gpus > cluster.gpus), "asks for more GPUs than the cluster has")
     rejections.add(unfit, "does not fit the cluster even when it is empty")

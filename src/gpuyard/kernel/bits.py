@@ -63,12 +63,18 @@ def _ctpop(context: Any, word: Any) -> Any:
 
 @overload(trailing_zeros, inline="always")  # type: ignore[untyped-decorator]
 def _trailing_zeros(word: Any) -> Any:
-    return lambda word: _cttz(np.int64(word))
+    def compiled(word: Any) -> Any:
+        return _cttz(np.int64(word))
+
+    return compiled
 
 
 @overload(ones, inline="always")  # type: ignore[untyped-decorator]
 def _ones(word: Any) -> Any:
-    return lambda word: _ctpop(np.int64(word))
+    def compiled(word: Any) -> Any:
+        return _ctpop(np.int64(word))
+
+    return compiled
 
 
 @overload(draw)  # type: ignore[untyped-decorator]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-__all__ = ["NEVER", "NOBODY", "Count", "Placement"]
+__all__ = ["NEVER", "NOBODY", "Count", "Left", "Placement"]
 
 NEVER = 2**63 - 1
 """The instant that does not come."""
@@ -42,3 +42,23 @@ class Count(IntEnum):
     CANCEL = 10
     """set from outside to make the engine return"""
     SIZE = 11
+
+
+class Left(IntEnum):
+    """Places in the plan of a job of several chunks."""
+
+    LARGE = 0
+    """large chunks still to be placed"""
+    SMALL = 1
+    PLACED = 2
+    """chunks that have a node"""
+    STAMP = 3
+    """number of this placement"""
+    LARGE_GPUS = 4
+    SMALL_GPUS = 5
+    CPU = 6
+    """of a GPU, or of the chunk if it has no GPUs"""
+    MEMORY = 7
+    KIND = 8
+    """GPU type, or NOBODY for a job without GPUs"""
+    SIZE = 9

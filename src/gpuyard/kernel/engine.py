@@ -5,155 +5,150 @@ from __future__ import annotations
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
 from gpuyard.kernel.heap import pop, push
 from gpuyard.kernel.jit import inlined, kernel
-from gpuyard.kernel.packed import Plan
-from gpuyard.kernel.placement import Site, place, release
+from gpuyard.kernel.placement import place, release
 from gpuyard.kernel.queue import first_job, join, leave, unblock
-from gpuyard.kernel.tables import Demands, Dependencies, Events, Jobs, Queue, Slots
+from gpuyard.kernel.tables import Dependencies, Events, Log, Queue, Records, Site
 
 __all__ = ["run"]
 
 
 @kernel
 def run(
-    jobs: Jobs,
-    demands: Demands,
+    job: Records,
+    demand: Records,
     dependencies: Dependencies,
     site: Site,
     queue: Queue,
-    slots: Slots,
+    log: Log,
     events: Events,
-    plan: Plan,
     forced: bool,
     stop: int,
 ) -> None:
     """Process every instant up to and including ``stop``; the tables hold what happened."""
     count = events.count
     while count[Count.CANCEL] == 0:
-        now = _next_instant(jobs, events)
+        now = _next_instant(job, events)
         if now == NEVER or now > stop:
             break
         count[Count.LAST] = now
-        _end_jobs(jobs, demands, dependencies, site, queue, slots, events, now)
-        _release_jobs(jobs, queue, events, now)
-        _submit_jobs(jobs, dependencies, queue, events, now)
+        _end_jobs(job, demand, dependencies, site, queue, log, events, now)
+        _release_jobs(job, demand, queue, events, now)
+        _submit_jobs(job, demand, dependencies, queue, events, now)
         count[Count.PASSES] += 1
         if count[Count.WAITING] > 0:
-            _schedule(jobs, demands, site, queue, slots, events, plan, forced, now)
+            _schedule(job, demand, site, queue, log, events, forced, now)
             count[Count.MAX_WAITING] = max(count[Count.MAX_WAITING], count[Count.WAITING])
 
 
 @inlined
-def _next_instant(jobs: Jobs, events: Events) -> int:
+def _next_instant(job: Records, events: Events) -> int:
     """Return the earliest pending instant, or NEVER."""
     count = events.count
     now = NEVER
-    if count[Count.NEXT] < jobs.submit.size:
-        now = jobs.submit[count[Count.NEXT]]
+    if count[Count.NEXT] < job.size:
+        now = job[count[Count.NEXT]]["submit"]
     if count[Count.RUNNING] > 0:
-        now = min(now, events.end_time[0])
+        now = min(now, events.ends[0]["time"])
     if count[Count.RELEASES] > 0:
-        now = min(now, events.release_time[0])
+        now = min(now, events.releases[0]["time"])
     return now
 
 
 @inlined
 def _end_jobs(
-    jobs: Jobs,
-    demands: Demands,
+    job: Records,
+    demand: Records,
     dependencies: Dependencies,
     site: Site,
     queue: Queue,
-    slots: Slots,
+    log: Log,
     events: Events,
     now: int,
 ) -> None:
     """END: free what ended jobs hold, and tell the jobs that depend on them."""
     count = events.count
     ended = False
-    while count[Count.RUNNING] > 0 and events.end_time[0] == now:
-        job = events.end_row[0]
-        pop(events.end_time, events.end_row, count[Count.RUNNING])
+    while count[Count.RUNNING] > 0 and events.ends[0]["time"] == now:
+        row = events.ends[0]["row"]
+        pop(events.ends, count[Count.RUNNING])
         count[Count.RUNNING] -= 1
         count[Count.EVENTS] += 1
-        release(site, demands, slots, job, jobs.demand[job], jobs.slot[job], jobs.slots[job])
+        release(site, demand, log, row, int(job[row]["demand"]), job[row]["slot"], int(job[row]["slots"]))
         if dependencies.child.size > 0:
-            _tell_children(jobs, dependencies, events, job, now)
+            _tell_children(dependencies, events, row, now)
         ended = True
     if ended:
         unblock(queue)
 
 
 @kernel
-def _tell_children(jobs: Jobs, dependencies: Dependencies, events: Events, job: int, now: int) -> None:
+def _tell_children(dependencies: Dependencies, events: Events, row: int, now: int) -> None:
     """Let the jobs that depend on an ended one come nearer to being eligible."""
-    count = events.count
-    for place_ in range(dependencies.first_child[job], dependencies.first_child[job + 1]):
-        child = dependencies.child[place_]
-        dependencies.unmet[child] -= 1
-        dependencies.bound[child] = max(dependencies.bound[child], now + dependencies.think[child])
-        if dependencies.unmet[child] == 0 and child < count[Count.NEXT]:
-            push(
-                events.release_time, events.release_row, count[Count.RELEASES], dependencies.bound[child], child
-            )
-            count[Count.RELEASES] += 1
+    hold = dependencies.hold
+    first = hold[row]["first_child"]
+    for place_ in range(first, first + hold[row]["children"]):
+        child = int(dependencies.child[place_])
+        unmet = hold[child]["unmet"] - 1
+        bound = max(hold[child]["bound"], now + hold[child]["think"])
+        hold[child]["unmet"] = unmet
+        hold[child]["bound"] = bound
+        if unmet == 0 and child < events.count[Count.NEXT]:
+            push(events.releases, events.count[Count.RELEASES], bound, child)
+            events.count[Count.RELEASES] += 1
 
 
 @inlined
-def _release_jobs(jobs: Jobs, queue: Queue, events: Events, now: int) -> None:
+def _release_jobs(job: Records, demand: Records, queue: Queue, events: Events, now: int) -> None:
     """RELEASE: jobs submitted earlier that become eligible now join the queue."""
     count = events.count
-    while count[Count.RELEASES] > 0 and events.release_time[0] <= now:
-        job = events.release_row[0]
-        pop(events.release_time, events.release_row, count[Count.RELEASES])
+    while count[Count.RELEASES] > 0 and events.releases[0]["time"] <= now:
+        row = events.releases[0]["row"]
+        pop(events.releases, count[Count.RELEASES])
         count[Count.RELEASES] -= 1
         count[Count.EVENTS] += 1
-        join(queue, jobs, events, job, now)
+        join(queue, job, demand, events, row, now)
 
 
 @inlined
-def _submit_jobs(jobs: Jobs, dependencies: Dependencies, queue: Queue, events: Events, now: int) -> None:
+def _submit_jobs(
+    job: Records, demand: Records, dependencies: Dependencies, queue: Queue, events: Events, now: int
+) -> None:
     """SUBMIT: jobs submitted now join the queue, or wait to become eligible."""
     count = events.count
-    job = count[Count.NEXT]
-    while job < jobs.submit.size and jobs.submit[job] == now:
+    row = count[Count.NEXT]
+    while row < job.size and job[row]["submit"] == now:
         count[Count.EVENTS] += 1
-        if jobs.demand[job] == NOBODY:
-            job += 1
-            continue
-        if dependencies.bound.size == 0:
-            join(queue, jobs, events, job, now)
-        elif dependencies.unmet[job] == 0:
-            if dependencies.bound[job] <= now:
-                join(queue, jobs, events, job, now)
-            else:
-                push(events.release_time, events.release_row, count[Count.RELEASES], dependencies.bound[job], job)
-                count[Count.RELEASES] += 1
-        job += 1
-    count[Count.NEXT] = job
+        if job[row]["demand"] != NOBODY:
+            held = False
+            if dependencies.hold.size > 0:
+                held = _hold_back(dependencies, events, row, now)
+            if not held:
+                join(queue, job, demand, events, row, now)
+        row += 1
+    count[Count.NEXT] = row
 
 
-@inlined
-def _start(jobs: Jobs, queue: Queue, slots: Slots, events: Events, job: int, first: int, now: int) -> None:
-    """Write a start and its end to come."""
-    count = events.count
-    jobs.start[job] = now
-    jobs.slot[job] = first
-    jobs.slots[job] = count[Count.SLOTS] - first
-    slots.attempt_job[count[Count.ATTEMPTS]] = job
-    count[Count.ATTEMPTS] += 1
-    push(events.end_time, events.end_row, count[Count.RUNNING], now + jobs.duration[job], job)
-    count[Count.RUNNING] += 1
+@kernel
+def _hold_back(dependencies: Dependencies, events: Events, row: int, now: int) -> bool:
+    """Return whether a submitted job is not eligible yet; one whose instant is known waits for its release."""
+    hold = dependencies.hold
+    if hold[row]["unmet"] > 0:
+        return True
+    if hold[row]["bound"] <= now:
+        return False
+    push(events.releases, events.count[Count.RELEASES], hold[row]["bound"], row)
+    events.count[Count.RELEASES] += 1
+    return True
 
 
 @inlined
 def _schedule(
-    jobs: Jobs,
-    demands: Demands,
+    job: Records,
+    demand: Records,
     site: Site,
     queue: Queue,
-    slots: Slots,
+    log: Log,
     events: Events,
-    plan: Plan,
     forced: bool,
     now: int,
 ) -> None:
@@ -162,14 +157,21 @@ def _schedule(
     A strict order is one lane, blocked by its first job.  With ``forced`` a job that finds no room starts
     all the same and holds nothing.
     """
-    job = first_job(queue)
-    while job != NOBODY:
-        demand = jobs.demand[job]
-        lane = queue.lane[demand]
-        first = events.count[Count.SLOTS]
-        if place(site, demands, slots, events, plan, job, demand) or forced:
-            _start(jobs, queue, slots, events, job, first, now)
+    count = events.count
+    row = first_job(queue, job)
+    while row != NOBODY:
+        wish = int(job[row]["demand"])
+        lane = demand[wish]["lane"]
+        first = count[Count.SLOTS]
+        if place(site, demand, log, events, row, wish) or forced:
+            job[row]["start"] = now
+            job[row]["slot"] = first
+            job[row]["slots"] = count[Count.SLOTS] - first
+            log.attempt_job[count[Count.ATTEMPTS]] = row
+            count[Count.ATTEMPTS] += 1
+            push(events.ends, count[Count.RUNNING], now + job[row]["duration"], row)
+            count[Count.RUNNING] += 1
             leave(queue, events, lane)
         else:
-            queue.blocked[lane] = 1
-        job = first_job(queue)
+            queue.lane[lane]["blocked"] = 1
+        row = first_job(queue, job)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
+from numba import types
 from numba.core import caching
 
 __all__ = ["cache_stamp", "inlined", "kernel"]
@@ -26,7 +27,7 @@ def cache_stamp(folder: Path) -> bytes:
     digest = hashlib.sha256()
     for source in sorted(folder.glob("*.py")):
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
-    digest.update(f"{numba.config.OPT}{numba.config.BOUNDSCHECK}{numba.config.DEBUG_INFO_DEFAULT}".encode())
+    digest.update(f"{numba.config.OPT}{numba.config.BOUNDSCHECK}{numba.config.DEBUGINFO_DEFAULT}".encode())
     return digest.digest()
 
 
@@ -57,10 +58,20 @@ class _KernelCache(caching.FunctionCache):  # type: ignore[misc]
 
 
 def _compiled(function: Callable[P, R], **options: Any) -> Callable[P, R]:
-    dispatcher = numba.njit(nogil=True, **options)(function)
+    dispatcher = numba.njit(nogil=True, _nrt=False, **options)(function)
     if not numba.config.DISABLE_JIT:
         dispatcher._cache = _KernelCache(dispatcher.py_func)
+        compile_for = dispatcher.compile
+        dispatcher.compile = lambda arguments: compile_for(tuple(_widest(each) for each in arguments))
     return cast("Callable[P, R]", dispatcher)
+
+
+def _widest(argument: Any) -> Any:
+    """Return the one type that stands for all whole numbers, so that no function is compiled for each of them."""
+    plain = types.unliteral(argument)
+    if isinstance(plain, types.IntEnumMember) or (isinstance(plain, types.Integer) and plain != types.boolean):
+        return types.int64
+    return plain
 
 
 def kernel(function: Callable[P, R]) -> Callable[P, R]:

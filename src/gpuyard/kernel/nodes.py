@@ -3,63 +3,79 @@
 from __future__ import annotations
 
 from gpuyard.kernel.codes import NOBODY
-from gpuyard.kernel.domains import tally
 from gpuyard.kernel.index import insert, remove
 from gpuyard.kernel.jit import inlined, kernel
-from gpuyard.kernel.tables import Domains, Gpus, Index, Nodes
+from gpuyard.kernel.tables import Site
 
 __all__ = ["give_gpus", "has_room", "offer", "take_gpus", "withdraw"]
 
 
 @inlined
-def offer(nodes: Nodes, index: Index, domains: Domains, node: int) -> None:
+def offer(site: Site, node: int) -> None:
     """Make a node known as free, with what it has."""
-    free = nodes.free[node]
-    if free >= index.lowest:
-        insert(index, nodes.kind[node], free, node)
-    if domains.levels > 0:
-        tally(domains, index, nodes, node, 1)
+    free = int(site.node[node]["free"])
+    if free >= site.index.lowest:
+        insert(site.index, int(site.node[node]["kind"]), free, node)
+    if site.domains.levels > 0:
+        _tally(site, node, free, 1)
 
 
 @inlined
-def withdraw(nodes: Nodes, index: Index, domains: Domains, node: int) -> None:
+def withdraw(site: Site, node: int) -> None:
     """Hide a node while it changes, or while a job is being placed on it."""
-    free = nodes.free[node]
-    if free >= index.lowest:
-        remove(index, nodes.kind[node], free, node)
-    if domains.levels > 0:
-        tally(domains, index, nodes, node, -1)
-
-
-@inlined
-def has_room(nodes: Nodes, node: int, cpu: int, memory: int) -> bool:
-    """Return whether a node has so much CPU and memory free."""
-    return nodes.cpu[node] >= cpu and nodes.memory[node] >= memory
+    free = int(site.node[node]["free"])
+    if free >= site.index.lowest:
+        remove(site.index, int(site.node[node]["kind"]), free, node)
+    if site.domains.levels > 0:
+        _tally(site, node, free, -1)
 
 
 @kernel
-def take_gpus(gpus: Gpus, shares: Index, nodes: Nodes, node: int, job: int, wanted: int) -> int:
+def _tally(site: Site, node: int, free: int, change: int) -> None:
+    """Count a node in (+1) or out (-1) of its domains, under the GPUs it has free."""
+    domains = site.domains
+    kind = int(site.node[node]["kind"])
+    row = kind * site.index.n_keys + free
+    is_empty = free == int(site.node[node]["size"])
+    for level in range(domains.levels):
+        domain = int(domains.of_node[level * site.node.size + node])
+        size = domains.level[level]["size"]
+        domains.tally[domains.level[level]["fitting"] + row * size + domain] += change
+        if is_empty:
+            domains.tally[domains.level[level]["empty"] + kind * size + domain] += change
+
+
+@inlined
+def has_room(site: Site, node: int, cpu: int, memory: int) -> bool:
+    """Return whether a node has so much CPU and memory free."""
+    return site.node[node]["cpu"] >= cpu and site.node[node]["memory"] >= memory
+
+
+@kernel
+def take_gpus(site: Site, node: int, row: int, wanted: int) -> int:
     """Give a job the lowest wholly free GPUs of a node; return the first one's number on the node."""
+    first = int(site.node[node]["first_gpu"])
     lowest = NOBODY
     left = wanted
-    gpu = gpus.first[node]
+    gpu = first
     while left > 0:
-        if gpus.free[gpu] == gpus.quanta:
-            remove(shares, nodes.kind[node], gpus.quanta, gpu)
-            gpus.free[gpu] = 0
-            gpus.owner[gpu] = job
+        if site.gpu[gpu]["free"] == site.quanta:
+            remove(site.shares, int(site.node[node]["kind"]), site.quanta, gpu)
+            site.gpu[gpu]["free"] = 0
+            site.gpu[gpu]["owner"] = row
             if lowest == NOBODY:
-                lowest = gpu - gpus.first[node]
+                lowest = gpu - first
             left -= 1
         gpu += 1
     return lowest
 
 
 @kernel
-def give_gpus(gpus: Gpus, shares: Index, nodes: Nodes, node: int, job: int) -> None:
+def give_gpus(site: Site, node: int, row: int) -> None:
     """Take back the whole GPUs that a job holds on a node."""
-    for gpu in range(gpus.first[node], gpus.first[node + 1]):
-        if gpus.owner[gpu] == job:
-            gpus.owner[gpu] = NOBODY
-            gpus.free[gpu] = gpus.quanta
-            insert(shares, nodes.kind[node], gpus.quanta, gpu)
+    first = int(site.node[node]["first_gpu"])
+    for gpu in range(first, first + int(site.node[node]["size"])):
+        if site.gpu[gpu]["owner"] == row:
+            site.gpu[gpu]["owner"] = NOBODY
+            site.gpu[gpu]["free"] = site.quanta
+            insert(site.shares, int(site.node[node]["kind"]), site.quanta, gpu)

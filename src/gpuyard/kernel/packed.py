@@ -1,87 +1,84 @@
 """Packed placement of a job of several chunks: the lowest level that holds it, best fit inside.
 
-The plan of a job is four numbers: how many large chunks, of how many GPUs, how many small ones, of how many GPUs.
+What is still to be placed stands in ``site.plan`` (by :class:`~gpuyard.kernel.codes.Left`), the nodes chosen
+so far in ``site.chunk``; they are withdrawn, so they count neither as fitting nor as empty.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
-
 from gpuyard.kernel.choice import tightest_in_range
-from gpuyard.kernel.codes import NOBODY
-from gpuyard.kernel.domains import empty_nodes, fitting_nodes
-from gpuyard.kernel.index import members
+from gpuyard.kernel.codes import NOBODY, Left
 from gpuyard.kernel.jit import kernel
 from gpuyard.kernel.nodes import has_room, withdraw
-from gpuyard.kernel.tables import Domains, Index, Nodes
+from gpuyard.kernel.tables import Site
 
-__all__ = ["Plan", "place_packed"]
-
-
-class Plan(NamedTuple):
-    """What is still to be placed of a job, and what a chunk takes of CPUs and memory."""
-
-    left: NDArray[np.int64]  # [large chunks left, small chunks left, chunks placed, placement number]
-    nodes: NDArray[np.int32]  # nodes chosen so far
-    gpus: NDArray[np.int32]  # GPUs of the chunk on each
-    large: int  # GPUs of a large chunk
-    small: int
-    cpu: int  # a GPU's, or the chunk's if it has no GPUs
-    memory: int
-    kind: int  # GPU type, or NOBODY for a job without GPUs
+__all__ = ["place_packed"]
 
 
 @kernel
-def _fitting(plan: Plan, domains: Domains, index: Index, nodes: Nodes, level: int, domain: int, gpus: int) -> int:
+def _fitting(site: Site, level: int, domain: int, gpus: int) -> int:
     """Return how many nodes of a domain fit a chunk of so many GPUs."""
-    if plan.cpu == 0 and plan.memory == 0:
-        return fitting_nodes(domains, index, plan.kind, level, domain, gpus)
-    cpu, memory = plan.cpu * max(gpus, 1), plan.memory * max(gpus, 1)
-    base = domains.base[level] + domain
+    plan = site.plan
+    domains = site.domains
     found = 0
-    for node in range(domains.first_node[base], domains.first_node[base + 1]):
-        right = plan.kind == NOBODY or nodes.kind[node] == plan.kind
-        # a node that this job uses already is withdrawn: its free count does not speak for it
-        if right and nodes.free[node] >= gpus and has_room(nodes, node, cpu, memory) and not _used(plan, node):
+    if plan[Left.CPU] == 0 and plan[Left.MEMORY] == 0:
+        size = domains.level[level]["size"]
+        at = domains.level[level]["fitting"] + (plan[Left.KIND] * site.index.n_keys + gpus) * size + domain
+        for _ in range(gpus, site.index.n_keys):
+            found += domains.tally[at]
+            at += size
+        return found
+    cpu, memory = plan[Left.CPU] * max(gpus, 1), plan[Left.MEMORY] * max(gpus, 1)
+    row = domains.level[level]["base"] + domain
+    for node in range(domains.domain[row]["first_node"], domains.domain[row + 1]["first_node"]):
+        right = plan[Left.KIND] == NOBODY or site.node[node]["kind"] == plan[Left.KIND]
+        if right and site.node[node]["free"] >= gpus and has_room(site, node, cpu, memory) and not _chosen(site, node):
             found += 1
     return found
 
 
 @kernel
-def _used(plan: Plan, node: int) -> bool:
+def _chosen(site: Site, node: int) -> bool:
     """Return whether the job already has a chunk on a node."""
-    for place in range(plan.left[2]):
-        if plan.nodes[place] == node:
+    for place in range(site.plan[Left.PLACED]):
+        if site.chunk[place]["node"] == node:
             return True
     return False
 
 
 @kernel
-def _holds(plan: Plan, domains: Domains, index: Index, nodes: Nodes, level: int, domain: int) -> bool:
-    """Return whether a domain holds all that is left of the job."""
-    if plan.left[0] > 0 and _fitting(plan, domains, index, nodes, level, domain, plan.large) < plan.left[0]:
-        return False
-    if plan.left[1] == 0:
-        return True
-    return _fitting(plan, domains, index, nodes, level, domain, plan.small) >= plan.left[0] + plan.left[1]
+def _empty(site: Site, level: int, domain: int) -> int:
+    """Return how many nodes of a domain have all their GPUs wholly free, of the kind being tried."""
+    kind = site.plan[Left.KIND]
+    size = site.domains.level[level]["size"]
+    at = site.domains.level[level]["empty"] + domain
+    if kind != NOBODY:
+        return site.domains.tally[at + kind * size]
+    found = 0
+    for _ in range(site.index.kinds):
+        found += site.domains.tally[at]
+        at += size
+    return found
 
 
 @kernel
-def _tightest_domain(
-    plan: Plan, domains: Domains, index: Index, nodes: Nodes, level: int, first: int, last: int
-) -> int:
+def _holds(site: Site, level: int, domain: int) -> bool:
+    """Return whether a domain holds all that is left of the job."""
+    large, small = site.plan[Left.LARGE], site.plan[Left.SMALL]
+    if large > 0 and _fitting(site, level, domain, site.plan[Left.LARGE_GPUS]) < large:
+        return False
+    return small == 0 or _fitting(site, level, domain, site.plan[Left.SMALL_GPUS]) >= large + small
+
+
+@kernel
+def _tightest_domain(site: Site, level: int, first: int, last: int) -> int:
     """Return the holding domain with the fewest empty nodes among some of a level, or NOBODY."""
     best = NOBODY
     fewest = 0
-    stamp = plan.left[3]
+    base = site.domains.level[level]["base"]
     for domain in range(first, last):
-        if domains.visited[domains.base[level] + domain] == stamp:
-            continue
-        if _holds(plan, domains, index, nodes, level, domain):
-            empty = empty_nodes(domains, index, plan.kind, level, domain)
+        if site.domains.domain[base + domain]["visited"] != site.plan[Left.STAMP] and _holds(site, level, domain):
+            empty = _empty(site, level, domain)
             if best == NOBODY or empty < fewest:
                 best = domain
                 fewest = empty
@@ -89,14 +86,14 @@ def _tightest_domain(
 
 
 @kernel
-def _emptiest_domain(plan: Plan, domains: Domains, index: Index, level: int, first: int, last: int) -> int:
+def _emptiest_domain(site: Site, level: int, first: int, last: int) -> int:
     """Return the domain with the most empty nodes among those not yet visited, or NOBODY."""
     best = NOBODY
     most = 0
-    stamp = plan.left[3]
+    base = site.domains.level[level]["base"]
     for domain in range(first, last):
-        if domains.visited[domains.base[level] + domain] != stamp:
-            empty = empty_nodes(domains, index, plan.kind, level, domain)
+        if site.domains.domain[base + domain]["visited"] != site.plan[Left.STAMP]:
+            empty = _empty(site, level, domain)
             if best == NOBODY or empty > most:
                 best = domain
                 most = empty
@@ -104,77 +101,69 @@ def _emptiest_domain(plan: Plan, domains: Domains, index: Index, level: int, fir
 
 
 @kernel
-def _fill_nodes(plan: Plan, domains: Domains, index: Index, nodes: Nodes, first: int, last: int) -> None:
+def _fill_nodes(site: Site, first: int, last: int) -> None:
     """Place what fits on nodes ``first`` to ``last - 1``, large chunks first, by best fit."""
-    kinds = -1 if plan.kind == NOBODY else 1 << plan.kind
+    plan = site.plan
+    kinds = -1 if plan[Left.KIND] == NOBODY else 1 << plan[Left.KIND]
     for size in range(2):
-        gpus = plan.large if size == 0 else plan.small
-        cpu, memory = plan.cpu * max(gpus, 1), plan.memory * max(gpus, 1)
-        while plan.left[size] > 0:
-            node = tightest_in_range(index, nodes, kinds, gpus, cpu, memory, first, last)
+        gpus = plan[Left.LARGE_GPUS + size]
+        cpu, memory = plan[Left.CPU] * max(gpus, 1), plan[Left.MEMORY] * max(gpus, 1)
+        while plan[Left.LARGE + size] > 0:
+            node = tightest_in_range(site, kinds, gpus, cpu, memory, first, last)
             if node == NOBODY:
                 break
-            withdraw(nodes, index, domains, node)
-            plan.nodes[plan.left[2]] = node
-            plan.gpus[plan.left[2]] = gpus
-            plan.left[2] += 1
-            plan.left[size] -= 1
+            withdraw(site, node)
+            site.chunk[plan[Left.PLACED]]["node"] = node
+            site.chunk[plan[Left.PLACED]]["gpus"] = gpus
+            plan[Left.PLACED] += 1
+            plan[Left.LARGE + size] -= 1
 
 
 @kernel
-def _fill(plan: Plan, domains: Domains, index: Index, nodes: Nodes, level: int, domain: int) -> None:
+def _fill(site: Site, top: int, start: int) -> None:
     """Place what fits inside a domain, going down the levels; the level above the highest is the site."""
-    path_level = np.empty(domains.levels + 1, np.int64)
-    path_domain = np.empty(domains.levels + 1, np.int64)
+    domains = site.domains
+    plan = site.plan
+    path = domains.path
     depth = 0
-    path_level[0] = level
-    path_domain[0] = domain
-    while depth >= 0 and plan.left[0] + plan.left[1] > 0:
-        level = path_level[depth]
-        domain = path_domain[depth]
+    path[0]["level"], path[0]["domain"] = top, start
+    while depth >= 0 and plan[Left.LARGE] + plan[Left.SMALL] > 0:
+        level, domain = path[depth]["level"], path[depth]["domain"]
         if level == 0:
             if domains.levels == 0:
-                _fill_nodes(plan, domains, index, nodes, 0, nodes.free.size)
+                _fill_nodes(site, 0, site.node.size)
             else:
-                base = domains.base[0] + domain
-                _fill_nodes(plan, domains, index, nodes, domains.first_node[base], domains.first_node[base + 1])
+                row = domains.level[0]["base"] + domain
+                _fill_nodes(site, domains.domain[row]["first_node"], domains.domain[row + 1]["first_node"])
             depth -= 1
             continue
-        if level == domains.levels:
-            first, last = 0, domains.size[level - 1]
-        else:
-            base = domains.base[level] + domain
-            first, last = domains.first_child[base], domains.first_child[base + 1]
-        child = _tightest_domain(plan, domains, index, nodes, level - 1, first, last)
+        first, last = 0, domains.level[level - 1]["size"]
+        if level < domains.levels:
+            row = domains.level[level]["base"] + domain
+            first, last = domains.domain[row]["first_child"], domains.domain[row + 1]["first_child"]
+        child = _tightest_domain(site, level - 1, first, last)
         if child == NOBODY:
-            child = _emptiest_domain(plan, domains, index, level - 1, first, last)
+            child = _emptiest_domain(site, level - 1, first, last)
             if child == NOBODY:
                 depth -= 1
                 continue
             depth += 1
-        domains.visited[domains.base[level - 1] + child] = plan.left[3]
-        path_level[depth] = level - 1
-        path_domain[depth] = child
+        domains.domain[domains.level[level - 1]["base"] + child]["visited"] = plan[Left.STAMP]
+        path[depth]["level"], path[depth]["domain"] = level - 1, child
 
 
 @kernel
-def place_packed(plan: Plan, domains: Domains, index: Index, nodes: Nodes) -> bool:
-    """Choose (and withdraw) the nodes of a job's chunks; return whether all found a place.
+def place_packed(site: Site) -> bool:
+    """Choose (and withdraw) the nodes of the planned job; return whether all its chunks found a place.
 
     If not, the caller offers the chosen nodes again.
     """
-    if plan.cpu == 0 and plan.memory == 0:
-        if members(index, plan.kind, plan.large, plan.left[0]) < plan.left[0]:
-            return False
-        chunks = plan.left[0] + plan.left[1]
-        if plan.left[1] > 0 and members(index, plan.kind, plan.small, chunks) < chunks:
-            return False
     level = 0
     domain = NOBODY
-    while level < domains.levels:
-        domain = _tightest_domain(plan, domains, index, nodes, level, 0, domains.size[level])
+    while level < site.domains.levels:
+        domain = _tightest_domain(site, level, 0, site.domains.level[level]["size"])
         if domain != NOBODY:
             break
         level += 1
-    _fill(plan, domains, index, nodes, level, 0 if domain == NOBODY else domain)
-    return plan.left[0] + plan.left[1] == 0
+    _fill(site, level, max(domain, 0))
+    return site.plan[Left.LARGE] + site.plan[Left.SMALL] == 0

@@ -1,224 +1,214 @@
 """Place a whole job or nothing, and take it back when it ends.
 
-A job is placed chunk by chunk: each node is withdrawn when it is chosen, so that it is not chosen
-again; when all chunks have a node, the nodes change and are offered again, else they are offered as they were.
+A job of several chunks is placed chunk by chunk: each node is withdrawn when it is chosen, so that it is not
+chosen again; when all chunks have a node, the nodes change and are offered again, else they are offered as they were.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from gpuyard.kernel.choice import pick_node
-from gpuyard.kernel.codes import NOBODY, Count, Placement
+from gpuyard.kernel.codes import NOBODY, Count, Left, Placement
 from gpuyard.kernel.fraction import give_share, pick_gpu, take_share
 from gpuyard.kernel.index import members
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.nodes import give_gpus, offer, take_gpus, withdraw
-from gpuyard.kernel.packed import Plan, place_packed
-from gpuyard.kernel.tables import Demands, Domains, Events, Gpus, Index, Nodes, Slots
+from gpuyard.kernel.packed import place_packed
+from gpuyard.kernel.tables import Events, Log, Records, Site
 
-__all__ = ["Site", "place", "release"]
-
-
-class Site(NamedTuple):
-    """The cluster as the engine sees it."""
-
-    nodes: Nodes
-    index: Index
-    gpus: Gpus
-    shares: Index
-    domains: Domains
-    rule: int  # codes.Placement
-    stream: int  # of random placement
+__all__ = ["place", "release"]
 
 
 @inlined
-def place(site: Site, demands: Demands, slots: Slots, events: Events, plan: Plan, row: int, demand: int) -> bool:
-    """Place job ``row``, writing its slots after those in use; return whether it found room."""
-    if demands.share[demand] > 0:
-        return _place_share(site, demands, slots, events, row, demand)
-    if demands.several[demand]:
-        return _place_several(site, demands, slots, events, plan, row, demand)
-    if demands.spread[demand]:
-        return _place_spread(site, demands, slots, events, plan, row, demand)
-    gpus = demands.gpus[demand]
-    cpu = demands.cpu[demand] * max(gpus, 1)
-    memory = demands.memory[demand] * max(gpus, 1)
-    rule = Placement.BEST_FIT if site.rule == Placement.PACKED else site.rule
-    node = pick_node(rule, site.index, site.nodes, demands.kinds[demand], gpus, cpu, memory, site.stream, row, 0)
+def place(site: Site, demand: Records, log: Log, events: Events, row: int, wish: int) -> bool:
+    """Place job ``row``, which asks for demand ``wish``; write its slots; return whether it found room."""
+    asked = demand[wish]
+    if asked["share"] > 0 or asked["several"] > 0 or asked["spread"] > 0:
+        return _place_special(site, demand, log, events, row, wish)
+    gpus = asked["gpus"]
+    cpu = asked["cpu"] * max(gpus, 1)
+    memory = asked["memory"] * max(gpus, 1)
+    rule = site.rule
+    if rule == Placement.PACKED:
+        rule = Placement.BEST_FIT
+    node = pick_node(site, rule, asked["kinds"], gpus, cpu, memory, row, 0)
     if node == NOBODY:
         return False
-    withdraw(site.nodes, site.index, site.domains, node)
-    _hold(site, slots, events, row, node, gpus, cpu, memory)
+    withdraw(site, node)
+    _hold(site, log, events, row, node, gpus, cpu, memory)
     return True
 
 
 @inlined
-def _hold(site: Site, slots: Slots, events: Events, row: int, node: int, gpus: int, cpu: int, memory: int) -> None:
+def _hold(site: Site, log: Log, events: Events, row: int, node: int, gpus: int, cpu: int, memory: int) -> None:
     """Let a job hold part of a withdrawn node, write the slot, and offer the node again."""
     slot = events.count[Count.SLOTS]
-    slots.node[slot] = node
-    slots.gpus[slot] = gpus
-    if site.gpus.quanta > 0:
-        slots.gpu[slot] = take_gpus(site.gpus, site.shares, site.nodes, node, row, gpus)
-    site.nodes.free[node] -= gpus
-    site.nodes.cpu[node] -= cpu
-    site.nodes.memory[node] -= memory
-    offer(site.nodes, site.index, site.domains, node)
+    log.slots[slot]["node"] = node
+    log.slots[slot]["gpus"] = gpus
+    log.slots[slot]["gpu"] = take_gpus(site, node, row, gpus) if site.quanta > 0 else NOBODY
+    site.node[node]["free"] -= gpus
+    site.node[node]["cpu"] -= cpu
+    site.node[node]["memory"] -= memory
+    offer(site, node)
     events.count[Count.SLOTS] = slot + 1
 
 
 @kernel
-def _place_share(site: Site, demands: Demands, slots: Slots, events: Events, row: int, demand: int) -> bool:
+def _place_special(site: Site, demand: Records, log: Log, events: Events, row: int, wish: int) -> bool:
+    """Place a job that is not one chunk of whole GPUs."""
+    if demand[wish]["share"] > 0:
+        return _place_share(site, demand, log, events, row, wish)
+    if demand[wish]["spread"] > 0:
+        return _place_spread(site, demand, log, events, row, wish)
+    return _place_several(site, demand, log, events, row, wish)
+
+
+@kernel
+def _place_share(site: Site, demand: Records, log: Log, events: Events, row: int, wish: int) -> bool:
     """Place a job on a share of one GPU."""
-    share, kinds = demands.share[demand], demands.kinds[demand]
-    cpu, memory = demands.cpu[demand], demands.memory[demand]
-    gpu = pick_gpu(site.rule, site.shares, site.gpus, site.nodes, kinds, share, cpu, memory, site.stream, row)
+    asked = demand[wish]
+    gpu = pick_gpu(site, asked["kinds"], asked["share"], asked["cpu"], asked["memory"], row)
     if gpu == NOBODY:
         return False
-    node = site.gpus.node[gpu]
-    take_share(site.gpus, site.shares, site.nodes, site.index, site.domains, gpu, share)
-    site.nodes.cpu[node] -= cpu
-    site.nodes.memory[node] -= memory
+    node = int(site.gpu[gpu]["node"])
+    take_share(site, gpu, asked["share"])
+    site.node[node]["cpu"] -= asked["cpu"]
+    site.node[node]["memory"] -= asked["memory"]
     slot = events.count[Count.SLOTS]
-    slots.node[slot] = node
-    slots.gpus[slot] = 1
-    slots.gpu[slot] = gpu - site.gpus.first[node]
+    log.slots[slot]["node"] = node
+    log.slots[slot]["gpus"] = 1
+    log.slots[slot]["gpu"] = gpu - site.node[node]["first_gpu"]
     events.count[Count.SLOTS] = slot + 1
     return True
 
 
 @kernel
-def _place_several(
-    site: Site, demands: Demands, slots: Slots, events: Events, plan: Plan, row: int, demand: int
-) -> bool:
+def _place_several(site: Site, demand: Records, log: Log, events: Events, row: int, wish: int) -> bool:
     """Place a job of several chunks on one GPU type, the first that holds it."""
-    gpus, pieces = demands.gpus[demand], demands.nodes[demand]
+    asked = demand[wish]
+    gpus = asked["gpus"]
     for kind in range(site.index.kinds):
-        if not demands.kinds[demand] >> kind & 1 and gpus > 0:
+        if not asked["kinds"] >> kind & 1 or not _shape(site, gpus, asked["nodes"], site.largest[kind]):
             continue
-        large, many, small, few = _shape(gpus, pieces, site.nodes.largest[kind])
-        if many == 0:
-            continue
-        plan.left[0] = many
-        plan.left[1] = few
-        plan.left[2] = 0
-        plan.left[3] += 1
-        this = kind if gpus > 0 else NOBODY
-        each = demands.cpu[demand], demands.memory[demand]
-        todo = Plan(plan.left, plan.nodes, plan.gpus, large, small, each[0], each[1], this)
-        if site.rule == Placement.PACKED:
-            placed = place_packed(todo, site.domains, site.index, site.nodes)
-        else:
-            placed = _place_in_turn(site, todo, row)
-        if placed:
-            _hold_all(site, slots, events, todo, row)
+        plan = site.plan
+        plan[Left.PLACED] = 0
+        plan[Left.STAMP] += 1
+        plan[Left.CPU] = asked["cpu"]
+        plan[Left.MEMORY] = asked["memory"]
+        plan[Left.KIND] = kind if gpus > 0 else NOBODY
+        if _place_chunks(site, row):
+            for chunk in range(plan[Left.PLACED]):
+                held = site.chunk[chunk]["gpus"]
+                many = max(held, 1)
+                node = site.chunk[chunk]["node"]
+                _hold(site, log, events, row, node, held, asked["cpu"] * many, asked["memory"] * many)
             return True
-        for chunk in range(plan.left[2]):
-            offer(site.nodes, site.index, site.domains, plan.nodes[chunk])
+        for chunk in range(plan[Left.PLACED]):
+            offer(site, site.chunk[chunk]["node"])
         if gpus == 0:
-            return False
+            break
     return False
 
 
 @kernel
-def _shape(gpus: int, pieces: int, largest: int) -> tuple[int, int, int, int]:
-    """Return (GPUs of a large chunk, how many, GPUs of a small chunk, how many)."""
+def _shape(site: Site, gpus: int, pieces: int, largest: int) -> bool:
+    """Plan the chunks of a job; return False where nodes of ``largest`` GPUs cannot carry it."""
+    each, more, rest = largest, 0, 0
     if pieces > 0:
         each, more = gpus // pieces, gpus % pieces
-        if more == 0:
-            return each, pieces, 0, 0
-        return each + 1, more, each, pieces - more
-    if largest == 0:
-        return 0, 0, 0, 0
-    rest = gpus % largest
-    return largest, gpus // largest, rest, 1 if rest > 0 else 0
-
-
-@kernel
-def _place_in_turn(site: Site, plan: Plan, row: int) -> bool:
-    """Choose (and withdraw) a node for each chunk, large ones first, by the site's rule."""
-    kinds = -1 if plan.kind == NOBODY else 1 << plan.kind
-    if plan.cpu == 0 and plan.memory == 0:
-        if members(site.index, plan.kind, plan.large, plan.left[0]) < plan.left[0]:
-            return False
-        chunks = plan.left[0] + plan.left[1]
-        if plan.left[1] > 0 and members(site.index, plan.kind, plan.small, chunks) < chunks:
-            return False
-    for size in range(2):
-        gpus = plan.large if size == 0 else plan.small
-        cpu, memory = plan.cpu * max(gpus, 1), plan.memory * max(gpus, 1)
-        while plan.left[size] > 0:
-            chunk = plan.left[2]
-            node = pick_node(site.rule, site.index, site.nodes, kinds, gpus, cpu, memory, site.stream, row, chunk)
-            if node == NOBODY:
-                return False
-            withdraw(site.nodes, site.index, site.domains, node)
-            plan.nodes[chunk] = node
-            plan.gpus[chunk] = gpus
-            plan.left[2] = chunk + 1
-            plan.left[size] -= 1
+        rest = 0 if more == 0 else pieces - more
+    elif largest > 0:
+        rest = 1 if gpus % largest > 0 else 0
+    else:
+        return False
+    site.plan[Left.SMALL] = rest
+    if pieces > 0:
+        site.plan[Left.LARGE] = pieces - rest
+        site.plan[Left.LARGE_GPUS] = each if more == 0 else each + 1
+        site.plan[Left.SMALL_GPUS] = each
+    else:
+        site.plan[Left.LARGE] = gpus // largest
+        site.plan[Left.LARGE_GPUS] = largest
+        site.plan[Left.SMALL_GPUS] = gpus % largest
     return True
 
 
 @kernel
-def _hold_all(site: Site, slots: Slots, events: Events, plan: Plan, row: int) -> None:
-    """Let a job hold its chunks on the nodes chosen for them."""
-    for chunk in range(plan.left[2]):
-        gpus = plan.gpus[chunk]
-        many = max(gpus, 1)
-        _hold(site, slots, events, row, plan.nodes[chunk], gpus, plan.cpu * many, plan.memory * many)
+def _place_chunks(site: Site, row: int) -> bool:
+    """Choose (and withdraw) a node for each chunk of the plan, large ones first."""
+    plan = site.plan
+    kinds = -1 if plan[Left.KIND] == NOBODY else 1 << plan[Left.KIND]
+    if plan[Left.CPU] == 0 and plan[Left.MEMORY] == 0:
+        chunks = plan[Left.LARGE] + plan[Left.SMALL]
+        if members(site.index, kinds, plan[Left.LARGE_GPUS], plan[Left.LARGE]) < plan[Left.LARGE]:
+            return False
+        if plan[Left.SMALL] > 0 and members(site.index, kinds, plan[Left.SMALL_GPUS], chunks) < chunks:
+            return False
+    if site.rule == Placement.PACKED:
+        return place_packed(site)
+    for size in range(2):
+        gpus = plan[Left.LARGE_GPUS + size]
+        cpu, memory = plan[Left.CPU] * max(gpus, 1), plan[Left.MEMORY] * max(gpus, 1)
+        while plan[Left.LARGE + size] > 0:
+            chunk = plan[Left.PLACED]
+            node = pick_node(site, site.rule, kinds, gpus, cpu, memory, row, chunk)
+            if node == NOBODY:
+                return False
+            withdraw(site, node)
+            site.chunk[chunk]["node"] = node
+            site.chunk[chunk]["gpus"] = gpus
+            plan[Left.PLACED] = chunk + 1
+            plan[Left.LARGE + size] -= 1
+    return True
 
 
 @kernel
-def _place_spread(
-    site: Site, demands: Demands, slots: Slots, events: Events, plan: Plan, row: int, demand: int
-) -> bool:
+def _place_spread(site: Site, demand: Records, log: Log, events: Events, row: int, wish: int) -> bool:
     """Place a job on any free GPUs, node by node."""
-    cpu, memory = demands.cpu[demand], demands.memory[demand]
-    rule = Placement.BEST_FIT if site.rule == Placement.PACKED else site.rule
-    left = demands.gpus[demand]
-    chunk = 0
-    first = events.count[Count.SLOTS]
+    asked = demand[wish]
+    cpu, memory = asked["cpu"], asked["memory"]
+    rule = site.rule
+    if rule == Placement.PACKED:
+        rule = Placement.BEST_FIT
+    left = asked["gpus"]
+    chunks = 0
     while left > 0:
-        node = pick_node(rule, site.index, site.nodes, demands.kinds[demand], 1, cpu, memory, site.stream, row, chunk)
+        node = pick_node(site, rule, asked["kinds"], 1, cpu, memory, row, chunks)
         if node == NOBODY:
             break
-        most = min(site.nodes.free[node], left)
+        most = min(int(site.node[node]["free"]), left)
         if cpu > 0:
-            most = min(most, site.nodes.cpu[node] // cpu)
+            most = min(most, site.node[node]["cpu"] // cpu)
         if memory > 0:
-            most = min(most, site.nodes.memory[node] // memory)
-        withdraw(site.nodes, site.index, site.domains, node)
-        slots.node[first + chunk] = node
-        slots.gpus[first + chunk] = most
+            most = min(most, site.node[node]["memory"] // memory)
+        withdraw(site, node)
+        site.chunk[chunks]["node"] = node
+        site.chunk[chunks]["gpus"] = most
         left -= most
-        chunk += 1
-    for slot in range(first, first + chunk):
-        node, gpus = slots.node[slot], slots.gpus[slot]
+        chunks += 1
+    for chunk in range(chunks):
+        node, gpus = site.chunk[chunk]["node"], site.chunk[chunk]["gpus"]
         if left > 0:
-            offer(site.nodes, site.index, site.domains, node)
+            offer(site, node)
         else:
-            _hold(site, slots, events, row, node, gpus, cpu * gpus, memory * gpus)
+            _hold(site, log, events, row, node, gpus, cpu * gpus, memory * gpus)
     return left == 0
 
 
 @inlined
-def release(site: Site, demands: Demands, slots: Slots, row: int, demand: int, first: int, chunks: int) -> None:
-    """Give back what job ``row`` holds in its slots."""
-    share = demands.share[demand]
+def release(site: Site, demand: Records, log: Log, row: int, wish: int, first: int, chunks: int) -> None:
+    """Give back what job ``row``, which asked for demand ``wish``, holds in its slots."""
+    share = demand[wish]["share"]
     for slot in range(first, first + chunks):
-        node = slots.node[slot]
-        gpus = slots.gpus[slot]
+        node = int(log.slots[slot]["node"])
+        gpus = int(log.slots[slot]["gpus"])
         many = max(gpus, 1)
-        site.nodes.cpu[node] += demands.cpu[demand] * many
-        site.nodes.memory[node] += demands.memory[demand] * many
+        site.node[node]["cpu"] += demand[wish]["cpu"] * many
+        site.node[node]["memory"] += demand[wish]["memory"] * many
         if share > 0:
-            gpu = site.gpus.first[node] + slots.gpu[slot]
-            give_share(site.gpus, site.shares, site.nodes, site.index, site.domains, gpu, share)
-            continue
-        withdraw(site.nodes, site.index, site.domains, node)
-        site.nodes.free[node] += gpus
-        if site.gpus.quanta > 0:
-            give_gpus(site.gpus, site.shares, site.nodes, node, row)
-        offer(site.nodes, site.index, site.domains, node)
+            give_share(site, int(site.node[node]["first_gpu"] + log.slots[slot]["gpu"]), share)
+        else:
+            withdraw(site, node)
+            site.node[node]["free"] += gpus
+            if site.quanta > 0:
+                give_gpus(site, node, row)
+            offer(site, node)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from gpuyard.kernel.bits import ONE, trailing_zeros
 from gpuyard.kernel.codes import NOBODY, Count
-from gpuyard.kernel.jit import inlined
-from gpuyard.kernel.tables import Events, Jobs, Queue
+from gpuyard.kernel.jit import inlined, kernel
+from gpuyard.kernel.tables import Events, Queue, Records
 
 __all__ = ["first_job", "join", "leave", "unblock"]
 
 
 @inlined
-def join(queue: Queue, jobs: Jobs, events: Events, job: int, now: int) -> None:
+def join(queue: Queue, job: Records, demand: Records, events: Events, row: int, now: int) -> None:
     """Let a job that became eligible wait."""
-    jobs.eligible[job] = now
-    position = queue.position[job]
+    job[row]["eligible"] = now
+    position = int(job[row]["position"])
     at = position
     for layer in range(queue.layer.size):
         word = queue.layer[layer] + (at >> 6)
@@ -23,19 +23,20 @@ def join(queue: Queue, jobs: Jobs, events: Events, job: int, now: int) -> None:
         if before != 0:
             break
         at >>= 6
-    lane = queue.lane[jobs.demand[job]]
-    if queue.waiting[lane] == 0 or position < queue.head[lane]:
-        queue.head[lane] = position
-        if queue.waiting.size == 1:  # a new head of the only lane may fit where the old one did not
-            queue.blocked[lane] = 0
-    queue.waiting[lane] += 1
+    lane = demand[job[row]["demand"]]["lane"]
+    waiting = queue.lane[lane]["waiting"]
+    if waiting == 0 or position < queue.lane[lane]["head"]:
+        queue.lane[lane]["head"] = position
+        if queue.lane.size == 1:  # a new head of the only lane may fit where the old one did not
+            queue.lane[lane]["blocked"] = 0
+    queue.lane[lane]["waiting"] = waiting + 1
     events.count[Count.WAITING] += 1
 
 
 @inlined
 def leave(queue: Queue, events: Events, lane: int) -> None:
     """Take the first waiting job out of a lane and find the next."""
-    position = queue.head[lane]
+    position = queue.lane[lane]["head"]
     at = position
     for layer in range(queue.layer.size):
         word = queue.layer[layer] + (at >> 6)
@@ -44,21 +45,20 @@ def leave(queue: Queue, events: Events, lane: int) -> None:
         if after != 0:
             break
         at >>= 6
-    queue.waiting[lane] -= 1
+    waiting = queue.lane[lane]["waiting"] - 1
+    queue.lane[lane]["waiting"] = waiting
     events.count[Count.WAITING] -= 1
-    if queue.waiting[lane] > 0:
-        queue.head[lane] = _after(queue, position)
+    if waiting > 0:
+        queue.lane[lane]["head"] = _after(queue, position)
 
 
-@inlined
+@kernel
 def _after(queue: Queue, position: int) -> int:
     """Return the next waiting position after one; there is one."""
     at = position + 1
     layer = 0
-    bits = ONE - ONE
     while True:
-        word = queue.layer[layer] + (at >> 6)
-        bits = queue.bits[word] & (-ONE << (at & 63))
+        bits = queue.bits[queue.layer[layer] + (at >> 6)] & (-ONE << (at & 63))
         if bits != 0:
             break
         at = (at >> 6) + 1
@@ -71,16 +71,16 @@ def _after(queue: Queue, position: int) -> int:
 
 
 @inlined
-def first_job(queue: Queue) -> int:
+def first_job(queue: Queue, job: Records) -> int:
     """Return the first waiting job of all lanes that are not blocked, or NOBODY."""
     best = NOBODY
     best_rank = 0
-    for lane in range(queue.waiting.size):
-        if queue.waiting[lane] > 0 and not queue.blocked[lane]:
-            job = queue.job[queue.head[lane]]
-            rank = queue.rank[job]
+    for lane in range(queue.lane.size):
+        if queue.lane[lane]["waiting"] > 0 and queue.lane[lane]["blocked"] == 0:
+            row = int(queue.job[queue.lane[lane]["head"]])
+            rank = int(job[row]["rank"])
             if best == NOBODY or rank < best_rank:
-                best = job
+                best = row
                 best_rank = rank
     return best
 
@@ -88,5 +88,5 @@ def first_job(queue: Queue) -> int:
 @inlined
 def unblock(queue: Queue) -> None:
     """Something was released: every lane may try again."""
-    for lane in range(queue.blocked.size):
-        queue.blocked[lane] = 0
+    for lane in range(queue.lane.size):
+        queue.lane[lane]["blocked"] = 0

@@ -1,142 +1,204 @@
-"""The engine's state: small tables of columns.  Times are int64 microseconds, sizes int64 words.
+"""The engine's state: arrays of records, with a field for each column.  Times are int64 microseconds.
 
-``kind`` is the number of a GPU type in alphabetical order.  A *row* of an index is a set of items:
-``kind * n_keys + key``.
+Records (rather than one array a column) because a job or a node is touched as a whole, so its fields
+share a cache line, and because a kernel compiles in the time of its arguments, not of their fields.
+``kind`` is the number of a GPU type in alphabetical order.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Demands", "Dependencies", "Domains", "Events", "Gpus", "Index", "Jobs", "Nodes", "Queue", "Slots"]
+__all__ = [
+    "CHUNK",
+    "DEMAND",
+    "DOMAIN",
+    "ENTRY",
+    "GPU",
+    "HOLD",
+    "JOB",
+    "LANE",
+    "LEVEL",
+    "NODE",
+    "SLOT",
+    "STEP",
+    "Dependencies",
+    "Domains",
+    "Events",
+    "Index",
+    "Log",
+    "Queue",
+    "Records",
+    "Site",
+]
 
+Records: TypeAlias = NDArray[np.void]
 
-class Jobs(NamedTuple):
-    """What was asked for and what became of it.  Shape (jobs,), sorted by submit time, then source row."""
+JOB = np.dtype(
+    [
+        ("submit", np.int64),
+        ("duration", np.int64),  # how long an attempt runs
+        ("eligible", np.int64),  # written by the engine; NEVER until known
+        ("start", np.int64),  # written; NEVER until it starts
+        ("slot", np.int64),  # written: first row of Log.slots
+        ("slots", np.int32),  # written: how many
+        ("demand", np.int32),  # row of the demands; NOBODY for a job that is never simulated
+        ("rank", np.int32),  # place in the order
+        ("position", np.int32),  # place in the queue: lane after lane, by rank inside a lane
+    ]
+)
+"""A job: what was asked for and what became of it.  Rows are sorted by submit time, then source row."""
 
-    submit: NDArray[np.int64]
-    duration: NDArray[np.int64]  # how long an attempt runs
-    demand: NDArray[np.int32]  # row of Demands; NOBODY for a job that is never simulated
-    eligible: NDArray[np.int64]  # written by the engine; NEVER until known
-    start: NDArray[np.int64]  # written; NEVER until it starts
-    slot: NDArray[np.int64]  # written: first row of Slots
-    slots: NDArray[np.int32]  # written: how many
+DEMAND = np.dtype(
+    [
+        ("gpus", np.int64),
+        ("share", np.int64),  # of one GPU, in quanta; 0 = whole GPUs
+        ("cpu", np.int64),  # thousandths of a core: each GPU's, or the chunk's where gpus = 0
+        ("memory", np.int64),  # MiB, likewise
+        ("kinds", np.int64),  # bit set of the GPU types allowed
+        ("nodes", np.int64),  # exact number of chunks; 0 = the shape rule decides
+        ("several", np.int64),  # 1 = more than one chunk
+        ("spread", np.int64),  # 1 = no shape
+        ("lane", np.int64),  # where its jobs queue
+    ]
+)
+"""A distinct thing that jobs ask for."""
 
+HOLD = np.dtype(
+    [
+        ("unmet", np.int64),  # parents that have not ended
+        ("bound", np.int64),  # not eligible before; grows as parents end
+        ("think", np.int64),  # delay after the last parent's end
+        ("first_child", np.int64),
+        ("children", np.int64),
+    ]
+)
+"""What holds a job back, and whom it holds back."""
 
-class Demands(NamedTuple):
-    """The different things that jobs ask for.  Shape (demands,)."""
+NODE = np.dtype(
+    [
+        ("free", np.int32),  # wholly free GPUs
+        ("size", np.int32),  # GPUs
+        ("kind", np.int32),
+        ("first_gpu", np.int32),
+        ("cpu", np.int64),  # free thousandths of a core
+        ("memory", np.int64),  # free MiB
+    ]
+)
+GPU = np.dtype([("free", np.int32), ("owner", np.int32), ("node", np.int32)])
+"""A single GPU: free quanta, the job that holds it whole or NOBODY, its node.  Only where GPUs are tracked."""
 
-    gpus: NDArray[np.int32]
-    share: NDArray[np.int32]  # of one GPU, in quanta; 0 = whole GPUs
-    cpu: NDArray[np.int64]  # thousandths of a core: each GPU's, or the chunk's where gpus = 0
-    memory: NDArray[np.int64]  # MiB, likewise
-    kinds: NDArray[np.int64]  # bit set of the GPU types allowed
-    nodes: NDArray[np.int32]  # exact number of chunks; 0 = the shape rule decides
-    several: NDArray[np.int8]  # 1 = more than one chunk
-    spread: NDArray[np.int8]  # 1 = no shape
+LEVEL = np.dtype(
+    [
+        ("size", np.int64),  # domains
+        ("base", np.int64),  # its first row in Domains.domain
+        ("fitting", np.int64),  # where its counts start in Domains.tally: nodes by (kind, free GPUs, domain)
+        ("empty", np.int64),  # likewise: empty nodes by (kind, domain)
+    ]
+)
+DOMAIN = np.dtype(
+    [
+        ("first_node", np.int64),
+        ("first_child", np.int64),  # first domain of the level below
+        ("visited", np.int64),  # the last placement that filled this domain
+    ]
+)
+STEP = np.dtype([("level", np.int64), ("domain", np.int64)])
+"""A step of the way down the levels."""
 
+LANE = np.dtype([("waiting", np.int64), ("head", np.int64), ("blocked", np.int64)])
+"""A lane of the queue: how many wait, the position of the first, whether it found no room."""
 
-class Dependencies(NamedTuple):
-    """Who waits for whom, as a list of children a job, and the bound on each job's eligibility."""
+ENTRY = np.dtype([("time", np.int64), ("row", np.int64)])
+"""An entry of a heap."""
 
-    unmet: NDArray[np.int32]  # shape (jobs,): parents that have not ended
-    bound: NDArray[np.int64]  # shape (jobs,): not eligible before; grows as parents end
-    think: NDArray[np.int64]  # shape (jobs,): delay after the last parent's end
-    first_child: NDArray[np.int64]  # shape (jobs + 1,)
-    child: NDArray[np.int32]
+SLOT = np.dtype([("node", np.int32), ("gpus", np.int32), ("gpu", np.int32)])
+"""What an attempt holds on one node; ``gpu`` is the lowest number held, NOBODY where GPUs are not tracked."""
+
+CHUNK = np.dtype([("node", np.int64), ("gpus", np.int64)])
+"""A chunk of a job and the node chosen for it."""
 
 
 class Index(NamedTuple):
-    """Sets of items by (kind, key) that yield their lowest member: three layers of bits, 262,144 items."""
+    """Sets of items by (kind, key) that yield their lowest member: three layers of bits, 262,144 items.
 
-    words: NDArray[np.int64]
-    blocks: NDArray[np.int64]
-    tops: NDArray[np.int64]
-    keys: NDArray[np.int64]  # for each kind a bit set of the keys in use
-    count: NDArray[np.int64]  # members of each row
+    ``bits`` holds, one after the other: the words of each row, the blocks, the tops, the keys in use of each
+    kind (a bit set), and the number of members of each row.  A row is ``kind * n_keys + key``.
+    """
+
+    bits: NDArray[np.int64]
     n_keys: int
+    kinds: int
     width: int  # words a row
     block_width: int
     key_words: int  # words a kind
-    kinds: int
+    blocks: int  # where each part starts
+    tops: int
+    keys: int
+    count: int
     lowest: int  # items with a smaller key are not kept
 
 
-class Nodes(NamedTuple):
-    """What is free.  Shape (nodes,)."""
-
-    free: NDArray[np.int32]  # wholly free GPUs
-    size: NDArray[np.int32]  # GPUs
-    kind: NDArray[np.int16]
-    cpu: NDArray[np.int64]  # free thousandths of a core
-    memory: NDArray[np.int64]  # free MiB
-    largest: NDArray[np.int32]  # shape (kinds,): GPUs of the largest node of each type
-
-
-class Gpus(NamedTuple):
-    """Single GPUs; empty unless a job asks for a fraction.  Shape (gpus,)."""
-
-    free: NDArray[np.int32]  # quanta
-    owner: NDArray[np.int32]  # job that holds it whole, or NOBODY
-    node: NDArray[np.int32]
-    first: NDArray[np.int32]  # shape (nodes + 1,): first GPU of each node
-    quanta: int  # of a whole GPU; 0 = GPUs are not tracked
-
-
 class Domains(NamedTuple):
-    """Levels of locality, lowest first; empty unless placement is packed and a job has several chunks.
+    """Levels of locality, lowest first; no levels unless placement is packed and a job has several chunks."""
 
-    ``of_node`` has shape (levels * nodes,); the other columns are the levels one after the other.
-    """
-
-    of_node: NDArray[np.int32]
-    size: NDArray[np.int64]  # shape (levels,): domains of each level
-    base: NDArray[np.int64]  # shape (levels,): where a level starts in ``first_node``, ``first_child``
-    first_node: NDArray[np.int32]  # size + 1 entries a level
-    first_child: NDArray[np.int32]  # first domain of the level below
-    fitting: NDArray[np.int32]  # nodes by (level, kind, free GPUs, domain)
-    fitting_base: NDArray[np.int64]  # shape (levels,)
-    empty: NDArray[np.int32]  # empty nodes by (level, kind, domain)
-    empty_base: NDArray[np.int64]  # shape (levels,)
-    visited: NDArray[np.int64]  # stamp of the last placement that filled this domain
     levels: int
+    of_node: NDArray[np.int32]  # shape (levels * nodes,)
+    level: Records
+    domain: Records  # one more than its domains a level
+    tally: NDArray[np.int64]
+    path: Records  # shape (levels + 1,): room for the way down
+
+
+class Site(NamedTuple):
+    """The cluster: what is free, and how it is handed out."""
+
+    node: Records
+    index: Index  # of nodes, by wholly free GPUs
+    gpu: Records
+    shares: Index  # of single GPUs, by free quanta
+    quanta: int  # of a whole GPU; 0 = GPUs are not tracked
+    domains: Domains
+    largest: NDArray[np.int64]  # shape (kinds,): GPUs of the largest node of each type
+    chunk: Records  # room to plan a job of several chunks
+    plan: NDArray[np.int64]  # by codes.Left
+    rule: int  # codes.Placement
+    stream: int  # of random placement
+
+
+class Dependencies(NamedTuple):
+    """What holds each job back, and the rows of those it holds back; both empty where no job is held."""
+
+    hold: Records
+    child: NDArray[np.int32]
 
 
 class Queue(NamedTuple):
-    """Waiting jobs: a bit for each position, lane after lane, by rank inside a lane.
+    """Waiting jobs: a bit for each position.
 
     A strict order has one lane.  Where blocked jobs may be passed, a lane is a demand: when its first
     job finds no room, none of the lane does, until something is released.
     """
 
-    rank: NDArray[np.int32]  # shape (jobs,): place in the order
-    position: NDArray[np.int32]  # shape (jobs,)
     job: NDArray[np.int32]  # shape (jobs,): by position
-    lane: NDArray[np.int32]  # shape (demands,)
     bits: NDArray[np.int64]
     layer: NDArray[np.int64]  # first word of each layer of bits
-    waiting: NDArray[np.int64]  # shape (lanes,)
-    head: NDArray[np.int64]  # shape (lanes,): position of the first waiting job
-    blocked: NDArray[np.int8]  # shape (lanes,)
+    lane: Records
 
 
-class Slots(NamedTuple):
-    """Where attempts sit: one row a node, attempt after attempt in the order they started."""
+class Log(NamedTuple):
+    """What happened: one slot a node held, attempt after attempt in the order they started."""
 
-    node: NDArray[np.int32]
-    gpus: NDArray[np.int32]
-    gpu: NDArray[np.int32]  # lowest GPU number on the node, where tracked; else empty
-    attempt_job: NDArray[np.int32]  # shape (attempts,)
+    slots: Records
+    attempt_job: NDArray[np.int32]
 
 
 class Events(NamedTuple):
     """Pending ends and releases, as heaps of (time, row), and the engine's counters."""
 
-    end_time: NDArray[np.int64]
-    end_row: NDArray[np.int32]
-    release_time: NDArray[np.int64]
-    release_row: NDArray[np.int32]
+    ends: Records
+    releases: Records
     count: NDArray[np.int64]  # by codes.Count
