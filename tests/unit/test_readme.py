@@ -30,13 +30,11 @@ def blocks(page: str) -> list[tuple[str, str]]:
 
 
 def sessions(body: str) -> Iterator[tuple[str, str]]:
-    """Yield (command, expected output)."""
+    """Yield (command, expected output); lines after the first that begin with ``>`` belong to the command."""
     for part in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]:
-        command, _, output = part.partition("\n")
-        while command.endswith("\\"):
-            more, _, output = output.partition("\n")
-            command = command[:-1] + more.removeprefix("> ")
-        yield command, output
+        lines = part.splitlines()
+        end = next((at for at in range(1, len(lines)) if not lines[at].startswith(">")), len(lines))
+        yield "\n".join([lines[0], *(line[2:] for line in lines[1:end])]), "\n".join(lines[end:])
 
 
 def matches(expected: str, printed: str) -> bool:
