@@ -177,6 +177,11 @@ def test_more_nodes_than_gpus_is_rejected():
     assert outcomes(workload((0, 1, 2, {"nodes": 3})), cluster(4, 4, 4)) == ["rejected"]
 
 
+def test_a_fraction_ignores_spread_and_so_cannot_take_two_nodes():
+    jobs = workload((0, 1, 1, {"gpu_milli": 500, "nodes": 2, "spread": True}))
+    assert outcomes(jobs, cluster(4, 4)) == ["rejected"]
+
+
 def test_several_chunks_stay_within_one_type_and_types_go_by_alphabet():
     site = cluster(("b", 4), ("a", 2), ("b", 4), ("a", 2))
     jobs = workload((0, 9, 4, {"nodes": 2}), (1, 9, 4, {"nodes": 2}))
@@ -378,6 +383,12 @@ def test_recorded_replay_lets_a_job_without_room_hold_nothing():
 
 def test_recorded_replay_rejects_a_job_that_never_started():
     assert outcomes(workload((0, 5, 1)), cluster(4), replay="recorded") == ["rejected"]
+
+
+def test_recorded_start_and_end_make_up_for_a_missing_run_time():
+    jobs = workload((0, None, 1, {"start_time": 3, "end_time": 5}), (0, None, 1, {"start_time": 3}))
+    assert outcomes(jobs, cluster(4), replay="recorded") == ["completed", "rejected"]
+    assert ends(jobs, cluster(4), replay="recorded") == [5, None]
 
 
 def test_recorded_replay_ignores_limits_dependencies_and_not_before():
