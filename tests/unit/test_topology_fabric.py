@@ -98,6 +98,17 @@ def test_oversubscription_is_what_was_asked_for():
     assert pod == pytest.approx([7.0] * 4, rel=1e-2)  # up to the rounding to whole ports
 
 
+def test_a_unit_of_a_rail_fabric_has_an_uplink_for_every_port_of_its_hosts():
+    # 32 hosts x 8 ports of 400 Gbit/s go into a unit and, at 1:1, as much goes up; a pod of 8 units passes on all of it
+    fabric = rail_optimized(1024)
+    leaf, pod = site_capacity((fabric,)).uplink_gbps[1:]
+    assert set(leaf.tolist()) == {32 * 8 * 400.0}
+    assert set(pod.tolist()) == {8 * 32 * 8 * 400.0}
+    graph = fabric_graph(fabric)
+    assert {graph.degree(node) for node, role in graph.nodes(data="role") if role == "leaf"} == {32 + 8}
+    assert {edge["links"] for _, _, edge in graph.edges("site-leaf-0.0", data=True)} == {1, 4}  # 8 spines, 4 links each
+
+
 FABRICS = {
     "fat tree": (fat_tree(100, radix=8),),
     "leaf-spine": (leaf_spine(100, hosts_per_leaf=16, oversubscription=3.0, hosts_per_rack=8),),
