@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from gpuyard import __version__
-from gpuyard.cli import results, running, show, topo, workloads
+from gpuyard.cli import results, running, show, workloads
 from gpuyard.cli.terminal import emit
+from gpuyard.cli.topo import app as topo_app
 
 __all__ = ["app"]
 
@@ -46,5 +47,5 @@ app.command("generate")(workloads.generate)
 app.command("show")(show.show)
 app.command("compare")(results.compare)
 app.command("report")(results.report)
-app.add_typer(topo.app, name="topo")
+app.add_typer(topo_app, name="topo")
 app.add_typer(workloads.traces_app, name="traces")
