@@ -10,13 +10,13 @@ import zlib
 from collections.abc import Callable
 
 import pytest
-from gpuyard.simulation import schedule
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from gpuyard.cluster import Cluster
 from gpuyard.policy import BACKFILLS, ORDERS, PLACEMENTS, Policy
 from gpuyard.record import Outcome, Record
+from gpuyard.simulation import schedule
 from gpuyard.workload import NEVER, Workload
 from reference import Fate, simulate
 from strategies import clusters, policies, workloads
@@ -77,7 +77,7 @@ def story(workload: Workload, cluster: Cluster, policy: Policy, wrong: dict[int,
     lines += [f"cpus {cluster.node_cpus} memory {cluster.node_memory_gib}"]
     lines += [f"level {domain.tolist()}" for domain in cluster.levels.domains]
     for row in workload.table.to_pylist():
-        lines.append(str({name: value for name, value in row.items() if value is not None}))  # noqa: PERF401
+        lines.append(str({name: value for name, value in row.items() if value is not None}))
     lines += [f"job {job}: engine {pair[0]}\n       reference {pair[1]}" for job, pair in wrong.items()]
     return "\n".join(lines)
 

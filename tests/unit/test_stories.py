@@ -5,12 +5,11 @@ Rows are (submit_time, runtime, gpus), times in seconds.
 
 from __future__ import annotations
 
-from gpuyard.simulation import schedule
-
 from conftest import cluster, starts, workload
 from gpuyard.cluster import Cluster
 from gpuyard.policy import named_policy
 from gpuyard.record import EndReason, Outcome, Record
+from gpuyard.simulation import schedule
 from gpuyard.workload import NEVER, Workload
 
 
