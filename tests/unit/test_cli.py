@@ -7,12 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from gpuyard import __version__
 from gpuyard.cli import main
+from gpuyard.presets import load_preset
 
 JOBS = "job_id,submit_time,runtime,gpus\na,0,100,6\nb,1,100,8\nc,2,50,2\n"
 HEAVY = ("numpy", "numba", "pyarrow", "networkx", "pydantic", "scipy", "plotly")
@@ -203,6 +205,15 @@ def test_set_wins_over_options_and_options_over_the_file(
     assert both["wait_s"]["mean"] == pytest.approx(99)
 
 
+def test_a_named_preset_cluster_brings_its_own_energy_figures(trace: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert main(["run", "--trace", str(trace), "--cluster", "phase-2", "-o", str(out), "--no-report"]) == 0
+    said = tomllib.loads((out / "scenario.toml").read_text())
+    assert said["energy"]["pue"] == load_preset("phase-2")["energy"]["pue"]
+    assert said["cluster"] == {"preset": "phase-2"}
+    assert "name" not in said
+
+
 def test_until_stops_the_simulation(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     summary = run_json(capsys, "--trace", str(trace), "--cluster", "1x8", "--policy", "fifo", "--until", "2m")
     assert summary["jobs"]["unfinished"] == 2
@@ -325,6 +336,15 @@ def test_a_trace_is_validated_and_strict_counts_rejected_rows(
     assert main(["validate", str(bad), "--strict"]) == 1
 
 
+def test_a_scenario_is_validated_against_its_cluster(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lab = trace.with_name("lab.toml")
+    lab.write_text('[workload]\ntrace = "jobs.csv"\n[cluster]\nnodes = 1\ngpus_per_node = 4\n')
+    assert main(["validate", str(lab), "--json"]) == 0
+    findings = json.loads(capsys.readouterr().out)["findings"]
+    assert any(item["count"] == 2 for item in findings), "the jobs of 6 and 8 GPUs are too large for 4"
+    assert main(["validate", "phase-1"]) == 0
+
+
 def test_a_converted_trace_gives_the_same_schedule(
     trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -397,6 +417,7 @@ ANNOUNCED = """
 import sys
 import gpuyard.experiment as experiment
 from gpuyard.cli import main
+from gpuyard.presets import load_preset
 
 real = experiment.schedule
 def announced(*words, **options):

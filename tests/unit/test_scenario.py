@@ -79,6 +79,39 @@ def test_paths_are_relative_to_the_file_they_stand_in(tmp_path: Path) -> None:
     assert load(top).checked.workload.trace == str(tmp_path / "sub" / "jobs.csv")
 
 
+def test_another_cluster_takes_its_site_and_the_old_name_with_it() -> None:
+    layered = Layered()
+    layered.add(
+        {"name": "phase-1", "site": {"announced_mw": 40}, "cluster": {"blocks": []}, "run": {"seed": 1}}, "base"
+    )
+    layered.add({"cluster": {"nodes": 4, "gpus_per_node": 8}}, "top")
+    assert layered.values == {"cluster": {"nodes": 4, "gpus_per_node": 8}, "run": {"seed": 1}}
+
+
+def test_a_scenario_resolves_to_what_a_simulation_takes(tmp_path: Path) -> None:
+    write(tmp_path, "jobs.csv", "job_id,submit_time,runtime,gpus,tenant\na,0,100,6,x\nb,1,100,8,y\n")
+    lab = '[workload]\ntrace = "jobs.csv"\ntenant = "x"\n[cluster]\nnodes = 2\ngpus_per_node = 8\n'
+    lab += '[energy]\npue = 1.5\n[run]\nseed = 5\nuntil = "3h"\n'
+    resolved = load(write(tmp_path, "lab.toml", lab)).resolve()
+    workload, cluster, policy, energy, options = resolved
+    assert workload.table["job_id"].to_pylist() == ["a"]
+    assert (cluster.gpus, policy.name, energy.pue) == (16, "fifo", 1.5)
+    assert (options.seed, options.until) == (5, 10_800.0)
+    assert resolved.echo["workload"]["trace"] == str(tmp_path / "jobs.csv")
+    assert resolved.echo["workload"]["format"] == "native"
+    assert resolved.echo["run"] == {"seed": 5, "until": 10_800.0, "warmup": 0.0}
+
+
+@pytest.mark.parametrize("name", ["phase-1", "phase-2", "phase-3", "phase-4"])
+def test_every_preset_is_a_scenario_and_its_echo_another(name: str) -> None:
+    scenario = load(name)
+    assert scenario.name == name
+    assert scenario.build_cluster().gpus >= 20_000
+    again = Scenario.from_mapping(scenario.to_mapping())
+    assert again.checked == scenario.checked
+    assert again.build_energy() == scenario.build_energy()
+
+
 # --- --set ----------------------------------------------------------------------------------------------------------
 
 
@@ -138,6 +171,37 @@ def test_an_unknown_section_names_the_nearest_one(tmp_path: Path) -> None:
 def test_a_value_that_cannot_be_used_is_named_with_its_key(values: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Scenario.from_mapping(values, "lab.toml")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"workload": {"trace": "t.csv", "load": 0.9}}, "'load' of a synthetic workload has no meaning"),
+        ({"workload": {"zone": "Asia/Seoul"}}, "'zone' is about a trace, and none is named"),
+    ],
+)
+def test_keys_of_a_trace_and_of_a_synthesis_do_not_mix(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Scenario.from_mapping(values, "lab.toml")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            {"policy": {"name": "fifo-fti"}},
+            r"lab\.toml: \[policy\] unknown policy 'fifo-fti'; did you mean 'fifo-fit'\?",
+        ),
+        ({"energy": {"pue": 0.5}}, r"lab\.toml: \[energy\] pue must be at least 1"),
+        ({"cluster": {"preset": "phase-9"}}, r"lab\.toml: \[cluster\] unknown preset 'phase-9'"),
+        ({"cluster": {"nodes": 1, "preset": "phase-1"}}, r"lab\.toml: \[cluster\] "),
+        ({"workload": {"classes": {"trianing": 1.0}}}, r"lab\.toml: \[workload\] .*did you mean 'training'\?"),
+    ],
+)
+def test_what_a_section_cannot_mean_is_blamed_on_its_file(values: dict[str, object], message: str) -> None:
+    scenario = Scenario.from_mapping({"cluster": {"nodes": 1, "gpus_per_node": 8}} | values, "lab.toml")
+    with pytest.raises(ConfigError, match=message):
+        scenario.resolve()
 
 
 def test_an_unknown_preset_lists_the_presets() -> None:
