@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gpuyard.cluster import Cluster
+from gpuyard.hardware import hardware_figures, node_types
 
-__all__ = ["STANDINGS", "describe", "describe_rows"]
+__all__ = ["STANDINGS", "Row", "compare_rows", "describe", "describe_rows", "hardware_rows"]
 
-STANDINGS = {"R": "read in the source", "C": "computed from sources", "M": "assumption"}
-"""What the standing of a figure means."""
+STANDINGS = {"R": "read", "C": "computed", "M": "assumption"}
+"""What the standing of a figure means: read in the source, computed from it, or an assumption."""
+
+
+class Row(NamedTuple):
+    """A figure for people: what it is, its value, and how far it can be trusted.
+
+    ``standing`` is ``announced``, ``read``, ``computed``, ``assumption``, or empty for what the cluster simply has.
+    """
+
+    figure: str
+    value: str
+    standing: str = ""
+    source: str = ""
 
 
 def describe(cluster: Cluster) -> dict[str, Any]:
@@ -58,64 +71,126 @@ def _levels(cluster: Cluster) -> list[dict[str, Any]]:
     return described
 
 
-def describe_rows(cluster: Cluster) -> list[tuple[str, str]]:
-    """Return (what, value) rows for a table; assumptions are called so."""
+def describe_rows(cluster: Cluster) -> list[Row]:
+    """Return what there is to say about a cluster as rows for a table; assumptions are called so."""
     facts = describe(cluster)
-    rows = [("cluster", str(facts["name"]))]
+    rows = [Row("cluster", str(facts["name"]))]
     if "site" in facts:
-        rows.append(("site", str(facts["site"])))
-    rows += [("nodes", f"{facts['nodes']:,}"), ("GPUs", f"{facts['gpus']:,}")]
-    rows += [(f"GPUs of type {name}", f"{gpus:,}") for name, gpus in facts["gpu_types"].items() if name]
+        rows.append(Row("site", str(facts["site"])))
+    rows += _announced_rows(facts)
+    rows += [Row("nodes", f"{facts['nodes']:,}"), Row("GPUs", f"{facts['gpus']:,}")]
+    rows += [Row(f"GPUs of type {name}", f"{gpus:,}") for name, gpus in facts["gpu_types"].items() if name]
+    rows += [_node_row(kind) for kind in facts["node_types"] if kind["nodes"]]
     rows += [_level_row(level) for level in facts["levels"]]
     if "switches" in facts:
-        rows.append(("network switches", f"{facts['switches']:,} of {facts['switch_w']:,.0f} W on average"))
-    rows.append(("IT power at rated load", f"{facts['rated_it_mw']:,.2f} MW"))
-    if "rated_mw" in facts:
-        rows.append(("power at the meter at rated load", f"{facts['rated_mw']:,.2f} MW"))
-        rows.append(("design PUE", f"{facts['design_pue']:.3f}"))
-    if "w_per_gpu" in facts:
-        rows.append(("power at the meter for each GPU", f"{facts['w_per_gpu']:,.0f} W"))
+        rows.append(Row("network switches", f"{facts['switches']:,} of {facts['switch_w']:,.0f} W on average"))
+    rows += [Row(name, text) for name, text in _power(facts)]
     for block in facts.get("blocks", []):
         rows += _block_rows(block)
-    rows += _announced_rows(facts)
+    return rows + [Row("assumed", "", STANDINGS["M"], text) for text in facts.get("assumptions", [])]
+
+
+def compare_rows(clusters: Sequence[Cluster]) -> list[tuple[str, ...]]:
+    """Return (figure, one value a cluster, standing) rows: sites side by side, what is announced first."""
+    described = [describe(cluster) for cluster in clusters]
+    rows: list[tuple[str, ...]] = []
+
+    def add(figure: str, values: Sequence[str], standing: str) -> None:
+        if any(value != _NONE for value in values):
+            rows.append((figure, *values, standing))
+
+    for key, label in _ANNOUNCED.items():
+        add(label, [_shown(each.get("announced", {}).get(key)) for each in described], "announced")
+    add("GPUs", [f"{each['gpus']:,}" for each in described], "")
+    add("nodes", [f"{each['nodes']:,}" for each in described], "")
+    for name in dict.fromkeys(name for each in described for name in each["gpu_types"] if name):
+        add(f"GPUs of type {name}", [_shown(each["gpu_types"].get(name)) for each in described], STANDINGS["M"])
+    add("network switches", [_shown(each.get("switches")) for each in described], STANDINGS["M"])
+    powers = [dict(_power(each)) for each in described]
+    for name in dict.fromkeys(name for each in powers for name in each):
+        add(name, [each.get(name, _NONE) for each in powers], STANDINGS["M"])
     return rows
 
 
-def _level_row(level: Mapping[str, Any]) -> tuple[str, str]:
+def hardware_rows(name: str) -> list[Row]:
+    """Return the figures of a node type, each with its standing and its source.
+
+    Raises
+    ------
+    ConfigError
+        If the catalogue does not have it; the message lists what it has.
+    """
+    figures = [Row(figure, _shown(value), STANDINGS[standing], source)
+               for figure, value, standing, source in hardware_figures(name)]  # fmt: skip
+    kind = node_types()[name]
+    return [
+        Row("hardware", kind.name),
+        Row("gpu_type", kind.gpu_type),
+        *figures,
+        Row("gpu_dynamic_w", f"{kind.gpu_dynamic_w:,.0f}", STANDINGS["C"], "what a GPU adds from idle to full load"),
+    ]
+
+
+_NONE = "-"
+_ANNOUNCED = {"mw": "announced power, MW", "gpus": "announced GPUs", "years": "announced years"}
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return _NONE
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    return f"{value:,}" if isinstance(value, int) or not value.is_integer() else f"{value:,.0f}"
+
+
+def _announced_rows(facts: Mapping[str, Any]) -> list[Row]:
+    figures = facts.get("figures", {})
+    return [
+        Row(
+            _ANNOUNCED.get(key, f"announced {key}"),
+            _shown(value),
+            "announced",
+            figures.get(f"announced_{key}", {}).get("source", ""),
+        )
+        for key, value in facts.get("announced", {}).items()
+    ]
+
+
+def _node_row(kind: Mapping[str, Any]) -> Row:
+    each = f"{kind['gpus']} GPUs" if kind["gpus"] != 1 else "1 GPU"
+    return Row(f"nodes of type {kind['name']}", f"{kind['nodes']:,} of {each} and {kind['rated_w']:,.0f} W rated")
+
+
+def _level_row(level: Mapping[str, Any]) -> Row:
     fewest, most = level["fewest_nodes"], level["most_nodes"]
     nodes = f"{most:,}" if fewest == most else f"{fewest:,} to {most:,}"
     text = f"{level['domains']:,} of {nodes} nodes"
     if "most_oversubscribed" in level:
         text += f", oversubscribed at most {level['most_oversubscribed']:.3g}:1"
-    return f"level {level['name']}", text
+    return Row(f"level {level['name']}", text)
 
 
-def _block_rows(block: Mapping[str, Any]) -> list[tuple[str, str]]:
-    name = f"block {block['name']}"
-    years = f", {block['commissioned']}" if block["commissioned"] else ""
-    rows = [(name, f"{block['nodes']:,} x {block['hardware']}, {block['gpus']:,} GPUs{years}")]
-    places = [f"{block[key]:,} {key}" for key in ("racks", "leaves", "pods") if block[key] is not None]
-    rows.append((f"{name}, network", ", ".join([block["fabric"], *places, f"{block['switches']:,} switches"])))
-    power = f"{block['node_rated_w']:,.0f} W a node, {block['rated_it_mw']:,.2f} MW IT"
-    if block["rated_mw"] is not None:
-        power += f", {block['rated_mw']:,.2f} MW at the meter"
-    rows.append((f"{name}, power at rated load", power))
-    rows += [
-        (f"{name}, {figure}: {STANDINGS.get(source[0], source[0])}", source[1]) for figure, source in _cited(block)
-    ]
+def _power(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    rows = [("IT power at rated load", f"{facts['rated_it_mw']:,.2f} MW")]
+    if "rated_mw" in facts:
+        rows.append(("power at the meter at rated load", f"{facts['rated_mw']:,.2f} MW"))
+        rows.append(("design PUE", f"{facts['design_pue']:.3f}"))
+    if "w_per_gpu" in facts:
+        rows.append(("power at the meter for each GPU", f"{facts['w_per_gpu']:,.0f} W"))
     return rows
 
 
-def _cited(block: Mapping[str, Any]) -> list[tuple[str, Sequence[str]]]:
-    return list(block["sources"].items())
-
-
-def _announced_rows(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return what was announced, with its source, and what the preset assumes."""
-    figures = facts.get("figures", {})
-    rows = []
-    for key, value in facts.get("announced", {}).items():
-        source = figures.get(f"announced_{key}", {}).get("source")
-        shown = f"{value:,}" if isinstance(value, int | float) else str(value)
-        rows.append((f"announced: {key}", f"{shown} ({source})" if source else shown))
-    return rows + [("assumed", text) for text in facts.get("assumptions", [])]
+def _block_rows(block: Mapping[str, Any]) -> list[Row]:
+    """Return a block's figures with their sources, then what follows from them."""
+    name = f"block {block['name']}"
+    rows = [Row(f"{name}, commissioned", str(block["commissioned"]))] if block["commissioned"] else []
+    for figure, (standing, source) in block["sources"].items():
+        text = source.removeprefix("an assumption: ").removeprefix("an assumption")
+        rows.append(Row(f"{name}, {figure}", _shown(block.get(figure)), STANDINGS.get(standing, standing), text))
+    places = [f"{block[key]:,} {key}" for key in ("racks", "leaves", "pods") if block[key] is not None]
+    rows.append(Row(f"{name}, GPUs", f"{block['gpus']:,}"))
+    rows.append(Row(f"{name}, network", ", ".join([*places, f"{block['switches']:,} switches"])))
+    power = f"{block['rated_it_mw']:,.2f} MW IT"
+    if block["rated_mw"] is not None:
+        power += f", {block['rated_mw']:,.2f} MW at the meter"
+    return [*rows, Row(f"{name}, power at rated load", power)]

@@ -13,7 +13,7 @@ from gpuyard import __version__
 from gpuyard.cluster import Cluster
 from gpuyard.energy import EnergyModel, account
 from gpuyard.errors import ConfigError
-from gpuyard.metrics import attempts_table, jobs_table, summarise, timeline_table, workload_digest
+from gpuyard.metrics import attempts_table, cluster_digest, jobs_table, summarise, timeline_table, workload_digest
 from gpuyard.policy import Policy, named_policy
 from gpuyard.record import Record
 from gpuyard.result import Result
@@ -21,7 +21,10 @@ from gpuyard.simulation import schedule
 from gpuyard.traces.trace import Trace
 from gpuyard.workload import Workload
 
-__all__ = ["result_of", "simulate"]
+__all__ = ["Progress", "result_of", "simulate"]
+
+Progress = Callable[[str, float | None], None]
+"""Told which stage of the work is on, and which share of it is done, ``None`` where that is not known."""
 
 
 def simulate(
@@ -37,7 +40,7 @@ def simulate(
     warmup: float = 0.0,
     bin_width: float | None = None,
     scenario: Mapping[str, object] | None = None,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
     **policy_changes: object,
 ) -> Result:
     """Run a workload on a cluster under a policy and return everything there is to know.
@@ -60,9 +63,10 @@ def simulate(
         Width of the timeline's bins, s; by default a round one that gives at most 2000 bins.
     scenario
         Sections for ``scenario.toml`` that say where workload and cluster came from; they go
-        before what is said here.
+        before what is said here.  Without them, the result's folder cannot be run again.
     progress
-        Called with the name of each stage before it begins: schedule, energy, metrics.
+        Called with the name of each stage when it begins (schedule, energy, metrics) and, several times a
+        second while jobs are scheduled, with the share of them that has been submitted.
 
     Raises
     ------
@@ -85,10 +89,12 @@ def simulate(
     tell = progress if progress is not None else _say_nothing
     changes = policy_changes if placement is None else {"placement": placement, **policy_changes}
     model = energy if isinstance(energy, EnergyModel) else EnergyModel.from_mapping(energy or {})
-    tell("schedule")
-    record = schedule(jobs, cluster, named_policy(policy, **changes), seed=seed, until=until)
+    chosen = named_policy(policy, **changes)
+    tell("schedule", 0.0)
+    record = schedule(jobs, cluster, chosen, seed=seed, until=until, progress=lambda share: tell("schedule", share))
+    tell("schedule", 1.0)
     run = {"seed": seed, "until": until, "window": window, "warmup": warmup, "bin_width": bin_width}
-    tell("energy")
+    tell("energy", None)
     return result_of(
         record,
         model,
@@ -108,12 +114,12 @@ def result_of(
     warmup: float = 0.0,
     bin_width: float | None = None,
     scenario: Mapping[str, object] | None = None,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
 ) -> Result:
     """Return the result of a record: account, numbers, tables and the echo of the scenario."""
     drawn = account(record, energy)
     if progress is not None:
-        progress("metrics")
+        progress("metrics", None)
     return Result(
         jobs=jobs_table(record, drawn),
         attempts=attempts_table(record),
@@ -123,13 +129,14 @@ def result_of(
     )
 
 
-def _say_nothing(_: str) -> None:
+def _say_nothing(_: str, __: float | None) -> None:
     return None
 
 
 def _echo(record: Record, model: EnergyModel, given: Mapping[str, object]) -> dict[str, object]:
     """Return the scenario: the sections that were given, policy and energy resolved, and where all came from."""
     cluster, workload = record.cluster, record.workload
+    earlier = given.get("provenance")
     sections: dict[str, object] = {
         "workload": {"name": workload.name},
         "cluster": {"name": cluster.name},
@@ -138,7 +145,9 @@ def _echo(record: Record, model: EnergyModel, given: Mapping[str, object]) -> di
         **given,
     }
     sections["provenance"] = {
+        **(earlier if isinstance(earlier, Mapping) else {}),
         "versions": _versions(),
+        "runs_again": {"workload", "cluster"} <= given.keys(),
         "workload": workload.name,
         "workload_jobs": len(workload),
         "workload_rejected_rows": len(workload.rejected),
@@ -147,6 +156,7 @@ def _echo(record: Record, model: EnergyModel, given: Mapping[str, object]) -> di
         "cluster": cluster.name,
         "cluster_nodes": cluster.nodes,
         "cluster_gpus": cluster.gpus,
+        "cluster_sha256": cluster_digest(cluster),
         "seed": record.seed,
     }
     return sections

@@ -12,7 +12,7 @@ from typing import Any
 
 from gpuyard.errors import unknown_name
 
-__all__ = ["NodeType", "composed_node", "node_type", "node_types"]
+__all__ = ["NodeType", "composed_node", "hardware_figures", "node_type", "node_types"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,6 +89,21 @@ def node_type(name: str) -> NodeType:
     if name not in known:
         raise unknown_name("hardware", name, known)
     return known[name]
+
+
+def hardware_figures(name: str) -> list[tuple[str, float, str, str]]:
+    """Return (figure, value, standing, source) of everything the catalogue states about a node type.
+
+    Raises
+    ------
+    ConfigError
+        If the catalogue does not have it; the message lists what it has.
+    """
+    entries = _catalogue()["nodes"]
+    if name not in entries:
+        raise unknown_name("hardware", name, entries)
+    entry = entries[name]
+    return [(figure, entry[figure], standing, source) for figure, (standing, source) in entry["sources"].items()]
 
 
 @cache

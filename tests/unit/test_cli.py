@@ -178,6 +178,83 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
     assert done.stderr == "0\n"
 
 
+def test_every_figure_of_a_phase_is_shown_with_its_standing_and_source(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "phase-1"]) == 0
+    lines = {line.split("  ")[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert "announced   plan of 26 June 2025" in lines["announced power, MW"]
+    assert "assumption  the announcement names no maker" in lines["block p1, hardware"]
+    assert "computed " in lines["energy.pue"]
+
+
+def test_the_phases_are_compared_for_people_and_for_machines(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "phases"]) == 0
+    header, power, *_ = capsys.readouterr().out.splitlines()
+    assert header.split() == ["figure", "phase-1", "phase-2", "phase-3", "phase-4", "standing"]
+    assert power.split()[3:] == ["40", "100", "200", "1,000", "announced"]
+    assert main(["show", "phases", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["phase-4"] == "1,000"
+
+
+def test_a_synthetic_workload_is_shown_with_the_figures_behind_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "workload", "16x8"]) == 0
+    out = capsys.readouterr().out
+    assert "offered load" in out
+    assert "no published figure; change it to suit the site" in out
+    assert main(["show", "workload", "16x8", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert {row["standing"] for row in said["figures"]} == {"read", "computed", "assumption"}
+
+
+def test_hardware_is_listed_and_shown_with_its_sources(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "hardware"]) == 0
+    assert "hgx-h200" in capsys.readouterr().out
+    assert main(["show", "hardware", "hgx-h100"]) == 0
+    assert "read        arXiv 2506.14551" in capsys.readouterr().out
+    assert main(["show", "hardware", "hgx-h20"]) == 2
+    assert "did you mean 'hgx-h200'?" in capsys.readouterr().err
+    assert main(["show", "policies", "phase-1"]) == 2
+    assert "'phase-1' says nothing; leave it out" in capsys.readouterr().err
+
+
+def test_a_topology_or_a_list_of_nodes_can_be_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    nodes = tmp_path / "nodes.csv"
+    nodes.write_text("node,gpus,gpu_type\na,8,H100\nb,8,H100\n", encoding="utf-8")
+    assert main(["show", str(nodes)]) == 0
+    assert "GPUs of type H100" in capsys.readouterr().out
+
+
+# --- progress ------------------------------------------------------------------------------------------------------
+
+
+def test_a_log_shows_that_a_long_run_is_alive(
+    trace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gpuyard.cli.terminal.HEARTBEAT_S", 0.0)
+    words = ["run", "--trace", str(trace), "--cluster", "1x8"]
+    assert main(words) == 0
+    _, err = capsys.readouterr()
+    assert f"gpuyard: reading {trace}\n" in err
+    assert "gpuyard: simulating 3 jobs on 8 GPUs, 100%\n" in err
+    assert main([*words, "--no-progress"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_short_run_says_nothing_about_its_progress(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--trace", str(trace), "--cluster", "1x8"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_what_a_format_cannot_hold_is_said_when_a_trace_is_converted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "jobs.csv"
+    source.write_text("job_id,submit_time,runtime,gpus,priority\n1,0,100,6,5\n", encoding="utf-8")
+    assert main(["convert", str(source), str(tmp_path / "jobs.swf")]) == 0
+    assert "priority" in capsys.readouterr().err
+    assert main(["convert", str(source), str(tmp_path / "jobs.parquet")]) == 0
+    assert "priority" not in capsys.readouterr().err
+
+
 # --- runs: three jobs on one node of 8 GPUs, worked out by hand -------------------------------------------------------
 # a runs 0-100 on 6 GPUs.  b wants all 8 and starts at 100.  c fits beside a, but under fifo it waits for b, until 200.
 

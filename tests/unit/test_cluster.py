@@ -232,7 +232,8 @@ def test_a_file_of_a_scenario_is_checked_against_its_digest(tmp_path):
 
 
 def test_a_description_says_what_there_is(tmp_path):
-    rows = dict(describe_rows(listed(tmp_path, "node,gpus,gpu_type,rack\na,8,H100,x\nb,8,H100,x\nc,8,H100,y\n")))
+    cluster = listed(tmp_path, "node,gpus,gpu_type,rack\na,8,H100,x\nb,8,H100,x\nc,8,H100,y\n")
+    rows = {row.figure: row.value for row in describe_rows(cluster)}
     assert rows["GPUs of type H100"] == "24"
     assert rows["level rack"] == "2 of 1 to 2 nodes"
     assert rows["IT power at rated load"] == "0.03 MW"

@@ -56,6 +56,15 @@ def test_a_number_is_compared_absolutely_and_relatively():
     assert busy.verdict == "worse"
 
 
+def test_rounding_noise_is_no_difference():
+    first = run({"a": 0.0}, numbers={"energy": {"it_kwh": 0.1 + 0.2, "pue": 1.2}})
+    second = run({"a": 0.0}, numbers={"energy": {"it_kwh": 0.3, "pue": 1.2000001}})
+    energy, pue = compare(first, second).differences
+    assert (energy.absolute, energy.relative, energy.verdict) == (0.0, 0.0, "")
+    assert pue.absolute == pytest.approx(1e-7)
+    assert [row.label for row in compare(first, second).rows(every=True)] == ["PUE"]
+
+
 def test_a_number_that_one_run_lacks_has_no_difference():
     first = run({"a": 0.0}, numbers={"energy": {"pue": 1.1}})
     (only,) = compare(first, run({"a": 0.0}, numbers={})).differences

@@ -65,9 +65,21 @@ def test_a_trace_goes_in_as_it_was_read():
 
 
 def test_stages_are_told_as_they_begin():
-    told: list[str] = []
-    simulate(jobs(), cluster(4), progress=told.append)
-    assert told == ["schedule", "energy", "metrics"]
+    told: list[tuple[str, float | None]] = []
+    simulate(jobs(), cluster(4), progress=lambda stage, share: told.append((stage, share)))
+    assert list(dict.fromkeys(stage for stage, _ in told)) == ["schedule", "energy", "metrics"]
+    shares = [share for stage, share in told if stage == "schedule"]
+    assert shares[0] == 0.0
+    assert shares[-1] == 1.0  # all four were submitted
+    assert shares == sorted(shares)
+    assert [share for stage, share in told if stage != "schedule"] == [None, None]
+
+
+def test_the_result_says_which_cluster_it_had_and_that_no_file_describes_it():
+    first, again, other = (simulate(jobs(), cluster(size)) for size in (4, 4, 5))
+    digests = [each.scenario["provenance"]["cluster_sha256"] for each in (first, again, other)]
+    assert digests[0] == digests[1] != digests[2]
+    assert first.scenario["provenance"]["runs_again"] is False
 
 
 def test_sections_that_the_caller_gives_are_echoed():

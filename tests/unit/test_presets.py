@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gpuyard.cluster import Cluster
-from gpuyard.datasheet import describe, describe_rows
+from gpuyard.datasheet import compare_rows, describe, describe_rows
 from gpuyard.errors import ConfigError
 from gpuyard.presets import load_preset, preset_names, preset_text
 
@@ -101,8 +101,20 @@ def test_what_a_phase_says_of_itself_is_json_and_a_table(name):
     facts = json.loads(json.dumps(describe(cluster)))
     assert facts["gpus"] == cluster.gpus
     rows = describe_rows(cluster)
-    assert any(what.startswith("announced: mw") and "26 June 2025" in text for what, text in rows)
-    assert any(what == "assumed" for what, _ in rows)
+    (power,) = (row for row in rows if row.figure == "announced power, MW")
+    assert power.standing == "announced"
+    assert "26 June 2025" in power.source
+    (hardware,) = (row for row in rows if row.figure == "block p1, hardware")
+    assert (hardware.value, hardware.standing) == ("hgx-h200", "assumption")
+    assert {row.standing for row in rows if row.figure == "assumed"} == {"assumption"}
+
+
+def test_the_phases_stand_side_by_side():
+    rows = {row[0]: row[1:] for row in compare_rows([Cluster.preset(name) for name in PHASES])}
+    assert rows["announced power, MW"] == ("40", "100", "200", "1,000", "announced")
+    assert rows["announced GPUs"] == ("20,000", "-", "-", "170,000", "announced")
+    assert rows["GPUs"][:4] == ("20,000", "35,552", "53,984", "170,048")
+    assert rows["GPUs of type VR200"] == ("-", "15,552", "15,552", "15,552", "assumption")
 
 
 @pytest.mark.parametrize("name", PHASES)

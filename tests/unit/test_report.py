@@ -75,7 +75,7 @@ def test_what_the_scenario_assumes_is_listed_with_its_place():
     assert assumptions(plausible_result()) == [
         "cluster.source: assumption: 8 GPUs a node",
         "energy.price: an assumption, not a measurement",
-        "run.assumptions: GPU activity by class is an assumption, not a measurement",
+        "run: GPU activity by class is an assumption, not a measurement",
         "energy.pue = 1.13: computed: annual mean of a direct-liquid-cooled design in the climate of Pohang; "
         "an assumption until measured",
     ]

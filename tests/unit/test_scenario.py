@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from gpuyard.errors import ConfigError, InputError
-from gpuyard.scenario import Scenario, load, preset_names, schema
+from gpuyard.scenario import Scenario, load, preset_names, run, schema
 from gpuyard.scenario.source import Layered, parse_sets, read_layers
+
+SMALL = {"cluster": {"nodes": 8, "gpus_per_node": 8}, "workload": {"days": 2.0, "load": 0.5}}
+"""A synthetic workload of a few hundred jobs."""
 
 
 def write(folder: Path, name: str, text: str) -> Path:
@@ -110,6 +113,54 @@ def test_every_preset_is_a_scenario_and_its_echo_another(name: str) -> None:
     again = Scenario.from_mapping(scenario.to_mapping())
     assert again.checked == scenario.checked
     assert again.build_energy() == scenario.build_energy()
+
+
+def test_a_figure_that_is_changed_loses_the_source_of_its_old_value() -> None:
+    base = load("phase-1").to_mapping()["site"]["sources"]
+    changed = load("phase-1").apply_sets(["energy.pue=1.4", "policy.placement=random", "workload.load=0.85"])
+    sources = changed.to_mapping()["site"]["sources"]
+    assert set(base) - set(sources) == {"energy.pue", "policy"}  # the load stayed what it was
+
+
+def test_what_a_synthetic_workload_assumes_goes_with_the_scenario() -> None:
+    scenario = Scenario.from_mapping(SMALL)
+    figures = {row["figure"]: row for row in scenario.resolve().echo["provenance"]["workload_figures"]}
+    assert figures["offered load"]["value"].startswith("0.5 ")
+    assert figures["offered load"]["standing"] == "assumption"
+    assert figures["submissions by day, Monday to Sunday"]["standing"] == "computed"
+    assert [figure.figure for figure in scenario.workload_figures()] == list(figures)
+
+
+def test_no_job_is_made_larger_than_the_largest_pool_of_one_gpu_type(tmp_path: Path) -> None:
+    nodes = [f"n{number},8,{'A100' if number < 4 else 'H100'}" for number in range(16)]
+    write(tmp_path, "nodes.csv", "\n".join(["node,gpus,gpu_type", *nodes, ""]))
+    mixed = SMALL | {"cluster": {"file": str(tmp_path / "nodes.csv")}, "workload": {"days": 20.0, "load": 0.5}}
+    alike = mixed | {"cluster": {"nodes": 16, "gpus_per_node": 8}}
+    largest = [int(Scenario.from_mapping(each).resolve().workload.gpus.max()) for each in (alike, mixed)]
+    assert largest == [128, 64]  # the largest power of two within 128 GPUs of one type, and within 96 and 32 of two
+
+
+def test_what_is_asked_of_a_run_reaches_the_simulation() -> None:
+    stages: list[tuple[str, float | None]] = []
+    asked = SMALL | {"run": {"window": ["1h", "5h"], "warmup": "30m", "bin_width": 600.0}}
+    result = run(Scenario.from_mapping(asked), lambda stage, share: stages.append((stage, share)))
+    window = result.summary()["window"]
+    assert (window["start_s"], window["end_s"], window["warmup_s"]) == (3600.0, 18000.0, 1800.0)
+    assert result.timeline["duration_s"][1].as_py() == 600.0
+    assert len(result.scenario["provenance"]["workload_sha256"]) == 64
+    assert result.scenario["provenance"]["runs_again"] is True
+    names = [stage for stage, _ in stages]
+    assert names.index("building the cluster") < names.index("making the workload") < names.index("measuring")
+    assert ("making the workload", 1.0) in stages
+
+
+def test_a_result_made_from_objects_cannot_be_run_again_and_says_why(tmp_path: Path) -> None:
+    from conftest import cluster, workload
+    from gpuyard.experiment import simulate
+
+    folder = simulate(workload((0, 10, 1)), cluster(4)).save(tmp_path / "out")
+    with pytest.raises(ConfigError, match=r"scenario\.toml: this result was made in Python .* cannot be run again"):
+        load(folder)
 
 
 # --- --set ----------------------------------------------------------------------------------------------------------

@@ -102,10 +102,13 @@ def run(
 def _simulate(scenario: Scenario, stage: Stage) -> Result:
     from gpuyard.scenario import run as run_scenario
 
-    def tell(text: str) -> None:
-        if text.startswith("compiling"):
+    said: set[str] = set()
+
+    def tell(text: str, share: float | None) -> None:
+        if text.startswith("compiling") and text not in said:
+            said.add(text)
             note(f"gpuyard: {text}")
-        stage(text)
+        stage(text, share)
 
     return run_scenario(scenario, tell)
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gpuyard.cli.options import FormatOption, JsonOption, NoProgressOption, chosen_scenario, cluster_section
-from gpuyard.cli.terminal import emit_json, emit_rich, emit_table, progress
-from gpuyard.errors import unknown_name
+from gpuyard.cli.terminal import emit, emit_json, emit_rich, emit_table, interruptible, note, progress
+from gpuyard.errors import ConfigError, GpuyardError, InputError, unknown_name
 from gpuyard.units import parse_grid
+
+if TYPE_CHECKING:
+    from gpuyard.datasheet import Row
 
 __all__ = ["show"]
 
@@ -23,49 +26,79 @@ def show(
         str,
         typer.Argument(
             metavar="WHAT",
-            help="presets, policies, placements, formats, schema, workload, cluster; "
+            help="presets, phases, policies, placements, formats, columns, hardware, schema, workload, cluster; "
             "or a preset, a scenario, a trace, a topology file, NODESxGPUS, or a run's folder.",
         ),
     ],
     of: Annotated[
-        str, typer.Argument(metavar="OF", help="Whose workload or cluster: a preset, scenario, file or NODESxGPUS.")
-    ] = "phase-1",
+        str | None,
+        typer.Argument(
+            metavar="OF",
+            help="Whose workload or cluster (a preset, scenario, file or NODESxGPUS; phase-1 when left out), or which "
+            "hardware.",
+        ),
+    ] = None,
     *,
     format: FormatOption = None,
     json: JsonOption = False,
     no_progress: NoProgressOption = False,
 ) -> None:
     """Show what there is to choose from, or what something holds."""
-    if what in LISTS:
+    if of is not None and what not in ("workload", "cluster", "hardware"):
+        raise ConfigError(f"'{what}' is shown as a whole, so '{of}' says nothing; leave it out")
+    if what in LISTS and of is None:
         LISTS[what](json)
-        return
-    if Path(what).is_dir():
+    elif what == "hardware":
+        _show_hardware(str(of), json=json)
+    elif Path(what).is_dir():
         _show_result(Path(what), json=json)
-        return
-    with progress(wanted=not no_progress) as stage:
-        stage(f"reading {of if what in ('workload', 'cluster') else what}")
-        facts = _facts(what, of, format)
-    if json:
-        emit_json(facts)
+    elif what == "workload":
+        _show_workload(of or "phase-1", json=json, wanted=not no_progress)
     else:
-        from gpuyard.scenario.describe import rows_of
+        with progress(wanted=not no_progress) as stage:
+            stage(f"reading {of or what}")
+            facts, rows = _shown(what, of or "phase-1", format)
+        if json:
+            emit_json(facts)
+        elif rows:
+            _emit_rows(rows)
+        else:
+            emit_table(("fact", "value"), facts.items())
 
-        emit_table(("fact", "value"), rows_of(facts))
 
-
-def _facts(what: str, of: str, format: str | None) -> Facts:
-    """Return the facts about a workload, a cluster, or whatever the name stands for."""
+def _shown(what: str, of: str, format: str | None) -> tuple[Facts, list[Row]]:
+    """Return what there is to say about a cluster, or whatever the name stands for, for machines and for people."""
     from gpuyard.scenario import preset_names
+    from gpuyard.scenario.describe import scenario_facts, scenario_rows
 
-    if what == "workload":
-        return _workload_facts(of)
     if what == "cluster" or parse_grid(what):
-        return _cluster_facts(of if what == "cluster" else what)
+        return _cluster_said(of if what == "cluster" else what)
     if what in preset_names() or (what.endswith(".toml") and Path(what).is_file()):
-        return _scenario_facts(what)
+        scenario = chosen_scenario(what, {}, None)
+        return scenario_facts(scenario), scenario_rows(scenario)
     if Path(what).is_file():
-        return _trace_facts(Path(what), format)
+        return _file_facts(Path(what), format)
+    if "/" in what or Path(what).suffix:
+        raise InputError("there is no such file", path=what, remedy="check the path")
     raise unknown_name("thing to show", what, [*LISTS, "workload", "cluster", *preset_names()])
+
+
+def _emit_rows(rows: list[Row]) -> None:
+    """Write figures with their standing and source; two columns where nothing has either."""
+    if any(row.standing for row in rows):
+        emit_table(("figure", "value", "standing", "source"), rows)
+    else:
+        emit_table(("figure", "value"), [row[:2] for row in rows])
+
+
+def _show_hardware(name: str, *, json: bool) -> None:
+    from gpuyard.datasheet import hardware_rows
+
+    rows = hardware_rows(name)
+    if json:
+        emit_json([row._asdict() for row in rows])
+    else:
+        _emit_rows(rows)
 
 
 def _show_result(folder: Path, *, json: bool) -> None:
@@ -79,44 +112,55 @@ def _show_result(folder: Path, *, json: bool) -> None:
         emit_rich(*notice_texts(result), summary_table(result), *group_tables(result))
 
 
-def _workload_facts(of: str) -> Facts:
-    from gpuyard.scenario.describe import workload_facts
+def _show_workload(of: str, *, json: bool, wanted: bool) -> None:
+    """Write what a workload holds and, where it is synthetic, every figure that shapes it with its source."""
+    from gpuyard.datasheet import Row
+    from gpuyard.scenario.describe import trace_facts, workload_facts
 
-    workload, _ = chosen_scenario(of, {}, None).read_workload()
-    return workload_facts(workload)
+    sections: dict[str, dict[str, object]] = {}
+    if Path(of).is_file() and Path(of).suffix != ".toml":
+        sections = {"workload": {"trace": of}}
+    elif parse_grid(of):
+        sections = {"cluster": cluster_section(of)}
+    scenario = chosen_scenario("phase-1" if sections else of, sections, None)
+    with progress(wanted=wanted) as stage:
+        workload, trace = interruptible(lambda: scenario.read_workload(stage))
+    figures = [Row(*figure) for figure in scenario.workload_figures()]
+    facts = (trace_facts(trace) if trace is not None else {}) | workload_facts(workload)
+    if json:
+        emit_json(facts | {"figures": [row._asdict() for row in figures]})
+        return
+    emit_table(("fact", "value"), facts.items())
+    if figures:
+        emit("")
+        _emit_rows(figures)
 
 
-def _cluster_facts(of: str) -> Facts:
-    from gpuyard.scenario.describe import cluster_facts
+def _cluster_said(of: str) -> tuple[Facts, list[Row]]:
+    from gpuyard.datasheet import describe, describe_rows
 
     named = of.endswith(".toml") or Path(of).is_dir()
-    scenario = (
-        chosen_scenario(of, {}, None) if named else chosen_scenario("phase-1", {"cluster": cluster_section(of)}, None)
-    )
-    return cluster_facts(scenario.build_cluster())
+    base, sections = (of, {}) if named else ("phase-1", {"cluster": cluster_section(of)})
+    cluster = chosen_scenario(base, sections, None).build_cluster()
+    return describe(cluster), describe_rows(cluster)
 
 
-def _scenario_facts(of: str) -> Facts:
-    from gpuyard.scenario.describe import cluster_facts
-
-    scenario = chosen_scenario(of, {}, None)
-    policy = scenario.build_policy()
-    facts: dict[str, object] = {"scenario": scenario.name, "description": scenario.checked.description}
-    facts |= {f"site {key}": item for key, item in scenario.checked.site.items()}
-    said = {"assumptions", "site"} if scenario.checked.site else set()
-    cluster = cluster_facts(scenario.build_cluster())
-    facts |= {f"cluster {key}": item for key, item in cluster.items() if key not in said}
-    facts |= {"policy": policy.name, "placement": policy.placement}
-    return facts
-
-
-def _trace_facts(path: Path, format: str | None) -> Facts:
+def _file_facts(path: Path, format: str | None) -> tuple[Facts, list[Row]]:
+    """Return what a file holds: a trace, or else a topology or a list of nodes."""
     from gpuyard.scenario.describe import trace_facts, workload_facts
-    from gpuyard.traces import read
+    from gpuyard.traces import read, recognise
     from gpuyard.workload import Workload
 
+    if format is None:
+        try:
+            format = recognise(path)
+        except InputError as unknown:
+            try:
+                return _cluster_said(str(path))
+            except GpuyardError:
+                raise unknown from None
     trace = read(path, format=format)
-    return trace_facts(trace) | workload_facts(Workload.from_trace(trace))
+    return trace_facts(trace) | workload_facts(Workload.from_trace(trace)), []
 
 
 def _list(header: tuple[str, ...], rows: list[tuple[object, ...]], json: bool) -> None:
@@ -131,6 +175,28 @@ def _presets(json: bool) -> None:
 
     rows: list[tuple[object, ...]] = [(name, load(name).checked.description) for name in preset_names()]
     _list(("preset", "what"), rows, json)
+
+
+def _phases(json: bool) -> None:
+    from gpuyard.cluster import Cluster
+    from gpuyard.datasheet import compare_rows
+    from gpuyard.presets import preset_names
+
+    names = preset_names()
+    rows: list[tuple[object, ...]] = list(compare_rows([Cluster.preset(name) for name in names]))
+    _list(("figure", *names, "standing"), rows, json)
+    if not json:
+        note("gpuyard: 'gpuyard show phase-1' names the source of each figure")
+
+
+def _hardware(json: bool) -> None:
+    from gpuyard.hardware import node_types
+
+    rows: list[tuple[object, ...]] = [
+        (kind.name, kind.gpu_type, kind.gpus, kind.cpus, kind.memory_gib, kind.idle_w, kind.rated_w)
+        for kind in node_types().values()
+    ]
+    _list(("hardware", "gpu_type", "gpus", "cpus", "memory_gib", "idle_w", "rated_w"), rows, json)
 
 
 def _policies(json: bool) -> None:
@@ -172,6 +238,8 @@ def _columns(json: bool) -> None:
 
 LISTS: Mapping[str, Callable[[bool], None]] = {
     "presets": _presets,
+    "phases": _phases,
+    "hardware": _hardware,
     "policies": _policies,
     "placements": _placements,
     "formats": _formats,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -17,11 +19,18 @@ if TYPE_CHECKING:
 __all__ = ["ReaderLeft", "Stage", "emit", "emit_json", "emit_rich", "emit_table", "interruptible", "note", "progress"]
 
 T = TypeVar("T")
-Stage = Callable[[str], None]
-"""Told which stage of the work begins."""
+HEARTBEAT_S = 30.0
+"""Seconds between two lines on the progress of a run whose stderr is no terminal."""
 _POLL_S = 0.05
 _FILE_WIDTH = 120
 """Columns of a table that goes to a file or a pipe."""
+
+
+class Stage(Protocol):
+    """Told which stage of the work is on, and which share of it is done where that is known."""
+
+    def __call__(self, stage: str, share: float | None = None, /) -> None:
+        """Show it."""
 
 
 class ReaderLeft(Exception):  # noqa: N818  # no error: whoever read stdout has seen enough
@@ -43,16 +52,34 @@ def emit_json(value: object) -> None:
 
 
 def emit_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write aligned columns to stdout; numbers to the right, text to the left, nothing cut off."""
+    """Write aligned columns to stdout; numbers to the right, text to the left, nothing cut off.
+
+    A file or a pipe gets one line a row; a terminal too narrow for that gets wrapped cells.
+    """
     body = [list(row) for row in rows]
     shown = [list(header), *[[_cell(value) for value in row] for row in body]]
     widths = [max(len(line[column]) for line in shown) for column in range(len(header))]
     right = [bool(body) and all(isinstance(row[at], int | float) for row in body) for at in range(len(header))]
+    if sys.stdout.isatty() and sum(widths) + 2 * len(widths) > shutil.get_terminal_size().columns:
+        _emit_wrapped(shown, right)
+        return
     lines = []
     for line in shown:
         cells = zip(line, widths, right, strict=True)
         lines.append("  ".join(text.rjust(width) if far else text.ljust(width) for text, width, far in cells).rstrip())
     emit("\n".join(lines))
+
+
+def _emit_wrapped(shown: Sequence[Sequence[str]], right: Sequence[bool]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*shown[0], box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
+    for column, far in zip(table.columns, right, strict=True):
+        column.justify, column.overflow = ("right" if far else "left"), "fold"
+    for line in shown[1:]:
+        table.add_row(*map(Text, line))
+    emit_rich(table)
 
 
 def emit_rich(*pieces: RenderableType) -> None:
@@ -98,21 +125,57 @@ def _plain(value: Any) -> Any:
 
 @contextmanager
 def progress(*, wanted: bool) -> Iterator[Stage]:
-    """Show the stage that is reached on stderr while the block runs, if that is a terminal and the user wants it."""
-    if not (wanted and sys.stderr.isatty()):
-        yield lambda stage: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    """Show on stderr the stage that is reached, and how much of it is done, while the block runs.
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    A terminal gets a bar.  A file or a pipe gets a line for what takes long, at most one in half a minute, so
+    that the log of a long run shows that it is alive and short ones stay silent.
+    """
+    if not wanted:
+        yield lambda stage, share=None: None
+    elif sys.stderr.isatty():
+        with _bar() as show:
+            yield show
+    else:
+        yield _Heartbeat()
+
+
+@contextmanager
+def _bar() -> Iterator[Stage]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("starting", total=None)
+        reached = ""
 
-        def show(stage: str) -> None:
-            bar.reset(task, description=stage)
+        def show(stage: str, share: float | None = None) -> None:
+            nonlocal reached
+            if stage != reached:
+                reached = stage
+                bar.reset(task, description=stage, total=None)
+            if share is not None:
+                bar.update(task, total=1.0, completed=share)
 
         yield show
+
+
+class _Heartbeat:
+    """Writes the stage to stderr, not before half a minute and not more often."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def __call__(self, stage: str, share: float | None = None) -> None:
+        if time.monotonic() - self._last >= HEARTBEAT_S:
+            self._last = time.monotonic()
+            note(f"gpuyard: {stage}" + ("" if share is None else f", {share:.0%}"))
 
 
 def interruptible(act: Callable[[], T]) -> T:

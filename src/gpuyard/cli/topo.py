@@ -93,17 +93,16 @@ def import_topology(
 ) -> None:
     """Read a topology or a list of nodes, and say what it holds."""
     from gpuyard.cluster import Cluster
-    from gpuyard.scenario.describe import cluster_facts, rows_of
+    from gpuyard.datasheet import describe, describe_rows
 
     section = {"file": str(source), "gpus_per_node": gpus, "hardware": hardware}
     cluster = Cluster.from_mapping({key: item for key, item in section.items() if item is not None})
     if output is not None:
         _write_graph(_graph(cluster, full=True), output, to)
-    facts = cluster_facts(cluster)
     if json:
-        emit_json(facts)
+        emit_json(describe(cluster))
     else:
-        emit_table(("fact", "value"), rows_of(facts))
+        emit_table(("figure", "value"), [(row.figure, row.value or row.source) for row in describe_rows(cluster)])
 
 
 @app.command("draw")

@@ -30,6 +30,7 @@ from gpuyard.cli.terminal import emit, emit_json, emit_table, interruptible, not
 
 if TYPE_CHECKING:
     from gpuyard.scenario import Scenario
+    from gpuyard.workload import Workload
 
 __all__ = ["convert", "generate", "traces_app", "validate"]
 
@@ -73,12 +74,12 @@ def validate(
 
     against_cluster = cluster is not None or _is_scenario(source)
     with progress(wanted=not no_progress) as stage:
-        stage(f"reading {source}")
         if _is_scenario(source):
             scenario = chosen_scenario(source, {"cluster": {} if cluster is None else cluster_section(cluster)}, None)
         else:
             scenario = _trace_scenario(source, {"format": format, "gpu_rule": gpu_rule, "zone": zone}, cluster)
-        workload, trace = interruptible(scenario.read_workload)
+        workload, trace = interruptible(lambda: scenario.read_workload(stage))
+        stage("examining the workload")
         report = examine(trace, workload, scenario.build_cluster() if against_cluster else None)
     if json:
         emit_json(report.to_dict())
@@ -120,15 +121,18 @@ def convert(
         "jobs": jobs,
     }
     with progress(wanted=not no_progress) as stage:
-        stage(f"reading {source}")
         scenario = _trace_scenario(source, keys)
-        workload, _ = interruptible(scenario.read_workload)
+        workload, _ = interruptible(lambda: scenario.read_workload(stage))
         stage(f"writing {target}")
-        write_table(workload.table, target, format=to)
-    for line in workload.notes:
+        lost = write_table(workload.table, target, format=to)
+    _tell_written(workload, target, (*workload.notes, *lost))
+
+
+def _tell_written(workload: Workload, path: Path, notes: tuple[str, ...]) -> None:
+    for line in notes:
         note(f"gpuyard: {line}")
     rejected = f"; {len(workload.rejected):,} rows rejected, see 'gpuyard validate'" if workload.rejected else ""
-    note(f"gpuyard: {len(workload):,} jobs written to {target}{rejected}")
+    note(f"gpuyard: {len(workload):,} jobs written to {path}{rejected}")
 
 
 def generate(
@@ -158,14 +162,14 @@ def generate(
         sets,
     )
     with progress(wanted=not no_progress) as stage:
-        stage("making the workload")
-        workload, _ = interruptible(chosen.read_workload)
+        workload, _ = interruptible(lambda: chosen.read_workload(stage))
         if output is not None:
             from gpuyard.traces.write import write_table
 
             stage(f"writing {output}")
-            write_table(workload.table, output, format=to)
-            note(f"gpuyard: {len(workload):,} jobs written to {output}")
+            lost = write_table(workload.table, output, format=to)
+    if output is not None:
+        _tell_written(workload, output, lost)
     if json:
         emit_json(workload_facts(workload))
     elif output is None:

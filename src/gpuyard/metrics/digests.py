@@ -1,21 +1,24 @@
-"""Digests: one number for a schedule, one for a workload, the same on every machine."""
+"""Digests: one number for a schedule, one for a workload, one for a cluster, the same on every machine."""
 
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from gpuyard.cluster import Cluster
 from gpuyard.record import Record
 from gpuyard.workload import Workload
 
 if TYPE_CHECKING:
     from hashlib import _Hash
 
-__all__ = ["schedule_digest", "workload_digest"]
+__all__ = ["cluster_digest", "schedule_digest", "workload_digest"]
 
 
 def schedule_digest(record: Record) -> str:
@@ -56,7 +59,29 @@ def workload_digest(workload: Workload) -> str:
     return digest.hexdigest()
 
 
-def _add_integers(digest: _Hash, values: NDArray[np.int64] | NDArray[np.int32]) -> None:
+def cluster_digest(cluster: Cluster) -> str:
+    """Return the SHA-256 (hexadecimal) of what a cluster is made of: all that a simulation can see of it.
+
+    The hash runs over node names, GPUs, kind, CPUs and memory of each node; the figures of each kind; name and domains
+    of each level; and the draw of switches, storage and management.  The cluster's own name and its sources
+    do not count.
+    """
+    digest = hashlib.sha256(b"gpuyard cluster 1\n")
+    _add_texts(digest, pa.array(cluster.node_names, pa.string()))
+    _add_integers(digest, cluster.node_gpus)
+    _add_integers(digest, cluster.node_kind)
+    for figure in (cluster.node_cpus, cluster.node_memory_gib):
+        digest.update(b"unknown\n" if figure is None else np.ascontiguousarray(figure, dtype="<f8").data)
+    kinds = [{key: item for key, item in asdict(kind).items() if key != "source"} for kind in cluster.kinds]
+    facts = {key: cluster.facts.get(key) for key in ("switches", "switch_w", "other_it_w")}
+    digest.update(json.dumps([kinds, facts], sort_keys=True).encode())
+    for name, domain in zip(cluster.levels.names, cluster.levels.domains, strict=True):
+        digest.update(f"\n{name}\n".encode())
+        _add_integers(digest, domain)
+    return digest.hexdigest()
+
+
+def _add_integers(digest: _Hash, values: NDArray[np.integer[Any]]) -> None:
     digest.update(np.ascontiguousarray(values, dtype="<i8").data)
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from gpuyard.report.measures import MEASURES, Measure, leaves, lookup, number_at
+from gpuyard.report.measures import MEASURES, Measure, lookup, number_at
 from gpuyard.report.sections import Column, Grid
 from gpuyard.report.wording import clean, finite, format_value
 from gpuyard.result import Result
 
-__all__ = ["assumptions", "data_notes", "definitions", "engine_grid", "scenario_grids"]
+__all__ = ["assumptions", "data_notes", "definitions", "engine_grid", "figures_grid", "scenario_grids"]
 
 _LONG: Final = 400
 _STANDINGS: Final = {"R": "read", "C": "computed", "M": "assumption"}
@@ -20,7 +20,7 @@ _MOST_ROWS: Final = 6
 
 def assumptions(result: Result) -> list[str]:
     """Return, in words, what the numbers assume rather than know."""
-    said = [*_declared(result.scenario), *_activity(result)]
+    said = [*_declared(result.scenario), *_synthetic(result), *_activity(result)]
     for key, value, source in _energy_figures(result):
         if "assum" in source:
             said.append(f"energy.{key} = {_setting(value)}: {source}")
@@ -29,14 +29,36 @@ def assumptions(result: Result) -> list[str]:
 
 def _declared(scenario: Mapping[str, object]) -> Iterator[str]:
     """Yield what the scenario itself declares: by key, by standing, or in words."""
-    for key, value in leaves(scenario):
+    for key, value in _settings({name: table for name, table in scenario.items() if name != "provenance"}):
         name = key.rpartition(".")[2]
         texts = value if isinstance(value, list | tuple) else [value]
+        shown = key.replace("site.sources.", "").replace(".sources.", ".").removesuffix(".assumptions")
         for text in (text for text in texts if isinstance(text, str)):
             if name == "standing" and text in ("M", "[M]", "assumption"):
                 yield f"{key.removesuffix('.standing')}: an assumption, not a measurement"
             elif name in ("assumption", "assumptions") or "assum" in text.lower() or "[M]" in text:
-                yield f"{key}: {text}"
+                yield f"{shown}: {text.removeprefix('an assumption: ')}"
+
+
+def _synthetic(result: Result) -> Iterator[str]:
+    """Yield how many of the figures behind a synthetic workload are assumptions; the page has them all in a table."""
+    figures = _figures(result)
+    assumed = sum(figure.get("standing") == "assumption" for figure in figures)
+    if assumed:
+        yield f"workload: {assumed} of the {len(figures)} figures that shape the synthetic workload, each named below"
+
+
+def _figures(result: Result) -> list[Mapping[str, object]]:
+    listed = lookup(result.scenario, "provenance.workload_figures")
+    return [figure for figure in listed if isinstance(figure, Mapping)] if isinstance(listed, list | tuple) else []
+
+
+def figures_grid(result: Result) -> Grid | None:
+    """Return the figures that shape a synthetic workload, each with standing and source; ``None`` without."""
+    keys = ("figure", "value", "standing", "source")
+    rows = tuple(tuple(clean(figure.get(key, ""), _LONG) for key in keys) for figure in _figures(result))
+    columns = tuple(Column(label=key.capitalize(), numeric=False) for key in keys)
+    return Grid(caption="Figures behind the synthetic workload", columns=columns, rows=rows) if rows else None
 
 
 def _activity(result: Result) -> Iterator[str]:
@@ -95,7 +117,7 @@ def scenario_grids(result: Result) -> list[Grid]:
         rows = tuple(
             (clean(key, 80), clean(_setting(item), _LONG))
             for key, item in _settings(table)
-            if key not in ("workload_notes", "assumptions", "notes", "quality")
+            if key not in ("workload_notes", "workload_figures", "assumptions", "notes", "quality")
         )
         if section == "energy":
             rows = tuple((key, f"{value} ({sources[key]})" if key in sources else value) for key, value in rows)
@@ -106,9 +128,12 @@ def scenario_grids(result: Result) -> list[Grid]:
 
 
 def _settings(table: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
-    """Yield (dotted key, value); a long table of plain values is one setting."""
+    """Yield (dotted key, value); a long table of plain values is one setting, entries of a list go by their names."""
     for key, value in table.items():
-        if not isinstance(value, Mapping):
+        if isinstance(value, list | tuple) and value and all(isinstance(item, Mapping) for item in value):
+            entries = {str(item.get("name", number)): item for number, item in enumerate(value, start=1)}
+            yield from _settings(entries, f"{prefix}{key}.")
+        elif not isinstance(value, Mapping):
             yield f"{prefix}{key}", value
         elif len(value) > _MOST_ROWS and not any(isinstance(item, Mapping | list) for item in value.values()):
             yield f"{prefix}{key}", ", ".join(f"{name} {_setting(item)}" for name, item in value.items())

@@ -19,8 +19,14 @@ from gpuyard.result import Result
 
 __all__ = ["Comparison", "Difference", "Paired", "Row", "compare", "compare_all"]
 
+_DERIVED: Final = ("provenance.workload_figures",)
+"""Settings that follow from others."""
+
 _MACHINE: Final = ("engine.wall_s", "engine.events_per_s")
 """Numbers that tell about the machine a run was made on, not about the schedule."""
+
+NOISE: Final = 1e-9
+"""Relative difference up to which two numbers are equal: what rounding alone can make."""
 
 _QUANTILES: Final = (5, 25, 50, 75, 95)
 
@@ -35,8 +41,11 @@ class Difference:
 
     @property
     def absolute(self) -> float | None:
-        """Second minus first, ``None`` unless both are known."""
-        return None if self.first is None or self.second is None else self.second - self.first
+        """Second minus first, ``None`` unless both are known; zero where only rounding tells them apart."""
+        if self.first is None or self.second is None:
+            return None
+        change = self.second - self.first
+        return 0.0 if abs(change) <= NOISE * max(abs(self.first), abs(self.second)) else change
 
     @property
     def relative(self) -> float | None:
@@ -100,7 +109,7 @@ class Comparison:
     def rows(self, *, every: bool = False) -> list[Row]:
         """Return the numbers with a name, in reading order, zeros in both left out; with ``every``, all that differ."""
         if every:
-            chosen = [each for each in self.differences if each.first != each.second and each.key not in _MACHINE]
+            chosen = [each for each in self.differences if each.absolute != 0 and each.key not in _MACHINE]
         else:
             known = {each.key: each for each in self.differences}
             named = [known[measure.key] for measure in MEASURES if measure.key in known]
@@ -236,7 +245,7 @@ def _settings(first: Result, second: Result) -> tuple[tuple[str, str, str], ...]
     return tuple(
         (key, clean(left.get(key, UNKNOWN), 80), clean(right.get(key, UNKNOWN), 80))
         for key in keys
-        if left.get(key) != right.get(key)
+        if left.get(key) != right.get(key) and key not in _DERIVED
     )
 
 

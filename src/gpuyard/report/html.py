@@ -53,6 +53,7 @@ def report_html(result: Result, *, title: str | None = None) -> str:
         recorded_figure=figures.recorded_figure(result),
         rejected=sections.rejected_grid(result),
         assumptions=background.assumptions(result),
+        figures=background.figures_grid(result),
         data_notes=background.data_notes(result),
         scenario=background.scenario_grids(result),
         engine=background.engine_grid(result),

@@ -7,7 +7,6 @@ same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gpuyard.presets import preset_names
@@ -15,18 +14,19 @@ from gpuyard.scenario.model import Scenario, load, schema
 from gpuyard.scenario.resolve import Resolved, read_trace
 
 if TYPE_CHECKING:
+    from gpuyard.experiment import Progress
     from gpuyard.result import Result
 
 __all__ = ["Resolved", "Scenario", "load", "preset_names", "read_trace", "run", "schema"]
 
 
-def run(scenario: Scenario, progress: Callable[[str], None] | None = None) -> Result:
+def run(scenario: Scenario, progress: Progress | None = None) -> Result:
     """Simulate a scenario.
 
     Parameters
     ----------
     progress
-        Told in words which stage begins.
+        Told in words which stage is on, and which share of it is done, ``None`` where that is not known.
 
     Raises
     ------
@@ -37,5 +37,5 @@ def run(scenario: Scenario, progress: Callable[[str], None] | None = None) -> Re
     """
     from gpuyard.scenario.resolve import simulate_resolved
 
-    tell = progress or (lambda stage: None)
+    tell = progress or (lambda stage, share: None)
     return simulate_resolved(scenario.resolve(tell), tell)

@@ -1,22 +1,21 @@
-"""What a workload, a cluster or a trace holds, as a flat dict of facts for people and for JSON."""
+"""What a workload, a scenario or a trace holds: flat facts and rows for people and for JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gpuyard.datasheet import STANDINGS, Row, describe, describe_rows
+
 if TYPE_CHECKING:
-    from gpuyard.cluster import Cluster
+    from gpuyard.scenario.model import Scenario
     from gpuyard.traces.trace import Trace
     from gpuyard.workload import Workload
 
-__all__ = ["cluster_facts", "rows_of", "trace_facts", "workload_facts"]
+__all__ = ["scenario_facts", "scenario_rows", "trace_facts", "workload_facts"]
 
 HOUR = 3600.0
-SOURCES = ("sources", "figures")
-"""Facts that say where other facts come from."""
 
 
 def workload_facts(workload: Workload) -> dict[str, object]:
@@ -49,38 +48,31 @@ def workload_facts(workload: Workload) -> dict[str, object]:
     return facts
 
 
-def cluster_facts(cluster: Cluster) -> dict[str, object]:
-    """Return how many nodes and GPUs of which type, the levels of locality, and what the site states of itself."""
-    kinds = np.bincount(cluster.node_kind, minlength=len(cluster.kinds))
-    facts: dict[str, object] = {"name": cluster.name, "nodes": cluster.nodes, "gpus": cluster.gpus}
-    for kind, nodes in zip(cluster.kinds, kinds, strict=True):
-        facts[f"node type {kind.name}"] = f"{int(nodes):,} nodes of {kind.gpus} {kind.gpu_type or 'no'} GPUs"
-    for name, domain in zip(cluster.levels.names, cluster.levels.domains, strict=True):
-        facts[f"level {name}"] = f"{int(domain.max()) + 1:,} domains"
-    facts["rated_it_mw"] = float(
-        sum(kind.rated_w * nodes for kind, nodes in zip(cluster.kinds, kinds, strict=True)) / 1e6
-    )
-    return facts | dict(cluster.facts)
+def scenario_facts(scenario: Scenario) -> dict[str, object]:
+    """Return what a scenario is, for JSON: its tables as they were merged, and what its cluster comes to."""
+    return {"name": scenario.name, **scenario.to_mapping(), "cluster": describe(scenario.build_cluster())}
 
 
-def rows_of(facts: Mapping[str, object]) -> list[tuple[str, object]]:
-    """Return facts as rows for people: a row for each entry of a list; sources are left to JSON."""
-    rows: list[tuple[str, object]] = []
-    for key, item in facts.items():
-        if isinstance(item, Mapping):
-            rows += [] if key.split()[-1] in SOURCES else [(f"{key} {name}", value) for name, value in rows_of(item)]
-        elif isinstance(item, list | tuple):
-            single = key.removesuffix("s")
-            rows += [(single, _entry(entry)) for entry in item]
-        else:
-            rows.append((key, item))
+def scenario_rows(scenario: Scenario) -> list[Row]:
+    """Return what a scenario is: its cluster, and the policy, energy and load figures with their sources."""
+    checked = scenario.checked
+    rows = [Row("scenario", scenario.name), Row("description", checked.description or "-")]
+    rows += describe_rows(scenario.build_cluster())
+    policy = scenario.build_policy()
+    values = {f"energy.{key}": item for key, item in checked.energy.model_dump(exclude_none=True).items()}
+    values |= {f"workload.{key}": item for key, item in checked.workload.model_dump(exclude_none=True).items()}
+    values |= {"policy": f"{policy.name}, placement {policy.placement}"}
+    sources = checked.site.get("sources", {})
+    for key, value in values.items():
+        standing, source = sources.get(key, ("", ""))
+        text = str(source).removeprefix("an assumption: ")
+        rows.append(Row(key, _short(value), STANDINGS.get(standing, standing), text))
     return rows
 
 
-def _entry(entry: object) -> object:
-    if not isinstance(entry, Mapping):
-        return entry
-    return ", ".join(f"{key} {value}" for key, value in entry.items() if isinstance(value, str | int | float))
+def _short(value: object) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def trace_facts(trace: Trace) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +17,10 @@ from gpuyard.scenario.source import Layered, parse_sets, read_layers
 if TYPE_CHECKING:
     from gpuyard.cluster import Cluster
     from gpuyard.energy import EnergyModel
+    from gpuyard.experiment import Progress
     from gpuyard.policy import Policy
     from gpuyard.scenario.resolve import Resolved, Resolver
+    from gpuyard.synthesis import Figure
     from gpuyard.traces.trace import Trace
     from gpuyard.workload import Workload
 
@@ -79,9 +81,13 @@ class Scenario:
 
         return Resolver(self.checked, self.to_mapping(), self._layered.origin)
 
-    def read_workload(self) -> tuple[Workload, Trace | None]:
+    def read_workload(self, progress: Progress | None = None) -> tuple[Workload, Trace | None]:
         """Return the jobs, read or made, and the trace as read where there is one."""
-        return self._resolver.workload()
+        return self._resolver.workload(progress or _say_nothing)
+
+    def workload_figures(self) -> list[Figure]:
+        """Return the figures behind a synthetic workload, with standing and source; none for a trace."""
+        return self._resolver.workload_figures()
 
     def build_cluster(self) -> Cluster:
         """Return the cluster."""
@@ -95,7 +101,7 @@ class Scenario:
         """Return the energy model."""
         return self._resolver.energy()
 
-    def resolve(self, progress: Callable[[str], None] | None = None) -> Resolved:
+    def resolve(self, progress: Progress | None = None) -> Resolved:
         """Return (workload, cluster, policy, energy model, run options), and the scenario to write down.
 
         Raises
@@ -105,7 +111,7 @@ class Scenario:
         InputError
             For a trace or topology file that cannot be used.
         """
-        return self._resolver.resolve(progress or (lambda stage: None))
+        return self._resolver.resolve(progress or _say_nothing)
 
 
 def load(source: str | Path) -> Scenario:
@@ -130,7 +136,18 @@ def schema() -> dict[str, Any]:
     return described
 
 
+def _say_nothing(_: str, __: float | None) -> None:
+    return None
+
+
 def _check(layered: Layered) -> Model:
+    provenance = layered.values.get("provenance")
+    if isinstance(provenance, Mapping) and provenance.get("runs_again") is False:
+        raise ConfigError(
+            f"{layered.origin(('provenance',))}: this result was made in Python from a workload and a cluster that no "
+            "file describes, so it cannot be run again; it can be shown, compared and reported. Results of 'gpuyard "
+            "run' and of gpuyard.run_scenario can be run again"
+        )
     try:
         return Model.model_validate(layered.values)
     except ValidationError as problem:

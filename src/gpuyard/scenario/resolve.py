@@ -21,9 +21,10 @@ from gpuyard.workload import Workload
 
 if TYPE_CHECKING:
     from gpuyard.energy import EnergyModel
+    from gpuyard.experiment import Progress
     from gpuyard.result import Result
     from gpuyard.scenario.sections import Model, WorkloadSection
-    from gpuyard.synthesis import SynthesisSpec
+    from gpuyard.synthesis import Figure, SynthesisSpec
     from gpuyard.traces.trace import Trace
 
 __all__ = ["Resolved", "Resolver", "RunOptions", "read_trace", "simulate_resolved"]
@@ -94,6 +95,7 @@ class Resolver:
         self._checked = checked
         self._values = values
         self._origin = origin
+        self._made: tuple[Workload, Trace | None] | None = None
 
     @contextmanager
     def _blamed_on(self, section: str) -> Iterator[None]:
@@ -103,9 +105,17 @@ class Resolver:
         except ConfigError as problem:
             raise ConfigError(f"{self._origin((section,))}: [{section}] {problem}") from None
 
-    def workload(self) -> tuple[Workload, Trace | None]:
+    def workload(self, tell: Progress) -> tuple[Workload, Trace | None]:
         """Return the jobs, and the trace as read where there is one."""
-        return self._workload
+        if self._made is None:
+            self._made = self._make_workload(tell)
+        return self._made
+
+    def workload_figures(self) -> list[Figure]:
+        """Return the figures behind a synthetic workload, with standing and source; none for a trace."""
+        from gpuyard.synthesis import describe
+
+        return [] if self._checked.workload.trace is not None else describe(self._spec)
 
     def cluster(self) -> Cluster:
         """Return the cluster."""
@@ -117,13 +127,12 @@ class Resolver:
         with self._blamed_on("policy"):
             return named_policy(given.pop("name", "fifo"), **given)
 
-    def resolve(self, tell: Callable[[str], None]) -> Resolved:
+    def resolve(self, tell: Progress) -> Resolved:
         """Make everything, cheap and fallible things first."""
         policy, energy = self.policy(), self.energy()
-        tell("building the cluster")
+        tell("building the cluster", None)
         cluster = self.cluster()
-        tell("reading the trace" if self._checked.workload.trace else "making the workload")
-        workload, trace = self.workload()
+        workload, trace = self.workload(tell)
         options = RunOptions(**self._checked.run.model_dump())
         echo = self._echo(policy, energy, options, trace)
         return Resolved(workload=workload, cluster=cluster, policy=policy, energy=energy, options=options, echo=echo)
@@ -141,11 +150,11 @@ class Resolver:
         with self._blamed_on("cluster"):
             return Cluster.from_mapping(section, name=self._checked.name or "cluster", site=self._checked.site or None)
 
-    @cached_property
-    def _workload(self) -> tuple[Workload, Trace | None]:
+    def _make_workload(self, tell: Progress) -> tuple[Workload, Trace | None]:
         section = self._checked.workload
         if section.trace is None:
-            return self._synthesised(section), None
+            return self._synthesised(section, tell), None
+        tell(f"reading {section.trace}", None)
         _verify(Path(section.trace), section.sha256)
         trace = _read(section.trace, section.format, section.gpu_rule, section.zone)
         return _chosen(Workload.from_trace(trace), section, head=section.jobs), trace
@@ -157,16 +166,28 @@ class Resolver:
         with self._blamed_on("workload"):
             return SynthesisSpec.from_mapping(self._checked.workload.synthesis())
 
-    def _synthesised(self, section: WorkloadSection) -> Workload:
+    def _synthesised(self, section: WorkloadSection, tell: Progress) -> Workload:
+        """Return jobs made for the cluster: none larger than its largest pool of GPUs of one type."""
         from gpuyard.synthesis import synthesise
 
-        return _chosen(synthesise(self._spec, gpus=self._cluster.gpus, seed=self._checked.run.seed), section)
+        pools = np.bincount(self._cluster.node_type, weights=self._cluster.node_gpus)
+        with self._blamed_on("workload"):
+            made = synthesise(
+                self._spec,
+                gpus=self._cluster.gpus,
+                seed=self._checked.run.seed,
+                max_gpus_per_job=int(pools.max()),
+                progress=lambda share: tell("making the workload", share),
+            )
+        return _chosen(made, section)
 
     def _echo(self, policy: Policy, energy: EnergyModel, options: RunOptions, trace: Trace | None) -> dict[str, Any]:
         """Return the scenario with names made definite, paths absolute, and digests and versions added."""
         echo = {name: dict(item) if isinstance(item, Mapping) else item for name, item in self._values.items()}
+        echo.pop("provenance", None)
         if trace is None:
             echo["workload"] = dict(self._values.get("workload", {})) | self._spec.to_mapping()
+            echo["provenance"] = {"workload_figures": [figure._asdict() for figure in self.workload_figures()]}
         else:
             path = Path(str(self._checked.workload.trace)).resolve()
             echo["workload"] |= {"trace": str(path), "format": trace.format, "sha256": _sha256(path)}
@@ -183,26 +204,29 @@ def _as_read(table: Mapping[str, Any]) -> dict[str, Any]:
     return {key: item for key, item in plain.items() if key not in inner} | inner
 
 
-def simulate_resolved(resolved: Resolved, tell: Callable[[str], None]) -> Result:
+def simulate_resolved(resolved: Resolved, tell: Progress) -> Result:
     """Simulate what a scenario resolved to."""
     from gpuyard.experiment import simulate
     from gpuyard.simulation import is_compiled
 
     workload, cluster, policy, energy, options = resolved
-    if not is_compiled():
-        tell("compiling the engine; this happens once")
-    stages = {
-        "schedule": f"simulating {len(workload):,} jobs on {cluster.gpus:,} GPUs",
-        "energy": "adding up the energy",
-        "metrics": "measuring",
-    }
+    simulating = f"simulating {len(workload):,} jobs on {cluster.gpus:,} GPUs"
+    stages = {"schedule": simulating, "energy": "adding up the energy", "metrics": "measuring"}
+    first = simulating if is_compiled() else "compiling the engine; this happens once"
+
+    def say(stage: str, share: float | None) -> None:
+        if stage == "schedule" and not share:
+            tell(first, None)
+        else:
+            tell(stages.get(stage, stage), share)
+
     return simulate(
         workload,
         cluster,
         policy=policy,
         energy=energy,
         scenario=resolved.echo,
-        progress=lambda stage: tell(stages.get(stage, stage)),
+        progress=say,
         **asdict(options),
     )
 

@@ -30,6 +30,10 @@ def _window(value: str) -> str:
     return value
 
 
+def _pair(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
 def _names(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
@@ -143,7 +147,7 @@ class RunSection(Section):
 
     seed: int = Field(default=0, ge=0, le=2**63 - 1, description="Seed of everything random.")
     until: Seconds | None = Field(default=None, description="Stop the simulation at this time since the origin.")
-    window: tuple[Seconds, Seconds] | None = Field(
+    window: Annotated[tuple[Seconds, Seconds], BeforeValidator(_pair)] | None = Field(
         default=None, description="Measure from the first time to the second; first submission to last end if left out."
     )
     warmup: Seconds = Field(default=0.0, description="Leave this long out of the measures at the window's start.")

@@ -54,9 +54,23 @@ class Layered:
         if isinstance(policy, dict) and "name" in layer.get("policy", {}):
             policy.pop("order", None)  # a newly named scheduler brings its own
             policy.pop("backfill", None)
+        self._forget_sources(layer)
         _merge(self.values, layer)
         for path in _paths(layer):
             self.origins[path] = origin
+
+    def _forget_sources(self, layer: Mapping[str, Any]) -> None:
+        """Drop the sources of figures that the layer changes: they speak of the old values."""
+        sources = self.values.get("site", {}).get("sources")
+        if not isinstance(sources, Mapping):
+            return
+        changed = {
+            name
+            for path, value in _leaves(layer)
+            if _value_at(self.values, path) != value
+            for name in (path[0], ".".join(path))
+        }
+        self.values["site"]["sources"] = {key: item for key, item in sources.items() if key not in changed}
 
     def _forget(self, section: str) -> None:
         """Drop a section, and what the layers below said about the whole they no longer are."""
@@ -188,6 +202,20 @@ def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> None:
             _merge(table, value)
         else:
             below[key] = value
+
+
+def _leaves(layer: Mapping[str, Any], prefix: Path_ = ()) -> Iterator[tuple[Path_, Any]]:
+    for key, value in layer.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, (*prefix, key))
+        else:
+            yield (*prefix, key), value
+
+
+def _value_at(values: Any, path: Path_) -> Any:
+    for key in path:
+        values = values.get(key) if isinstance(values, Mapping) else None
+    return values
 
 
 def _paths(layer: Mapping[str, Any], prefix: Path_ = ()) -> Iterator[Path_]:
