@@ -90,7 +90,21 @@ def lower_demands(workload: Workload, cluster: Cluster, policy: Policy) -> Asked
         demands[name] = column
     if policy.backfill == "fit" and policy.replay == "schedule":
         demands["lane"] = np.arange(gpus.size)
+    _mark_plain(demands, cluster, policy, fraction=bool(fraction.any()))
     return Asked(demands=demands, demand=demand, chunks=chunks, quanta=_WHOLE // quantum if fraction.any() else 0)
+
+
+def _mark_plain(demands: Records, cluster: Cluster, policy: Policy, *, fraction: bool) -> None:
+    """Mark the demands that the engine's own loop can place, and write their chunks."""
+    levels = policy.placement == "packed" and bool(cluster.levels.names)
+    tightest = policy.placement in ("best-fit", "packed") and len(cluster.gpu_types) == 1 and not fraction
+    asked = (demands["nodes"] == 0) & (demands["spread"] == 0) & (demands["gpus"] > 0) & (demands["kinds"] > 0)
+    free = asked & (demands["cpu"] == 0) & (demands["memory"] == 0)
+    demands["plain"] = free & tightest & ((demands["several"] == 0) | (not levels))
+    large = np.where(demands["several"] == 1, max(int(_largest(cluster).max()), 1), np.maximum(demands["gpus"], 1))
+    demands["large"] = large
+    demands["many"] = demands["gpus"] // large
+    demands["rest"] = demands["gpus"] % large
 
 
 def _per_piece(

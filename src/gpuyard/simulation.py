@@ -14,6 +14,7 @@ from gpuyard.errors import ConfigError, EngineError
 from gpuyard.kernel import build
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
 from gpuyard.kernel.engine import run
+from gpuyard.kernel.launch import start as start_engine
 from gpuyard.kernel.tables import HOLD, Dependencies, Events
 from gpuyard.lowering import (
     Asked,
@@ -93,7 +94,7 @@ def schedule(
     forced = policy.replay == "recorded"
     begun = time.perf_counter()
     _interruptible(
-        lambda: run(job, asked.demands, dependencies, site, queue, log, events, forced, stop),
+        lambda: start_engine(job, asked.demands, dependencies, site, queue, log, events, forced, stop),
         events, len(workload), progress,
     )  # fmt: skip
     kernel_s = time.perf_counter() - begun
@@ -168,7 +169,7 @@ def _reject_unfit(workload: Workload, cluster: Cluster, policy: Policy, asked: A
     site = lower_site(cluster, policy, asked, 0)
     log = build.build_log(int(asked.chunks[tried].sum()), tried.size)
     queue = build.build_queue(alone, 1)
-    run(alone, demands, free, site, queue, log, build.build_events(2, 1), True, NEVER - 1)
+    start_engine(alone, demands, free, site, queue, log, build.build_events(2, 1), True, NEVER - 1)
     fits = np.zeros(demands.size, np.bool_)
     fits[tried] = alone["slots"] > 0
     unfit = ~fits[asked.demand]

@@ -1,33 +1,24 @@
 """One chunk, one node: what first-fit, best-fit, worst-fit and random choose.
 
-``kinds`` is a bit set of GPU types.  Without CPUs or memory to respect, the index answers at once; with
-them, nodes are tried in the placement's own order until one has room, which can cost a look at every node.
+``kinds`` is a bit set of GPU types.  Without CPUs or memory to respect, the first node that the index names has
+room; with them, nodes are tried in the placement's own order until one has, which can cost a look at every node.
 """
 
 from __future__ import annotations
 
 from gpuyard.kernel.bits import draw
 from gpuyard.kernel.codes import NOBODY, Placement
-from gpuyard.kernel.index import count_at, first_item, item_at, key_above, loosest_key, lowest_item, tightest_key
-from gpuyard.kernel.jit import inlined, kernel
+from gpuyard.kernel.index import count_at, item_at, loosest_key, lowest_item, tightest_key
+from gpuyard.kernel.jit import kernel
 from gpuyard.kernel.nodes import has_room
 from gpuyard.kernel.tables import Site
 
-__all__ = ["pick_node", "tightest_in_range"]
-
-
-@inlined
-def pick_node(site: Site, rule: int, kinds: int, gpus: int, cpu: int, memory: int, row: int, chunk: int) -> int:
-    """Return the node for a chunk under a placement rule, or NOBODY."""
-    if rule == Placement.BEST_FIT and site.index.kinds == 1 and cpu == 0 and memory == 0:
-        key = key_above(site.index, 0, gpus)
-        return first_item(site.index, 0, key) if key != NOBODY else NOBODY
-    return _pick(site, rule, kinds, gpus, cpu, memory, row, chunk)
+__all__ = ["pick_any", "tightest_in_range"]
 
 
 @kernel
-def _pick(site: Site, rule: int, kinds: int, gpus: int, cpu: int, memory: int, row: int, chunk: int) -> int:
-    """Return the node for a chunk in the general case, or NOBODY."""
+def pick_any(site: Site, rule: int, kinds: int, gpus: int, cpu: int, memory: int, row: int, chunk: int) -> int:
+    """Return the node for a chunk under a placement rule, or NOBODY."""
     index = site.index
     if rule == Placement.RANDOM:
         return _random(site, kinds, gpus, cpu, memory, row, chunk)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
 from gpuyard.kernel.heap import pop, push
 from gpuyard.kernel.jit import inlined, kernel
-from gpuyard.kernel.placement import place, release
+from gpuyard.kernel.placement import Placer, Releaser, place_plain, release_plain
 from gpuyard.kernel.queue import first_job, join, leave, unblock
 from gpuyard.kernel.tables import Dependencies, Events, Log, Queue, Records, Site
 
@@ -23,6 +23,8 @@ def run(
     events: Events,
     forced: bool,
     stop: int,
+    placer: Placer,
+    releaser: Releaser,
 ) -> None:
     """Process every instant up to and including ``stop``; the tables hold what happened."""
     count = events.count
@@ -31,12 +33,13 @@ def run(
         if now == NEVER or now > stop:
             break
         count[Count.LAST] = now
-        _end_jobs(job, demand, dependencies, site, queue, log, events, now)
-        _release_jobs(job, demand, queue, events, now)
+        _end_jobs(job, demand, dependencies, site, queue, log, events, releaser, now)
+        if count[Count.RELEASES] > 0:
+            _release_jobs(job, demand, queue, events, now)
         _submit_jobs(job, demand, dependencies, queue, events, now)
         count[Count.PASSES] += 1
         if count[Count.WAITING] > 0:
-            _schedule(job, demand, site, queue, log, events, forced, now)
+            _schedule(job, demand, site, queue, log, events, forced, placer, now)
             count[Count.MAX_WAITING] = max(count[Count.MAX_WAITING], count[Count.WAITING])
 
 
@@ -63,6 +66,7 @@ def _end_jobs(
     queue: Queue,
     log: Log,
     events: Events,
+    releaser: Releaser,
     now: int,
 ) -> None:
     """END: free what ended jobs hold, and tell the jobs that depend on them."""
@@ -73,7 +77,12 @@ def _end_jobs(
         pop(events.ends, count[Count.RUNNING])
         count[Count.RUNNING] -= 1
         count[Count.EVENTS] += 1
-        release(site, demand, log, row, int(job[row]["demand"]), job[row]["slot"], int(job[row]["slots"]))
+        this = job[row]
+        wish = int(this["demand"])
+        if demand[wish]["plain"] == 0:
+            releaser(site, demand, log, row, wish, this["slot"], int(this["slots"]))
+        else:
+            release_plain(site, log, this["slot"], int(this["slots"]))
         if dependencies.child.size > 0:
             _tell_children(dependencies, events, row, now)
         ended = True
@@ -97,7 +106,7 @@ def _tell_children(dependencies: Dependencies, events: Events, row: int, now: in
             events.count[Count.RELEASES] += 1
 
 
-@inlined
+@kernel
 def _release_jobs(job: Records, demand: Records, queue: Queue, events: Events, now: int) -> None:
     """RELEASE: jobs submitted earlier that become eligible now join the queue."""
     count = events.count
@@ -150,6 +159,7 @@ def _schedule(
     log: Log,
     events: Events,
     forced: bool,
+    placer: Placer,
     now: int,
 ) -> None:
     """Make one pass: start first jobs until every lane is empty or blocked.
@@ -161,15 +171,21 @@ def _schedule(
     row = first_job(queue, job)
     while row != NOBODY:
         wish = int(job[row]["demand"])
-        lane = demand[wish]["lane"]
+        asked = demand[wish]
+        lane = asked["lane"]
         first = count[Count.SLOTS]
-        if place(site, demand, log, events, row, wish) or forced:
-            job[row]["start"] = now
-            job[row]["slot"] = first
-            job[row]["slots"] = count[Count.SLOTS] - first
+        if asked["plain"] == 0:
+            placed = placer(site, demand, log, events, row, wish)
+        else:
+            placed = place_plain(site, log, events, asked["large"], asked["many"], asked["rest"])
+        if placed or forced:
+            this = job[row]
+            this["start"] = now
+            this["slot"] = first
+            this["slots"] = count[Count.SLOTS] - first
             log.attempt_job[count[Count.ATTEMPTS]] = row
             count[Count.ATTEMPTS] += 1
-            push(events.ends, count[Count.RUNNING], now + job[row]["duration"], row)
+            push(events.ends, count[Count.RUNNING], now + this["duration"], row)
             count[Count.RUNNING] += 1
             leave(queue, events, lane)
         else:

@@ -6,7 +6,7 @@ from gpuyard.kernel.bits import draw
 from gpuyard.kernel.codes import NOBODY, Placement
 from gpuyard.kernel.index import insert, loosest_key, lowest_item, remove, tightest_key
 from gpuyard.kernel.jit import kernel
-from gpuyard.kernel.nodes import has_room, offer, withdraw
+from gpuyard.kernel.nodes import has_room, offer_node, withdraw_node
 from gpuyard.kernel.tables import Site
 
 __all__ = ["give_share", "pick_gpu", "take_share"]
@@ -94,9 +94,9 @@ def take_share(site: Site, gpu: int, share: int) -> None:
     free = int(site.gpu[gpu]["free"])
     remove(site.shares, kind, free, gpu)
     if free == site.quanta:
-        withdraw(site, node)
+        withdraw_node(site, node)
         site.node[node]["free"] -= 1
-        offer(site, node)
+        offer_node(site, node)
     free -= share
     site.gpu[gpu]["free"] = free
     if free > 0:
@@ -115,6 +115,6 @@ def give_share(site: Site, gpu: int, share: int) -> None:
     site.gpu[gpu]["free"] = free
     insert(site.shares, kind, free, gpu)
     if free == site.quanta:
-        withdraw(site, node)
+        withdraw_node(site, node)
         site.node[node]["free"] += 1
-        offer(site, node)
+        offer_node(site, node)

@@ -112,7 +112,7 @@ def key_above(index: Index, kind: int, least: int) -> int:
     return (word << 6) + trailing_zeros(bits)
 
 
-@inlined
+@kernel
 def tightest_key(index: Index, kinds: int, least: int) -> int:
     """Return the smallest key of all allowed kinds that is not below ``least``, or NOBODY."""
     best = NOBODY

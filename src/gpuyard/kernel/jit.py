@@ -16,7 +16,7 @@ import numba
 from numba import types
 from numba.core import caching
 
-__all__ = ["cache_stamp", "inlined", "kernel"]
+__all__ = ["cache_stamp", "compiled_for", "inlined", "kernel", "spliced"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -66,6 +66,11 @@ def _compiled(function: Callable[P, R], **options: Any) -> Callable[P, R]:
     return cast("Callable[P, R]", dispatcher)
 
 
+def compiled_for(function: Callable[P, R], arguments: tuple[Any, ...]) -> Callable[P, R]:
+    """Return a kernel compiled, or found in the cache, for just these argument types."""
+    return cast("Any", function).compile(arguments)  # type: ignore[no-any-return]
+
+
 def _widest(argument: Any) -> Any:
     """Return the one type that stands for all whole numbers, so that no function is compiled for each of them."""
     plain = types.unliteral(argument)
@@ -82,3 +87,8 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
 def inlined(function: Callable[P, R]) -> Callable[P, R]:
     """As :func:`kernel`, for a small function on the hot path: its call would cost more than its work."""
     return _compiled(function, forceinline=True)
+
+
+def spliced(function: Callable[P, R]) -> Callable[P, R]:
+    """As :func:`kernel`, for a part of one larger function: it is never compiled by itself, which would cost seconds."""
+    return _compiled(function, inline="always")

@@ -7,15 +7,16 @@ from gpuyard.kernel.index import insert, remove
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.tables import Site
 
-__all__ = ["give_gpus", "has_room", "offer", "take_gpus", "withdraw"]
+__all__ = ["give_gpus", "has_room", "offer", "offer_node", "take_gpus", "withdraw", "withdraw_node"]
 
 
 @inlined
 def offer(site: Site, node: int) -> None:
     """Make a node known as free, with what it has."""
-    free = int(site.node[node]["free"])
+    this = site.node[node]
+    free = int(this["free"])
     if free >= site.index.lowest:
-        insert(site.index, int(site.node[node]["kind"]), free, node)
+        insert(site.index, int(this["kind"]), free, node)
     if site.domains.levels > 0:
         _tally(site, node, free, 1)
 
@@ -23,11 +24,24 @@ def offer(site: Site, node: int) -> None:
 @inlined
 def withdraw(site: Site, node: int) -> None:
     """Hide a node while it changes, or while a job is being placed on it."""
-    free = int(site.node[node]["free"])
+    this = site.node[node]
+    free = int(this["free"])
     if free >= site.index.lowest:
-        remove(site.index, int(site.node[node]["kind"]), free, node)
+        remove(site.index, int(this["kind"]), free, node)
     if site.domains.levels > 0:
         _tally(site, node, free, -1)
+
+
+@kernel
+def offer_node(site: Site, node: int) -> None:
+    """As :func:`offer`, off the hot path."""
+    offer(site, node)
+
+
+@kernel
+def withdraw_node(site: Site, node: int) -> None:
+    """As :func:`withdraw`, off the hot path."""
+    withdraw(site, node)
 
 
 @kernel

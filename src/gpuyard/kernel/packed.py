@@ -9,7 +9,7 @@ from __future__ import annotations
 from gpuyard.kernel.choice import tightest_in_range
 from gpuyard.kernel.codes import NOBODY, Left
 from gpuyard.kernel.jit import kernel
-from gpuyard.kernel.nodes import has_room, withdraw
+from gpuyard.kernel.nodes import has_room, withdraw_node
 from gpuyard.kernel.tables import Site
 
 __all__ = ["place_packed"]
@@ -112,7 +112,7 @@ def _fill_nodes(site: Site, first: int, last: int) -> None:
             node = tightest_in_range(site, kinds, gpus, cpu, memory, first, last)
             if node == NOBODY:
                 break
-            withdraw(site, node)
+            withdraw_node(site, node)
             site.chunk[plan[Left.PLACED]]["node"] = node
             site.chunk[plan[Left.PLACED]]["gpus"] = gpus
             plan[Left.PLACED] += 1

@@ -1,65 +1,111 @@
 """Place a whole job or nothing, and take it back when it ends.
 
+A *plain* job, whole GPUs by best fit on a site of one GPU type, is placed inside the engine's own loop.
+All others go through :func:`place_special` and :func:`release_special`, which the engine calls by pointer: they are
+compiled apart from it, and only for a run that needs them.
+
 A job of several chunks is placed chunk by chunk: each node is withdrawn when it is chosen, so that it is not
 chosen again; when all chunks have a node, the nodes change and are offered again, else they are offered as they were.
 """
 
 from __future__ import annotations
 
-from gpuyard.kernel.choice import pick_node
+from collections.abc import Callable
+from typing import TypeAlias
+
+from gpuyard.kernel.choice import pick_any
 from gpuyard.kernel.codes import NOBODY, Count, Left, Placement
 from gpuyard.kernel.fraction import give_share, pick_gpu, take_share
-from gpuyard.kernel.index import members
+from gpuyard.kernel.index import first_item, key_above, members
 from gpuyard.kernel.jit import inlined, kernel
-from gpuyard.kernel.nodes import give_gpus, offer, take_gpus, withdraw
+from gpuyard.kernel.nodes import give_gpus, offer, offer_node, take_gpus, withdraw, withdraw_node
 from gpuyard.kernel.packed import place_packed
 from gpuyard.kernel.tables import Events, Log, Records, Site
 
-__all__ = ["place", "release"]
+__all__ = ["Placer", "Releaser", "place_plain", "place_special", "release_plain", "release_special"]
+
+Placer: TypeAlias = Callable[[Site, Records, Log, Events, int, int], bool]
+Releaser: TypeAlias = Callable[[Site, Records, Log, int, int, int, int], None]
 
 
 @inlined
-def place(site: Site, demand: Records, log: Log, events: Events, row: int, wish: int) -> bool:
+def place_plain(site: Site, log: Log, events: Events, large: int, many: int, rest: int) -> bool:
+    """Place ``many`` chunks of ``large`` GPUs, and one of ``rest`` if there is any, each on the tightest node.
+
+    Either all of ``large`` fit, which is seen from the counts, or nothing changes.  A node that holds a large
+    chunk has nothing left, so no node is chosen twice.
+    """
+    if many > 1 or rest > 0:
+        if members(site.index, 1, large, many) < many:
+            return False
+        if rest > 0 and members(site.index, 1, rest, many + 1) <= many:
+            return False
+    elif key_above(site.index, 0, large) == NOBODY:
+        return False
+    for chunk in range(many + (rest > 0)):
+        gpus = large if chunk < many else rest
+        node = first_item(site.index, 0, key_above(site.index, 0, gpus))
+        number = events.count[Count.SLOTS]
+        slot = log.slots[number]
+        slot["node"] = node
+        slot["gpus"] = gpus
+        slot["gpu"] = NOBODY
+        events.count[Count.SLOTS] = number + 1
+        withdraw(site, node)
+        site.node[node]["free"] -= gpus
+        offer(site, node)
+    return True
+
+
+@inlined
+def release_plain(site: Site, log: Log, first: int, chunks: int) -> None:
+    """Give back the slots of a plain job."""
+    for number in range(first, first + chunks):
+        slot = log.slots[number]
+        node = int(slot["node"])
+        withdraw(site, node)
+        site.node[node]["free"] += slot["gpus"]
+        offer(site, node)
+
+
+@kernel
+def place_special(site: Site, demand: Records, log: Log, events: Events, row: int, wish: int) -> bool:
     """Place job ``row``, which asks for demand ``wish``; write its slots; return whether it found room."""
     asked = demand[wish]
-    if asked["share"] > 0 or asked["several"] > 0 or asked["spread"] > 0:
-        return _place_special(site, demand, log, events, row, wish)
+    if asked["share"] > 0:
+        return _place_share(site, demand, log, events, row, wish)
+    if asked["spread"] > 0:
+        return _place_spread(site, demand, log, events, row, wish)
+    if asked["several"] > 0:
+        return _place_several(site, demand, log, events, row, wish)
     gpus = asked["gpus"]
     cpu = asked["cpu"] * max(gpus, 1)
     memory = asked["memory"] * max(gpus, 1)
     rule = site.rule
     if rule == Placement.PACKED:
         rule = Placement.BEST_FIT
-    node = pick_node(site, rule, asked["kinds"], gpus, cpu, memory, row, 0)
+    node = pick_any(site, rule, asked["kinds"], gpus, cpu, memory, row, 0)
     if node == NOBODY:
         return False
-    withdraw(site, node)
+    withdraw_node(site, node)
     _hold(site, log, events, row, node, gpus, cpu, memory)
     return True
 
 
-@inlined
+@kernel
 def _hold(site: Site, log: Log, events: Events, row: int, node: int, gpus: int, cpu: int, memory: int) -> None:
     """Let a job hold part of a withdrawn node, write the slot, and offer the node again."""
-    slot = events.count[Count.SLOTS]
-    log.slots[slot]["node"] = node
-    log.slots[slot]["gpus"] = gpus
-    log.slots[slot]["gpu"] = take_gpus(site, node, row, gpus) if site.quanta > 0 else NOBODY
-    site.node[node]["free"] -= gpus
-    site.node[node]["cpu"] -= cpu
-    site.node[node]["memory"] -= memory
-    offer(site, node)
-    events.count[Count.SLOTS] = slot + 1
-
-
-@kernel
-def _place_special(site: Site, demand: Records, log: Log, events: Events, row: int, wish: int) -> bool:
-    """Place a job that is not one chunk of whole GPUs."""
-    if demand[wish]["share"] > 0:
-        return _place_share(site, demand, log, events, row, wish)
-    if demand[wish]["spread"] > 0:
-        return _place_spread(site, demand, log, events, row, wish)
-    return _place_several(site, demand, log, events, row, wish)
+    number = events.count[Count.SLOTS]
+    slot = log.slots[number]
+    slot["node"] = node
+    slot["gpus"] = gpus
+    slot["gpu"] = take_gpus(site, node, row, gpus) if site.quanta > 0 else NOBODY
+    this = site.node[node]
+    this["free"] -= gpus
+    this["cpu"] -= cpu
+    this["memory"] -= memory
+    offer_node(site, node)
+    events.count[Count.SLOTS] = number + 1
 
 
 @kernel
@@ -103,7 +149,7 @@ def _place_several(site: Site, demand: Records, log: Log, events: Events, row: i
                 _hold(site, log, events, row, node, held, asked["cpu"] * many, asked["memory"] * many)
             return True
         for chunk in range(plan[Left.PLACED]):
-            offer(site, site.chunk[chunk]["node"])
+            offer_node(site, site.chunk[chunk]["node"])
         if gpus == 0:
             break
     return False
@@ -150,10 +196,10 @@ def _place_chunks(site: Site, row: int) -> bool:
         cpu, memory = plan[Left.CPU] * max(gpus, 1), plan[Left.MEMORY] * max(gpus, 1)
         while plan[Left.LARGE + size] > 0:
             chunk = plan[Left.PLACED]
-            node = pick_node(site, site.rule, kinds, gpus, cpu, memory, row, chunk)
+            node = pick_any(site, site.rule, kinds, gpus, cpu, memory, row, chunk)
             if node == NOBODY:
                 return False
-            withdraw(site, node)
+            withdraw_node(site, node)
             site.chunk[chunk]["node"] = node
             site.chunk[chunk]["gpus"] = gpus
             plan[Left.PLACED] = chunk + 1
@@ -172,7 +218,7 @@ def _place_spread(site: Site, demand: Records, log: Log, events: Events, row: in
     left = asked["gpus"]
     chunks = 0
     while left > 0:
-        node = pick_node(site, rule, asked["kinds"], 1, cpu, memory, row, chunks)
+        node = pick_any(site, rule, asked["kinds"], 1, cpu, memory, row, chunks)
         if node == NOBODY:
             break
         most = min(int(site.node[node]["free"]), left)
@@ -180,7 +226,7 @@ def _place_spread(site: Site, demand: Records, log: Log, events: Events, row: in
             most = min(most, site.node[node]["cpu"] // cpu)
         if memory > 0:
             most = min(most, site.node[node]["memory"] // memory)
-        withdraw(site, node)
+        withdraw_node(site, node)
         site.chunk[chunks]["node"] = node
         site.chunk[chunks]["gpus"] = most
         left -= most
@@ -188,27 +234,28 @@ def _place_spread(site: Site, demand: Records, log: Log, events: Events, row: in
     for chunk in range(chunks):
         node, gpus = site.chunk[chunk]["node"], site.chunk[chunk]["gpus"]
         if left > 0:
-            offer(site, node)
+            offer_node(site, node)
         else:
             _hold(site, log, events, row, node, gpus, cpu * gpus, memory * gpus)
     return left == 0
 
 
-@inlined
-def release(site: Site, demand: Records, log: Log, row: int, wish: int, first: int, chunks: int) -> None:
+@kernel
+def release_special(site: Site, demand: Records, log: Log, row: int, wish: int, first: int, chunks: int) -> None:
     """Give back what job ``row``, which asked for demand ``wish``, holds in its slots."""
-    share = demand[wish]["share"]
-    for slot in range(first, first + chunks):
-        node = int(log.slots[slot]["node"])
-        gpus = int(log.slots[slot]["gpus"])
-        many = max(gpus, 1)
-        site.node[node]["cpu"] += demand[wish]["cpu"] * many
-        site.node[node]["memory"] += demand[wish]["memory"] * many
-        if share > 0:
-            give_share(site, int(site.node[node]["first_gpu"] + log.slots[slot]["gpu"]), share)
-        else:
-            withdraw(site, node)
-            site.node[node]["free"] += gpus
-            if site.quanta > 0:
-                give_gpus(site, node, row)
-            offer(site, node)
+    asked = demand[wish]
+    for number in range(first, first + chunks):
+        slot = log.slots[number]
+        node = int(slot["node"])
+        gpus = int(slot["gpus"])
+        this = site.node[node]
+        this["cpu"] += asked["cpu"] * max(gpus, 1)
+        this["memory"] += asked["memory"] * max(gpus, 1)
+        if asked["share"] > 0:
+            give_share(site, int(this["first_gpu"] + slot["gpu"]), asked["share"])
+            continue
+        withdraw_node(site, node)
+        this["free"] += gpus
+        if site.quanta > 0:
+            give_gpus(site, node, row)
+        offer_node(site, node)

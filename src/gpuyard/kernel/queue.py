@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gpuyard.kernel.bits import ONE, trailing_zeros
 from gpuyard.kernel.codes import NOBODY, Count
-from gpuyard.kernel.jit import inlined, kernel
+from gpuyard.kernel.jit import inlined
 from gpuyard.kernel.tables import Events, Queue, Records
 
 __all__ = ["first_job", "join", "leave", "unblock"]
@@ -13,8 +13,9 @@ __all__ = ["first_job", "join", "leave", "unblock"]
 @inlined
 def join(queue: Queue, job: Records, demand: Records, events: Events, row: int, now: int) -> None:
     """Let a job that became eligible wait."""
-    job[row]["eligible"] = now
-    position = int(job[row]["position"])
+    this = job[row]
+    this["eligible"] = now
+    position = int(this["position"])
     at = position
     for layer in range(queue.layer.size):
         word = queue.layer[layer] + (at >> 6)
@@ -23,20 +24,21 @@ def join(queue: Queue, job: Records, demand: Records, events: Events, row: int, 
         if before != 0:
             break
         at >>= 6
-    lane = demand[job[row]["demand"]]["lane"]
-    waiting = queue.lane[lane]["waiting"]
-    if waiting == 0 or position < queue.lane[lane]["head"]:
-        queue.lane[lane]["head"] = position
+    lane = queue.lane[demand[this["demand"]]["lane"]]
+    waiting = lane["waiting"]
+    if waiting == 0 or position < lane["head"]:
+        lane["head"] = position
         if queue.lane.size == 1:  # a new head of the only lane may fit where the old one did not
-            queue.lane[lane]["blocked"] = 0
-    queue.lane[lane]["waiting"] = waiting + 1
+            lane["blocked"] = 0
+    lane["waiting"] = waiting + 1
     events.count[Count.WAITING] += 1
 
 
 @inlined
-def leave(queue: Queue, events: Events, lane: int) -> None:
+def leave(queue: Queue, events: Events, number: int) -> None:
     """Take the first waiting job out of a lane and find the next."""
-    position = queue.lane[lane]["head"]
+    lane = queue.lane[number]
+    position = lane["head"]
     at = position
     for layer in range(queue.layer.size):
         word = queue.layer[layer] + (at >> 6)
@@ -45,14 +47,14 @@ def leave(queue: Queue, events: Events, lane: int) -> None:
         if after != 0:
             break
         at >>= 6
-    waiting = queue.lane[lane]["waiting"] - 1
-    queue.lane[lane]["waiting"] = waiting
+    waiting = lane["waiting"] - 1
+    lane["waiting"] = waiting
     events.count[Count.WAITING] -= 1
     if waiting > 0:
-        queue.lane[lane]["head"] = _after(queue, position)
+        lane["head"] = _after(queue, position)
 
 
-@kernel
+@inlined
 def _after(queue: Queue, position: int) -> int:
     """Return the next waiting position after one; there is one."""
     at = position + 1
@@ -73,11 +75,15 @@ def _after(queue: Queue, position: int) -> int:
 @inlined
 def first_job(queue: Queue, job: Records) -> int:
     """Return the first waiting job of all lanes that are not blocked, or NOBODY."""
+    if queue.lane.size == 1:
+        only = queue.lane[0]
+        return int(queue.job[only["head"]]) if only["waiting"] > 0 and only["blocked"] == 0 else NOBODY
     best = NOBODY
     best_rank = 0
-    for lane in range(queue.lane.size):
-        if queue.lane[lane]["waiting"] > 0 and queue.lane[lane]["blocked"] == 0:
-            row = int(queue.job[queue.lane[lane]["head"]])
+    for number in range(queue.lane.size):
+        lane = queue.lane[number]
+        if lane["waiting"] > 0 and lane["blocked"] == 0:
+            row = int(queue.job[lane["head"]])
             rank = int(job[row]["rank"])
             if best == NOBODY or rank < best_rank:
                 best = row

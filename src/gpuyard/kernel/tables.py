@@ -63,6 +63,10 @@ DEMAND = np.dtype(
         ("several", np.int64),  # 1 = more than one chunk
         ("spread", np.int64),  # 1 = no shape
         ("lane", np.int64),  # where its jobs queue
+        ("plain", np.int64),  # 1 = whole GPUs by best fit on one GPU type, nothing else to respect; then:
+        ("large", np.int64),  # GPUs of a large chunk
+        ("many", np.int64),  # large chunks
+        ("rest", np.int64),  # GPUs of the last, smaller chunk; 0 = there is none
     ]
 )
 """A distinct thing that jobs ask for."""
