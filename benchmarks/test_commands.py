@@ -1,0 +1,75 @@
+"""The whole command, from its start to its exit: CPU time, and in extra_info wall-clock time and peak memory."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from gpuyard.result import FILES
+from gpuyard.traces.write import write_table
+from measure import Child, command, commands_clock
+from sizes import FULL, SIZE
+from workloads import draw
+
+pytestmark = pytest.mark.benchmark(group="commands", timer=commands_clock)
+PHILLY_JOBS = 82_247
+"""Jobs of philly.csv that can be simulated: two events each."""
+
+
+def measured(benchmark: BenchmarkFixture, *words: str, cache: Path | None = None, rounds: int = SIZE.rounds) -> Child:
+    """Return what the last of several runs of a command took."""
+    child = benchmark.pedantic(command, words, {"cache": cache}, rounds=rounds, warmup_rounds=0)
+    assert isinstance(child, Child)
+    assert child.code == 0, child.stderr
+    benchmark.extra_info.update(wall_s=child.wall_s, peak_bytes=child.peak_bytes)
+    return child
+
+
+def events(folder: Path) -> int:
+    """Return the events of a saved run, all of whose files are there."""
+    assert {*FILES, "report.html"} == {path.name for path in folder.iterdir()}
+    number = json.loads((folder / "summary.json").read_text(encoding="utf-8"))["engine"]["events"]
+    assert isinstance(number, int)
+    return number
+
+
+def test_help(benchmark: BenchmarkFixture) -> None:
+    child = measured(benchmark, "--help")
+
+    assert "run" in child.stdout
+
+
+def test_a_first_run_compiles_the_engine(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
+    if SIZE is not FULL:
+        pytest.skip("compiles the engine, which takes long; set GPUYARD_BENCH_SIZE=full")
+    child = measured(benchmark, "run", "--json", cache=tmp_path / "cache", rounds=1)
+
+    jobs = json.loads(child.stdout)["jobs"]
+    assert "compiling the engine" in child.stderr
+    assert jobs["submitted"] == jobs["completed"] + jobs["failed"] + jobs["cancelled"] + jobs["timed_out"]
+
+
+def test_a_synthetic_run_with_all_outputs(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
+    measured(benchmark, "run", "phase-1", "--jobs", str(SIZE.fewer_jobs), "-o", str(tmp_path / "out"))
+
+    assert events(tmp_path / "out") == 2 * SIZE.fewer_jobs
+
+
+def test_a_recorded_trace_with_all_outputs(benchmark: BenchmarkFixture, philly: Path, tmp_path: Path) -> None:
+    words = ("run", "--trace", str(philly), "--cluster", "352x8", "-o", str(tmp_path / "out"))
+
+    measured(benchmark, *words)
+
+    assert events(tmp_path / "out") == 2 * PHILLY_JOBS
+
+
+def test_many_jobs_with_all_outputs(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
+    trace = tmp_path / "jobs.parquet"
+    write_table(draw(SIZE.jobs, SIZE.nodes).workload().table, trace)
+
+    measured(benchmark, "run", "--trace", str(trace), "--cluster", f"{SIZE.nodes}x8", "-o", str(tmp_path / "out"))
+
+    assert events(tmp_path / "out") == 2 * SIZE.jobs
