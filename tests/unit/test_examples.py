@@ -1,0 +1,40 @@
+"""The examples run as they stand, quietly, and print what is stored beside them."""
+
+from __future__ import annotations
+
+import ast
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from shown import ROOT, blocks, run
+
+FOLDER = ROOT / "examples"
+STORED = ("compare_placements", "own_cluster", "phase_1", "replay_trace")
+ON_REAL_TRACES = ("recorded_waits", "room_while_waiting", "virtual_clusters")
+"""Examples that need a trace that is not in the project: docs/validation.md shows what they print."""
+
+
+@pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT", "0") != "0", reason="the examples are long without compilation")
+@pytest.mark.parametrize("name", STORED)
+def test_an_example_prints_what_is_stored(name: str, tmp_path: Path) -> None:
+    done = run([sys.executable, "-W", "error", str(FOLDER / f"{name}.py")], tmp_path, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == (FOLDER / f"{name}.out").read_text(encoding="utf-8")
+    assert list(tmp_path.iterdir()) == []  # it leaves nothing behind
+
+
+def test_every_example_is_run_somewhere() -> None:
+    assert sorted(path.stem for path in FOLDER.glob("*.py")) == sorted(STORED + ON_REAL_TRACES)
+    assert sorted(path.stem for path in FOLDER.glob("*.out")) == sorted(STORED)
+    shown = "\n".join(body for _, body in blocks("docs/validation.md"))
+    assert [name for name in ON_REAL_TRACES if f"python examples/{name}.py" not in shown] == []
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.stem)
+def test_an_example_says_what_it_shows_in_a_few_lines(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 40
+    assert ast.get_docstring(ast.parse(text))
