@@ -37,7 +37,9 @@ def _demand(holds: object, what: str) -> None:
 
 def kernel_s(workload: Workload, site: Cluster, policy: Policy, until: float | None = None) -> float:
     """Return the CPU seconds of the kernel."""
+    before = KERNEL.spent_s
     schedule(workload, site, policy, until=until)
+    _demand(KERNEL.spent_s > before, "the kernel was not measured")
     return KERNEL.last_s
 
 

@@ -31,7 +31,7 @@ _HERE = Path(__file__).resolve().parent
 
 @dataclass
 class KernelWatch:
-    """Stands between :func:`gpuyard.simulation.schedule` and the compiled kernel and looks at its watch.
+    """Stands between :func:`gpuyard.simulation.schedule` and the start of the engine, and looks at its watch.
 
     The engine runs in a thread of its own, so the time is that thread's.
     """
@@ -42,14 +42,14 @@ class KernelWatch:
     """CPU seconds of the last call"""
     table_bytes: dict[str, int] = field(default_factory=dict)
     """bytes of each table given to the last call, by the name of the parameter"""
-    run: Callable[..., None] = field(default=simulation.run)
+    run: Callable[..., None] = field(default=simulation.start_engine)
 
     def __call__(self, *tables: Any) -> None:
         begun = time.thread_time()
         self.run(*tables)
         self.last_s = time.thread_time() - begun
         self.spent_s += self.last_s
-        names = inspect.signature(getattr(self.run, "py_func", self.run)).parameters
+        names = inspect.signature(self.run).parameters
         self.table_bytes = {name: _bytes(table) for name, table in zip(names, tables, strict=True)}
 
     def clock(self) -> float:
@@ -70,11 +70,11 @@ KERNEL = KernelWatch()
 @contextmanager
 def watched_kernel() -> Iterator[KernelWatch]:
     """Measure the kernel while the block runs."""
-    simulation.run = KERNEL  # type: ignore[assignment]  # takes the same tables
+    simulation.start_engine = KERNEL  # type: ignore[assignment]  # takes the same tables
     try:
         yield KERNEL
     finally:
-        simulation.run = KERNEL.run
+        simulation.start_engine = KERNEL.run
 
 
 @dataclass(frozen=True, kw_only=True)
