@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from gpuyard.errors import ConfigError, InputError
-from gpuyard.traces.schema import COLUMNS, ORIGIN, job_schema
+from gpuyard.traces.schema import COLUMNS, ORIGIN, STATES, job_schema
 from gpuyard.traces.trace import Rejection, Trace
 
 __all__ = ["MICROSECOND", "NEVER", "Workload", "to_ticks"]
@@ -64,8 +64,9 @@ class Workload:
         ConfigError
             For a column the schema does not know, or one that does not cast to its type.
         InputError
-            For a null where the schema allows none, a job id that occurs twice, a dependency on a
-            job that is not there, or dependencies that go in a circle.
+            For a null where the schema allows none, a value outside its column's range, a share of a GPU for
+            more or less than 1 GPU, a state nobody knows, a job id that occurs twice, a dependency on a job
+            that is not there, or dependencies that go in a circle.
         """
         full = _complete(table)
         _check(full, name)
@@ -186,35 +187,52 @@ def _complete(table: pa.Table) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=schema)
 
 
+_LATEST = float(NEVER // MICROSECOND // 4)
+_TIME = (-_LATEST, _LATEST, "a time must be a finite number of seconds", "correct or drop the row")
+_DURATION = (0.0, _LATEST, "a duration must be a finite number of seconds, and not negative", "correct or drop the row")
+_MOST = float(np.finfo(np.float64).max)
+_RANGES: dict[str, tuple[float, float, str, str]] = {
+    **dict.fromkeys(("submit_time", "not_before", "start_time", "end_time"), _TIME),
+    **dict.fromkeys(("runtime", "time_limit", "think_time"), _DURATION),
+    "gpus": (0, _MOST, "GPUs cannot be negative", "write 0 for a job without GPUs"),
+    "gpu_milli": (1, 999, "a share of a GPU is 1 to 999 thousandths", "leave it null for whole GPUs"),
+    "nodes": (1, _MOST, "a job runs on at least 1 node", "leave it null for as few as hold its GPUs"),
+    "cpus": (0, _MOST, "CPU cores must be a finite number, and not negative", "leave it null where it is not known"),
+    "memory_gib": (0, _MOST, "memory must be a finite number, and not negative", "leave it null where it is not known"),
+    "activity": (0, 1, "an activity is a share from 0 to 1", "divide percentages by 100"),
+}
+"""For each column the least and greatest value, the rule in words, and what to do about a row that breaks it."""
+
+
 def _check(table: pa.Table, name: str) -> None:
     """Raise for what no later stage could make sense of."""
     for column in ("job_id", "submit_time", "gpus"):
         if table[column].null_count:
             row = pc.index(pc.is_null(table[column]), value=True).as_py() + 1
             raise InputError("a value is missing", path=name, row=row, column=column, remedy="fill it in")
-    for column in ("submit_time", "runtime", "time_limit", "think_time", "not_before", "start_time", "end_time"):
+    for column, (low, high, rule, remedy) in _RANGES.items():
         values = _floats(table[column])
-        valid = table[column].is_valid().to_numpy()
-        wrong = valid & ~(np.isfinite(values) & (np.abs(values) < NEVER / MICROSECOND / 4))
-        if column in ("runtime", "time_limit", "think_time"):
-            wrong |= valid & (values < 0)
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            raise InputError(
-                "a time must be a finite number of seconds, and a duration not negative",
-                path=name, row=row + 1, column=column, value=float(values[row]), remedy="correct or drop the row",
-            )
-    gpus = _floats(table["gpus"])
-    if gpus.size and gpus.min() < 0:
-        row = int(np.argmin(gpus))
-        raise InputError("GPUs cannot be negative", path=name, row=row + 1, column="gpus", value=int(gpus[row]))
+        known = table[column].is_valid().to_numpy()
+        _refuse(known & ~((values >= low) & (values <= high)), table, name, column, rule, remedy)
+    shared = table["gpu_milli"].is_valid().to_numpy() & (_floats(table["gpus"]) != 1)
+    _refuse(shared, table, name, "gpu_milli", "a share of a GPU needs a job of 1 GPU", "leave it null for whole GPUs")
+    strange = table["state"].is_valid().to_numpy() & ~pc.is_in(table["state"], pa.array(STATES)).to_numpy()
+    _refuse(strange, table, name, "state", "nobody knows this state", f"write one of {', '.join(STATES)}, or null")
     counts = table["job_id"].value_counts()
     if len(counts) != table.num_rows:
         twice = next(entry["values"].as_py() for entry in counts if entry["counts"].as_py() > 1)
-        raise InputError("two jobs share one job_id", path=name, column="job_id", value=twice,
-                         remedy="give each job its own id")
+        raise InputError(
+            "two jobs share one job_id", path=name, column="job_id", value=twice, remedy="give each job its own id"
+        )
     if table["depends_on"].null_count != table.num_rows:
         _check_dependencies(table, name)
+
+
+def _refuse(wrong: NDArray[np.bool_], table: pa.Table, name: str, column: str, rule: str, remedy: str) -> None:
+    """Raise for the first row that ``wrong`` (bool, shape (jobs,)) marks."""
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise InputError(rule, path=name, row=row + 1, column=column, value=table[column][row].as_py(), remedy=remedy)
 
 
 def _check_dependencies(table: pa.Table, name: str) -> None:
@@ -227,8 +245,14 @@ def _check_dependencies(table: pa.Table, name: str) -> None:
     for row, names in enumerate(parents):
         for parent in names or ():
             if parent not in row_of:
-                raise InputError("a job depends on a job that is not in the table", path=name, row=row + 1,
-                                 column="depends_on", value=parent, remedy="add that job or drop the dependency")
+                raise InputError(
+                    "a job depends on a job that is not in the table",
+                    path=name,
+                    row=row + 1,
+                    column="depends_on",
+                    value=parent,
+                    remedy="add that job or drop the dependency",
+                )
             children.setdefault(row_of[parent], []).append(row)
             waiting[row] += 1
     ready = [int(row) for row in np.flatnonzero(waiting == 0)]
@@ -242,5 +266,11 @@ def _check_dependencies(table: pa.Table, name: str) -> None:
                 ready.append(child)
     if seen != len(ids):
         stuck = int(np.flatnonzero(waiting > 0)[0])
-        raise InputError("dependencies go in a circle", path=name, row=stuck + 1, column="depends_on",
-                         value=ids[stuck], remedy="break the circle")
+        raise InputError(
+            "dependencies go in a circle",
+            path=name,
+            row=stuck + 1,
+            column="depends_on",
+            value=ids[stuck],
+            remedy="break the circle",
+        )

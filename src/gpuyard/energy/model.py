@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuyard.energy.calendar import Monthly
-from gpuyard.errors import ConfigError, InputError, unknown_name
+from gpuyard.errors import ConfigError, unknown_name
 from gpuyard.workload import Workload
 
 __all__ = ["CLASS_LOADS", "FIGURES", "LOAD_SOURCES", "ClassLoad", "EnergyModel", "job_load", "reference"]
@@ -229,13 +229,7 @@ def _fact(facts: Mapping[str, object], name: str, default: float) -> float:
 
 
 def job_load(workload: Workload, model: EnergyModel) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
-    """Return each job's load (0 to 1) and where it comes from (index into :data:`LOAD_SOURCES`), shape (jobs,).
-
-    Raises
-    ------
-    InputError
-        For an activity that is not between 0 and 1.
-    """
+    """Return each job's load (0 to 1) and where it comes from (index into :data:`LOAD_SOURCES`), shape (jobs,)."""
     codes, names = workload.labels("job_class")
     loads = model.loads()
     of_name = np.array([loads.get(name.lower(), model.default_load) for name in names], dtype=np.float64)
@@ -244,15 +238,4 @@ def job_load(workload: Workload, model: EnergyModel) -> tuple[NDArray[np.float64
     source = np.where(known[codes], 1, 2).astype(np.int8)
     activity = workload.floats("activity")
     given = np.isfinite(activity)
-    wrong = given & ~((activity >= 0) & (activity <= 1))
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        raise InputError(
-            "an activity is a share from 0 to 1",
-            path=workload.name,
-            row=row + 1,
-            column="activity",
-            value=float(activity[row]),
-            remedy="divide percentages by 100",
-        )
     return np.where(given, activity, load), np.where(given, 0, source).astype(np.int8)

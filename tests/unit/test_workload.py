@@ -1,0 +1,100 @@
+"""Workloads: sorted, checked at the door, and cut without losing count."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from conftest import workload
+from gpuyard.errors import ConfigError, InputError
+from gpuyard.workload import NEVER, Workload, to_ticks
+
+
+def test_jobs_are_sorted_by_submission_then_row() -> None:
+    jobs = workload((5, 1, 1), (0, 1, 2), (5, 1, 3), (-2.5, 1, 4))
+    assert jobs.gpus.tolist() == [4, 2, 1, 3]
+    assert jobs.submit.tolist() == [-2_500_000, 0, 5_000_000, 5_000_000]
+
+
+def test_seconds_become_ticks_half_to_even() -> None:
+    ticks = to_ticks(pa.array([0.5e-6, 1.5e-6, 2.5e-6, float("nan")]).to_numpy())
+    assert ticks.tolist() == [0, 2, 2, NEVER]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("submit_time", float("nan"), "a time must be a finite number of seconds"),
+        ("submit_time", float("inf"), "a time must be a finite number of seconds"),
+        ("runtime", -1.0, "a duration must be a finite number of seconds, and not negative"),
+        ("time_limit", -0.5, "and not negative (got -0.5); correct or drop the row"),
+        ("gpus", -8, "GPUs cannot be negative (got -8); write 0 for a job without GPUs"),
+        ("gpu_milli", 0, "a share of a GPU is 1 to 999 thousandths (got 0); leave it null for whole GPUs"),
+        ("gpu_milli", 1000, "1 to 999 thousandths (got 1000)"),
+        ("nodes", 0, "a job runs on at least 1 node (got 0); leave it null"),
+        ("nodes", -1, "at least 1 node (got -1)"),
+        ("cpus", -2.0, "CPU cores must be a finite number, and not negative (got -2.0)"),
+        ("cpus", float("inf"), "CPU cores must be a finite number"),
+        ("memory_gib", -1.0, "memory must be a finite number, and not negative"),
+        ("activity", 41.0, "an activity is a share from 0 to 1 (got 41.0); divide percentages by 100"),
+        ("activity", -0.1, "a share from 0 to 1"),
+        ("state", "done", "nobody knows this state (got 'done'); write one of completed, failed"),
+    ],
+)
+def test_a_value_out_of_range_is_refused_with_its_place_and_a_remedy(column: str, value: object, said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        workload((0, 10, 1), (0, 10, 1, {column: value}))
+    assert f"workload, row 2, column '{column}': " in str(caught.value)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("gpus", [0, 2])
+def test_a_share_of_a_gpu_needs_one_gpu(gpus: int) -> None:
+    with pytest.raises(InputError, match=r"row 1, column 'gpu_milli': a share of a GPU needs a job of 1 GPU \(got 500"):
+        workload((0, 10, gpus, {"gpu_milli": 500}))
+
+
+def test_the_edges_of_every_range_are_taken() -> None:
+    edges = {"gpu_milli": 999, "nodes": 1, "cpus": 0.0, "memory_gib": 0.0, "activity": 1.0, "state": "node_failed"}
+    assert len(workload((0, 0, 1, edges), (0, 0, 1, {"gpu_milli": 1, "activity": 0.0}), (-1e9, 1e9, 0))) == 3
+
+
+def test_a_missing_value_a_twin_and_a_circle_are_refused() -> None:
+    with pytest.raises(InputError, match=r"row 2, column 'submit_time': a value is missing"):
+        workload((0, 10, 1), (None, 10, 1))
+    with pytest.raises(InputError, match=r"two jobs share one job_id \(got 'x'\)"):
+        workload((0, 10, 1, {"job_id": "x"}), (0, 10, 1, {"job_id": "x"}))
+    with pytest.raises(InputError, match=r"row 1, .*a job that is not in the table \(got '7'\)"):
+        workload((0, 10, 1, {"depends_on": ["7"]}))
+    with pytest.raises(InputError, match="dependencies go in a circle"):
+        workload((0, 10, 1, {"depends_on": ["1"]}), (0, 10, 1, {"depends_on": ["0"]}))
+
+
+def test_a_column_nobody_knows_and_one_of_the_wrong_type_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"no column \['gpu'\]"):
+        Workload.from_table(pa.table({"job_id": ["a"], "submit_time": [0.0], "gpus": [1], "gpu": [1]}))
+    with pytest.raises(ConfigError, match="column 'gpus' does not hold int32"):
+        Workload.from_table(pa.table({"job_id": ["a"], "submit_time": [0.0], "gpus": ["many"]}))
+
+
+def test_what_is_left_out_is_counted() -> None:
+    jobs = workload((0, 1, 1), (10, 1, 1), (20, 1, 1), (30, 1, 1))
+    some = jobs.window(10, 30)
+    assert some.submit.tolist() == [10_000_000, 20_000_000]
+    assert some.notes == ("window 10 s to 30 s: 2 of 4 jobs left out",)
+    assert jobs.head(3).notes == ("first 3 jobs: 1 of 4 jobs left out",)
+    assert jobs.head(9).notes == ()
+
+
+def test_arrivals_can_be_made_denser() -> None:
+    assert workload((0, 1, 1), (10, 1, 1)).scaled(4).submit.tolist() == [0, 2_500_000]
+    with pytest.raises(ConfigError, match="a positive factor, got 0"):
+        workload((0, 1, 1)).scaled(0)
+
+
+def test_two_workloads_are_merged_at_their_own_times() -> None:
+    first, second = workload((5, 1, 1, {"job_id": "a"})), workload((0, 1, 2, {"job_id": "b"}))
+    both = first.merged(second)
+    assert both.table["job_id"].to_pylist() == ["b", "a"]
+    with pytest.raises(InputError, match="two jobs share one job_id"):
+        first.merged(first)
