@@ -1,4 +1,4 @@
-"""Turn a workload, a cluster and a policy into the kernel's tables: names to codes, seconds to ticks, shapes to chunks."""
+"""Turn workload, cluster and policy into the kernel's tables: names to codes, seconds to ticks, shapes to chunks."""
 
 from __future__ import annotations
 
@@ -86,7 +86,9 @@ def lower_demands(workload: Workload, cluster: Cluster, policy: Policy) -> Asked
     largest = _largest(cluster)
     several, chunks = _shapes(gpus, nodes, kinds, spread_, largest, cluster.nodes)
     demands = np.zeros(gpus.size, DEMAND)
-    for name, column in zip(DEMAND.names or (), (gpus, share, cpu, memory, kinds, nodes, several, spread_), strict=False):
+    for name, column in zip(
+        DEMAND.names or (), (gpus, share, cpu, memory, kinds, nodes, several, spread_), strict=False
+    ):
         demands[name] = column
     if policy.backfill == "fit" and policy.replay == "schedule":
         demands["lane"] = np.arange(gpus.size)
@@ -97,20 +99,18 @@ def lower_demands(workload: Workload, cluster: Cluster, policy: Policy) -> Asked
 def _mark_plain(demands: Records, cluster: Cluster, policy: Policy, *, fraction: bool) -> None:
     """Mark the demands that the engine's own loop can place, and write their chunks."""
     levels = policy.placement == "packed" and bool(cluster.levels.names)
-    tightest = policy.placement in ("best-fit", "packed") and len(cluster.gpu_types) == 1 and not fraction
+    simple = policy.placement != "random" and len(cluster.gpu_types) == 1 and not fraction
     asked = (demands["nodes"] == 0) & (demands["spread"] == 0) & (demands["gpus"] > 0) & (demands["kinds"] > 0)
     free = asked & (demands["cpu"] == 0) & (demands["memory"] == 0)
-    demands["plain"] = free & tightest & ((demands["several"] == 0) | (not levels))
+    demands["plain"] = free & simple & ((demands["several"] == 0) | (not levels))
     large = np.where(demands["several"] == 1, max(int(_largest(cluster).max()), 1), np.maximum(demands["gpus"], 1))
     demands["large"] = large
     demands["many"] = demands["gpus"] // large
     demands["rest"] = demands["gpus"] % large
 
 
-def _per_piece(
-    amount: NDArray[np.float64], unit: int, pieces: NDArray[np.int64], bound: bool
-) -> NDArray[np.int64]:
-    """Return each piece's part of a resource in whole units, rounded up; nothing where the cluster does not state it."""
+def _per_piece(amount: NDArray[np.float64], unit: int, pieces: NDArray[np.int64], bound: bool) -> NDArray[np.int64]:
+    """Return each piece's part of a resource in whole units, rounded up; nothing where it does not bind."""
     if not bound:
         return np.zeros(amount.size, np.int64)
     whole = np.rint(np.nan_to_num(amount) * unit).astype(np.int64)
@@ -192,15 +192,18 @@ def _numbered(values: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
 
 def lower_durations(workload: Workload, policy: Policy, rejections: Rejections) -> NDArray[np.int64]:
     """Return how long each job runs, in ticks; jobs that cannot be simulated are rejected."""
-    rejections.add(workload.runtime == NEVER, "no run time in the record")
-    wide = workload.integers("nodes", 0) > workload.gpus
-    shaped = (workload.gpus > 0) & ~(workload.integers("spread", 0) > 0) & (not policy.spread)
-    rejections.add(wide & shaped, "asks for more nodes than GPUs")
+    fraction = (workload.gpus == 1) & (workload.integers("gpu_milli", _WHOLE) < _WHOLE)
+    spread = ((workload.integers("spread", 0) > 0) | policy.spread) & ~fraction
+    wide = (workload.integers("nodes", 0) > workload.gpus) & (workload.gpus > 0) & ~spread
+    rejections.add(wide, "asks for more nodes than GPUs")
     if policy.replay == "recorded":
         start, end = to_ticks(workload.floats("start_time")), to_ticks(workload.floats("end_time"))
         rejections.add(start == NEVER, "no recorded start to replay")
         known = (start != NEVER) & (end != NEVER)
-        return np.where(known, np.maximum(end - np.where(known, start, 0), 0), workload.runtime)
+        duration = np.where(known, np.maximum(end - np.where(known, start, 0), 0), workload.runtime)
+        rejections.add(duration == NEVER, "no run time in the record")
+        return duration
+    rejections.add(workload.runtime == NEVER, "no run time in the record")
     if policy.on_limit == "kill":
         return np.minimum(workload.runtime, workload.time_limit)
     return workload.runtime.copy()
@@ -296,7 +299,7 @@ def lower_site(cluster: Cluster, policy: Policy, asked: Asked, stream: int) -> S
     plan[Left.KIND] = NOBODY
     return Site(
         node=node,
-        index=build.build_index(kinds, n_keys, node["kind"], node["free"], lowest),
+        openings=build.build_index(kinds, n_keys, node["kind"], node["free"], lowest),
         gpu=gpu,
         shares=shares,
         quanta=asked.quanta,

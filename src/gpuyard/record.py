@@ -55,8 +55,8 @@ class Record:
 
     Per slot, shape (slots,): ``slot_node``, ``slot_gpus`` (GPUs held there; 1 for a fraction) and
     ``slot_gpu`` (lowest GPU number on that node where the run tracked GPU numbers, else -1).
-    A slot holds ``gpu_milli`` of its GPU if the job asks for a fraction, else whole GPUs.  An attempt without slots ran although the
-    cluster had no room: this happens only under ``replay = "recorded"``.
+    A slot holds ``gpu_milli`` of its GPU if the job asks for a fraction, else whole GPUs.  An attempt without
+    slots ran although the cluster had no room: this happens only under ``replay = "recorded"``.
 
     ``stop`` is the instant the simulation stopped: the last end, or the ``until`` that was asked for.
     """

@@ -85,25 +85,27 @@ def schedule(
     duration = lower_durations(workload, policy, rejections)
     dependencies = lower_dependencies(workload, policy, rejections)
     accepted = rejections.accepted
-    job = build.build_jobs(workload.submit, duration, np.where(accepted, asked.demand, NOBODY).astype(np.int32))
-    job["rank"] = lower_order(workload, policy)
+    demand = np.where(accepted, asked.demand, NOBODY).astype(np.int32)
+    jobs = build.build_jobs(workload.submit, duration, demand, lower_order(workload, policy))
     site = lower_site(cluster, policy, asked, _signed(stream_key(seed, "placement")))
-    queue = build.build_queue(job, int(asked.demands["lane"].max(initial=0)) + 1)
-    log = build.build_log(int(asked.chunks[asked.demand[accepted]].sum()), int(accepted.sum()))
+    queue = build.build_queue(jobs, int(asked.demands["lane"].max(initial=0)) + 1)
+    log = build.build_log(
+        int(asked.chunks[asked.demand[accepted]].sum()), int(accepted.sum()), tracked=asked.quanta > 0
+    )
     events = _events(cluster, policy, asked, dependencies, int(accepted.sum()))
     forced = policy.replay == "recorded"
     begun = time.perf_counter()
     _interruptible(
-        lambda: start_engine(job, asked.demands, dependencies, site, queue, log, events, forced, stop),
+        lambda: start_engine(jobs, asked.demands, dependencies, site, queue, log, events, forced, stop),
         events, len(workload), progress,
     )  # fmt: skip
     kernel_s = time.perf_counter() - begun
-    count = events.count
+    count = events.counter
     if until is None and (count[Count.RUNNING] or count[Count.WAITING] or count[Count.RELEASES]):
         raise EngineError(f"the engine stopped with {count[Count.WAITING]} jobs waiting")
     if until is None:
         stop = int(count[Count.LAST])
-    eligible, start = job["eligible"].copy(), job["start"].copy()
+    eligible, start = jobs.job["eligible"].copy(), jobs.job["start"].copy()
     if forced:
         seen = accepted & (workload.submit <= stop)
         eligible[seen] = workload.submit[seen]
@@ -131,11 +133,11 @@ def schedule(
         attempt_start=start[attempts],
         attempt_end=np.minimum(ended, stop),
         attempt_reason=reason.astype(np.int8),
-        slot_offset=np.append(job["slot"][attempts], used),
+        slot_offset=np.append(jobs.claim["slot"][attempts], used),
         slot_node=log.slots["node"][:used].copy(),
         slot_gpus=log.slots["gpus"][:used].copy(),
-        slot_gpu=log.slots["gpu"][:used].copy(),
-        events=int(count[Count.EVENTS]),
+        slot_gpu=log.gpu[:used].copy() if asked.quanta else np.full(used, NOBODY, np.int32),
+        events=int(count[Count.NEXT] + count[Count.RELEASED] + attempts.size - count[Count.RUNNING]),
         passes=int(count[Count.PASSES]),
         max_queue=int(count[Count.MAX_WAITING]),
         kernel_s=kernel_s,
@@ -164,14 +166,15 @@ def _reject_unfit(workload: Workload, cluster: Cluster, policy: Policy, asked: A
     rejections.add(typeless[asked.demand], "no node has a GPU type it accepts")
     tried = np.flatnonzero(~nothing & ~typeless)
     ticks = np.arange(tried.size, dtype=np.int64)
-    alone = build.build_jobs(2 * ticks, np.ones(tried.size, np.int64), tried.astype(np.int32))
+    once = np.ones(tried.size, np.int64)
+    alone = build.build_jobs(2 * ticks, once, tried.astype(np.int32), ticks.astype(np.int32))
     free = Dependencies(hold=np.empty(0, HOLD), child=np.empty(0, np.int32))
     site = lower_site(cluster, policy, asked, 0)
-    log = build.build_log(int(asked.chunks[tried].sum()), tried.size)
+    log = build.build_log(int(asked.chunks[tried].sum()), tried.size, tracked=asked.quanta > 0)
     queue = build.build_queue(alone, 1)
     start_engine(alone, demands, free, site, queue, log, build.build_events(2, 1), True, NEVER - 1)
     fits = np.zeros(demands.size, np.bool_)
-    fits[tried] = alone["slots"] > 0
+    fits[tried] = alone.claim["slots"] > 0
     unfit = ~fits[asked.demand]
     rejections.add(unfit & (workload.gpus > cluster.gpus), "asks for more GPUs than the cluster has")
     rejections.add(unfit, "does not fit the cluster even when it is empty")
@@ -184,7 +187,7 @@ def _interruptible(work: Callable[[], None], events: Events, jobs: int, progress
     def guarded() -> None:
         try:
             work()
-        except BaseException as problem:  # noqa: BLE001  # handed to the caller below
+        except BaseException as problem:  # handed to the caller below
             failure.append(problem)
 
     thread = threading.Thread(target=guarded, name="gpuyard-engine", daemon=True)
@@ -193,9 +196,9 @@ def _interruptible(work: Callable[[], None], events: Events, jobs: int, progress
         while thread.is_alive():
             thread.join(0.1)
             if progress is not None and jobs:
-                progress(float(events.count[Count.NEXT]) / jobs)
+                progress(float(events.counter[Count.NEXT]) / jobs)
     except BaseException:
-        events.count[Count.CANCEL] = 1
+        events.counter[Count.CANCEL] = 1
         thread.join()
         raise
     if failure:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]  # it has no types
 from numba import types
 from numba.core.extending import intrinsic, overload
 
-__all__ = ["ONE", "draw", "ones", "trailing_zeros"]
+__all__ = ["ONE", "draw", "highest", "ones", "trailing_zeros"]
 
 ONE = np.int64(1)
 _MASK = 2**64 - 1
@@ -22,13 +22,18 @@ _MIX_A = 0xBF58476D1CE4E5B9
 _MIX_B = 0x94D049BB133111EB
 
 
-def trailing_zeros(word: int) -> int:
+def trailing_zeros(word: int | np.int64) -> int:
     """Return the place of the lowest one of a word that is not zero."""
     plain = int(word)
     return (plain & -plain).bit_length() - 1
 
 
-def ones(word: int) -> int:
+def highest(word: int | np.int64) -> int:
+    """Return the place of the highest one of a word that is not zero."""
+    return (int(word) & _MASK).bit_length() - 1
+
+
+def ones(word: int | np.int64) -> int:
     """Return how many ones a word has."""
     return (int(word) & _MASK).bit_count()
 
@@ -45,39 +50,55 @@ def draw(stream: int, row: int, chunk: int, choices: int) -> int:
     return (x >> 32) * int(choices) >> 32
 
 
-@intrinsic  # type: ignore[untyped-decorator]  # numba has no types
-def _cttz(context: Any, word: Any) -> Any:
+@intrinsic
+def _zeros_below(context: Any, word: Any) -> Any:
     def generate(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
         return builder.cttz(values[0], ir.Constant(ir.IntType(1), 1))
 
     return types.int64(types.int64), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _ctpop(context: Any, word: Any) -> Any:
+@intrinsic
+def _zeros_above(context: Any, word: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        return builder.ctlz(values[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.int64), generate
+
+
+@intrinsic
+def _ones_in(context: Any, word: Any) -> Any:
     def generate(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
         return builder.ctpop(values[0])
 
     return types.int64(types.int64), generate
 
 
-@overload(trailing_zeros, inline="always")  # type: ignore[untyped-decorator]
+@overload(trailing_zeros, inline="always")
 def _trailing_zeros(word: Any) -> Any:
     def compiled(word: Any) -> Any:
-        return _cttz(np.int64(word))
+        return _zeros_below(np.int64(word))  # type: ignore[call-arg]  # the first argument is numba's own
 
     return compiled
 
 
-@overload(ones, inline="always")  # type: ignore[untyped-decorator]
+@overload(highest, inline="always")
+def _highest(word: Any) -> Any:
+    def compiled(word: Any) -> Any:
+        return 63 - _zeros_above(np.int64(word))  # type: ignore[call-arg]  # the first argument is numba's own
+
+    return compiled
+
+
+@overload(ones, inline="always")
 def _ones(word: Any) -> Any:
     def compiled(word: Any) -> Any:
-        return _ctpop(np.int64(word))
+        return _ones_in(np.int64(word))  # type: ignore[call-arg]  # the first argument is numba's own
 
     return compiled
 
 
-@overload(draw)  # type: ignore[untyped-decorator]
+@overload(draw)
 def _draw(stream: Any, row: Any, chunk: Any, choices: Any) -> Any:
     golden, mix_a, mix_b = np.uint64(_GOLDEN), np.uint64(_MIX_A), np.uint64(_MIX_B)
 

@@ -7,17 +7,20 @@ from numpy.typing import NDArray
 
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
 from gpuyard.kernel.tables import (
+    CLAIM,
     DOMAIN,
-    ENTRY,
     GPU,
     JOB,
     LANE,
     LEVEL,
+    PLACE,
     SLOT,
     STEP,
     Domains,
     Events,
+    Heap,
     Index,
+    Jobs,
     Log,
     Queue,
     Records,
@@ -38,16 +41,18 @@ MOST_ITEMS = 64**3
 """Items an index can hold: three layers of 64-bit words."""
 
 
-def build_jobs(submit: NDArray[np.int64], duration: NDArray[np.int64], demand: NDArray[np.int32]) -> Records:
-    """Return jobs that nothing has happened to, in the order fifo."""
-    job = np.zeros(submit.size, JOB)
+def build_jobs(
+    submit: NDArray[np.int64], duration: NDArray[np.int64], demand: NDArray[np.int32], rank: NDArray[np.int32]
+) -> Jobs:
+    """Return jobs that nothing has happened to; ``rank`` is each one's place in the order, a permutation."""
+    job, claim, place = (np.zeros(submit.size, record) for record in (JOB, CLAIM, PLACE))
     job["submit"] = submit
     job["duration"] = duration
-    job["demand"] = demand
     job["eligible"] = NEVER
     job["start"] = NEVER
-    job["rank"] = np.arange(submit.size)
-    return job
+    claim["demand"] = demand
+    place["rank"] = rank
+    return Jobs(job=job, claim=claim, place=place)
 
 
 def build_index(kinds: int, n_keys: int, kind: NDArray[np.int32], key: NDArray[np.int32], lowest: int) -> Index:
@@ -60,8 +65,8 @@ def build_index(kinds: int, n_keys: int, kind: NDArray[np.int32], key: NDArray[n
     blocks = rows * width
     tops = blocks + rows * block_width
     keys = tops + rows
-    count = keys + kinds * key_words
-    bits = np.zeros(count + rows, np.int64)
+    held = keys + kinds * key_words
+    bits = np.zeros(held + rows, np.int64)
     kept = np.flatnonzero(key >= lowest)
     its_kind, its_key = kind[kept].astype(np.int64), key[kept].astype(np.int64)
     row = its_kind * n_keys + its_key
@@ -69,7 +74,7 @@ def build_index(kinds: int, n_keys: int, kind: NDArray[np.int32], key: NDArray[n
     np.bitwise_or.at(bits, blocks + row * block_width + (kept >> 12), _bit(kept >> 6))
     np.bitwise_or.at(bits, tops + row, _bit(kept >> 12))
     np.bitwise_or.at(bits, keys + its_kind * key_words + (its_key >> 6), _bit(its_key))
-    np.add.at(bits, count + row, 1)
+    np.add.at(bits, held + row, 1)
     return Index(
         bits=bits,
         n_keys=n_keys,
@@ -80,7 +85,7 @@ def build_index(kinds: int, n_keys: int, kind: NDArray[np.int32], key: NDArray[n
         blocks=blocks,
         tops=tops,
         keys=keys,
-        count=count,
+        held=held,
         lowest=lowest,
     )
 
@@ -107,7 +112,7 @@ def build_domains(node: Records, levels: tuple[NDArray[np.int32], ...], kinds: i
     parts: list[Records] = []
     tally: list[NDArray[np.int64]] = []
     kind, free = node["kind"].astype(np.int64), node["free"].astype(np.int64)
-    lower = np.arange(node.size)
+    lower: NDArray[np.int32] = np.arange(node.size, dtype=np.int32)
     for number, domain_of in enumerate(levels):
         size = int(domain_of[-1]) + 1
         domain = np.zeros(size + 1, DOMAIN)
@@ -131,34 +136,29 @@ def build_domains(node: Records, levels: tuple[NDArray[np.int32], ...], kinds: i
     )
 
 
-def build_queue(job: Records, lanes: int) -> Queue:
-    """Return an empty queue, one lane or a lane for each demand, and write each job's position.
-
-    ``job["rank"]`` is each job's place in the order, a permutation.
-    """
-    jobs = job.size
-    by_rank = np.empty(jobs, np.int32)
-    by_rank[job["rank"]] = np.arange(jobs, dtype=np.int32)
-    at = by_rank if lanes == 1 else by_rank[np.argsort(job["demand"][by_rank], kind="stable")]
-    job["position"][at] = np.arange(jobs, dtype=np.int32)
-    layers, words = [0], max(1, -(-jobs // 64))
-    total = words
+def build_queue(jobs: Jobs, lanes: int) -> Queue:
+    """Return an empty queue, one lane or a lane for each demand, and write each job's position."""
+    total = jobs.job.size
+    by_rank: NDArray[np.int32] = np.empty(total, np.int32)
+    by_rank[jobs.place["rank"]] = np.arange(total, dtype=np.int32)
+    at: NDArray[np.int32] = by_rank if lanes == 1 else by_rank[np.argsort(jobs.claim["demand"][by_rank], kind="stable")]
+    jobs.place["position"][at] = np.arange(total, dtype=np.int32)
+    layers, words = [0], max(1, -(-total // 64))
+    size = words
     while words > 1:
-        layers.append(total)
+        layers.append(size)
         words = -(-words // 64)
-        total += words
-    return Queue(
-        job=at, bits=np.zeros(total, np.int64), layer=np.array(layers, np.int64), lane=np.zeros(lanes, LANE)
-    )
+        size += words
+    return Queue(job=at, bits=np.zeros(size, np.int64), layer=np.array(layers, np.int64), lane=np.zeros(lanes, LANE))
 
 
-def build_log(slots: int, attempts: int) -> Log:
-    """Return room for so many slots and attempts."""
-    return Log(slots=np.empty(slots, SLOT), attempt_job=np.empty(attempts, np.int32))
+def build_log(slots: int, attempts: int, *, tracked: bool) -> Log:
+    """Return room for so many slots and attempts; for GPU numbers only where they are tracked."""
+    numbers = np.empty(slots if tracked else 0, np.int32)
+    return Log(slots=np.empty(slots, SLOT), gpu=numbers, attempt_job=np.empty(attempts, np.int32))
 
 
 def build_events(running: int, releases: int) -> Events:
     """Return empty heaps for so many jobs running and waiting to become eligible at once."""
-    return Events(
-        ends=np.empty(running, ENTRY), releases=np.empty(releases, ENTRY), count=np.zeros(Count.SIZE, np.int64)
-    )
+    ends, waiting = (Heap(time=np.empty(size, np.int64), row=np.empty(size, np.int32)) for size in (running, releases))
+    return Events(ends=ends, releases=waiting, counter=np.zeros(Count.SIZE, np.int64))

@@ -19,7 +19,7 @@ __all__ = ["pick_any", "tightest_in_range"]
 @kernel
 def pick_any(site: Site, rule: int, kinds: int, gpus: int, cpu: int, memory: int, row: int, chunk: int) -> int:
     """Return the node for a chunk under a placement rule, or NOBODY."""
-    index = site.index
+    index = site.openings
     if rule == Placement.RANDOM:
         return _random(site, kinds, gpus, cpu, memory, row, chunk)
     if rule == Placement.FIRST_FIT:
@@ -43,12 +43,12 @@ def pick_any(site: Site, rule: int, kinds: int, gpus: int, cpu: int, memory: int
 def _first(site: Site, kinds: int, least: int, start: int) -> int:
     """Return the lowest node not below ``start`` with at least ``least`` wholly free GPUs, or NOBODY."""
     best = NOBODY
-    key = tightest_key(site.index, kinds, least)
+    key = tightest_key(site.openings, kinds, least)
     while key != NOBODY:
-        node = lowest_item(site.index, kinds, key, start)
+        node = lowest_item(site.openings, kinds, key, start)
         if node != NOBODY and (best == NOBODY or node < best):
             best = node
-        key = tightest_key(site.index, kinds, key + 1)
+        key = tightest_key(site.openings, kinds, key + 1)
     return best
 
 
@@ -56,7 +56,7 @@ def _first(site: Site, kinds: int, least: int, start: int) -> int:
 def _random(site: Site, kinds: int, gpus: int, cpu: int, memory: int, row: int, chunk: int) -> int:
     """Return one of the fitting nodes, listed by (free GPUs, node), with equal chance, or NOBODY."""
     choices = 0
-    for key in range(gpus, site.index.n_keys):
+    for key in range(gpus, site.openings.n_keys):
         choices += _candidates(site, kinds, key, cpu, memory)
     if choices == 0:
         return NOBODY
@@ -68,18 +68,18 @@ def _random(site: Site, kinds: int, gpus: int, cpu: int, memory: int, row: int, 
         key += 1
         here = _candidates(site, kinds, key, cpu, memory)
     if cpu == 0 and memory == 0:
-        return item_at(site.index, kinds, key, left)
-    node = lowest_item(site.index, kinds, key, 0)
+        return item_at(site.openings, kinds, key, left)
+    node = lowest_item(site.openings, kinds, key, 0)
     while left > 0 or not has_room(site, node, cpu, memory):
         left -= has_room(site, node, cpu, memory)
-        node = lowest_item(site.index, kinds, key, node + 1)
+        node = lowest_item(site.openings, kinds, key, node + 1)
     return node
 
 
 @kernel
 def _candidates(site: Site, kinds: int, key: int, cpu: int, memory: int) -> int:
     """Return how many nodes with this key have room for a chunk."""
-    index = site.index
+    index = site.openings
     if cpu == 0 and memory == 0:
         return count_at(index, kinds, key)
     found = 0
@@ -93,12 +93,12 @@ def _candidates(site: Site, kinds: int, key: int, cpu: int, memory: int) -> int:
 @kernel
 def tightest_in_range(site: Site, kinds: int, gpus: int, cpu: int, memory: int, first: int, last: int) -> int:
     """Return the best-fit node among nodes ``first`` to ``last - 1``, or NOBODY."""
-    key = tightest_key(site.index, kinds, gpus)
+    key = tightest_key(site.openings, kinds, gpus)
     while key != NOBODY:
-        node = lowest_item(site.index, kinds, key, first)
+        node = lowest_item(site.openings, kinds, key, first)
         while node != NOBODY and node < last:
             if has_room(site, node, cpu, memory):
                 return node
-            node = lowest_item(site.index, kinds, key, node + 1)
-        key = tightest_key(site.index, kinds, key + 1)
+            node = lowest_item(site.openings, kinds, key, node + 1)
+        key = tightest_key(site.openings, kinds, key + 1)
     return NOBODY

@@ -33,7 +33,8 @@ class Count(IntEnum):
     """entries in the heap of releases"""
     ATTEMPTS = 3
     SLOTS = 4
-    EVENTS = 5
+    RELEASED = 5
+    """jobs that became eligible after their submission"""
     PASSES = 6
     WAITING = 7
     MAX_WAITING = 8

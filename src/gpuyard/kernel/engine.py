@@ -7,14 +7,14 @@ from gpuyard.kernel.heap import pop, push
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.placement import Placer, Releaser, place_plain, release_plain
 from gpuyard.kernel.queue import first_job, join, leave, unblock
-from gpuyard.kernel.tables import Dependencies, Events, Log, Queue, Records, Site
+from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Queue, Records, Site
 
 __all__ = ["run"]
 
 
 @kernel
 def run(
-    job: Records,
+    jobs: Jobs,
     demand: Records,
     dependencies: Dependencies,
     site: Site,
@@ -27,39 +27,39 @@ def run(
     releaser: Releaser,
 ) -> None:
     """Process every instant up to and including ``stop``; the tables hold what happened."""
-    count = events.count
+    count = events.counter
     while count[Count.CANCEL] == 0:
-        now = _next_instant(job, events)
+        now = _next_instant(jobs, events)
         if now == NEVER or now > stop:
             break
         count[Count.LAST] = now
-        _end_jobs(job, demand, dependencies, site, queue, log, events, releaser, now)
+        _end_jobs(jobs, demand, dependencies, site, queue, log, events, releaser, now)
         if count[Count.RELEASES] > 0:
-            _release_jobs(job, demand, queue, events, now)
-        _submit_jobs(job, demand, dependencies, queue, events, now)
+            _release_jobs(jobs, demand, queue, events, now)
+        _submit_jobs(jobs, demand, dependencies, queue, events, now)
         count[Count.PASSES] += 1
         if count[Count.WAITING] > 0:
-            _schedule(job, demand, site, queue, log, events, forced, placer, now)
+            _schedule(jobs, demand, site, queue, log, events, forced, placer, now)
             count[Count.MAX_WAITING] = max(count[Count.MAX_WAITING], count[Count.WAITING])
 
 
 @inlined
-def _next_instant(job: Records, events: Events) -> int:
+def _next_instant(jobs: Jobs, events: Events) -> int:
     """Return the earliest pending instant, or NEVER."""
-    count = events.count
+    count = events.counter
     now = NEVER
-    if count[Count.NEXT] < job.size:
-        now = job[count[Count.NEXT]]["submit"]
+    if count[Count.NEXT] < jobs.job.size:
+        now = jobs.job[count[Count.NEXT]]["submit"]
     if count[Count.RUNNING] > 0:
-        now = min(now, events.ends[0]["time"])
+        now = min(now, events.ends.time[0])
     if count[Count.RELEASES] > 0:
-        now = min(now, events.releases[0]["time"])
+        now = min(now, events.releases.time[0])
     return now
 
 
 @inlined
 def _end_jobs(
-    job: Records,
+    jobs: Jobs,
     demand: Records,
     dependencies: Dependencies,
     site: Site,
@@ -70,14 +70,13 @@ def _end_jobs(
     now: int,
 ) -> None:
     """END: free what ended jobs hold, and tell the jobs that depend on them."""
-    count = events.count
+    count = events.counter
     ended = False
-    while count[Count.RUNNING] > 0 and events.ends[0]["time"] == now:
-        row = events.ends[0]["row"]
+    while count[Count.RUNNING] > 0 and events.ends.time[0] == now:
+        row = int(events.ends.row[0])
         pop(events.ends, count[Count.RUNNING])
         count[Count.RUNNING] -= 1
-        count[Count.EVENTS] += 1
-        this = job[row]
+        this = jobs.claim[row]
         wish = int(this["demand"])
         if demand[wish]["plain"] == 0:
             releaser(site, demand, log, row, wish, this["slot"], int(this["slots"]))
@@ -101,38 +100,37 @@ def _tell_children(dependencies: Dependencies, events: Events, row: int, now: in
         bound = max(hold[child]["bound"], now + hold[child]["think"])
         hold[child]["unmet"] = unmet
         hold[child]["bound"] = bound
-        if unmet == 0 and child < events.count[Count.NEXT]:
-            push(events.releases, events.count[Count.RELEASES], bound, child)
-            events.count[Count.RELEASES] += 1
+        if unmet == 0 and child < events.counter[Count.NEXT]:
+            push(events.releases, events.counter[Count.RELEASES], bound, child)
+            events.counter[Count.RELEASES] += 1
 
 
 @kernel
-def _release_jobs(job: Records, demand: Records, queue: Queue, events: Events, now: int) -> None:
+def _release_jobs(jobs: Jobs, demand: Records, queue: Queue, events: Events, now: int) -> None:
     """RELEASE: jobs submitted earlier that become eligible now join the queue."""
-    count = events.count
-    while count[Count.RELEASES] > 0 and events.releases[0]["time"] <= now:
-        row = events.releases[0]["row"]
+    count = events.counter
+    while count[Count.RELEASES] > 0 and events.releases.time[0] <= now:
+        row = int(events.releases.row[0])
         pop(events.releases, count[Count.RELEASES])
         count[Count.RELEASES] -= 1
-        count[Count.EVENTS] += 1
-        join(queue, job, demand, events, row, now)
+        count[Count.RELEASED] += 1
+        join(queue, jobs, demand, events, row, now)
 
 
 @inlined
 def _submit_jobs(
-    job: Records, demand: Records, dependencies: Dependencies, queue: Queue, events: Events, now: int
+    jobs: Jobs, demand: Records, dependencies: Dependencies, queue: Queue, events: Events, now: int
 ) -> None:
     """SUBMIT: jobs submitted now join the queue, or wait to become eligible."""
-    count = events.count
+    count = events.counter
     row = count[Count.NEXT]
-    while row < job.size and job[row]["submit"] == now:
-        count[Count.EVENTS] += 1
-        if job[row]["demand"] != NOBODY:
+    while row < jobs.job.size and jobs.job[row]["submit"] == now:
+        if jobs.claim[row]["demand"] != NOBODY:
             held = False
             if dependencies.hold.size > 0:
                 held = _hold_back(dependencies, events, row, now)
             if not held:
-                join(queue, job, demand, events, row, now)
+                join(queue, jobs, demand, events, row, now)
         row += 1
     count[Count.NEXT] = row
 
@@ -145,14 +143,14 @@ def _hold_back(dependencies: Dependencies, events: Events, row: int, now: int) -
         return True
     if hold[row]["bound"] <= now:
         return False
-    push(events.releases, events.count[Count.RELEASES], hold[row]["bound"], row)
-    events.count[Count.RELEASES] += 1
+    push(events.releases, events.counter[Count.RELEASES], hold[row]["bound"], row)
+    events.counter[Count.RELEASES] += 1
     return True
 
 
 @inlined
 def _schedule(
-    job: Records,
+    jobs: Jobs,
     demand: Records,
     site: Site,
     queue: Queue,
@@ -167,10 +165,11 @@ def _schedule(
     A strict order is one lane, blocked by its first job.  With ``forced`` a job that finds no room starts
     all the same and holds nothing.
     """
-    count = events.count
-    row = first_job(queue, job)
+    count = events.counter
+    row = first_job(queue, jobs)
     while row != NOBODY:
-        wish = int(job[row]["demand"])
+        this = jobs.claim[row]
+        wish = int(this["demand"])
         asked = demand[wish]
         lane = asked["lane"]
         first = count[Count.SLOTS]
@@ -179,15 +178,14 @@ def _schedule(
         else:
             placed = place_plain(site, log, events, asked["large"], asked["many"], asked["rest"])
         if placed or forced:
-            this = job[row]
-            this["start"] = now
+            jobs.job[row]["start"] = now
             this["slot"] = first
             this["slots"] = count[Count.SLOTS] - first
             log.attempt_job[count[Count.ATTEMPTS]] = row
             count[Count.ATTEMPTS] += 1
-            push(events.ends, count[Count.RUNNING], now + this["duration"], row)
+            push(events.ends, count[Count.RUNNING], now + jobs.job[row]["duration"], row)
             count[Count.RUNNING] += 1
             leave(queue, events, lane)
         else:
             queue.lane[lane]["blocked"] = 1
-        row = first_job(queue, job)
+        row = first_job(queue, jobs)

@@ -1,55 +1,54 @@
-"""A binary heap of (time, row): the pending ends, or the pending releases.
+"""A binary heap of (time, row) in two arrays: the pending ends, or the pending releases.
 
-Ties go to the lower row.  Measured: no other queue beats it inside the whole loop.
+Ties go to the lower row.  Measured: no other queue beats it inside the whole loop, and two arrays beat one of records.
 """
 
 from __future__ import annotations
 
 from gpuyard.kernel.jit import inlined
-from gpuyard.kernel.tables import Records
+from gpuyard.kernel.tables import Heap
 
 __all__ = ["pop", "push"]
 
 
 @inlined
-def push(heap: Records, size: int, time: int, row: int) -> None:
+def push(heap: Heap, size: int, time: int, row: int) -> None:
     """Add an entry to a heap of ``size`` entries."""
+    times, rows = heap.time, heap.row
     at = size
     while at > 0:
         parent = (at - 1) >> 1
-        above = heap[parent]["time"]
-        other = heap[parent]["row"]
-        if above < time or (above == time and other < row):
+        above = times[parent]
+        if above < time or (above == time and rows[parent] < row):
             break
-        heap[at]["time"] = above
-        heap[at]["row"] = other
+        times[at] = above
+        rows[at] = rows[parent]
         at = parent
-    heap[at]["time"] = time
-    heap[at]["row"] = row
+    times[at] = time
+    rows[at] = row
 
 
 @inlined
-def pop(heap: Records, size: int) -> None:
+def pop(heap: Heap, size: int) -> None:
     """Take the first entry out of a heap of ``size`` entries; read it before."""
+    times, rows = heap.time, heap.row
     last = size - 1
-    time = heap[last]["time"]
-    row = heap[last]["row"]
+    time = times[last]
+    row = rows[last]
     at = 0
     child = 1
     while child < last:
-        below = heap[child]["time"]
-        other = heap[child]["row"]
+        below = times[child]
         if child + 1 < last:
-            right = heap[child + 1]["time"]
-            if right < below or (right == below and heap[child + 1]["row"] < other):
+            right = times[child + 1]
+            if right < below or (right == below and rows[child + 1] < rows[child]):
                 child += 1
                 below = right
-                other = heap[child]["row"]
-        if time < below or (time == below and row < other):
+        if time < below or (time == below and row < rows[child]):
             break
-        heap[at]["time"] = below
-        heap[at]["row"] = other
+        times[at] = below
+        rows[at] = rows[child]
         at = child
         child = 2 * at + 1
-    heap[at]["time"] = time
-    heap[at]["row"] = row
+    times[at] = time
+    rows[at] = row

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpuyard.kernel.bits import ONE, ones, trailing_zeros
+from gpuyard.kernel.bits import ONE, highest, ones, trailing_zeros
 from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.tables import Index
@@ -13,6 +13,7 @@ __all__ = [
     "insert",
     "item_at",
     "key_above",
+    "key_last",
     "loosest_key",
     "lowest_item",
     "members",
@@ -35,7 +36,7 @@ def insert(index: Index, kind: int, key: int, item: int) -> None:
         bits[index.blocks + row * index.block_width + (word >> 6)] |= ONE << (word & 63)
         bits[index.tops + row] |= ONE << (word >> 6)
         bits[index.keys + kind * index.key_words + (key >> 6)] |= ONE << (key & 63)
-    bits[index.count + row] += 1
+    bits[index.held + row] += 1
 
 
 @inlined
@@ -47,7 +48,7 @@ def remove(index: Index, kind: int, key: int, item: int) -> None:
     at = row * index.width + word
     after = bits[at] & ~(ONE << (item & 63))
     bits[at] = after
-    bits[index.count + row] -= 1
+    bits[index.held + row] -= 1
     if after == 0:
         at = index.blocks + row * index.block_width + (word >> 6)
         after = bits[at] & ~(ONE << (word & 63))
@@ -112,6 +113,16 @@ def key_above(index: Index, kind: int, least: int) -> int:
     return (word << 6) + trailing_zeros(bits)
 
 
+@inlined
+def key_last(index: Index, kind: int) -> int:
+    """Return the largest key in use, or NOBODY."""
+    for word in range(index.key_words - 1, -1, -1):
+        bits = index.bits[index.keys + kind * index.key_words + word]
+        if bits != 0:
+            return (word << 6) + highest(bits)
+    return NOBODY
+
+
 @kernel
 def tightest_key(index: Index, kinds: int, least: int) -> int:
     """Return the smallest key of all allowed kinds that is not below ``least``, or NOBODY."""
@@ -129,7 +140,7 @@ def loosest_key(index: Index, kinds: int, most: int) -> int:
     """Return the largest key of all allowed kinds that is not above ``most``, or NOBODY."""
     for key in range(most, -1, -1):
         for kind in range(index.kinds):
-            if kinds >> kind & 1 and index.bits[index.count + kind * index.n_keys + key] > 0:
+            if kinds >> kind & 1 and index.bits[index.held + kind * index.n_keys + key] > 0:
                 return key
     return NOBODY
 
@@ -152,7 +163,7 @@ def count_at(index: Index, kinds: int, key: int) -> int:
     found = 0
     for kind in range(index.kinds):
         if kinds >> kind & 1:
-            found += index.bits[index.count + kind * index.n_keys + key]
+            found += index.bits[index.held + kind * index.n_keys + key]
     return found
 
 

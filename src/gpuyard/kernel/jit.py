@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
-from numba import types
 from numba.core import caching
 
-__all__ = ["cache_stamp", "compiled_for", "inlined", "kernel", "spliced"]
+__all__ = ["cache_stamp", "compiled_for", "inlined", "kernel"]
+
+compiler: Any = numba
+"""Numba, where its own types say less than it can do."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,55 +29,65 @@ def cache_stamp(folder: Path) -> bytes:
     digest = hashlib.sha256()
     for source in sorted(folder.glob("*.py")):
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
-    digest.update(f"{numba.config.OPT}{numba.config.BOUNDSCHECK}{numba.config.DEBUGINFO_DEFAULT}".encode())
+    digest.update(f"{compiler.config.OPT}{compiler.config.BOUNDSCHECK}{compiler.config.DEBUGINFO_DEFAULT}".encode())
     return digest.digest()
 
 
 STAMP = cache_stamp(Path(__file__).parent)
 
 
-class _InTree(caching.InTreeCacheLocator):  # type: ignore[misc]  # numba has no types
+class _Stamped:
+    """Keep what was compiled from other sources in other folders: an old index may not even be readable."""
+
+    def get_cache_path(self) -> str:
+        folder: str = super().get_cache_path()  # type: ignore[misc]  # of the locator it is mixed into
+        return str(Path(folder) / f"gpuyard-{STAMP.hex()[:16]}")
+
     def get_source_stamp(self) -> bytes:
         return STAMP
 
 
-class _UserWide(caching.UserWideCacheLocator):  # type: ignore[misc]
-    def get_source_stamp(self) -> bytes:
-        return STAMP
+class _Provided(_Stamped, caching.UserProvidedCacheLocator):
+    pass
 
 
-class _Provided(caching.UserProvidedCacheLocator):  # type: ignore[misc]
-    def get_source_stamp(self) -> bytes:
-        return STAMP
+class _InTree(_Stamped, caching.InTreeCacheLocator):
+    pass
 
 
-class _Implementation(caching.CompileResultCacheImpl):  # type: ignore[misc]
-    _locator_classes = (_Provided, _InTree, _UserWide)
+class _UserWide(_Stamped, caching.UserWideCacheLocator):
+    pass
 
 
-class _KernelCache(caching.FunctionCache):  # type: ignore[misc]
+class _Implementation(caching.CompileResultCacheImpl):
+    _locator_classes = [_Provided, _InTree, _UserWide]  # noqa: RUF012  # as in numba's own class
+
+
+class _KernelCache(caching.FunctionCache):
     _impl_class = _Implementation
 
 
 def _compiled(function: Callable[P, R], **options: Any) -> Callable[P, R]:
-    dispatcher = numba.njit(nogil=True, _nrt=False, **options)(function)
-    if not numba.config.DISABLE_JIT:
-        dispatcher._cache = _KernelCache(dispatcher.py_func)
+    dispatcher = compiler.njit(nogil=True, _nrt=False, **options)(function)
+    if not compiler.config.DISABLE_JIT:
+        dispatcher._cache = _KernelCache(dispatcher.py_func)  # type: ignore[no-untyped-call]
         compile_for = dispatcher.compile
         dispatcher.compile = lambda arguments: compile_for(tuple(_widest(each) for each in arguments))
     return cast("Callable[P, R]", dispatcher)
 
 
 def compiled_for(function: Callable[P, R], arguments: tuple[Any, ...]) -> Callable[P, R]:
-    """Return a kernel compiled, or found in the cache, for just these argument types."""
-    return cast("Any", function).compile(arguments)  # type: ignore[no-any-return]
+    """Return a kernel compiled, or found in the cache, for just these argument compiler.types."""
+    return cast("Any", function).compile(arguments)
 
 
 def _widest(argument: Any) -> Any:
     """Return the one type that stands for all whole numbers, so that no function is compiled for each of them."""
-    plain = types.unliteral(argument)
-    if isinstance(plain, types.IntEnumMember) or (isinstance(plain, types.Integer) and plain != types.boolean):
-        return types.int64
+    plain = compiler.types.unliteral(argument)
+    if isinstance(plain, compiler.types.IntEnumMember) or (
+        isinstance(plain, compiler.types.Integer) and plain != compiler.types.boolean
+    ):
+        return compiler.types.int64
     return plain
 
 
@@ -87,8 +99,3 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
 def inlined(function: Callable[P, R]) -> Callable[P, R]:
     """As :func:`kernel`, for a small function on the hot path: its call would cost more than its work."""
     return _compiled(function, forceinline=True)
-
-
-def spliced(function: Callable[P, R]) -> Callable[P, R]:
-    """As :func:`kernel`, for a part of one larger function: it is never compiled by itself, which would cost seconds."""
-    return _compiled(function, inline="always")

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import warnings
 
-import numba
 import numpy as np
-from numba import types
 from numba.core.errors import NumbaExperimentalFeatureWarning
 
 from gpuyard.kernel.engine import run
-from gpuyard.kernel.jit import compiled_for, kernel
+from gpuyard.kernel.jit import compiled_for, compiler, kernel
 from gpuyard.kernel.placement import place_special, release_special
-from gpuyard.kernel.tables import Dependencies, Events, Log, Queue, Records, Site
+from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Queue, Records, Site
 
 __all__ = ["start"]
 
@@ -33,7 +31,7 @@ def _release_nothing(site: Site, demand: Records, log: Log, row: int, wish: int,
 
 
 def start(
-    job: Records,
+    jobs: Jobs,
     demand: Records,
     dependencies: Dependencies,
     site: Site,
@@ -48,15 +46,18 @@ def start(
     placer = _place_nothing if plain else place_special
     releaser = _release_nothing if plain else release_special
     engine = run
-    if not numba.config.DISABLE_JIT:
-        whole = types.int64
-        placing = (*(numba.typeof(table) for table in (site, demand, log, events)), whole, whole)
-        releasing = (*(numba.typeof(table) for table in (site, demand, log)), whole, whole, whole, whole)
+    if not compiler.config.DISABLE_JIT:
+        whole = compiler.types.int64
+        placing = (*(compiler.typeof(table) for table in (site, demand, log, events)), whole, whole)
+        releasing = (*(compiler.typeof(table) for table in (site, demand, log)), whole, whole, whole, whole)
         compiled_for(placer, placing)
         compiled_for(releaser, releasing)
-        tables = tuple(numba.typeof(table) for table in (job, demand, dependencies, site, queue, log, events))
-        pointers = (types.FunctionType(types.boolean(*placing)), types.FunctionType(types.none(*releasing)))
+        tables = tuple(compiler.typeof(table) for table in (jobs, demand, dependencies, site, queue, log, events))
+        pointers = (
+            compiler.types.FunctionType(compiler.types.boolean(*placing)),
+            compiler.types.FunctionType(compiler.types.none(*releasing)),
+        )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NumbaExperimentalFeatureWarning)
-            engine = compiled_for(run, (*tables, types.boolean, whole, *pointers))
-    engine(job, demand, dependencies, site, queue, log, events, forced, stop, placer, releaser)
+            engine = compiled_for(run, (*tables, compiler.types.boolean, whole, *pointers))
+    engine(jobs, demand, dependencies, site, queue, log, events, forced, stop, placer, releaser)

@@ -7,7 +7,7 @@ from gpuyard.kernel.index import insert, remove
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.tables import Site
 
-__all__ = ["give_gpus", "has_room", "offer", "offer_node", "take_gpus", "withdraw", "withdraw_node"]
+__all__ = ["change_free", "give_gpus", "has_room", "offer", "offer_node", "take_gpus", "withdraw", "withdraw_node"]
 
 
 @inlined
@@ -15,10 +15,27 @@ def offer(site: Site, node: int) -> None:
     """Make a node known as free, with what it has."""
     this = site.node[node]
     free = int(this["free"])
-    if free >= site.index.lowest:
-        insert(site.index, int(this["kind"]), free, node)
+    if free >= site.openings.lowest:
+        insert(site.openings, int(this["kind"]), free, node)
     if site.domains.levels > 0:
         _tally(site, node, free, 1)
+
+
+@inlined
+def change_free(site: Site, node: int, change: int) -> None:
+    """Give a node so many more wholly free GPUs, or, with a negative number, fewer."""
+    this = site.node[node]
+    kind = int(this["kind"])
+    before = int(this["free"])
+    after = before + change
+    this["free"] = after
+    if before >= site.openings.lowest:
+        remove(site.openings, kind, before, node)
+    if after >= site.openings.lowest:
+        insert(site.openings, kind, after, node)
+    if site.domains.levels > 0:
+        _tally(site, node, before, -1)
+        _tally(site, node, after, 1)
 
 
 @inlined
@@ -26,8 +43,8 @@ def withdraw(site: Site, node: int) -> None:
     """Hide a node while it changes, or while a job is being placed on it."""
     this = site.node[node]
     free = int(this["free"])
-    if free >= site.index.lowest:
-        remove(site.index, int(this["kind"]), free, node)
+    if free >= site.openings.lowest:
+        remove(site.openings, int(this["kind"]), free, node)
     if site.domains.levels > 0:
         _tally(site, node, free, -1)
 
@@ -49,7 +66,7 @@ def _tally(site: Site, node: int, free: int, change: int) -> None:
     """Count a node in (+1) or out (-1) of its domains, under the GPUs it has free."""
     domains = site.domains
     kind = int(site.node[node]["kind"])
-    row = kind * site.index.n_keys + free
+    row = kind * site.openings.n_keys + free
     is_empty = free == int(site.node[node]["size"])
     for level in range(domains.levels):
         domain = int(domains.of_node[level * site.node.size + node])

@@ -23,8 +23,8 @@ def _fitting(site: Site, level: int, domain: int, gpus: int) -> int:
     found = 0
     if plan[Left.CPU] == 0 and plan[Left.MEMORY] == 0:
         size = domains.level[level]["size"]
-        at = domains.level[level]["fitting"] + (plan[Left.KIND] * site.index.n_keys + gpus) * size + domain
-        for _ in range(gpus, site.index.n_keys):
+        at = domains.level[level]["fitting"] + (plan[Left.KIND] * site.openings.n_keys + gpus) * size + domain
+        for _ in range(gpus, site.openings.n_keys):
             found += domains.tally[at]
             at += size
         return found
@@ -40,7 +40,7 @@ def _fitting(site: Site, level: int, domain: int, gpus: int) -> int:
 @kernel
 def _chosen(site: Site, node: int) -> bool:
     """Return whether the job already has a chunk on a node."""
-    for place in range(site.plan[Left.PLACED]):
+    for place in range(site.plan[Left.PLACED]):  # noqa: SIM110  # the compiler has no any()
         if site.chunk[place]["node"] == node:
             return True
     return False
@@ -55,7 +55,7 @@ def _empty(site: Site, level: int, domain: int) -> int:
     if kind != NOBODY:
         return site.domains.tally[at + kind * size]
     found = 0
-    for _ in range(site.index.kinds):
+    for _ in range(site.openings.kinds):
         found += site.domains.tally[at]
         at += size
     return found

@@ -1,6 +1,6 @@
 """Place a whole job or nothing, and take it back when it ends.
 
-A *plain* job, whole GPUs by best fit on a site of one GPU type, is placed inside the engine's own loop.
+A *plain* job, whole GPUs by first, best or worst fit on a site of one GPU type, is placed inside the engine's own loop.
 All others go through :func:`place_special` and :func:`release_special`, which the engine calls by pointer: they are
 compiled apart from it, and only for a run that needs them.
 
@@ -16,9 +16,9 @@ from typing import TypeAlias
 from gpuyard.kernel.choice import pick_any
 from gpuyard.kernel.codes import NOBODY, Count, Left, Placement
 from gpuyard.kernel.fraction import give_share, pick_gpu, take_share
-from gpuyard.kernel.index import first_item, key_above, members
+from gpuyard.kernel.index import first_item, key_above, key_last, members
 from gpuyard.kernel.jit import inlined, kernel
-from gpuyard.kernel.nodes import give_gpus, offer, offer_node, take_gpus, withdraw, withdraw_node
+from gpuyard.kernel.nodes import change_free, give_gpus, offer_node, take_gpus, withdraw_node
 from gpuyard.kernel.packed import place_packed
 from gpuyard.kernel.tables import Events, Log, Records, Site
 
@@ -30,31 +30,47 @@ Releaser: TypeAlias = Callable[[Site, Records, Log, int, int, int, int], None]
 
 @inlined
 def place_plain(site: Site, log: Log, events: Events, large: int, many: int, rest: int) -> bool:
-    """Place ``many`` chunks of ``large`` GPUs, and one of ``rest`` if there is any, each on the tightest node.
+    """Place ``many`` chunks of ``large`` GPUs, and one of ``rest`` if there is any, each where the rule says.
 
     Either all of ``large`` fit, which is seen from the counts, or nothing changes.  A node that holds a large
     chunk has nothing left, so no node is chosen twice.
     """
-    if many > 1 or rest > 0:
-        if members(site.index, 1, large, many) < many:
-            return False
-        if rest > 0 and members(site.index, 1, rest, many + 1) <= many:
-            return False
-    elif key_above(site.index, 0, large) == NOBODY:
+    key = key_above(site.openings, 0, large)
+    if key == NOBODY:
         return False
+    if many > 1 or rest > 0:
+        if members(site.openings, 1, large, many) < many:
+            return False
+        if rest > 0 and members(site.openings, 1, rest, many + 1) <= many:
+            return False
+    gpus = large
     for chunk in range(many + (rest > 0)):
-        gpus = large if chunk < many else rest
-        node = first_item(site.index, 0, key_above(site.index, 0, gpus))
-        number = events.count[Count.SLOTS]
+        if chunk > 0:
+            gpus = large if chunk < many else rest
+            key = key_above(site.openings, 0, gpus)
+        node = _pick_plain(site, key)
+        number = events.counter[Count.SLOTS]
         slot = log.slots[number]
         slot["node"] = node
         slot["gpus"] = gpus
-        slot["gpu"] = NOBODY
-        events.count[Count.SLOTS] = number + 1
-        withdraw(site, node)
-        site.node[node]["free"] -= gpus
-        offer(site, node)
+        events.counter[Count.SLOTS] = number + 1
+        change_free(site, node, -gpus)
     return True
+
+
+@inlined
+def _pick_plain(site: Site, tightest: int) -> int:
+    """Return the node for a chunk of whole GPUs, the tightest fit of which has so many free."""
+    index = site.openings
+    if site.rule == Placement.WORST_FIT:
+        return first_item(index, 0, key_last(index, 0))
+    node = first_item(index, 0, tightest)
+    if site.rule == Placement.FIRST_FIT:
+        key = key_above(index, 0, tightest + 1)
+        while key != NOBODY:
+            node = min(node, first_item(index, 0, key))
+            key = key_above(index, 0, key + 1)
+    return node
 
 
 @inlined
@@ -62,10 +78,7 @@ def release_plain(site: Site, log: Log, first: int, chunks: int) -> None:
     """Give back the slots of a plain job."""
     for number in range(first, first + chunks):
         slot = log.slots[number]
-        node = int(slot["node"])
-        withdraw(site, node)
-        site.node[node]["free"] += slot["gpus"]
-        offer(site, node)
+        change_free(site, int(slot["node"]), int(slot["gpus"]))
 
 
 @kernel
@@ -95,17 +108,18 @@ def place_special(site: Site, demand: Records, log: Log, events: Events, row: in
 @kernel
 def _hold(site: Site, log: Log, events: Events, row: int, node: int, gpus: int, cpu: int, memory: int) -> None:
     """Let a job hold part of a withdrawn node, write the slot, and offer the node again."""
-    number = events.count[Count.SLOTS]
+    number = events.counter[Count.SLOTS]
     slot = log.slots[number]
     slot["node"] = node
     slot["gpus"] = gpus
-    slot["gpu"] = take_gpus(site, node, row, gpus) if site.quanta > 0 else NOBODY
+    if site.quanta > 0:
+        log.gpu[number] = take_gpus(site, node, row, gpus)
     this = site.node[node]
     this["free"] -= gpus
     this["cpu"] -= cpu
     this["memory"] -= memory
     offer_node(site, node)
-    events.count[Count.SLOTS] = number + 1
+    events.counter[Count.SLOTS] = number + 1
 
 
 @kernel
@@ -119,11 +133,11 @@ def _place_share(site: Site, demand: Records, log: Log, events: Events, row: int
     take_share(site, gpu, asked["share"])
     site.node[node]["cpu"] -= asked["cpu"]
     site.node[node]["memory"] -= asked["memory"]
-    slot = events.count[Count.SLOTS]
-    log.slots[slot]["node"] = node
-    log.slots[slot]["gpus"] = 1
-    log.slots[slot]["gpu"] = gpu - site.node[node]["first_gpu"]
-    events.count[Count.SLOTS] = slot + 1
+    number = events.counter[Count.SLOTS]
+    log.slots[number]["node"] = node
+    log.slots[number]["gpus"] = 1
+    log.gpu[number] = gpu - site.node[node]["first_gpu"]
+    events.counter[Count.SLOTS] = number + 1
     return True
 
 
@@ -132,7 +146,7 @@ def _place_several(site: Site, demand: Records, log: Log, events: Events, row: i
     """Place a job of several chunks on one GPU type, the first that holds it."""
     asked = demand[wish]
     gpus = asked["gpus"]
-    for kind in range(site.index.kinds):
+    for kind in range(site.openings.kinds):
         if not asked["kinds"] >> kind & 1 or not _shape(site, gpus, asked["nodes"], site.largest[kind]):
             continue
         plan = site.plan
@@ -185,9 +199,9 @@ def _place_chunks(site: Site, row: int) -> bool:
     kinds = -1 if plan[Left.KIND] == NOBODY else 1 << plan[Left.KIND]
     if plan[Left.CPU] == 0 and plan[Left.MEMORY] == 0:
         chunks = plan[Left.LARGE] + plan[Left.SMALL]
-        if members(site.index, kinds, plan[Left.LARGE_GPUS], plan[Left.LARGE]) < plan[Left.LARGE]:
+        if members(site.openings, kinds, plan[Left.LARGE_GPUS], plan[Left.LARGE]) < plan[Left.LARGE]:
             return False
-        if plan[Left.SMALL] > 0 and members(site.index, kinds, plan[Left.SMALL_GPUS], chunks) < chunks:
+        if plan[Left.SMALL] > 0 and members(site.openings, kinds, plan[Left.SMALL_GPUS], chunks) < chunks:
             return False
     if site.rule == Placement.PACKED:
         return place_packed(site)
@@ -252,7 +266,7 @@ def release_special(site: Site, demand: Records, log: Log, row: int, wish: int, 
         this["cpu"] += asked["cpu"] * max(gpus, 1)
         this["memory"] += asked["memory"] * max(gpus, 1)
         if asked["share"] > 0:
-            give_share(site, int(this["first_gpu"] + slot["gpu"]), asked["share"])
+            give_share(site, int(this["first_gpu"] + log.gpu[number]), asked["share"])
             continue
         withdraw_node(site, node)
         this["free"] += gpus

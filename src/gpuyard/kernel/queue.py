@@ -5,17 +5,16 @@ from __future__ import annotations
 from gpuyard.kernel.bits import ONE, trailing_zeros
 from gpuyard.kernel.codes import NOBODY, Count
 from gpuyard.kernel.jit import inlined
-from gpuyard.kernel.tables import Events, Queue, Records
+from gpuyard.kernel.tables import Events, Jobs, Queue, Records
 
 __all__ = ["first_job", "join", "leave", "unblock"]
 
 
 @inlined
-def join(queue: Queue, job: Records, demand: Records, events: Events, row: int, now: int) -> None:
+def join(queue: Queue, jobs: Jobs, demand: Records, events: Events, row: int, now: int) -> None:
     """Let a job that became eligible wait."""
-    this = job[row]
-    this["eligible"] = now
-    position = int(this["position"])
+    jobs.job[row]["eligible"] = now
+    position = int(jobs.place[row]["position"])
     at = position
     for layer in range(queue.layer.size):
         word = queue.layer[layer] + (at >> 6)
@@ -24,14 +23,14 @@ def join(queue: Queue, job: Records, demand: Records, events: Events, row: int, 
         if before != 0:
             break
         at >>= 6
-    lane = queue.lane[demand[this["demand"]]["lane"]]
+    lane = queue.lane[demand[jobs.claim[row]["demand"]]["lane"]]
     waiting = lane["waiting"]
     if waiting == 0 or position < lane["head"]:
         lane["head"] = position
         if queue.lane.size == 1:  # a new head of the only lane may fit where the old one did not
             lane["blocked"] = 0
     lane["waiting"] = waiting + 1
-    events.count[Count.WAITING] += 1
+    events.counter[Count.WAITING] += 1
 
 
 @inlined
@@ -49,7 +48,7 @@ def leave(queue: Queue, events: Events, number: int) -> None:
         at >>= 6
     waiting = lane["waiting"] - 1
     lane["waiting"] = waiting
-    events.count[Count.WAITING] -= 1
+    events.counter[Count.WAITING] -= 1
     if waiting > 0:
         lane["head"] = _after(queue, position)
 
@@ -73,7 +72,7 @@ def _after(queue: Queue, position: int) -> int:
 
 
 @inlined
-def first_job(queue: Queue, job: Records) -> int:
+def first_job(queue: Queue, jobs: Jobs) -> int:
     """Return the first waiting job of all lanes that are not blocked, or NOBODY."""
     if queue.lane.size == 1:
         only = queue.lane[0]
@@ -84,7 +83,7 @@ def first_job(queue: Queue, job: Records) -> int:
         lane = queue.lane[number]
         if lane["waiting"] > 0 and lane["blocked"] == 0:
             row = int(queue.job[lane["head"]])
-            rank = int(job[row]["rank"])
+            rank = int(jobs.place[row]["rank"])
             if best == NOBODY or rank < best_rank:
                 best = row
                 best_rank = rank

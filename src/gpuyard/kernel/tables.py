@@ -14,21 +14,24 @@ from numpy.typing import NDArray
 
 __all__ = [
     "CHUNK",
+    "CLAIM",
     "DEMAND",
     "DOMAIN",
-    "ENTRY",
     "GPU",
     "HOLD",
     "JOB",
     "LANE",
     "LEVEL",
     "NODE",
+    "PLACE",
     "SLOT",
     "STEP",
     "Dependencies",
     "Domains",
     "Events",
+    "Heap",
     "Index",
+    "Jobs",
     "Log",
     "Queue",
     "Records",
@@ -43,14 +46,25 @@ JOB = np.dtype(
         ("duration", np.int64),  # how long an attempt runs
         ("eligible", np.int64),  # written by the engine; NEVER until known
         ("start", np.int64),  # written; NEVER until it starts
+    ]
+)
+"""A job: when it came and what became of it.  Rows are sorted by submit time, then source row."""
+
+CLAIM = np.dtype(
+    [
         ("slot", np.int64),  # written: first row of Log.slots
         ("slots", np.int32),  # written: how many
         ("demand", np.int32),  # row of the demands; NOBODY for a job that is never simulated
-        ("rank", np.int32),  # place in the order
-        ("position", np.int32),  # place in the queue: lane after lane, by rank inside a lane
     ]
 )
-"""A job: what was asked for and what became of it.  Rows are sorted by submit time, then source row."""
+"""What a job asks for and holds: all that its end needs, apart, so that it stays in the cache."""
+
+PLACE = np.dtype(
+    [
+        ("rank", np.int32),  # in the order
+        ("position", np.int32),  # in the queue: lane after lane, by rank inside a lane
+    ]
+)
 
 DEMAND = np.dtype(
     [
@@ -63,7 +77,7 @@ DEMAND = np.dtype(
         ("several", np.int64),  # 1 = more than one chunk
         ("spread", np.int64),  # 1 = no shape
         ("lane", np.int64),  # where its jobs queue
-        ("plain", np.int64),  # 1 = whole GPUs by best fit on one GPU type, nothing else to respect; then:
+        ("plain", np.int64),  # 1 = whole GPUs on a site of one GPU type, nothing else to respect; then:
         ("large", np.int64),  # GPUs of a large chunk
         ("many", np.int64),  # large chunks
         ("rest", np.int64),  # GPUs of the last, smaller chunk; 0 = there is none
@@ -116,11 +130,8 @@ STEP = np.dtype([("level", np.int64), ("domain", np.int64)])
 LANE = np.dtype([("waiting", np.int64), ("head", np.int64), ("blocked", np.int64)])
 """A lane of the queue: how many wait, the position of the first, whether it found no room."""
 
-ENTRY = np.dtype([("time", np.int64), ("row", np.int64)])
-"""An entry of a heap."""
-
-SLOT = np.dtype([("node", np.int32), ("gpus", np.int32), ("gpu", np.int32)])
-"""What an attempt holds on one node; ``gpu`` is the lowest number held, NOBODY where GPUs are not tracked."""
+SLOT = np.dtype([("node", np.int32), ("gpus", np.int32)])
+"""What an attempt holds on one node."""
 
 CHUNK = np.dtype([("node", np.int64), ("gpus", np.int64)])
 """A chunk of a job and the node chosen for it."""
@@ -142,7 +153,7 @@ class Index(NamedTuple):
     blocks: int  # where each part starts
     tops: int
     keys: int
-    count: int
+    held: int
     lowest: int  # items with a smaller key are not kept
 
 
@@ -161,7 +172,7 @@ class Site(NamedTuple):
     """The cluster: what is free, and how it is handed out."""
 
     node: Records
-    index: Index  # of nodes, by wholly free GPUs
+    openings: Index  # nodes by wholly free GPUs
     gpu: Records
     shares: Index  # of single GPUs, by free quanta
     quanta: int  # of a whole GPU; 0 = GPUs are not tracked
@@ -178,6 +189,14 @@ class Dependencies(NamedTuple):
 
     hold: Records
     child: NDArray[np.int32]
+
+
+class Jobs(NamedTuple):
+    """All jobs, in three tables of the same rows."""
+
+    job: Records
+    claim: Records
+    place: Records
 
 
 class Queue(NamedTuple):
@@ -197,12 +216,20 @@ class Log(NamedTuple):
     """What happened: one slot a node held, attempt after attempt in the order they started."""
 
     slots: Records
+    gpu: NDArray[np.int32]  # lowest GPU number of each slot on its node; empty where GPUs are not tracked
     attempt_job: NDArray[np.int32]
 
 
-class Events(NamedTuple):
-    """Pending ends and releases, as heaps of (time, row), and the engine's counters."""
+class Heap(NamedTuple):
+    """A binary heap of (time, row)."""
 
-    ends: Records
-    releases: Records
-    count: NDArray[np.int64]  # by codes.Count
+    time: NDArray[np.int64]
+    row: NDArray[np.int32]
+
+
+class Events(NamedTuple):
+    """Pending ends and releases, and the engine's counters."""
+
+    ends: Heap
+    releases: Heap
+    counter: NDArray[np.int64]  # by codes.Count
