@@ -145,7 +145,7 @@ def time_goes(philly: Path, folder: Path) -> Section:
     rows.append(("in all", f"{sum(best.values()):.3f}"))
     return Section(
         title="Where the time of a command goes",
-        note="`gpuyard run --trace philly.csv --cluster 352x8 -o out`, warm; a stage includes what it imports.",
+        note="`gpuyard run --trace philly.csv --cluster 352x8 -o out`, warm. Imports are counted apart.",
         header=("stage", "CPU s"),
         rows=rows,
     )

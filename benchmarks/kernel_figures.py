@@ -17,7 +17,7 @@ from gpuyard.workload import MICROSECOND, Workload
 from measure import KERNEL, least, peak_bytes
 from page import Section, Target
 from sizes import Size
-from workloads import TICKS, draw, kept_waiting, prefilled, racked, uniform
+from workloads import TICKS, draw, kept_waiting, racked, uniform
 from yardstick import Yardstick
 
 __all__ = ["by_depth", "by_nodes", "by_policy", "memory", "yardsticks"]
@@ -150,8 +150,8 @@ def by_depth(size: Size) -> Section:
         title="More waiting jobs",
         note=(
             f"`fifo`: jobs are submitted so that exactly so many wait all the time while the same {begun:,} jobs start "
-            "at the same instants; half the time of a started job. `fifo-fit`: so many wait at first, then jobs arrive "
-            "at load 1.0; the time-weighted mean is stated."
+            "at the same instants; half the time of a started job. `fifo-fit`: jobs arrive as fast as they start, with "
+            "so many more at first; the mean over time is stated, because who waits decides who starts."
         ),
         header=("waiting", "`fifo`: ns an event", "x the first", "`fifo-fit`: mean waiting", "ns an event"),
         rows=rows,
@@ -160,16 +160,26 @@ def by_depth(size: Size) -> Section:
 
 
 def _passing(size: Size, depth: int) -> tuple[float, float]:
-    """Return the mean number waiting, and the ns of an event, where jobs that fit may pass."""
-    jobs = prefilled(size.depth_jobs // 2, size.nodes, depth)
-    workload, policy, until = jobs.workload(), Policy(backfill="fit"), float(jobs.submit[-1]) / 1000
-    record = schedule(workload, uniform(size.nodes), policy, until=until)
-    (seconds,) = least(size.rounds, partial(kernel_s, workload, uniform(size.nodes), policy, until))
+    """Return the mean number waiting, and the ns of an event, where jobs that fit may pass.
+
+    Who starts depends on who waits, so jobs are submitted at the rate at which jobs started in the round before.
+    """
+    site, policy, jobs = uniform(size.nodes), Policy(backfill="fit"), draw(size.depth_jobs, size.nodes)
+    start = jobs.submit
+    workload = kept_waiting(jobs, start, len(jobs)).workload()
+    for _ in range(3):
+        start = np.sort(schedule(workload, site, policy).start) // TICKS
+        workload = kept_waiting(jobs, start, depth).workload()
+    until = float(start[len(jobs) - max(size.depths)]) / 1000
+    record = schedule(workload, site, policy, until=until)
+    (seconds,) = least(size.rounds, partial(kernel_s, workload, site, policy, until))
     return _mean_waiting(record), seconds / record.events * 1e9
 
 
 def _mean_waiting(record: Record) -> float:
-    waits = np.minimum(record.start, record.stop) - record.eligible
+    """Return how many jobs waited, averaged over the time of the run."""
+    begun = record.eligible <= record.stop
+    waits = np.minimum(record.start, record.stop)[begun] - record.eligible[begun]
     span = record.stop - int(record.workload.submit[0])
     return float(waits.sum()) / span
 

@@ -15,13 +15,14 @@ from sizes import FULL, SIZE
 from workloads import draw
 
 pytestmark = pytest.mark.benchmark(group="commands", timer=commands_clock)
+STAGED = Path(__file__).resolve().parent / "staged.py"
 PHILLY_JOBS = 82_247
 """Jobs of philly.csv that can be simulated: two events each."""
 
 
-def measured(benchmark: BenchmarkFixture, *words: str, cache: Path | None = None, rounds: int = SIZE.rounds) -> Child:
+def measured(benchmark: BenchmarkFixture, *words: str, rounds: int = SIZE.rounds, **where: Path) -> Child:
     """Return what the last of several runs of a command took."""
-    child = benchmark.pedantic(command, words, {"cache": cache}, rounds=rounds, warmup_rounds=0)
+    child = benchmark.pedantic(command, words, where, rounds=rounds, warmup_rounds=0)
     assert isinstance(child, Child)
     assert child.code == 0, child.stderr
     benchmark.extra_info.update(wall_s=child.wall_s, peak_bytes=child.peak_bytes)
@@ -63,6 +64,17 @@ def test_a_recorded_trace_with_all_outputs(benchmark: BenchmarkFixture, philly: 
 
     measured(benchmark, *words)
 
+    assert events(tmp_path / "out") == 2 * PHILLY_JOBS
+
+
+def test_a_stopwatch_sees_every_stage(benchmark: BenchmarkFixture, philly: Path, tmp_path: Path) -> None:
+    report, words = tmp_path / "stages.json", ("run", "--trace", str(philly), "--cluster", "352x8")
+
+    measured(benchmark, str(report), *words, "-o", str(tmp_path / "out"), script=STAGED)
+
+    stages = json.loads(report.read_text(encoding="utf-8"))
+    assert list(stages)[:2] == ["starting Python", "importing modules"]
+    assert {f"simulating {PHILLY_JOBS:,} jobs on 2,816 GPUs", "writing report.html", "printing"} <= set(stages)
     assert events(tmp_path / "out") == 2 * PHILLY_JOBS
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from gpuyard.cluster import Cluster
 from gpuyard.workload import MICROSECOND, Workload
 
-__all__ = ["GPUS_PER_NODE", "TICKS", "Jobs", "draw", "kept_waiting", "prefilled", "racked", "uniform"]
+__all__ = ["GPUS_PER_NODE", "TICKS", "Jobs", "draw", "kept_waiting", "racked", "uniform"]
 
 GPUS_PER_NODE = 8
 TICKS = MICROSECOND // 1000
@@ -81,17 +81,6 @@ def kept_waiting(jobs: Jobs, start: NDArray[np.int64], depth: int) -> Jobs:
     submit = np.zeros(len(jobs), np.int64)
     submit[depth:] = start[: len(jobs) - depth]
     return replace(jobs, submit=submit)
-
-
-def prefilled(jobs: int, nodes: int, depth: int) -> Jobs:
-    """Return jobs at load 1.0 that find ``depth`` others waiting, besides those that fill the empty cluster at once."""
-    later, mean_gpus = draw(jobs, nodes), float(np.dot(_GPUS, _SHARES))
-    first = draw(depth + round(nodes * GPUS_PER_NODE / mean_gpus), nodes, seed=2)
-    return Jobs(
-        submit=np.concatenate([np.zeros(len(first), np.int64), later.submit]),
-        runtime=np.concatenate([first.runtime, later.runtime]),
-        gpus=np.concatenate([first.gpus, later.gpus]),
-    )
 
 
 def uniform(nodes: int) -> Cluster:
