@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
 from gpuyard.kernel.heap import pop, push
 from gpuyard.kernel.jit import inlined, kernel
@@ -49,7 +50,7 @@ def _next_instant(jobs: Jobs, events: Events) -> int:
     count = events.counter
     now = NEVER
     if count[Count.NEXT] < jobs.job.size:
-        now = jobs.job[count[Count.NEXT]]["submit"]
+        now = jobs.job[nth(count[Count.NEXT])]["submit"]
     if count[Count.RUNNING] > 0:
         now = min(now, events.ends.time[0])
     if count[Count.RELEASES] > 0:
@@ -76,9 +77,9 @@ def _end_jobs(
         row = int(events.ends.row[0])
         pop(events.ends, count[Count.RUNNING])
         count[Count.RUNNING] -= 1
-        this = jobs.claim[row]
+        this = jobs.claim[nth(row)]
         wish = int(this["demand"])
-        if demand[wish]["plain"] == 0:
+        if demand[nth(wish)]["plain"] == 0:
             releaser(site, demand, log, row, wish, this["slot"], int(this["slots"]))
         else:
             release_plain(site, log, this["slot"], int(this["slots"]))
@@ -124,8 +125,8 @@ def _submit_jobs(
     """SUBMIT: jobs submitted now join the queue, or wait to become eligible."""
     count = events.counter
     row = count[Count.NEXT]
-    while row < jobs.job.size and jobs.job[row]["submit"] == now:
-        if jobs.claim[row]["demand"] != NOBODY:
+    while row < jobs.job.size and jobs.job[nth(row)]["submit"] == now:
+        if jobs.claim[nth(row)]["demand"] != NOBODY:
             held = False
             if dependencies.hold.size > 0:
                 held = _hold_back(dependencies, events, row, now)
@@ -168,9 +169,9 @@ def _schedule(
     count = events.counter
     row = first_job(queue, jobs)
     while row != NOBODY:
-        this = jobs.claim[row]
+        this = jobs.claim[nth(row)]
         wish = int(this["demand"])
-        asked = demand[wish]
+        asked = demand[nth(wish)]
         lane = asked["lane"]
         first = count[Count.SLOTS]
         if asked["plain"] == 0:
@@ -178,14 +179,14 @@ def _schedule(
         else:
             placed = place_plain(site, log, events, asked["large"], asked["many"], asked["rest"])
         if placed or forced:
-            jobs.job[row]["start"] = now
+            jobs.job[nth(row)]["start"] = now
             this["slot"] = first
             this["slots"] = count[Count.SLOTS] - first
-            log.attempt_job[count[Count.ATTEMPTS]] = row
+            log.attempt_job[nth(count[Count.ATTEMPTS])] = row
             count[Count.ATTEMPTS] += 1
-            push(events.ends, count[Count.RUNNING], now + jobs.job[row]["duration"], row)
+            push(events.ends, count[Count.RUNNING], now + jobs.job[nth(row)]["duration"], row)
             count[Count.RUNNING] += 1
             leave(queue, events, lane)
         else:
-            queue.lane[lane]["blocked"] = 1
+            queue.lane[nth(lane)]["blocked"] = 1
         row = first_job(queue, jobs)

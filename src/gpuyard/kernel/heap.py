@@ -5,6 +5,7 @@ Ties go to the lower row.  Measured: no other queue beats it inside the whole lo
 
 from __future__ import annotations
 
+from gpuyard.kernel.bits import nth
 from gpuyard.kernel.jit import inlined
 from gpuyard.kernel.tables import Heap
 
@@ -18,14 +19,14 @@ def push(heap: Heap, size: int, time: int, row: int) -> None:
     at = size
     while at > 0:
         parent = (at - 1) >> 1
-        above = times[parent]
-        if above < time or (above == time and rows[parent] < row):
+        above = times[nth(parent)]
+        if above < time or (above == time and rows[nth(parent)] < row):
             break
-        times[at] = above
-        rows[at] = rows[parent]
+        times[nth(at)] = above
+        rows[nth(at)] = rows[nth(parent)]
         at = parent
-    times[at] = time
-    rows[at] = row
+    times[nth(at)] = time
+    rows[nth(at)] = row
 
 
 @inlined
@@ -33,22 +34,22 @@ def pop(heap: Heap, size: int) -> None:
     """Take the first entry out of a heap of ``size`` entries; read it before."""
     times, rows = heap.time, heap.row
     last = size - 1
-    time = times[last]
-    row = rows[last]
+    time = times[nth(last)]
+    row = rows[nth(last)]
     at = 0
     child = 1
     while child < last:
-        below = times[child]
+        below = times[nth(child)]
         if child + 1 < last:
-            right = times[child + 1]
-            if right < below or (right == below and rows[child + 1] < rows[child]):
+            right = times[nth(child + 1)]
+            if right < below or (right == below and rows[nth(child + 1)] < rows[nth(child)]):
                 child += 1
                 below = right
-        if time < below or (time == below and row < rows[child]):
+        if time < below or (time == below and row < rows[nth(child)]):
             break
-        times[at] = below
-        rows[at] = rows[child]
+        times[nth(at)] = below
+        rows[nth(at)] = rows[nth(child)]
         at = child
         child = 2 * at + 1
-    times[at] = time
-    rows[at] = row
+    times[nth(at)] = time
+    rows[nth(at)] = row

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpuyard.kernel.bits import ONE, highest, ones, trailing_zeros
+from gpuyard.kernel.bits import ONE, highest, nth, ones, trailing_zeros
 from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.tables import Index
@@ -30,13 +30,13 @@ def insert(index: Index, kind: int, key: int, item: int) -> None:
     row = kind * index.n_keys + key
     word = item >> 6
     at = row * index.width + word
-    before = bits[at]
-    bits[at] = before | (ONE << (item & 63))
+    before = bits[nth(at)]
+    bits[nth(at)] = before | (ONE << (item & 63))
     if before == 0:
-        bits[index.blocks + row * index.block_width + (word >> 6)] |= ONE << (word & 63)
-        bits[index.tops + row] |= ONE << (word >> 6)
-        bits[index.keys + kind * index.key_words + (key >> 6)] |= ONE << (key & 63)
-    bits[index.held + row] += 1
+        bits[nth(index.blocks + row * index.block_width + (word >> 6))] |= ONE << (word & 63)
+        bits[nth(index.tops + row)] |= ONE << (word >> 6)
+        bits[nth(index.keys + kind * index.key_words + (key >> 6))] |= ONE << (key & 63)
+    bits[nth(index.held + row)] += 1
 
 
 @inlined
@@ -46,28 +46,28 @@ def remove(index: Index, kind: int, key: int, item: int) -> None:
     row = kind * index.n_keys + key
     word = item >> 6
     at = row * index.width + word
-    after = bits[at] & ~(ONE << (item & 63))
-    bits[at] = after
-    bits[index.held + row] -= 1
+    after = bits[nth(at)] & ~(ONE << (item & 63))
+    bits[nth(at)] = after
+    bits[nth(index.held + row)] -= 1
     if after == 0:
         at = index.blocks + row * index.block_width + (word >> 6)
-        after = bits[at] & ~(ONE << (word & 63))
-        bits[at] = after
+        after = bits[nth(at)] & ~(ONE << (word & 63))
+        bits[nth(at)] = after
         if after == 0:
             at = index.tops + row
-            after = bits[at] & ~(ONE << (word >> 6))
-            bits[at] = after
+            after = bits[nth(at)] & ~(ONE << (word >> 6))
+            bits[nth(at)] = after
             if after == 0:
-                bits[index.keys + kind * index.key_words + (key >> 6)] &= ~(ONE << (key & 63))
+                bits[nth(index.keys + kind * index.key_words + (key >> 6))] &= ~(ONE << (key & 63))
 
 
 @inlined
 def first_item(index: Index, kind: int, key: int) -> int:
     """Return the lowest item of a key that has one."""
     row = kind * index.n_keys + key
-    block = trailing_zeros(index.bits[index.tops + row])
-    word = (block << 6) + trailing_zeros(index.bits[index.blocks + row * index.block_width + block])
-    return (word << 6) + trailing_zeros(index.bits[row * index.width + word])
+    block = trailing_zeros(index.bits[nth(index.tops + row)])
+    word = (block << 6) + trailing_zeros(index.bits[nth(index.blocks + row * index.block_width + block)])
+    return (word << 6) + trailing_zeros(index.bits[nth(row * index.width + word)])
 
 
 @kernel
@@ -77,24 +77,24 @@ def next_item(index: Index, kind: int, key: int, start: int) -> int:
     word = start >> 6
     if word >= index.width:
         return NOBODY
-    bits = index.bits[row * index.width + word] & (-ONE << (start & 63))
+    bits = index.bits[nth(row * index.width + word)] & (-ONE << (start & 63))
     if bits != 0:
         return (word << 6) + trailing_zeros(bits)
     word += 1
     if word >= index.width:
         return NOBODY
     block = word >> 6
-    bits = index.bits[index.blocks + row * index.block_width + block] & (-ONE << (word & 63))
+    bits = index.bits[nth(index.blocks + row * index.block_width + block)] & (-ONE << (word & 63))
     if bits == 0:
         if block >= 63:
             return NOBODY
-        bits = index.bits[index.tops + row] & (-ONE << (block + 1))
+        bits = index.bits[nth(index.tops + row)] & (-ONE << (block + 1))
         if bits == 0:
             return NOBODY
         block = trailing_zeros(bits)
-        bits = index.bits[index.blocks + row * index.block_width + block]
+        bits = index.bits[nth(index.blocks + row * index.block_width + block)]
     word = (block << 6) + trailing_zeros(bits)
-    return (word << 6) + trailing_zeros(index.bits[row * index.width + word])
+    return (word << 6) + trailing_zeros(index.bits[nth(row * index.width + word)])
 
 
 @inlined
@@ -104,12 +104,12 @@ def key_above(index: Index, kind: int, least: int) -> int:
     if word >= index.key_words:
         return NOBODY
     base = index.keys + kind * index.key_words
-    bits = index.bits[base + word] & (-ONE << (least & 63))
+    bits = index.bits[nth(base + word)] & (-ONE << (least & 63))
     while bits == 0:
         word += 1
         if word == index.key_words:
             return NOBODY
-        bits = index.bits[base + word]
+        bits = index.bits[nth(base + word)]
     return (word << 6) + trailing_zeros(bits)
 
 
@@ -117,7 +117,7 @@ def key_above(index: Index, kind: int, least: int) -> int:
 def key_last(index: Index, kind: int) -> int:
     """Return the largest key in use, or NOBODY."""
     for word in range(index.key_words - 1, -1, -1):
-        bits = index.bits[index.keys + kind * index.key_words + word]
+        bits = index.bits[nth(index.keys + kind * index.key_words + word)]
         if bits != 0:
             return (word << 6) + highest(bits)
     return NOBODY
@@ -140,7 +140,7 @@ def loosest_key(index: Index, kinds: int, most: int) -> int:
     """Return the largest key of all allowed kinds that is not above ``most``, or NOBODY."""
     for key in range(most, -1, -1):
         for kind in range(index.kinds):
-            if kinds >> kind & 1 and index.bits[index.held + kind * index.n_keys + key] > 0:
+            if kinds >> kind & 1 and index.bits[nth(index.held + kind * index.n_keys + key)] > 0:
                 return key
     return NOBODY
 
@@ -163,7 +163,7 @@ def count_at(index: Index, kinds: int, key: int) -> int:
     found = 0
     for kind in range(index.kinds):
         if kinds >> kind & 1:
-            found += index.bits[index.held + kind * index.n_keys + key]
+            found += index.bits[nth(index.held + kind * index.n_keys + key)]
     return found
 
 
@@ -186,7 +186,7 @@ def item_at(index: Index, kinds: int, key: int, place: int) -> int:
         bits = ONE - ONE
         for kind in range(index.kinds):
             if kinds >> kind & 1:
-                bits |= index.bits[(kind * index.n_keys + key) * index.width + word]
+                bits |= index.bits[nth((kind * index.n_keys + key) * index.width + word)]
         here = ones(bits)
         if left < here:
             for _ in range(left):

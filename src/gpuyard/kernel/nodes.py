@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.index import insert, remove
 from gpuyard.kernel.jit import inlined, kernel
@@ -24,7 +25,7 @@ def offer(site: Site, node: int) -> None:
 @inlined
 def change_free(site: Site, node: int, change: int) -> None:
     """Give a node so many more wholly free GPUs, or, with a negative number, fewer."""
-    this = site.node[node]
+    this = site.node[nth(node)]
     kind = int(this["kind"])
     before = int(this["free"])
     after = before + change

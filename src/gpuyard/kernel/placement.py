@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
+from gpuyard.kernel.bits import nth
 from gpuyard.kernel.choice import pick_any
 from gpuyard.kernel.codes import NOBODY, Count, Left, Placement
 from gpuyard.kernel.fraction import give_share, pick_gpu, take_share
@@ -50,7 +51,7 @@ def place_plain(site: Site, log: Log, events: Events, large: int, many: int, res
             key = key_above(site.openings, 0, gpus)
         node = _pick_plain(site, key)
         number = events.counter[Count.SLOTS]
-        slot = log.slots[number]
+        slot = log.slots[nth(number)]
         slot["node"] = node
         slot["gpus"] = gpus
         events.counter[Count.SLOTS] = number + 1
@@ -77,7 +78,7 @@ def _pick_plain(site: Site, tightest: int) -> int:
 def release_plain(site: Site, log: Log, first: int, chunks: int) -> None:
     """Give back the slots of a plain job."""
     for number in range(first, first + chunks):
-        slot = log.slots[number]
+        slot = log.slots[nth(number)]
         change_free(site, int(slot["node"]), int(slot["gpus"]))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpuyard.kernel.bits import ONE, trailing_zeros
+from gpuyard.kernel.bits import ONE, nth, trailing_zeros
 from gpuyard.kernel.codes import NOBODY, Count
 from gpuyard.kernel.jit import inlined
 from gpuyard.kernel.tables import Events, Jobs, Queue, Records
@@ -13,17 +13,17 @@ __all__ = ["first_job", "join", "leave", "unblock"]
 @inlined
 def join(queue: Queue, jobs: Jobs, demand: Records, events: Events, row: int, now: int) -> None:
     """Let a job that became eligible wait."""
-    jobs.job[row]["eligible"] = now
-    position = int(jobs.place[row]["position"])
+    jobs.job[nth(row)]["eligible"] = now
+    position = int(jobs.place[nth(row)]["position"])
     at = position
     for layer in range(queue.layer.size):
-        word = queue.layer[layer] + (at >> 6)
-        before = queue.bits[word]
-        queue.bits[word] = before | (ONE << (at & 63))
+        word = queue.layer[nth(layer)] + (at >> 6)
+        before = queue.bits[nth(word)]
+        queue.bits[nth(word)] = before | (ONE << (at & 63))
         if before != 0:
             break
         at >>= 6
-    lane = queue.lane[demand[jobs.claim[row]["demand"]]["lane"]]
+    lane = queue.lane[nth(demand[nth(jobs.claim[nth(row)]["demand"])]["lane"])]
     waiting = lane["waiting"]
     if waiting == 0 or position < lane["head"]:
         lane["head"] = position
@@ -36,13 +36,13 @@ def join(queue: Queue, jobs: Jobs, demand: Records, events: Events, row: int, no
 @inlined
 def leave(queue: Queue, events: Events, number: int) -> None:
     """Take the first waiting job out of a lane and find the next."""
-    lane = queue.lane[number]
+    lane = queue.lane[nth(number)]
     position = lane["head"]
     at = position
     for layer in range(queue.layer.size):
-        word = queue.layer[layer] + (at >> 6)
-        after = queue.bits[word] & ~(ONE << (at & 63))
-        queue.bits[word] = after
+        word = queue.layer[nth(layer)] + (at >> 6)
+        after = queue.bits[nth(word)] & ~(ONE << (at & 63))
+        queue.bits[nth(word)] = after
         if after != 0:
             break
         at >>= 6
@@ -59,7 +59,7 @@ def _after(queue: Queue, position: int) -> int:
     at = position + 1
     layer = 0
     while True:
-        bits = queue.bits[queue.layer[layer] + (at >> 6)] & (-ONE << (at & 63))
+        bits = queue.bits[nth(queue.layer[nth(layer)] + (at >> 6))] & (-ONE << (at & 63))
         if bits != 0:
             break
         at = (at >> 6) + 1
@@ -67,7 +67,7 @@ def _after(queue: Queue, position: int) -> int:
     at = ((at >> 6) << 6) + trailing_zeros(bits)
     while layer > 0:
         layer -= 1
-        at = (at << 6) + trailing_zeros(queue.bits[queue.layer[layer] + at])
+        at = (at << 6) + trailing_zeros(queue.bits[nth(queue.layer[nth(layer)] + at)])
     return at
 
 
@@ -76,14 +76,14 @@ def first_job(queue: Queue, jobs: Jobs) -> int:
     """Return the first waiting job of all lanes that are not blocked, or NOBODY."""
     if queue.lane.size == 1:
         only = queue.lane[0]
-        return int(queue.job[only["head"]]) if only["waiting"] > 0 and only["blocked"] == 0 else NOBODY
+        return int(queue.job[nth(only["head"])]) if only["waiting"] > 0 and only["blocked"] == 0 else NOBODY
     best = NOBODY
     best_rank = 0
     for number in range(queue.lane.size):
-        lane = queue.lane[number]
+        lane = queue.lane[nth(number)]
         if lane["waiting"] > 0 and lane["blocked"] == 0:
-            row = int(queue.job[lane["head"]])
-            rank = int(jobs.place[row]["rank"])
+            row = int(queue.job[nth(lane["head"])])
+            rank = int(jobs.place[nth(row)]["rank"])
             if best == NOBODY or rank < best_rank:
                 best = row
                 best_rank = rank
@@ -94,4 +94,4 @@ def first_job(queue: Queue, jobs: Jobs) -> int:
 def unblock(queue: Queue) -> None:
     """Something was released: every lane may try again."""
     for lane in range(queue.lane.size):
-        queue.lane[lane]["blocked"] = 0
+        queue.lane[nth(lane)]["blocked"] = 0
