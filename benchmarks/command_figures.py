@@ -152,4 +152,5 @@ def time_goes(philly: Path, folder: Path) -> Section:
 
 
 def _plain(stage: str) -> str:
-    return "writing the tables" if stage.startswith("writing /") else stage
+    """Return the name of a stage without the folders of this machine."""
+    return " ".join(Path(word).name if "/" in word else word for word in stage.split(" "))
