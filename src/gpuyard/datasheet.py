@@ -165,7 +165,7 @@ def _level_row(level: Mapping[str, Any]) -> Row:
     fewest, most = level["fewest_nodes"], level["most_nodes"]
     nodes = f"{most:,}" if fewest == most else f"{fewest:,} to {most:,}"
     text = f"{level['domains']:,} of {nodes} nodes"
-    if "most_oversubscribed" in level:
+    if level.get("most_oversubscribed", 1.0) > 1:
         text += f", oversubscribed at most {level['most_oversubscribed']:.3g}:1"
     return Row(f"level {level['name']}", text)
 

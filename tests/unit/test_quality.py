@@ -261,6 +261,12 @@ def test_the_report_goes_to_json_and_to_a_table() -> None:
     assert facts["findings"][0]["code"] == "larger_than_cluster"
     table = dict(report.rows())
     assert table["jobs by GPUs"] == "8: 2, 99: 1"
-    assert table["doubtful: zero_runtime"] == (
-        "1 (33.33%): the run time is 0; lines 3; they wait for GPUs and leave at once; leave them out if they never ran"
-    )
+    assert "selected" not in table
+    assert report.finding("zero_runtime").lines() == [
+        "doubtful: zero_runtime, 1 (33.33 %): the run time is 0",
+        "line 3",
+        "they wait for GPUs and leave at once; leave them out if they never ran",
+    ]
+    assert report.verdict().startswith("3 of 3 rows are jobs; findings: 1 lost, 1 doubtful, ")
+    assert not report.is_clean()
+    assert examine(trace({"gpus": 8})).is_clean()

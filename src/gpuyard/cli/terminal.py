@@ -51,20 +51,21 @@ def emit_json(value: object) -> None:
     emit(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False))
 
 
-def emit_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write aligned columns to stdout; numbers to the right, text to the left, nothing cut off.
+def emit_table(header: Sequence[str] | None, rows: Iterable[Sequence[object]]) -> None:
+    """Write aligned columns to stdout; numbers to the right, text to the left, nothing cut off; no header for None.
 
     A file or a pipe gets one line a row; a terminal too narrow for that gets wrapped cells.
     """
     body = [list(row) for row in rows]
-    shown = [list(header), *[[_cell(value) for value in row] for row in body]]
-    widths = [max(len(line[column]) for line in shown) for column in range(len(header))]
-    right = [bool(body) and all(isinstance(row[at], int | float) for row in body) for at in range(len(header))]
+    shown = [[] if header is None else list(header), *[[_cell(value) for value in row] for row in body]]
+    columns = range(max(map(len, shown)))
+    widths = [max(len(line[column]) for line in shown if line) for column in columns]
+    right = [bool(body) and all(isinstance(row[at], int | float) for row in body) for at in columns]
     if sys.stdout.isatty() and sum(widths) + 2 * len(widths) > shutil.get_terminal_size().columns:
         _emit_wrapped(shown, right)
         return
     lines = []
-    for line in shown:
+    for line in filter(None, shown):
         cells = zip(line, widths, right, strict=True)
         lines.append("  ".join(text.rjust(width) if far else text.ljust(width) for text, width, far in cells).rstrip())
     emit("\n".join(lines))
@@ -74,9 +75,9 @@ def _emit_wrapped(shown: Sequence[Sequence[str]], right: Sequence[bool]) -> None
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*shown[0], box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
-    for column, far in zip(table.columns, right, strict=True):
-        column.justify, column.overflow = ("right" if far else "left"), "fold"
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="", show_header=bool(shown[0]))
+    for name, far in zip(shown[0] or [""] * len(right), right, strict=True):
+        table.add_column(name, justify="right" if far else "left", overflow="fold")
     for line in shown[1:]:
         table.add_row(*map(Text, line))
     emit_rich(table)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -29,12 +30,15 @@ from gpuyard.cli.options import (
 from gpuyard.cli.terminal import emit, emit_json, emit_table, interruptible, note, progress
 
 if TYPE_CHECKING:
+    from gpuyard.quality import QualityReport
     from gpuyard.scenario import Scenario
     from gpuyard.workload import Workload
 
 __all__ = ["convert", "generate", "traces_app", "validate"]
 
 MISSED = 1
+LINE = 110
+"""Letters of a line of the quality report."""
 
 traces_app = typer.Typer(
     help="List and fetch public traces, each pinned by its checksum.", no_args_is_help=True, rich_markup_mode=None
@@ -62,13 +66,16 @@ def validate(
     gpu_rule: GpuRuleOption = None,
     zone: ZoneOption = None,
     cluster: ClusterOption = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if any row was rejected.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 1 if anything is lost or doubtful; notes do not count.")
+    ] = False,
     json: JsonOption = False,
     no_progress: NoProgressOption = False,
 ) -> None:
     """Report the quality of a trace or of a scenario's workload: what was read, rejected and looks wrong.
 
-    The workload is also held against a cluster if one is named, or if a scenario is validated.
+    The workload is also held against a cluster if one is named, or if a scenario is validated. The exit code is 0 if
+    there is anything to simulate, whatever was found, unless --strict is given.
     """
     from gpuyard.quality import examine
 
@@ -84,10 +91,22 @@ def validate(
     if json:
         emit_json(report.to_dict())
     else:
-        emit_table(("finding", "value"), report.rows())
-    if strict and workload.rejected:
-        note(f"gpuyard: {len(workload.rejected)} rows were rejected")
+        _emit_report(report)
+    if strict and not report.is_clean():
+        note("gpuyard: there are findings, and --strict was given")
         raise typer.Exit(MISSED)
+
+
+def _emit_report(report: QualityReport) -> None:
+    """Write the facts as a table, then each finding on lines of its own."""
+    emit_table(None, report.rows())
+    said = ["", report.verdict()]
+    for finding in report.findings:
+        first, *others = finding.lines()
+        said += ["", *wrap(first, LINE, subsequent_indent="  ", break_long_words=False)]
+        for line in others:
+            said += wrap(line, LINE, initial_indent="  ", subsequent_indent="  ", break_long_words=False)
+    emit("\n".join(said))
 
 
 def convert(

@@ -25,12 +25,15 @@ class Finding:
     explanation: str
     remedy: str
 
-    def sentence(self) -> str:
-        """Return the finding in one line."""
-        where = f"; lines {', '.join(map(str, self.rows))}" if self.rows else ""
-        more = " ..." if self.rows and self.count > len(self.rows) else ""
-        counted = f"{self.count:,} ({self.share:.2%}): " if self.count else ""
-        return f"{counted}{self.explanation}{where}{more}; {self.remedy}"
+    def lines(self) -> list[str]:
+        """Return the finding for people: how bad and how often, where, and what to do."""
+        counted = f", {self.count:,} ({_percent(self.share)})" if self.count else ""
+        said = [f"{self.severity}: {self.code}{counted}: {self.explanation}"]
+        if self.rows:
+            several = "lines" if len(self.rows) > 1 else "line"
+            more = " ..." if self.count > len(self.rows) else ""
+            said.append(f"{several} {', '.join(map(str, self.rows))}{more}")
+        return [*said, self.remedy]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,27 +80,44 @@ class QualityReport:
         return facts
 
     def rows(self) -> list[tuple[str, str]]:
-        """Return (what, value) pairs for a table: the facts, the notes, then the findings."""
+        """Return (what, value) pairs for a table: the facts, then the notes."""
         largest = sorted(self.sizes.items(), key=lambda item: (-item[1], item[0]))
         shown = ", ".join(f"{gpus}: {jobs:,}" for gpus, jobs in largest[:8]) + (", ..." if len(largest) > 8 else "")
         facts = [
             ("trace", f"{self.name} ({self.format or 'no file'})"),
             ("origin", f"{self.origin or 'unknown'}{f' ({self.zone})' if self.zone else ''}"),
             ("rows", f"{self.rows_in:,} read, {self.jobs:,} jobs, {sum(self.rejected.values()):,} rejected"),
-            ("selected", f"{self.selected_jobs:,} jobs"),
             ("submissions", _span(self.first_submit_s, self.last_submit_s)),
             ("recorded starts", f"{self.recorded_starts:,}"),
             ("GPU-hours", f"{self.gpu_hours:,.1f}"),
             ("jobs by GPUs", shown),
         ]
+        if self.selected_jobs != self.jobs:
+            facts.insert(3, ("selected", f"{self.selected_jobs:,} jobs"))
         if self.wait_s:
             facts.append(("recorded wait, s", ", ".join(f"{name} {value:,.0f}" for name, value in self.wait_s.items())))
         if self.peak_gpus is not None:
             facts.append(("recorded peak", f"{self.peak_gpus:,g} GPUs at {self.peak_time_s:,.0f} s"))
         if self.longest_gap_s is not None:
             facts.append(("longest gap", f"{self.longest_gap_s:,.0f} s between submissions"))
-        facts += [("note", note) for note in self.notes]
-        return facts + [(f"{item.severity}: {item.code}", item.sentence()) for item in self.findings]
+        return facts + [("note", note) for note in self.notes]
+
+    def is_clean(self) -> bool:
+        """Return whether nothing is lost and nothing doubtful; notes do not count."""
+        return all(item.severity == "note" for item in self.findings)
+
+    def verdict(self) -> str:
+        """Return in one line how many rows are jobs and how many findings there are."""
+        counts = {name: sum(item.severity == name for item in self.findings) for name in ("lost", "doubtful", "note")}
+        notes = "1 note" if counts["note"] == 1 else f"{counts['note']} notes"
+        return (
+            f"{self.jobs:,} of {self.rows_in:,} rows are jobs; findings: {counts['lost']} lost, "
+            f"{counts['doubtful']} doubtful, {notes}"
+        )
+
+
+def _percent(share: float) -> str:
+    return "under 0.01 %" if 0 < share < 0.0001 else f"{100 * share:.2f} %"
 
 
 def _span(first: float | None, last: float | None) -> str:

@@ -34,7 +34,8 @@ def describe(spec: SynthesisSpec) -> list[Figure]:
     rows += [
         _row("offered load", f"{spec.load:g} (met within {LOAD_TOLERANCE:.0%})", ASSUMPTION),
         _row("start", spec.start, ASSUMPTION),
-        _profile("submissions by hour, 0 to 23", spec.hourly, HOURLY, HOURLY_EVIDENCE),
+        _profile("submissions by hour, 0 to 11", spec.hourly[:12], HOURLY[:12], HOURLY_EVIDENCE),
+        _profile("submissions by hour, 12 to 23", spec.hourly[12:], HOURLY[12:], HOURLY_EVIDENCE),
         _profile("submissions by day, Monday to Sunday", spec.weekly, WEEKLY, WEEKLY_EVIDENCE),
         _row("Zipf exponent of a tenant's users", f"{spec.zipf_exponent:g}",
              Evidence("computed", "Helios data (Hu et al., SC 2021): 1.0 to 1.2 for users of a whole cluster")),
