@@ -99,6 +99,7 @@ def command(*words: str, cache: Path | None = None, script: Path | None = None) 
         Folder of compiled code; by default the one this process uses.
     """
     environment = dict(os.environ) | ({} if cache is None else {"NUMBA_CACHE_DIR": str(cache)})
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # as for any user: a second run does not compile the modules again
     program = ["-m", "gpuyard"] if script is None else [str(script)]
     with TemporaryDirectory() as folder:
         report = Path(folder) / "taken.json"
