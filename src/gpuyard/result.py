@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tomllib
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ import tomli_w
 
 from gpuyard.errors import ConfigError, InputError
 
-__all__ = ["FILES", "OPTIONAL_FILES", "Result"]
+__all__ = ["FILES", "OPTIONAL_FILES", "Result", "check_folder"]
 
 FILES = ("summary.json", "jobs.parquet", "attempts.parquet", "timeline.parquet", "scenario.toml")
 """The files that make a folder a result."""
@@ -121,6 +122,24 @@ class Result:
         numbers = _read_text(place / "summary.json", json.loads)
         scenario = _read_text(place / "scenario.toml", tomllib.loads)
         return cls(**tables, numbers=numbers, scenario=scenario)
+
+
+def check_folder(folder: str | Path) -> None:
+    """Raise unless a result could be saved here: to be asked before a long run rather than after it.
+
+    Raises
+    ------
+    ConfigError
+        If the folder holds anything that is not a result, or its place cannot be written to.
+    """
+    target = Path(folder)
+    target = target.resolve() if target.is_symlink() else target
+    _check_replaceable(target)
+    place = next(parent for parent in target.absolute().parents if parent.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        raise ConfigError(
+            f"the result cannot be written to '{folder}': '{place}' is not a folder that can be written to"
+        )
 
 
 def _check_replaceable(target: Path) -> None:

@@ -102,7 +102,13 @@ def test_wrong_usage_ends_with_2_and_one_line_that_helps(
         ),
         (["run", "--set", "seed=3"], "write section.key=value"),
         (["run", "--until", "soon"], "cannot be read from 'soon'"),
-        (["run", "--cluster", "phase-9"], "phase-1"),
+        (["run", "--cluster", "phase-9"], "'phase-9' is no cluster; did you mean 'phase-4'? give a preset"),
+        (["run", "--cluster", "4x"], "or NODESxGPUS such as 144x8"),
+        (["run", "--set", "run.window=5"], "--set: [run] window: a window is two times, such as ['1d', '8d']"),
+        (["run", "--set", "energy.pue=abc"], "--set: [energy] pue: input should be a valid number (got 'abc')\n"),
+        (["run", "--set", "run.until=-5"], "a time must be zero or more"),
+        (["run", "-o", "nowhere.csv/out", "--cluster", "bad"], "'bad' is no cluster"),
+        (["compare", "nowhere"], "try 'gpuyard compare --help'"),
         (["run", "--cluster", "nowhere/topology.conf"], "there is no cluster file"),
         (["run", "--trace", "nowhere.csv"], "nowhere.csv: there is no such file"),
         (["run", "nowhere.toml"], "nowhere.toml: there is no such scenario file"),
@@ -123,6 +129,55 @@ def test_bad_input_ends_with_2_and_one_clean_line(
     assert err.count("\n") == 1
     assert "Traceback" not in err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_without_anything_there_is_help(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in ([], ["topo"], ["traces"]):
+        assert main(words) == 0
+        out, err = capsys.readouterr()
+        assert out.startswith(" ".join(["Usage: gpuyard", *words]))
+        assert out.count("\n") > 5
+        assert err == ""
+
+
+def test_a_trace_named_as_a_scenario_is_told_how_to_be_replayed(
+    trace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", str(trace)]) == 2
+    assert f"to replay a trace, write --trace {trace}" in capsys.readouterr().err
+
+
+def test_a_file_that_is_nearly_a_trace_is_told_what_it_lacks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "near.csv"
+    path.write_text("job_id,submit_time,runtime,gpu\na,0,100,6\n", encoding="utf-8")
+    assert main(["validate", str(path)]) == 2
+    assert "to be gpuyard's own format, drop or rename gpu and add gpus; or name it" in capsys.readouterr().err
+    assert main(["run", "--trace", str(path), "--format", "swf"]) == 2
+    assert "none of the 2 rows could be read as a job in the format 'swf'; the first: " in capsys.readouterr().err
+
+
+def test_where_nothing_can_be_written_nothing_is_simulated(
+    trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def simulate(*_: object) -> None:
+        raise AssertionError("the work was done before the place for it was looked at")
+
+    monkeypatch.setattr("gpuyard.scenario.run", simulate)
+    monkeypatch.setattr("gpuyard.scenario.Scenario.read_workload", simulate)
+    (tmp_path / "busy").mkdir()
+    (tmp_path / "busy" / "thesis.tex").touch()
+    for words, said in (
+        (["run", "-o", str(tmp_path / "busy")], "holds 'thesis.tex', which is no part of a result"),
+        (["run", "-o", str(trace)], "is a file; give a folder"),
+        (["run", "-o", str(trace / "out")], "is not a folder that can be written to"),
+        (["generate", "-o", str(tmp_path / "none" / "x.csv")], "there is no such folder"),
+        (["generate", "-o", str(tmp_path / "x.tsv")], "does not say which format to write"),
+        (["convert", str(trace), str(tmp_path / "none" / "x.csv")], "there is no such folder"),
+    ):
+        assert main(words) == 2
+        assert said in capsys.readouterr().err
 
 
 def test_debug_shows_where_an_error_comes_from() -> None:

@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from gpuyard.report import write_comparison, write_report
-from gpuyard.report.background import assumptions, scenario_grids
+from gpuyard.report.background import assumptions, figures_grid, scenario_grids
 from gpuyard.report.html import report_html
+from gpuyard.report.sections import notices
 from gpuyard.report.versus import comparison_html
 from gpuyard.result import Result
 from report_results import plausible_result
@@ -181,3 +182,38 @@ def test_a_class_without_a_finished_job_leaves_no_curve():
 def test_a_title_replaces_the_scenarios_name(tmp_path):
     page = write_report(plausible_result(), tmp_path / "r.html", title="Phase 1 & beyond").read_text(encoding="utf-8")
     assert "<title>Phase 1 &amp; beyond</title>" in page
+
+
+def test_a_window_that_is_mostly_drain_is_said_so():
+    result = plausible_result()
+    last = max(result.jobs["submit_time"].to_pylist())
+    numbers = {"window": {"start_s": 0.0, "end_s": last * 2}}
+    (notice,) = (text for text in notices(replace(result, numbers=numbers)) if "runs empty" in text)
+    assert "set a window (run.window)" in notice
+    short = {"window": {"start_s": last - 10.0, "end_s": last + 10.0}}
+    assert not any("runs empty" in text for text in notices(replace(result, numbers=short)))
+
+
+def test_the_figures_behind_a_synthetic_workload_are_on_the_page(tmp_path):
+    figures = [
+        {"figure": "offered load", "value": "0.85", "standing": "assumption", "source": "no published figure"},
+        {"figure": "run time", "value": "p50 707 s", "standing": "read", "source": "Acme <data>"},
+    ]
+    result = replace(plausible_result(), scenario={"provenance": {"workload_figures": figures}})
+    assert assumptions(result)[0].startswith("workload: 1 of the 2 figures that shape the synthetic workload")
+    assert figures_grid(result).rows[1] == ("run time", "p50 707 s", "read", "Acme <data>")
+    page = report_html(result)
+    assert "Acme &lt;data&gt;" in page
+    assert figures_grid(plausible_result()) is None
+
+
+def test_the_parts_of_a_list_are_settings_of_their_own():
+    scenario = {
+        "cluster": {
+            "blocks": [{"name": "p1", "hardware": "hgx-h200", "sources": {"hardware": ["M", "an assumption: x"]}}]
+        }
+    }
+    result = replace(plausible_result(), numbers={}, scenario=scenario)
+    (grid,) = scenario_grids(result)
+    assert ("blocks.p1.hardware", "hgx-h200") in grid.rows
+    assert assumptions(result) == ["cluster.blocks.p1.hardware: x"]

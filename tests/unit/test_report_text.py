@@ -53,7 +53,8 @@ def test_markup_and_escape_codes_in_names_are_shown_not_obeyed():
 
 
 def test_notices_are_marked():
-    assert shown(*notice_texts(plausible_result())) == "! 20 jobs were rejected and never ran.\n"
+    said = " ".join(shown(*notice_texts(plausible_result())).split())
+    assert said == "! 20 jobs were rejected and never ran: needs 64 GPUs on one node, the largest has 8."
 
 
 def test_a_comparison_fits_a_terminal_and_says_which_is_better():

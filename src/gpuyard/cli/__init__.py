@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from textwrap import shorten
 
-from gpuyard.cli.terminal import ReaderLeft
+from gpuyard.cli.terminal import ReaderLeft, emit
 from gpuyard.errors import EngineError, GpuyardError
 
 __all__ = ["main"]
@@ -47,7 +47,11 @@ def _dispatch(words: list[str]) -> int:
 def _explain(error: Exception) -> int:
     """Write one line on what went wrong; return the exit code."""
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # a usage error of the command line's own
-        _say(f"{error.format_message()} (try 'gpuyard --help')")
+        context = getattr(error, "ctx", None)
+        if type(error).__name__ == "NoArgsIsHelpError":
+            emit(error.format_message())
+            return GOOD
+        _say(f"{error.format_message()} (try '{context.command_path if context else 'gpuyard'} --help')")
         return BAD_INPUT
     if isinstance(error, EngineError):
         _say(f"{error} (a fault of gpuyard: please report it, with what --debug shows)")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gpuyard.errors import ConfigError
+from gpuyard.presets import load_preset, preset_names
 from gpuyard.units import parse_grid, parse_seconds
 
 if TYPE_CHECKING:
@@ -104,6 +106,13 @@ def cluster_section(text: str) -> dict[str, Any]:
         return {"file": text}
     if "/" in text or Path(text).suffix:
         raise ConfigError(f"there is no cluster file '{text}'; give a preset, a file or NODESxGPUS such as 144x8")
+    if text not in preset_names():
+        nearest = get_close_matches(text, preset_names(), n=1, cutoff=0.7)
+        hint = f"did you mean '{nearest[0]}'? " if nearest else ""
+        presets = ", ".join(preset_names())
+        raise ConfigError(
+            f"'{text}' is no cluster; {hint}give a preset ({presets}), a file, or NODESxGPUS such as 144x8"
+        )
     return {"preset": text}
 
 
@@ -112,7 +121,6 @@ def chosen_scenario(base: str, sections: Mapping[str, Mapping[str, Any]], sets: 
 
     An option that was not given is ``None`` in ``sections`` and leaves the base as it is.
     """
-    from gpuyard.presets import load_preset, preset_names
     from gpuyard.scenario import load
 
     given = {

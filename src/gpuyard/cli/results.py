@@ -54,6 +54,8 @@ def _names(folders: list[Path]) -> list[str]:
 
 
 def _writable(path: Path) -> Path:
+    if path.is_dir():
+        raise InputError("this is a folder", path=path, remedy="name a file in it, such as report.html")
     if not path.parent.is_dir():
         raise InputError("there is no such folder", path=path.parent, remedy="create it first")
     return path

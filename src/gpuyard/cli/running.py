@@ -91,6 +91,10 @@ def run(
         },
         sets,
     )
+    if output is not None:
+        from gpuyard.result import check_folder
+
+        check_folder(output)
     with progress(wanted=not no_progress) as stage:
         result = interruptible(lambda: _simulate(chosen, stage))
         if output is not None:

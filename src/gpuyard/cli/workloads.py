@@ -126,8 +126,9 @@ def convert(
     no_progress: NoProgressOption = False,
 ) -> None:
     """Write any trace, or a part of it, as Parquet, CSV or SWF."""
-    from gpuyard.traces.write import write_table
+    from gpuyard.traces.write import check_target, write_table
 
+    check_target(target, to)
     keys = {
         "format": format,
         "gpu_rule": gpu_rule,
@@ -180,6 +181,10 @@ def generate(
         },
         sets,
     )
+    if output is not None:
+        from gpuyard.traces.write import check_target
+
+        check_target(output, to)
     with progress(wanted=not no_progress) as stage:
         workload, _ = interruptible(lambda: chosen.read_workload(stage))
         if output is not None:

@@ -159,7 +159,7 @@ def _clock(jobs: Jobs) -> list[Finding]:
         moment = None
     if moment is None:
         code, explanation = "no_origin", "the trace does not say on which day it begins"
-        remedy = "monthly figures of energy count with their mean; convert to CSV and state the origin in its first line"
+        remedy = "monthly figures of energy count with their mean; convert to CSV and state the origin in line 1"
     elif moment.tzinfo is None:
         code, explanation = (
             "zone_unknown",

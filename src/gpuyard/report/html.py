@@ -95,5 +95,8 @@ def write_page(page: str, path: str | Path) -> Path:
     """Write a page under a temporary name beside the target and rename it; return the target."""
     target = Path(path)
     partial = target.with_name(f".{target.name}.partial")
-    partial.write_bytes(page.encode("utf-8"))
-    return partial.replace(target)
+    try:
+        partial.write_bytes(page.encode("utf-8"))
+        return partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)

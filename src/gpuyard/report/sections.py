@@ -124,14 +124,19 @@ def notices(result: Result) -> list[str]:
             "The cluster was saturated: the queue kept growing while jobs came, so that waits tell as much about the "
             "length of the workload as about the policy."
         )
+    rejected = number_at(numbers, "jobs.rejected")
+    if rejected:
+        reason = _commonest_reason(result)
+        were = "job was" if rejected == 1 else "jobs were"
+        said.append(f"{rejected:,.0f} {were} rejected and never ran{reason and f': {reason}'}.")
     for key, text in (
-        ("jobs.rejected", "were rejected and never ran."),
         ("jobs.unfinished", "had not finished when the simulation stopped; completion times leave them out."),
         ("oversubscribed.attempts", "held nothing: the record holds more than this cluster had room for."),
     ):
         count = number_at(numbers, key)
         if count:
             said.append(f"{count:,.0f} {'job' if count == 1 else 'jobs'} {text}")
+    said += _drained(result)
     rows = number_at(result.scenario, "provenance.workload_rejected_rows")
     if rows:
         said.append(f"{rows:,.0f} {'row' if rows == 1 else 'rows'} of the workload could not be read as jobs.")
@@ -139,6 +144,37 @@ def notices(result: Result) -> list[str]:
     if isinstance(warnings, list | tuple):
         said.extend(clean(text, 400) for text in warnings)
     return list(dict.fromkeys(said))
+
+
+def _commonest_reason(result: Result) -> str:
+    """Return why jobs were rejected, the commonest reason where there are several, or nothing."""
+    if "reject_reason" not in result.jobs.column_names:
+        return ""
+    counts = pc.value_counts(pc.drop_null(pc.cast(result.jobs.column("reject_reason"), pa.string()))).to_pylist()
+    if not counts:
+        return ""
+    first = min(counts, key=lambda each: (-each["counts"], each["values"]))
+    return clean(first["values"], 120) + (f" ({first['counts']:,} of them)" if len(counts) > 1 else "")
+
+
+_DRAIN: Final = 0.25
+"""Part of the window after the last submission from which on a reader should know of it, in runs of a day or more."""
+_DAY: Final = 86_400.0
+
+
+def _drained(result: Result) -> list[str]:
+    """Return the notice that a good part of the window lies after the last submission."""
+    start, end = number_at(result.numbers, "window.start_s"), number_at(result.numbers, "window.end_s")
+    if start is None or end is None or "submit_time" not in result.jobs.column_names or not result.jobs.num_rows:
+        return []
+    last = pc.max(result.jobs.column("submit_time")).as_py()
+    if last is None or end - start < _DAY or end - last <= _DRAIN * (end - start):
+        return []
+    return [
+        f"The last job was submitted {format_value(end - last, 'seconds')} before the end of the "
+        f"{format_value(end - start, 'seconds')} measured. From then on the cluster runs empty, which lowers every "
+        "mean over time; set a window (run.window) to measure the time before."
+    ]
 
 
 _GROUPS: Final = (

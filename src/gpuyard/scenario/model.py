@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from gpuyard.errors import ConfigError
 from gpuyard.scenario.sections import SECTIONS, Model
-from gpuyard.scenario.source import Layered, parse_sets, read_layers
+from gpuyard.scenario.source import Layered, Path_, parse_sets, read_layers
 
 if TYPE_CHECKING:
     from gpuyard.cluster import Cluster
@@ -153,9 +153,18 @@ def _check(layered: Layered) -> Model:
     except ValidationError as problem:
         errors = sorted(problem.errors(include_url=False), key=lambda error: error["type"] != "extra_forbidden")
         first = errors[0]
-        path = tuple(str(part) for part in first["loc"])
-        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        path = _place(first)
+        others = len({_place(error) for error in errors}) - 1
+        more = f" (and {others} more)" if others else ""
         raise ConfigError(f"{layered.origin(path)}: {_describe(first, path)}{more}") from None
+
+
+def _place(error: Mapping[str, Any]) -> Path_:
+    """Return the keys that lead to what is wrong, without the names of the types that were tried there."""
+    parts = [str(part) for part in error["loc"]]
+    while len(parts) > 1 and (parts[-1] in ("float", "int", "str", "bool") or "[" in parts[-1]):
+        parts.pop()
+    return tuple(parts)
 
 
 def _describe(error: Mapping[str, Any], path: tuple[str, ...]) -> str:
@@ -169,6 +178,8 @@ def _describe(error: Mapping[str, Any], path: tuple[str, ...]) -> str:
         what = "key" if table else "section"
         return f"{where} has no {what} '{key}'; {hint}it has {', '.join(known)}"
     reason = str(error["msg"]).removeprefix("Value error, ")
+    if key in SECTIONS and not table and error["type"] == "value_error":
+        return f"[{key}] {reason}"
     shown = _short(error["input"])
     value = "" if error["type"] == "missing" or shown in reason else f" (got {shown})"
     return f"{where} {key}: {reason[:1].lower()}{reason[1:]}{value}"

@@ -157,6 +157,8 @@ class Resolver:
         tell(f"reading {section.trace}", None)
         _verify(Path(section.trace), section.sha256)
         trace = _read(section.trace, section.format, section.gpu_rule, section.zone)
+        if trace.table.num_rows == 0:
+            raise _no_jobs(trace)
         return _chosen(Workload.from_trace(trace), section, head=section.jobs), trace
 
     @cached_property
@@ -245,6 +247,16 @@ def _chosen(workload: Workload, section: WorkloadSection, head: int | None = Non
     if len(workload) == 0:
         raise ConfigError("no job is left: [workload] tenant, partition, user and window leave none")
     return workload
+
+
+def _no_jobs(trace: Trace) -> InputError:
+    first = trace.rejected[0] if trace.rejected else None
+    return InputError(
+        f"none of the {trace.rows_in} rows could be read as a job in the format '{trace.format}'"
+        + (f"; the first: {first.reason}" if first else ""),
+        path=trace.path, row=first.row if first else None, column=first.column or None if first else None,
+        remedy="name the right format with --format, or see 'gpuyard show formats'",
+    )  # fmt: skip
 
 
 def _only(workload: Workload, column: str, names: list[str]) -> Workload:

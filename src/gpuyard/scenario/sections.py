@@ -31,7 +31,9 @@ def _window(value: str) -> str:
 
 
 def _pair(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        raise ValueError("a window is two times, such as ['1d', '8d']")
+    return tuple(value)
 
 
 def _names(value: Any) -> Any:

@@ -191,7 +191,10 @@ def _parse(text: str, origin: str) -> dict[str, Any]:
         line = _LINE.search(str(problem))
         reason = _LINE.sub("", str(problem)).strip()
         row = int(line[1]) if line else None
-        raise InputError(f"this is not TOML: {reason}", path=origin, row=row, remedy="correct that line") from None
+        remedy = "correct that line"
+        if Path(origin).suffix != ".toml":
+            remedy = f"a scenario is TOML; to replay a trace, write --trace {origin}"
+        raise InputError(f"this is not TOML: {reason}", path=origin, row=row, remedy=remedy) from None
 
 
 def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> None:

@@ -88,8 +88,22 @@ def recognise(path: str | Path) -> str:
         "no known trace format matches this file",
         path=path,
         value=first[:60].decode("utf-8", "replace"),
-        remedy=f"name it with --format, one of {', '.join(FORMATS)}",
+        remedy=f"{_nearly_native(first)}name it with --format, one of {', '.join(FORMATS)}",
     )
+
+
+def _nearly_native(first: bytes) -> str:
+    """Return what keeps a file from being a job table of our own, where it looks like one."""
+    from gpuyard.traces.cells import header_names
+    from gpuyard.traces.native import KINDS, REQUIRED
+
+    names = set(header_names(first))
+    if not {"job_id", "submit_time"} <= names:
+        return ""
+    strange, missing = sorted(names - set(KINDS)), sorted(set(REQUIRED) - names)
+    said = [f"drop or rename {', '.join(strange)}"] if strange else []
+    said += [f"add {', '.join(missing)}"] if missing else []
+    return f"to be gpuyard's own format, {' and '.join(said)}; or "
 
 
 def read(path: str | Path, *, format: str | None = None, options: ReadOptions | None = None) -> Trace:

@@ -29,7 +29,7 @@ from gpuyard.errors import ConfigError, InputError, unknown_name
 from gpuyard.traces.schema import COLUMNS, ORIGIN, SOURCE_FORMAT, ZONE, job_schema
 from gpuyard.traces.write_swf import swf_text
 
-__all__ = ["FORMATS", "write_table"]
+__all__ = ["FORMATS", "check_target", "write_table"]
 
 FORMATS = ("parquet", "csv", "swf")
 SUFFIXES = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".swf": "swf"}
@@ -79,6 +79,24 @@ def write_table(table: pa.Table, path: str | Path, format: str | None = None) ->
         else:
             stream.write(text)
     return notes
+
+
+def check_target(path: str | Path, format: str | None = None) -> None:
+    """Raise for what :func:`write_table` would refuse whatever the table: to be asked before long work.
+
+    Raises
+    ------
+    ConfigError
+        For a format nobody knows.
+    InputError
+        If the folder is not there, or the path is a folder.
+    """
+    path = Path(path)
+    _format_of(path, format)
+    if not path.parent.is_dir():
+        raise InputError("there is no such folder", path=path.parent, remedy="create it first")
+    if path.is_dir():
+        raise InputError("this is a folder", path=path, remedy="name a file in it")
 
 
 def _format_of(path: Path, format: str | None) -> tuple[str, bool]:
