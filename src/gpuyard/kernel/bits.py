@@ -82,7 +82,7 @@ def _ones_in(context: Any, word: Any) -> Any:
     return types.int64(types.int64), generate
 
 
-@overload(trailing_zeros, inline="always")
+@overload(trailing_zeros)
 def _trailing_zeros(word: Any) -> Any:
     def compiled(word: Any) -> Any:
         return _zeros_below(np.int64(word))  # type: ignore[call-arg]  # the first argument is numba's own
@@ -90,7 +90,7 @@ def _trailing_zeros(word: Any) -> Any:
     return compiled
 
 
-@overload(highest, inline="always")
+@overload(highest)
 def _highest(word: Any) -> Any:
     def compiled(word: Any) -> Any:
         return 63 - _zeros_above(np.int64(word))  # type: ignore[call-arg]  # the first argument is numba's own
@@ -98,7 +98,7 @@ def _highest(word: Any) -> Any:
     return compiled
 
 
-@overload(ones, inline="always")
+@overload(ones)
 def _ones(word: Any) -> Any:
     def compiled(word: Any) -> Any:
         return _ones_in(np.int64(word))  # type: ignore[call-arg]  # the first argument is numba's own
@@ -106,7 +106,7 @@ def _ones(word: Any) -> Any:
     return compiled
 
 
-@overload(nth, inline="always")
+@overload(nth)
 def _nth(number: Any) -> Any:
     def compiled(number: Any) -> Any:
         return np.uint64(number)

@@ -35,8 +35,7 @@ def change_free(site: Site, node: int, change: int) -> None:
     if after >= site.openings.lowest:
         insert(site.openings, kind, after, node)
     if site.domains.levels > 0:
-        _tally(site, node, before, -1)
-        _tally(site, node, after, 1)
+        _retally(site, node, before, after)
 
 
 @inlined
@@ -65,16 +64,33 @@ def withdraw_node(site: Site, node: int) -> None:
 @kernel
 def _tally(site: Site, node: int, free: int, change: int) -> None:
     """Count a node in (+1) or out (-1) of its domains, under the GPUs it has free."""
-    domains = site.domains
-    kind = int(site.node[node]["kind"])
+    domains, this = site.domains, site.node[nth(node)]
+    kind, is_empty = int(this["kind"]), free == int(this["size"])
     row = kind * site.openings.n_keys + free
-    is_empty = free == int(site.node[node]["size"])
-    for level in range(domains.levels):
-        domain = int(domains.of_node[level * site.node.size + node])
-        size = domains.level[level]["size"]
-        domains.tally[domains.level[level]["fitting"] + row * size + domain] += change
+    for number in range(domains.levels):
+        its = domains.level[nth(number)]
+        domain = int(domains.of_node[nth(number * site.node.size + node)])
+        domains.tally[nth(its["fitting"] + row * its["size"] + domain)] += change
         if is_empty:
-            domains.tally[domains.level[level]["empty"] + kind * size + domain] += change
+            domains.tally[nth(its["empty"] + kind * its["size"] + domain)] += change
+
+
+@kernel
+def _retally(site: Site, node: int, before: int, after: int) -> None:
+    """Count a node under the GPUs it has free now, no longer under those it had."""
+    domains, this = site.domains, site.node[nth(node)]
+    kind, all_gpus = int(this["kind"]), int(this["size"])
+    row = kind * site.openings.n_keys
+    for number in range(domains.levels):
+        its = domains.level[nth(number)]
+        size = its["size"]
+        domain = int(domains.of_node[nth(number * site.node.size + node)])
+        domains.tally[nth(its["fitting"] + (row + before) * size + domain)] -= 1
+        domains.tally[nth(its["fitting"] + (row + after) * size + domain)] += 1
+        if before == all_gpus:
+            domains.tally[nth(its["empty"] + kind * size + domain)] -= 1
+        if after == all_gpus:
+            domains.tally[nth(its["empty"] + kind * size + domain)] += 1
 
 
 @inlined

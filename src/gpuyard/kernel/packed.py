@@ -6,6 +6,7 @@ so far in ``site.chunk``; they are withdrawn, so they count neither as fitting n
 
 from __future__ import annotations
 
+from gpuyard.kernel.bits import nth
 from gpuyard.kernel.choice import tightest_in_range
 from gpuyard.kernel.codes import NOBODY, Left
 from gpuyard.kernel.jit import kernel
@@ -17,17 +18,10 @@ __all__ = ["place_packed"]
 
 @kernel
 def _fitting(site: Site, level: int, domain: int, gpus: int) -> int:
-    """Return how many nodes of a domain fit a chunk of so many GPUs."""
+    """Return how many nodes of a domain fit a chunk of so many GPUs, looking at each."""
     plan = site.plan
     domains = site.domains
     found = 0
-    if plan[Left.CPU] == 0 and plan[Left.MEMORY] == 0:
-        size = domains.level[level]["size"]
-        at = domains.level[level]["fitting"] + (plan[Left.KIND] * site.openings.n_keys + gpus) * size + domain
-        for _ in range(gpus, site.openings.n_keys):
-            found += domains.tally[at]
-            at += size
-        return found
     cpu, memory = plan[Left.CPU] * max(gpus, 1), plan[Left.MEMORY] * max(gpus, 1)
     row = domains.level[level]["base"] + domain
     for node in range(domains.domain[row]["first_node"], domains.domain[row + 1]["first_node"]):
@@ -72,7 +66,47 @@ def _holds(site: Site, level: int, domain: int) -> bool:
 
 @kernel
 def _tightest_domain(site: Site, level: int, first: int, last: int) -> int:
-    """Return the holding domain with the fewest empty nodes among some of a level, or NOBODY."""
+    """Return the holding domain with the fewest empty nodes among some of a level, or NOBODY.
+
+    Where no CPUs or memory bind, everything is read from the counts in one loop: a level can have thousands of
+    domains, and a call for each would cost more than the look.
+    """
+    domains, plan = site.domains, site.plan
+    kind = plan[Left.KIND]
+    if kind == NOBODY or plan[Left.CPU] > 0 or plan[Left.MEMORY] > 0:
+        return _tightest_by_node(site, level, first, last)
+    its = domains.level[level]
+    size, base, tally = its["size"], its["base"], domains.tally
+    keys = site.openings.n_keys
+    large, small = plan[Left.LARGE], plan[Left.SMALL]
+    large_row = its["fitting"] + (kind * keys + plan[Left.LARGE_GPUS]) * size
+    small_row = its["fitting"] + (kind * keys + plan[Left.SMALL_GPUS]) * size
+    after = its["fitting"] + (kind + 1) * keys * size
+    empty_row = its["empty"] + kind * size
+    best, fewest = NOBODY, 0
+    for domain in range(first, last):
+        fitting = 0
+        if large > 0:
+            for row in range(large_row, after, size):
+                fitting += tally[nth(row + domain)]
+            if fitting < large:
+                continue
+        if small > 0:
+            fitting = 0
+            for row in range(small_row, after, size):
+                fitting += tally[nth(row + domain)]
+            if fitting < large + small:
+                continue
+        empty = tally[nth(empty_row + domain)]
+        better = best == NOBODY or empty < fewest
+        if better and domains.domain[nth(base + domain)]["visited"] != plan[Left.STAMP]:
+            best, fewest = domain, empty
+    return best
+
+
+@kernel
+def _tightest_by_node(site: Site, level: int, first: int, last: int) -> int:
+    """As :func:`_tightest_domain`, where each node must be looked at."""
     best = NOBODY
     fewest = 0
     base = site.domains.level[level]["base"]
