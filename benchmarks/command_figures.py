@@ -13,6 +13,7 @@ from gpuyard.policy import Policy
 from gpuyard.report.html import write_report
 from gpuyard.result import Result
 from gpuyard.simulation import schedule
+from gpuyard.traces import read
 from gpuyard.traces.write import write_table
 from gpuyard.workload import Workload
 from measure import KERNEL, Child, command
@@ -107,7 +108,12 @@ def _staged(jobs: int, nodes: int, folder: Path) -> dict[str, float]:
         "timeline": timeline_table(record, drawn),
     }
     result = Result(**tables, numbers=summarise(record, drawn))
+    csv, parquet = folder / "staged.csv", folder / "staged.parquet"
+    write_table(made.table, csv)
+    write_table(made.table, parquet)
     acts: dict[str, Callable[[], object]] = {
+        "reading our CSV": lambda: read(csv),
+        "reading our Parquet": lambda: read(parquet),
         "checking and sorting the jobs": lambda: Workload.from_table(made.table),
         "schedule(), the kernel included": lambda: schedule(made, site, Policy()),
         "energy account": lambda: account(record),
@@ -153,4 +159,6 @@ def time_goes(philly: Path, folder: Path) -> Section:
 
 def _plain(stage: str) -> str:
     """Return the name of a stage without the folders of this machine."""
+    if stage.startswith("writing /"):
+        return "writing the tables"
     return " ".join(Path(word).name if "/" in word else word for word in stage.split(" "))
