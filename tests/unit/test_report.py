@@ -215,5 +215,26 @@ def test_the_parts_of_a_list_are_settings_of_their_own():
     }
     result = replace(plausible_result(), numbers={}, scenario=scenario)
     (grid,) = scenario_grids(result)
-    assert ("blocks.p1.hardware", "hgx-h200") in grid.rows
-    assert assumptions(result) == ["cluster.blocks.p1.hardware: x"]
+    assert ("blocks.p1.hardware", "hgx-h200 (assumption: x)") in grid.rows
+    assert assumptions(result) == ["cluster.blocks.p1.hardware = hgx-h200: x"]
+
+
+def test_the_sources_of_a_site_stand_beside_the_figures_of_other_sections():
+    sources = {
+        "energy.pue": ["C", "the climate"],
+        "announced_mw": ["R", "a plan"],
+        "policy": ["M", "an assumption: packed"],
+    }
+    scenario = {
+        "site": {"announced_mw": 40, "sources": sources},
+        "energy": {"pue": 1.2},
+        "policy": {"order": "fifo"},
+        "workload": {"tenants": {"a": {"users": 4, "training": 1.0}, "b": {"users": 2}}},
+    }
+    result = replace(plausible_result(), numbers={}, scenario=scenario)
+    site, energy, policy, workload = scenario_grids(result)
+    assert site.rows == (("announced_mw", "40 (read: a plan)"),)
+    assert energy.rows == (("pue", "1.2 (computed: the climate)"),)
+    assert (policy.rows, policy.note) == ((("order", "fifo"),), "assumption: packed")
+    assert workload.rows == (("tenants", "a users 4, training 1, b users 2"),)
+    assert assumptions(result) == ["policy: packed"]

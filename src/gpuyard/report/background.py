@@ -14,30 +14,54 @@ __all__ = ["assumptions", "data_notes", "definitions", "engine_grid", "figures_g
 
 _LONG: Final = 400
 _STANDINGS: Final = {"R": "read", "C": "computed", "M": "assumption"}
-_MOST_ROWS: Final = 6
-"""A table of more plain values than this goes into one row."""
+_SHORT: Final = 120
+"""A table inside a section that is no longer than this takes one row."""
+_ELSEWHERE: Final = ("workload_notes", "workload_figures", "assumptions", "notes", "quality")
+"""Keys that have a place of their own on the page."""
 
 
 def assumptions(result: Result) -> list[str]:
     """Return, in words, what the numbers assume rather than know."""
     said = [*_declared(result.scenario), *_synthetic(result), *_activity(result)]
+    known = _sources(result.scenario)
     for key, value, source in _energy_figures(result):
-        if "assum" in source:
+        if "assum" in source and f"energy.{key}" not in known:
             said.append(f"energy.{key} = {_setting(value)}: {source}")
     return [clean(text, _LONG) for text in dict.fromkeys(said)]
 
 
 def _declared(scenario: Mapping[str, object]) -> Iterator[str]:
-    """Yield what the scenario itself declares: by key, by standing, or in words."""
-    for key, value in _settings({name: table for name, table in scenario.items() if name != "provenance"}):
+    """Yield what the scenario itself declares: by key, by standing, in words, or beside a figure's source."""
+    values = dict(_leaves({name: table for name, table in scenario.items() if name != "provenance"}))
+    for key, value in values.items():
         name = key.rpartition(".")[2]
-        texts = value if isinstance(value, list | tuple) else [value]
-        shown = key.replace("site.sources.", "").replace(".sources.", ".").removesuffix(".assumptions")
+        texts = [] if _is_source(key) else value if isinstance(value, list | tuple) else [value]
         for text in (text for text in texts if isinstance(text, str)):
             if name == "standing" and text in ("M", "[M]", "assumption"):
                 yield f"{key.removesuffix('.standing')}: an assumption, not a measurement"
             elif name in ("assumption", "assumptions") or "assum" in text.lower() or "[M]" in text:
-                yield f"{shown}: {text.removeprefix('an assumption: ')}"
+                yield f"{key.removesuffix('.assumptions')}: {text}"
+    for key, (standing, source) in _sources(scenario).items():
+        if standing == "assumption":
+            figure = f"{key} = {_setting(values[key])}" if key in values else key
+            yield f"{figure}: {source}" if source else figure
+
+
+def _is_source(key: str) -> bool:
+    return "sources" in key.split(".")
+
+
+def _sources(scenario: Mapping[str, object]) -> dict[str, tuple[str, str]]:
+    """Return (standing, source) by the dotted key of the figure; those of a site speak of other sections too."""
+    found = {}
+    for key, value in _leaves(scenario):
+        place, is_one, figure = key.partition("sources.")
+        if not is_one or not isinstance(value, list | tuple) or len(value) != 2 or value[0] not in _STANDINGS:
+            continue
+        elsewhere = place == "site." and not figure.startswith("announced_")
+        text = str(value[1]).removeprefix("an assumption: ").removeprefix("an assumption")
+        found[figure if elsewhere else place + figure] = (_STANDINGS[str(value[0])], text)
+    return found
 
 
 def _synthetic(result: Result) -> Iterator[str]:
@@ -108,37 +132,70 @@ def _texts(value: object) -> Iterator[str]:
 
 
 def scenario_grids(result: Result) -> list[Grid]:
-    """Return one table a section of the scenario; energy figures at their defaults with where they come from."""
+    """Return one table a section of the scenario; figures with where they come from, where that is known."""
     plain = {key: value for key, value in result.scenario.items() if not isinstance(value, Mapping)}
     tables = {key: value for key, value in result.scenario.items() if isinstance(value, Mapping)}
-    sources = {key: source for key, _, source in _energy_figures(result)}
+    cited = {f"energy.{key}": source for key, _, source in _energy_figures(result)}
+    cited |= {key: f"{standing}: {text}" if text else standing for key, (standing, text) in _sources(tables).items()}
     grids = []
     for section, table in [("general", plain), *tables.items()]:
         rows = tuple(
-            (clean(key, 80), clean(_setting(item), _LONG))
+            (clean(key, 80), clean(_with_source(_setting(item), cited.get(f"{section}.{key}")), _LONG))
             for key, item in _settings(table)
-            if key not in ("workload_notes", "workload_figures", "assumptions", "notes", "quality")
+            if not _is_source(key) and key.partition(".")[0] not in _ELSEWHERE
         )
-        if section == "energy":
-            rows = tuple((key, f"{value} ({sources[key]})" if key in sources else value) for key, value in rows)
         if rows:
             columns = (Column(label="Setting", numeric=False), Column(label="Value", numeric=False))
-            grids.append(Grid(caption=clean(section), columns=columns, rows=rows))
+            grids.append(
+                Grid(caption=clean(section), columns=columns, rows=rows, note=clean(cited.get(section, ""), _LONG))
+            )
     return grids
 
 
-def _settings(table: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
-    """Yield (dotted key, value); a long table of plain values is one setting, entries of a list go by their names."""
+def _with_source(value: str, source: str | None) -> str:
+    return value if source is None else f"{value} ({source})"
+
+
+def _leaves(table: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Yield (dotted key, value) of everything that is no table; entries of a list of tables go by their names."""
     for key, value in table.items():
-        if isinstance(value, list | tuple) and value and all(isinstance(item, Mapping) for item in value):
-            entries = {str(item.get("name", number)): item for number, item in enumerate(value, start=1)}
-            yield from _settings(entries, f"{prefix}{key}.")
-        elif not isinstance(value, Mapping):
+        inner = _as_table(value)
+        if inner is None:
             yield f"{prefix}{key}", value
-        elif len(value) > _MOST_ROWS and not any(isinstance(item, Mapping | list) for item in value.values()):
-            yield f"{prefix}{key}", ", ".join(f"{name} {_setting(item)}" for name, item in value.items())
         else:
-            yield from _settings(value, f"{prefix}{key}.")
+            yield from _leaves(inner, f"{prefix}{key}.")
+
+
+def _settings(table: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Yield (dotted key, value) as :func:`_leaves` does, but a short table, or one of plain values, as one setting."""
+    for key, value in table.items():
+        inner = _as_table(value)
+        if inner is None:
+            yield f"{prefix}{key}", value
+            continue
+        is_plain = not any(isinstance(item, Mapping | list | tuple) for item in inner.values())
+        text = _inline(inner)
+        is_cited = any(_is_source(name) for name, _ in _leaves(inner))
+        if not is_cited and (is_plain or len(text) <= _SHORT):
+            yield f"{prefix}{key}", text
+        else:
+            yield from _settings(inner, f"{prefix}{key}.")
+
+
+def _as_table(value: object) -> Mapping[str, object] | None:
+    """Return a table as it is, a list of tables by their names, and nothing for anything else."""
+    if isinstance(value, Mapping):
+        return value
+    if isinstance(value, list | tuple) and value and all(isinstance(item, Mapping) for item in value):
+        named = ((str(item.get("name", number)), item) for number, item in enumerate(value, start=1))
+        return {name: {key: each for key, each in item.items() if key != "name"} for name, item in named}
+    return None
+
+
+def _inline(table: Mapping[str, object]) -> str:
+    """Return a table in one line."""
+    parts = ((key, _as_table(value), value) for key, value in table.items())
+    return ", ".join(f"{key} {_setting(value) if inner is None else _inline(inner)}" for key, inner, value in parts)
 
 
 def _setting(value: object) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gpuyard.report.measures import lookup
 from gpuyard.report.wording import clean
 from gpuyard.result import Result
 
@@ -66,10 +67,17 @@ def _title(scenario: Mapping[str, object]) -> str:
     for section in ("title", "name"):
         if isinstance(scenario.get(section), str):
             return clean(scenario[section], 120)
-    for section, key in (("run", "title"), ("run", "name"), ("cluster", "name"), ("cluster", "preset")):
-        table = scenario.get(section)
-        if isinstance(table, Mapping) and isinstance(table.get(key), str):
-            return f"Simulation of {clean(table[key], 100)}" if section == "cluster" else clean(table[key], 120)
+    run = scenario.get("run")
+    for key in ("title", "name"):
+        if isinstance(run, Mapping) and isinstance(run.get(key), str):
+            return clean(run[key], 120)
+    names = [lookup(scenario, f"provenance.{key}") for key in ("workload", "cluster")]
+    if all(isinstance(name, str) and name for name in names):
+        return clean(" on ".join(map(str, names)), 120)
+    cluster = scenario.get("cluster")
+    for key in ("name", "preset"):
+        if isinstance(cluster, Mapping) and isinstance(cluster.get(key), str):
+            return f"Simulation of {clean(cluster[key], 100)}"
     return "Simulation of a GPU cluster"
 
 
