@@ -6,7 +6,7 @@ import difflib
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -133,7 +133,7 @@ class Resolver:
         tell("building the cluster", None)
         cluster = self.cluster()
         workload, trace = self.workload(tell)
-        options = RunOptions(**self._checked.run.model_dump())
+        options = self._options(workload, synthetic=trace is None)
         echo = self._echo(policy, energy, options, trace)
         return Resolved(workload=workload, cluster=cluster, policy=policy, energy=energy, options=options, echo=echo)
 
@@ -182,6 +182,17 @@ class Resolver:
                 progress=lambda share: tell("making the workload", share),
             )
         return _chosen(made, section)
+
+    def _options(self, workload: Workload, *, synthetic: bool) -> RunOptions:
+        """Return the run options; what a synthetic workload is measured over is the time it was made for.
+
+        Its arrivals stop there, so the time after it says how long the last jobs take, not how the site is used.
+        """
+        from gpuyard.synthesis import span_of
+
+        options = RunOptions(**self._checked.run.model_dump())
+        span = span_of(workload) if synthetic and options.window is None else None
+        return options if span is None else replace(options, window=(0.0, span))
 
     def _echo(self, policy: Policy, energy: EnergyModel, options: RunOptions, trace: Trace | None) -> dict[str, Any]:
         """Return the scenario with names made definite, paths absolute, and digests and versions added."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 from gpuyard.synthesis.describe import Figure, describe
 from gpuyard.synthesis.generate import synthesise
 from gpuyard.synthesis.spec import ClassShare, SynthesisSpec
+from gpuyard.synthesis.table import span_of
 from gpuyard.synthesis.tenants import Tenant
 
-__all__ = ["ClassShare", "Figure", "SynthesisSpec", "Tenant", "describe", "synthesise"]
+__all__ = ["ClassShare", "Figure", "SynthesisSpec", "Tenant", "describe", "span_of", "synthesise"]

@@ -14,7 +14,7 @@ from gpuyard.synthesis.spec import SynthesisSpec
 from gpuyard.traces.schema import ORIGIN, SOURCE_FORMAT, ZONE
 from gpuyard.workload import Workload
 
-__all__ = ["SPAN", "STATE_NAMES", "Batch", "to_workload"]
+__all__ = ["SPAN", "STATE_NAMES", "Batch", "span_of", "to_workload"]
 
 SPAN = b"gpuyard.span"
 """Metadata key: length in seconds of the window in which the jobs are submitted."""
@@ -90,3 +90,9 @@ def _users(spec: SynthesisSpec) -> tuple[list[str], NDArray[np.int64]]:
 
 def _texts(codes: NDArray[np.int64], names: list[str]) -> pa.Array:
     return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(names)).cast(pa.string())
+
+
+def span_of(workload: Workload) -> float | None:
+    """Return the seconds that a synthetic workload was made for, or None for another."""
+    span = (workload.table.schema.metadata or {}).get(SPAN)
+    return None if span is None else float(span)
