@@ -85,6 +85,25 @@ def test_the_settings_that_differ_are_named():
     assert comparison.warnings == ()
 
 
+def test_what_follows_from_settings_or_explains_them_is_none() -> None:
+    def scenario(hardware: str) -> dict[str, object]:
+        return {
+            "cluster": {"blocks": [{"name": "p1", "hardware": hardware, "sources": {"hardware": ["M", hardware]}}]},
+            "site": {"assumptions": [hardware], "sources": {"energy.pue": ["C", hardware]}},
+            "provenance": {"workload_figures": [{"figure": "load", "value": hardware}]},
+        }
+
+    starts = {"a": 0.0}
+    comparison = compare(run(starts, scenario=scenario("h100")), run(starts, scenario=scenario("b200")))
+    assert comparison.settings == (("cluster.blocks.p1.hardware", "h100", "b200"),)
+
+
+def test_a_small_relative_difference_keeps_its_digits() -> None:
+    first, second = (run({"a": 0.0}, numbers={"energy": {"facility_kwh": kwh}}) for kwh in (1000.0, 1000.25))
+    (row,) = compare(first, second).rows()
+    assert row.relative == "+0.025 %"
+
+
 def test_different_workloads_and_clusters_are_warned_of():
     first = run({"a": 0.0}, scenario={"workload": {"digest": "1"}}, numbers={"gpu": {"count": 8}})
     second = run({"b": 0.0}, scenario={"workload": {"digest": "2"}}, numbers={"gpu": {"count": 16}})
@@ -109,7 +128,7 @@ def test_a_digest_says_more_about_a_workload_than_its_name():
 
 def test_jobs_of_one_run_alone_are_counted():
     comparison = compare(run({"a": 0.0, "b": 1.0}), run({"a": 0.0}), names=("long", "short"))
-    assert comparison.warnings == ("1 jobs are only in long; single jobs are compared over 1.",)
+    assert comparison.warnings == ("1 job is only in long; single jobs are compared over 1.",)
 
 
 def test_jobs_of_the_same_name_that_ask_for_other_things_are_noticed():

@@ -10,7 +10,7 @@ from gpuyard.report.sections import Column, Grid
 from gpuyard.report.wording import clean, finite, format_value
 from gpuyard.result import Result
 
-__all__ = ["assumptions", "data_notes", "definitions", "engine_grid", "figures_grid", "scenario_grids"]
+__all__ = ["assumptions", "data_notes", "definitions", "engine_grid", "figures_grid", "scenario_grids", "settings_of"]
 
 _LONG: Final = 400
 _STANDINGS: Final = {"R": "read", "C": "computed", "M": "assumption"}
@@ -150,6 +150,13 @@ def scenario_grids(result: Result) -> list[Grid]:
                 Grid(caption=clean(section), columns=columns, rows=rows, note=clean(cited.get(section, ""), _LONG))
             )
     return grids
+
+
+def settings_of(result: Result) -> Iterator[tuple[str, object]]:
+    """Yield (dotted key, value) of every setting of the scenario; sources, notes and assumptions are none."""
+    for key, value in _leaves(result.scenario):
+        if not _is_source(key) and not set(key.split(".")) & set(_ELSEWHERE):
+            yield key, value
 
 
 def _with_source(value: str, source: str | None) -> str:

@@ -12,15 +12,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from gpuyard.errors import ConfigError
+from gpuyard.report.background import settings_of
 from gpuyard.report.measures import MEASURES, leaves, lookup, measure_of
 from gpuyard.report.series import column
 from gpuyard.report.wording import UNKNOWN, clean, finite, format_change, format_value
 from gpuyard.result import Result
 
 __all__ = ["Comparison", "Difference", "Paired", "Row", "compare", "compare_all"]
-
-_DERIVED: Final = ("provenance.workload_figures",)
-"""Settings that follow from others."""
 
 _MACHINE: Final = ("engine.wall_s", "engine.events_per_s")
 """Numbers that tell about the machine a run was made on, not about the schedule."""
@@ -151,7 +149,8 @@ def _row(each: Difference) -> Row:
 def _relative(each: Difference) -> str:
     if each.relative is None or not each.absolute:
         return ""
-    return f"{100 * each.relative:+,.1f} %"
+    percent = 100 * each.relative
+    return f"{percent:+,.1f} %" if abs(percent) >= 0.1 else f"{percent:+.2g} %"
 
 
 def compare(first: Result, second: Result, *, names: tuple[str, str] = ("first", "second")) -> Comparison:
@@ -240,12 +239,12 @@ def _both(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _settings(first: Result, second: Result) -> tuple[tuple[str, str, str], ...]:
-    left, right = dict(leaves(first.scenario)), dict(leaves(second.scenario))
+    left, right = dict(settings_of(first)), dict(settings_of(second))
     keys = [*left, *(key for key in right if key not in left)]
     return tuple(
         (key, clean(left.get(key, UNKNOWN), 80), clean(right.get(key, UNKNOWN), 80))
         for key in keys
-        if left.get(key) != right.get(key) and key not in _DERIVED
+        if left.get(key) != right.get(key)
     )
 
 
@@ -269,7 +268,8 @@ def _warnings(
         for name, result in zip(names, (first, second), strict=True):
             alone = result.jobs.num_rows - paired.jobs
             if alone:
-                said.append(f"{alone:,} jobs are only in {clean(name)}; single jobs are compared over {paired.jobs:,}.")
+                were = "job is" if alone == 1 else "jobs are"
+                said.append(f"{alone:,} {were} only in {clean(name)}; single jobs are compared over {paired.jobs:,}.")
         submits = _submits_differ(first, second) if not said else 0
         if submits:
             said.append(f"{submits:,} jobs ask for other things in the two runs, though their names are the same.")
