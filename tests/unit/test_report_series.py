@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
-from gpuyard.report.series import classes, distribution, gpu_hours_of, read_timeline
+from gpuyard.report.series import Timeline, classes, distribution, gpu_hours_of, read_timeline
 from gpuyard.result import Result
 from report_results import plausible_result
 
@@ -61,3 +62,11 @@ def test_classes_come_by_gpu_time_then_name_and_jobs_without_one_are_other():
     jobs = pa.table({"job_class": ["b", None, "a", "c"], "gpu_time": [7200.0, 3600.0, 7200.0, None]})
     assert classes(result_with(jobs=jobs)) == ("a", "b", "other", "c")
     assert gpu_hours_of(result_with(jobs=jobs), "job_class") == {"b": 2.0, "other": 1.0, "a": 2.0, "c": 0.0}
+
+
+def test_a_mean_is_over_the_time_that_the_headline_numbers_are_measured_over():
+    edges = np.array([0.0, 10.0, 20.0, 40.0])
+    whole = Timeline(edges=edges, values={}, merged=1, origin="")
+    measured = Timeline(edges=edges, values={}, merged=1, origin="", window=(5.0, 20.0))
+    assert whole.mean(np.array([8.0, 4.0, 0.0])) == 3.0  # (80 + 40 + 0) / 40
+    assert measured.mean(np.array([8.0, 4.0, 0.0])) == pytest.approx(16 / 3)  # (40 + 40) / 15

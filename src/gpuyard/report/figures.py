@@ -45,7 +45,7 @@ def step_note(result: Result) -> str:
     if timeline is None:
         return ""
     length = format_value(float(np.diff(timeline.edges).max()), "seconds")
-    exact = "the headline numbers are exact"
+    exact = "the headline numbers are exact; means are over the time measured"
     return f"Each step of a line is the mean of up to {length}; shorter peaks are averaged out, {exact}."
 
 

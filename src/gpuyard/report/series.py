@@ -40,14 +40,17 @@ class Timeline:
     merged: int
     origin: str
     """the instant of second 0, ISO 8601, or empty where the trace states none"""
+    window: tuple[float, float] = (-np.inf, np.inf)
+    """what the headline numbers are measured over, s since the origin"""
 
     def known(self, *names: str) -> bool:
         """Return whether all of these quantities are there, with at least one number in each."""
         return all(name in self.values and bool(np.isfinite(self.values[name]).any()) for name in names)
 
     def mean(self, values: NDArray[np.float64]) -> float:
-        """Return the mean over time of a quantity, NaN steps left out."""
-        lengths = np.where(np.isfinite(values), np.diff(self.edges), 0.0)
+        """Return the mean of a quantity over the time measured, NaN steps left out."""
+        measured = np.diff(np.clip(self.edges, *self.window))
+        lengths = np.where(np.isfinite(values), measured, 0.0)
         total = float(lengths.sum())
         return float((np.nan_to_num(values) * lengths).sum() / total) if total > 0 else float("nan")
 
@@ -87,7 +90,15 @@ def read_timeline(result: Result, steps: int = MAX_STEPS) -> Timeline | None:
     edges = np.append(starts[first], starts[-1] + lengths[-1])
     names = [name for name in table.column_names if name not in ("time", "duration_s") and _is_number(table, name)]
     values = {name: _time_weighted(column(table, name), lengths, first) for name in names}
-    return Timeline(edges=edges, values=values, merged=merged, origin=_origin(table))
+    return Timeline(edges=edges, values=values, merged=merged, origin=_origin(table), window=_window(result))
+
+
+def _window(result: Result) -> tuple[float, float]:
+    """Return the time that the numbers are measured over, all of it where they do not say."""
+    window = result.numbers.get("window")
+    if not isinstance(window, Mapping) or window.get("start_s") is None or window.get("end_s") is None:
+        return -np.inf, np.inf
+    return float(window["start_s"]) + float(window.get("warmup_s") or 0.0), float(window["end_s"])
 
 
 def _origin(table: pa.Table) -> str:
