@@ -100,6 +100,7 @@ def simulate(
         model,
         window=window,
         warmup=warmup,
+        until=until,
         bin_width=bin_width,
         scenario={"run": run, **(scenario or {})},
         progress=progress,
@@ -112,6 +113,7 @@ def result_of(
     *,
     window: tuple[float, float] | None = None,
     warmup: float = 0.0,
+    until: float | None = None,
     bin_width: float | None = None,
     scenario: Mapping[str, object] | None = None,
     progress: Progress | None = None,
@@ -124,7 +126,7 @@ def result_of(
         jobs=jobs_table(record, drawn),
         attempts=attempts_table(record),
         timeline=timeline_table(record, drawn, bin_width=bin_width),
-        numbers=summarise(record, drawn, window=window, warmup=warmup),
+        numbers=summarise(record, drawn, window=window, warmup=warmup, until=until),
         scenario=_echo(record, drawn.model, scenario or {}),
     )
 

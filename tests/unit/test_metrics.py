@@ -124,6 +124,37 @@ def test_a_window_may_open_before_the_first_job_and_is_cut_to_the_end_of_the_run
     assert energy["mean_mw"] == pytest.approx(0.0015)
 
 
+def test_windows_side_by_side_count_each_job_once():
+    facts = record(
+        workload((0, 5, 1), (10, 5, 1), (20, 5, 1)),
+        cluster(1),
+        *((job, 10 * job, 10 * job + 5, [(0, 1)]) for job in range(3)),
+    )
+    counted = [numbers(facts, window=window)["jobs"]["submitted"] for window in ((0, 10), (10, 25))]
+    assert counted == [1, 2]
+    assert numbers(facts)["jobs"]["submitted"] == 3
+
+
+def test_jobs_rejected_after_the_last_end_are_counted():
+    jobs = workload((0, 3600, 8), (7200, 60, 9, {"job_class": "wide"}), (7300, 60, 9, {"job_class": "wide"}))
+    refused = {1: Outcome.REJECTED, 2: Outcome.REJECTED}
+    found = numbers(record(jobs, cluster(8), (0, 0, 3600, [(0, 8)]), outcomes=refused))
+    assert {key: found["jobs"][key] for key in ("submitted", "completed", "rejected")} == {
+        "submitted": 3,
+        "completed": 1,
+        "rejected": 2,
+    }
+    assert found["by_class"]["wide"]["jobs"]["rejected"] == 2
+    assert found["window"]["end_s"] == 3600.0
+
+
+def test_jobs_submitted_after_the_stop_are_not_counted():
+    jobs = workload((0, 3600, 8), (7200, 60, 9), (7300, 60, 9))
+    refused = {1: Outcome.REJECTED, 2: Outcome.REJECTED}
+    facts = record(jobs, cluster(8), (0, 0, 3600, [(0, 8)]), outcomes=refused)
+    assert numbers(facts, until=7200.0)["jobs"]["submitted"] == 2
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -60,6 +60,7 @@ def summarise(
     *,
     window: tuple[float, float] | None = None,
     warmup: float = 0.0,
+    until: float | None = None,
 ) -> Numbers:
     """Return the numbers of ``summary.json``, as plain Python values; what does not exist is ``None``.
 
@@ -69,10 +70,12 @@ def summarise(
         The facts of a run and its energy account.
     window
         (start, end) in seconds since the origin; by default from the first submission to the last
-        end, or to the stop if jobs were left.  It is cut to the end of the run.  Jobs count that were
-        submitted inside.
+        end, or to the stop if jobs were left.  Time is cut to the end of the run.  Jobs count that were
+        submitted in [start, end), also after the last end; by default all do.
     warmup
         Seconds at the start of the window that are left out.
+    until
+        When the run was told to stop, seconds since the origin: jobs submitted later do not count.
 
     Raises
     ------
@@ -81,13 +84,14 @@ def summarise(
     """
     start, stop = _window(account, window, warmup)
     queue = waiting(record)
-    view = _view(record, account, start + round(warmup * MICROSECOND), stop)
+    first = start + round(warmup * MICROSECOND)
+    view = _view(record, account, first, stop, _chosen(record, first, window, until))
     whole = next(_job_blocks(view, everyone(len(record.workload))))
-    first, last = _extremes(view)
+    submitted, last = _extremes(view)
     return {
         **whole,
-        "makespan_s": None if first is None or last is None else (last - first) / MICROSECOND,
-        "first_submit_s": None if first is None else first / MICROSECOND,
+        "makespan_s": None if submitted is None or last is None else (last - submitted) / MICROSECOND,
+        "first_submit_s": None if submitted is None else submitted / MICROSECOND,
         "last_end_s": None if last is None else last / MICROSECOND,
         "gpu": _gpu(view),
         "queue": _queue(view, *queue),
@@ -122,8 +126,18 @@ def _window(account: EnergyAccount, window: tuple[float, float] | None, warmup: 
     return start, stop
 
 
-def _view(record: Record, account: EnergyAccount, start: int, stop: int) -> _View:
+def _chosen(record: Record, start: int, window: tuple[float, float] | None, until: float | None) -> NDArray[np.bool_]:
+    """Return which jobs count, bool, shape (jobs,): a job may be rejected after the last end, where no time is left."""
     submit = record.workload.submit
+    chosen: NDArray[np.bool_] = submit >= start
+    if window is not None and np.isfinite(window[1]):
+        chosen &= submit < round(window[1] * MICROSECOND)
+    if until is not None and np.isfinite(until):
+        chosen &= submit <= round(until * MICROSECOND)
+    return chosen
+
+
+def _view(record: Record, account: EnergyAccount, start: int, stop: int, chosen: NDArray[np.bool_]) -> _View:
     inside = np.clip(record.attempt_end, start, stop) - np.clip(record.attempt_start, start, stop)
     held = account.holdings.attempt_milli * (inside / _MILLI_HOUR)
     power_mw = account.attempt_mw + account.attempt_idle_mw
@@ -134,7 +148,7 @@ def _view(record: Record, account: EnergyAccount, start: int, stop: int) -> _Vie
         times=job_times(record),
         start=start,
         stop=stop,
-        chosen=(submit >= start) & (submit <= stop),
+        chosen=chosen,
         attempt_job=job,
         held=held,
         busy=held * account.load[job],
