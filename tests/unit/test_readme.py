@@ -15,7 +15,7 @@ import pytest
 
 from shown import ROOT, blocks, matches, run, sessions, with_commands
 
-PAGES = ("README.md", "docs/cli.md")
+PAGES = ("README.md", "docs/cli.md", "docs/tutorial.md")
 
 pytestmark = pytest.mark.skipif(
     os.environ.get("NUMBA_DISABLE_JIT", "0") != "0", reason="the pages show runs that are long without compilation"
@@ -28,30 +28,28 @@ def place(tmp_path: Path) -> Path:
     with_commands(tmp_path / "bin")
     folder = tmp_path / "here"
     folder.mkdir()
+    (folder / "traces").symlink_to(ROOT / "traces")
     return folder
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_commands_on_the_page_print_what_the_page_shows(page: str, place: Path) -> None:
+def test_what_is_typed_on_the_page_prints_what_the_page_shows(page: str, place: Path) -> None:
+    """In the order of the page: a later block may use what an earlier one left behind."""
+    found = blocks(page)
     shown = 0
-    for kind, body in blocks(page):
+    for at, (kind, body) in enumerate(found):
         for command, expected in sessions(body) if kind == "console" else ():
             done = run(command, place, place.parent / "bin")
             assert done.returncode == 0, f"{command}\n{done.stderr}"
             assert matches(expected, done.stdout), f"$ {command}\n{done.stdout}"
             shown += 1
+        if kind == "python":
+            assert found[at + 1][0] == "text"
+            done = run([sys.executable, "-W", "error", "-c", body], place, place.parent / "bin")
+            assert done.returncode == 0, done.stderr
+            assert matches(found[at + 1][1], done.stdout), done.stdout
+            shown += 1
     assert shown > 0
-
-
-def test_the_python_examples_print_what_the_page_shows(place: Path) -> None:
-    found = blocks("README.md")
-    examples = [(body, found[at + 1]) for at, (kind, body) in enumerate(found) if kind == "python"]
-    assert examples
-    for code, (kind, expected) in examples:
-        assert kind == "text"
-        done = run([sys.executable, "-W", "error", "-c", code], place, place.parent / "bin")
-        assert done.returncode == 0, done.stderr
-        assert matches(expected, done.stdout), done.stdout
 
 
 def test_every_command_has_an_example_on_its_page() -> None:

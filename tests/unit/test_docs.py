@@ -1,0 +1,92 @@
+"""The pages of docs/ say what the code says: generated parts are not stale, names follow the glossary, links lead on."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from gpuyard.metrics.columns import ATTEMPTS, JOBS, SUMMARY, TIMELINE
+from gpuyard.traces.reference import catalogue_table, columns_table, formats_text, markdown
+from gpuyard.traces.schema import COLUMNS
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+GENERATED = {"columns": columns_table, "formats": formats_text, "catalogue": catalogue_table}
+"""Parts of docs/traces.md; ``python tests/unit/test_docs.py`` writes them anew."""
+OTHERS_SAY = ("turnaround", "walltime", "stretch", "utilisation", "occupancy", "tres", "vc", "server", "requested")
+"""Words of other tools for things that have a word here."""
+
+
+def part(name: str) -> re.Pattern[str]:
+    return re.compile(rf"(<!-- {name}: begin -->\n)(.*?)(<!-- {name}: end -->)", re.DOTALL)
+
+
+@pytest.mark.parametrize("name", GENERATED)
+def test_the_page_on_traces_is_what_schema_readers_and_catalogue_say(name: str) -> None:
+    found = part(name).search((DOCS / "traces.md").read_text(encoding="utf-8"))
+    assert found is not None
+    assert found[2] == GENERATED[name](), "stale: run python tests/unit/test_docs.py"
+
+
+def test_a_docstring_becomes_markdown() -> None:
+    text = "See :mod:`gpuyard.x`; ``a`` is:\n\n====  =====\nwhat  means\n====  =====\n``a``  one\n      two\nb     x | y\n====  =====\n"
+    assert markdown(text).splitlines() == [
+        "See `gpuyard.x`; `a` is:",
+        "",
+        "| what | means |",
+        "|---|---|",
+        "| `a` | one two |",
+        "| b | x \\| y |",
+    ]
+
+
+def names() -> list[str]:
+    columns = [column.name for table in (JOBS, ATTEMPTS, TIMELINE, COLUMNS) for column in table]
+    return columns + [key.path for key in SUMMARY]
+
+
+def test_every_column_and_key_is_made_of_the_words_of_the_glossary() -> None:
+    page = (DOCS / "glossary.md").read_text(encoding="utf-8").lower()
+    bold = {word for text in re.findall(r"\*\*([^*]+)\*\*", page) for word in re.split(r"[^a-z0-9]+", text)}
+    used = {word for name in names() for word in re.split(r"[._*]+", name) if word}
+    assert sorted(word for word in used if not {word, word + "s", word.removesuffix("s")} & bold) == []
+
+
+def test_no_column_or_key_has_the_word_of_another_tool() -> None:
+    assert [name for name in names() for word in OTHERS_SAY if word in re.split(r"[._*]+", name)] == []
+
+
+def test_the_map_of_the_pages_names_each_of_them() -> None:
+    index = (DOCS / "index.md").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for page in sorted(DOCS.glob("*.md")):
+        if page.name != "index.md":
+            assert f"]({page.name})" in index, page.name
+            assert f"](docs/{page.name})" in readme, page.name
+    assert "](docs/index.md)" in readme
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\(([^)#:]*)(#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        there = (page.parent / target).resolve() if target else page
+        assert there.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ +(.*)$", there.read_text(encoding="utf-8"), re.MULTILINE)
+            slugs = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+            assert anchor[1:] in slugs, f"{target}{anchor}"
+
+
+def update() -> None:
+    """Write the generated parts anew."""
+    path = DOCS / "traces.md"
+    text = path.read_text(encoding="utf-8")
+    for name, made in GENERATED.items():
+        text = part(name).sub(lambda found, made=made: found[1] + made() + found[3], text)
+    path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    update()
