@@ -62,12 +62,10 @@ def commands(size: Size, philly: Path, folder: Path) -> Section:
         header=("command", "CPU s", "wall s", "jobs", "jobs/s of CPU", "peak memory"),
         rows=rows,
         targets=[
-            Target(
-                what="philly.csv with all outputs, warm", measured=recorded.wall_s, limit=3, unit="s", detail="wall"
-            ),
-            Target(what="`gpuyard --help`", measured=asked.wall_s, limit=0.3, unit="s", detail="wall"),
-            Target(what="first ever `gpuyard run`", measured=first.wall_s, limit=30, unit="s", detail="wall"),
-            Target(what="second `gpuyard run`", measured=second.wall_s, limit=3, unit="s", detail="wall"),
+            _within("philly.csv with all outputs, warm", recorded, 3),
+            _within("`gpuyard --help`", asked, 0.3),
+            _within("first ever `gpuyard run`", first, 30),
+            _within("second `gpuyard run`", second, 3),
         ],
     )
 
