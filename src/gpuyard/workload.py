@@ -145,13 +145,23 @@ class Workload:
         return self.where(np.arange(len(self)) < jobs, f"first {jobs} jobs")
 
     def scaled(self, factor: float) -> Workload:
-        """Return the same jobs arriving ``factor`` times as fast: submit times divided by it."""
+        """Return the same jobs arriving ``factor`` times as fast: submit times divided by it.
+
+        A job's other times move with its submission: recorded waits, lengths and delays stay what they were.
+        """
         if not factor > 0:
             raise ConfigError(f"arrivals can be scaled by a positive factor, got {factor}")
-        column = pc.divide(self.table["submit_time"], factor)
-        at = self.table.schema.get_field_index("submit_time")
-        table = self.table.set_column(at, self.table.schema.field(at), column)
-        return Workload.from_table(table, name=self.name, rejected=self.rejected, notes=self.notes)
+        table = _replaced(self.table, "submit_time", pc.divide(self.table["submit_time"], factor))
+        shift = to_ticks(_floats(table["submit_time"])) - self.submit
+        moved = [name for name in ("not_before", "start_time", "end_time") if table[name].null_count < len(self)]
+        for name in moved:
+            ticks = to_ticks(_floats(table[name]))
+            known = ticks != NEVER
+            seconds = np.where(known, ticks + np.where(known, shift, 0), 0) / MICROSECOND
+            table = _replaced(table, name, pa.chunked_array([pa.array(seconds, mask=~known)]))
+        note = f"arrivals {factor:g} times as fast: {', '.join(moved)} moved with the submission of each job"
+        notes = (*self.notes, note) if moved and factor != 1 else self.notes
+        return Workload.from_table(table, name=self.name, rejected=self.rejected, notes=notes)
 
     def merged(self, other: Workload) -> Workload:
         """Return the jobs of both, at their own times since their own origins."""
@@ -166,6 +176,12 @@ class Workload:
 
 def _floats(column: pa.ChunkedArray) -> NDArray[np.float64]:
     return column.cast(pa.float64()).fill_null(float("nan")).to_numpy().astype(np.float64)
+
+
+def _replaced(table: pa.Table, name: str, column: pa.ChunkedArray) -> pa.Table:
+    """Return the table with other values in one column."""
+    at = table.schema.get_field_index(name)
+    return table.set_column(at, table.schema.field(at), column)
 
 
 def _complete(table: pa.Table) -> pa.Table:

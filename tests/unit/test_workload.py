@@ -92,6 +92,20 @@ def test_arrivals_can_be_made_denser() -> None:
         workload((0, 1, 1)).scaled(0)
 
 
+def test_denser_arrivals_keep_recorded_waits_lengths_and_delays() -> None:
+    jobs = workload(
+        (1000, 10, 1, {"start_time": 1001.0, "end_time": 1011.0}),
+        (2000, 10, 1, {"start_time": 2001.0, "end_time": 2013.0, "not_before": 2000.5}),
+        (3000, 10, 1),
+    ).scaled(2)
+    assert jobs.table["submit_time"].to_pylist() == [500.0, 1000.0, 1500.0]
+    assert jobs.table["start_time"].to_pylist() == [501.0, 1001.0, None]
+    assert jobs.table["end_time"].to_pylist() == [511.0, 1013.0, None]
+    assert jobs.table["not_before"].to_pylist() == [None, 1000.5, None]
+    (note,) = jobs.notes
+    assert note == ("arrivals 2 times as fast: not_before, start_time, end_time moved with the submission of each job")
+
+
 def test_two_workloads_are_merged_at_their_own_times() -> None:
     first, second = workload((5, 1, 1, {"job_id": "a"})), workload((0, 1, 2, {"job_id": "b"}))
     both = first.merged(second)
