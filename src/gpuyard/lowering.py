@@ -26,6 +26,8 @@ _PLACEMENTS = {
     "packed": Placement.PACKED,
 }
 _MOST_KINDS = 62
+_MOST_WORDS = 2**27
+"""64-bit words of an index over nodes: 1 GiB."""
 _WHOLE = 1000
 """Thousandths of a GPU in a whole one, of a core in a core."""
 
@@ -285,6 +287,12 @@ def lower_site(cluster: Cluster, policy: Policy, asked: Asked, stream: int) -> S
         what = f"{cluster.nodes} nodes" if cluster.nodes > build.MOST_ITEMS else f"{tracked} GPUs shared in fractions"
         raise ConfigError(f"'{cluster.name}' has {what}; at most {build.MOST_ITEMS:,} can be simulated")
     kinds = len(cluster.gpu_types)
+    rows = kinds * (int(cluster.node_gpus.max()) + 1)
+    if rows * (cluster.nodes // 64 + 1) > _MOST_WORDS:
+        raise ConfigError(
+            f"'{cluster.name}' has {cluster.nodes:,} nodes, the largest with {int(cluster.node_gpus.max()):,} GPUs: "
+            f"too many different sizes to keep apart; describe its large nodes as several"
+        )
     node = np.zeros(cluster.nodes, NODE)
     node["free"] = node["size"] = cluster.node_gpus
     node["kind"] = cluster.node_type

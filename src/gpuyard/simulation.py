@@ -85,6 +85,7 @@ def schedule(
     duration = lower_durations(workload, policy, rejections)
     dependencies = lower_dependencies(workload, policy, rejections)
     accepted = rejections.accepted
+    _check_horizon(workload, duration, dependencies, accepted)
     demand = np.where(accepted, asked.demand, NOBODY).astype(np.int32)
     jobs = build.build_jobs(workload.submit, duration, demand, lower_order(workload, policy))
     site = lower_site(cluster, policy, asked, _signed(stream_key(seed, "placement")))
@@ -142,6 +143,32 @@ def schedule(
         max_queue=int(count[Count.MAX_WAITING]),
         kernel_s=kernel_s,
     )
+
+
+def _check_horizon(
+    workload: Workload, duration: NDArray[np.int64], dependencies: Dependencies, accepted: NDArray[np.bool_]
+) -> None:
+    """Raise if the jobs, one after the other, would end after the last instant that a tick can name."""
+    rows = np.flatnonzero(accepted)
+    if rows.size == 0:
+        return
+    latest = int(workload.submit[rows].max())
+    held = 0
+    if dependencies.hold.size:
+        latest = max(latest, int(dependencies.hold["bound"][rows].max()))
+        held = _exact_sum(dependencies.hold["think"][rows])
+    if latest + held + _exact_sum(duration[rows]) >= NEVER:
+        longest = int(rows[np.argmax(duration[rows])])
+        raise ConfigError(
+            f"the jobs of '{workload.name}' run {_exact_sum(duration[rows]) / MICROSECOND:.3g} s in all, more than "
+            f"the {NEVER / MICROSECOND:.3g} s that can be simulated; the longest is "
+            f"'{workload.table['job_id'][longest]}' with {duration[longest] / MICROSECOND:.3g} s"
+        )
+
+
+def _exact_sum(ticks: NDArray[np.int64]) -> int:
+    """Return a sum that may not fit 64 bits."""
+    return int((ticks >> 32).sum()) * 2**32 + int((ticks & 0xFFFFFFFF).sum())
 
 
 def _signed(key: int) -> int:

@@ -24,7 +24,7 @@ from gpuyard.kernel.index import (
     remove,
     tightest_key,
 )
-from gpuyard.kernel.queue import first_job, join, leave
+from gpuyard.kernel.queue import first_job, gather, join, leave
 from gpuyard.kernel.tables import DEMAND, Heap
 
 SEEDS = range(20)
@@ -106,7 +106,8 @@ def test_a_queue_gives_the_lowest_rank_of_the_lanes_that_are_not_blocked(seed: i
             blocked = {lane for lane in blocked if rank[row] > min(rank[n] for n in waiting)}
         open_rows = [n for n in waiting if int(table[demand[n]]["lane"]) not in blocked]
         first = min(open_rows, key=lambda n: rank[n], default=NOBODY)
-        assert first_job(queue, jobs) == first
+        gather(queue, jobs, events)
+        assert first_job(queue, events) == first
         if first != NOBODY and dice.random() < 0.4:
             leave(queue, events, int(table[demand[first]]["lane"]))
             waiting.remove(first)

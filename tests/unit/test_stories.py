@@ -5,9 +5,12 @@ Rows are (submit_time, runtime, gpus), times in seconds.
 
 from __future__ import annotations
 
+import pytest
+
 from conftest import cluster, starts, workload
 from gpuyard.cluster import Cluster
-from gpuyard.policy import named_policy
+from gpuyard.errors import ConfigError
+from gpuyard.policy import Policy, named_policy
 from gpuyard.record import EndReason, Outcome, Record
 from gpuyard.simulation import schedule
 from gpuyard.workload import NEVER, Workload
@@ -323,3 +326,16 @@ def test_recorded_replay_rejects_what_never_started():
 def test_an_empty_workload_gives_an_empty_record():
     record = run(workload(), cluster(8))
     assert (record.start.size, record.attempt_job.size, record.slot_offset.tolist()) == (0, 0, [0])
+
+
+def test_a_schedule_that_no_tick_can_name_is_refused_before_it_begins():
+    """Nine and a bit times 10^12 s is the last tick: eleven jobs of 10^12 s, one after the other, pass it."""
+    jobs = workload(*[(0, 1e12, 1)] * 11)
+    with pytest.raises(ConfigError, match=r"more than the 9\.22e\+12 s that can be simulated"):
+        schedule(jobs, cluster(1), Policy())
+
+
+def test_an_index_that_would_not_fit_in_memory_is_refused():
+    site = cluster(1_000_000, *[8] * 20_000)
+    with pytest.raises(ConfigError, match="describe its large nodes as several"):
+        schedule(workload((0, 1, 1)), site, Policy())

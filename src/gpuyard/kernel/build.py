@@ -149,7 +149,14 @@ def build_queue(jobs: Jobs, lanes: int) -> Queue:
         layers.append(size)
         words = -(-words // 64)
         size += words
-    return Queue(job=at, bits=np.zeros(size, np.int64), layer=np.array(layers, np.int64), lane=np.zeros(lanes, LANE))
+    heads = Heap(time=np.empty(lanes + 1, np.int64), row=np.empty(lanes + 1, np.int32))
+    return Queue(
+        job=at,
+        bits=np.zeros(size, np.int64),
+        layer=np.array(layers, np.int64),
+        lane=np.zeros(lanes, LANE),
+        heads=heads,
+    )
 
 
 def build_log(slots: int, attempts: int, *, tracked: bool) -> Log:

@@ -42,7 +42,9 @@ class Count(IntEnum):
     """the last instant processed"""
     CANCEL = 10
     """set from outside to make the engine return"""
-    SIZE = 11
+    HEADS = 11
+    """lanes that this pass still has to try"""
+    SIZE = 12
 
 
 class Left(IntEnum):

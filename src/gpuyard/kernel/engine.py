@@ -7,7 +7,7 @@ from gpuyard.kernel.codes import NEVER, NOBODY, Count
 from gpuyard.kernel.heap import pop, push
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.placement import Placer, Releaser, place_plain, release_plain
-from gpuyard.kernel.queue import first_job, join, leave, unblock
+from gpuyard.kernel.queue import advance, first_job, gather, join, leave, unblock
 from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Queue, Records, Site
 
 __all__ = ["run"]
@@ -167,7 +167,10 @@ def _schedule(
     all the same and holds nothing.
     """
     count = events.counter
-    row = first_job(queue, jobs)
+    several = queue.lane.size > 1
+    if several:
+        gather(queue, jobs, events)
+    row = first_job(queue, events)
     while row != NOBODY:
         this = jobs.claim[nth(row)]
         wish = int(this["demand"])
@@ -189,4 +192,6 @@ def _schedule(
             leave(queue, events, lane)
         else:
             queue.lane[nth(lane)]["blocked"] = 1
-        row = first_job(queue, jobs)
+        if several:
+            advance(queue, jobs, events)
+        row = first_job(queue, events)

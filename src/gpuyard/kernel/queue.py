@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from gpuyard.kernel.bits import ONE, nth, trailing_zeros
 from gpuyard.kernel.codes import NOBODY, Count
-from gpuyard.kernel.jit import inlined
+from gpuyard.kernel.heap import pop, push
+from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.tables import Events, Jobs, Queue, Records
 
-__all__ = ["first_job", "join", "leave", "unblock"]
+__all__ = ["advance", "first_job", "gather", "join", "leave", "unblock"]
 
 
 @inlined
@@ -71,23 +72,43 @@ def _after(queue: Queue, position: int) -> int:
     return at
 
 
+@kernel
+def gather(queue: Queue, jobs: Jobs, events: Events) -> None:
+    """Begin a pass over several lanes: order those that have jobs waiting and are not blocked."""
+    events.counter[Count.HEADS] = 0
+    for number in range(queue.lane.size):
+        lane = queue.lane[nth(number)]
+        if lane["waiting"] > 0 and lane["blocked"] == 0:
+            _put_head(queue, jobs, events, number)
+
+
 @inlined
-def first_job(queue: Queue, jobs: Jobs) -> int:
+def _put_head(queue: Queue, jobs: Jobs, events: Events, number: int) -> None:
+    row = int(queue.job[nth(queue.lane[nth(number)]["head"])])
+    push(queue.heads, events.counter[Count.HEADS], int(jobs.place[nth(row)]["rank"]), number)
+    events.counter[Count.HEADS] += 1
+
+
+@kernel
+def advance(queue: Queue, jobs: Jobs, events: Events) -> None:
+    """Go on from the lane that was tried: it comes again with its next job, unless it is empty or blocked."""
+    number = int(queue.heads.row[0])
+    pop(queue.heads, events.counter[Count.HEADS])
+    events.counter[Count.HEADS] -= 1
+    lane = queue.lane[nth(number)]
+    if lane["waiting"] > 0 and lane["blocked"] == 0:
+        _put_head(queue, jobs, events, number)
+
+
+@inlined
+def first_job(queue: Queue, events: Events) -> int:
     """Return the first waiting job of all lanes that are not blocked, or NOBODY."""
     if queue.lane.size == 1:
         only = queue.lane[0]
         return int(queue.job[nth(only["head"])]) if only["waiting"] > 0 and only["blocked"] == 0 else NOBODY
-    best = NOBODY
-    best_rank = 0
-    for number in range(queue.lane.size):
-        lane = queue.lane[nth(number)]
-        if lane["waiting"] > 0 and lane["blocked"] == 0:
-            row = int(queue.job[nth(lane["head"])])
-            rank = int(jobs.place[nth(row)]["rank"])
-            if best == NOBODY or rank < best_rank:
-                best = row
-                best_rank = rank
-    return best
+    if events.counter[Count.HEADS] == 0:
+        return NOBODY
+    return int(queue.job[nth(queue.lane[nth(queue.heads.row[0])]["head"])])
 
 
 @inlined

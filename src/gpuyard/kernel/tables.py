@@ -199,6 +199,13 @@ class Jobs(NamedTuple):
     place: Records
 
 
+class Heap(NamedTuple):
+    """A binary heap of (time, row); or, of the lanes of a queue, of (rank, lane)."""
+
+    time: NDArray[np.int64]
+    row: NDArray[np.int32]
+
+
 class Queue(NamedTuple):
     """Waiting jobs: a bit for each position.
 
@@ -210,6 +217,7 @@ class Queue(NamedTuple):
     bits: NDArray[np.int64]
     layer: NDArray[np.int64]  # first word of each layer of bits
     lane: Records
+    heads: Heap  # of the lanes that a pass still has to try, by the rank of their first job
 
 
 class Log(NamedTuple):
@@ -218,13 +226,6 @@ class Log(NamedTuple):
     slots: Records
     gpu: NDArray[np.int32]  # lowest GPU number of each slot on its node; empty where GPUs are not tracked
     attempt_job: NDArray[np.int32]
-
-
-class Heap(NamedTuple):
-    """A binary heap of (time, row)."""
-
-    time: NDArray[np.int64]
-    row: NDArray[np.int32]
 
 
 class Events(NamedTuple):
