@@ -123,17 +123,20 @@ class Workload:
         return self.integers("gpus", 0)
 
     def where(self, keep: NDArray[np.bool_], note: str) -> Workload:
-        """Return only the jobs that ``keep`` (bool, shape (jobs,)) marks, with a note of what was left out."""
+        """Return only the jobs that ``keep`` (bool, shape (jobs,)) marks, with a note of what was left out.
+
+        A dependency on a job that is left out is dropped, and with the last of them the think time after it.
+        """
         if keep.shape != (len(self),):
             raise ConfigError(f"a mask of shape {keep.shape} cannot choose from {len(self)} jobs")
         dropped = int(keep.size - keep.sum())
-        table = self.table.filter(pa.array(keep))
-        return Workload(
-            table=table,
-            name=self.name,
-            rejected=self.rejected,
-            notes=(*self.notes, f"{note}: {dropped} of {keep.size} jobs left out") if dropped else self.notes,
-        )
+        if not dropped:
+            return self
+        table, cut = _without_dangling(self.table.filter(pa.array(keep)))
+        notes = (*self.notes, f"{note}: {dropped} of {keep.size} jobs left out")
+        if cut:
+            notes = (*notes, f"{note}: dependencies on jobs left out dropped from {cut} jobs")
+        return Workload(table=table, name=self.name, rejected=self.rejected, notes=notes)
 
     def window(self, start: float, end: float) -> Workload:
         """Return the jobs submitted in [start, end), seconds since the origin; times are not shifted."""
@@ -182,6 +185,23 @@ def _replaced(table: pa.Table, name: str, column: pa.ChunkedArray) -> pa.Table:
     """Return the table with other values in one column."""
     at = table.schema.get_field_index(name)
     return table.set_column(at, table.schema.field(at), column)
+
+
+def _without_dangling(table: pa.Table) -> tuple[pa.Table, int]:
+    """Return the table without dependencies on jobs that are not in it, and how many jobs lost one."""
+    if table["depends_on"].null_count == len(table):
+        return table, 0
+    present = set(table["job_id"].to_pylist())
+    before = table["depends_on"].to_pylist()
+    after = [names and [name for name in names if name in present] for names in before]
+    cut = sum(one != other for one, other in zip(before, after, strict=True))
+    if not cut:
+        return table, 0
+    bare = pa.array([bool(names) and not kept for names, kept in zip(before, after, strict=True)])
+    kind = table.schema.field("depends_on").type
+    table = _replaced(table, "depends_on", pa.chunked_array([pa.array([names or None for names in after], kind)]))
+    think_time = pc.if_else(bare, pa.scalar(None, pa.float64()), table["think_time"])
+    return _replaced(table, "think_time", think_time), cut
 
 
 def _complete(table: pa.Table) -> pa.Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from conftest import workload
+from conftest import cluster, starts, workload
 from gpuyard.errors import ConfigError, InputError
 from gpuyard.workload import NEVER, Workload, to_ticks
 
@@ -84,6 +84,26 @@ def test_what_is_left_out_is_counted() -> None:
     assert some.notes == ("window 10 s to 30 s: 2 of 4 jobs left out",)
     assert jobs.head(3).notes == ("first 3 jobs: 1 of 4 jobs left out",)
     assert jobs.head(9).notes == ()
+
+
+def test_dependencies_on_jobs_left_out_are_dropped_and_counted() -> None:
+    jobs = workload(
+        (0, 1, 1, {"job_id": "a"}),
+        (50, 1, 1, {"job_id": "b"}),
+        (60, 1, 1, {"job_id": "c", "depends_on": ["a"], "think_time": 5.0}),
+        (70, 1, 1, {"job_id": "d", "depends_on": ["a", "b"], "think_time": 7.0}),
+        (80, 1, 1, {"job_id": "e", "depends_on": ["d"], "think_time": 9.0}),
+    )
+    late = jobs.window(50, 100)
+    assert late.table["depends_on"].to_pylist() == [None, None, ["b"], ["d"]]
+    assert late.table["think_time"].to_pylist() == [None, None, 7.0, 9.0]
+    assert late.notes == (
+        "window 50 s to 100 s: 1 of 5 jobs left out",
+        "window 50 s to 100 s: dependencies on jobs left out dropped from 2 jobs",
+    )
+    assert starts(late, cluster(8)) == [50.0, 60.0, 70.0, 80.0]
+    assert Workload.from_table(late.table).table.equals(late.table)
+    assert jobs.head(5).table["depends_on"].to_pylist()[2] == ["a"]
 
 
 def test_arrivals_can_be_made_denser() -> None:
