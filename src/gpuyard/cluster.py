@@ -17,6 +17,7 @@ from gpuyard.sites.parts import Parts
 from gpuyard.topology.capacity import Capacity
 from gpuyard.topology.fabric import Fabric
 from gpuyard.topology.levels import Levels
+from gpuyard.units import MOST_CPUS, MOST_MEMORY_GIB
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -78,6 +79,15 @@ class Cluster:
             raise ConfigError(f"cluster '{self.name}' has no nodes; give at least one")
         if int(self.node_gpus.min()) < 0:
             raise ConfigError(f"cluster '{self.name}' has a node with {int(self.node_gpus.min())} GPUs")
+        for what, values, most in (
+            ("CPU cores", self.node_cpus, MOST_CPUS),
+            ("GiB of memory", self.node_memory_gib, MOST_MEMORY_GIB),
+        ):
+            outside = () if values is None else values[~((values >= 0) & (values <= most))]
+            if len(outside):
+                raise ConfigError(
+                    f"cluster '{self.name}' has a node with {outside[0]:g} {what}; give 0 to {most:g}, or none for all"
+                )
 
     @property
     def nodes(self) -> int:

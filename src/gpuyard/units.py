@@ -8,7 +8,12 @@ from typing import Final
 
 from gpuyard.errors import ConfigError
 
-__all__ = ["SECONDS", "format_seconds", "parse_grid", "parse_seconds", "parse_window"]
+__all__ = ["MOST_CPUS", "MOST_MEMORY_GIB", "SECONDS", "format_seconds", "parse_grid", "parse_seconds", "parse_window"]
+
+MOST_CPUS = 1e9
+"""CPU cores: a job or a node has at most so many, which leaves sums of thousandths exact."""
+MOST_MEMORY_GIB = 1e12
+"""Memory in GiB: a job or a node has at most so much, which leaves sums of MiB exact."""
 
 SECONDS: Final = {
     "us": Fraction(1, 1_000_000),

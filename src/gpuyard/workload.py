@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from gpuyard.errors import ConfigError, InputError
 from gpuyard.traces.schema import COLUMNS, ORIGIN, STATES, job_schema
 from gpuyard.traces.trace import Rejection, Trace
+from gpuyard.units import MOST_CPUS, MOST_MEMORY_GIB
 
 __all__ = ["MICROSECOND", "NEVER", "Workload", "to_ticks"]
 
@@ -233,8 +234,8 @@ _RANGES: dict[str, tuple[float, float, str, str]] = {
     "gpus": (0, _MOST, "GPUs cannot be negative", "write 0 for a job without GPUs"),
     "gpu_milli": (1, 999, "a share of a GPU is 1 to 999 thousandths", "leave it null for whole GPUs"),
     "nodes": (1, _MOST, "a job runs on at least 1 node", "leave it null for as few as hold its GPUs"),
-    "cpus": (0, _MOST, "CPU cores must be a finite number, and not negative", "leave it null where it is not known"),
-    "memory_gib": (0, _MOST, "memory must be a finite number, and not negative", "leave it null where it is not known"),
+    "cpus": (0, MOST_CPUS, "CPU cores must be between 0 and 1e9", "leave it null where it is not known"),
+    "memory_gib": (0, MOST_MEMORY_GIB, "memory must be between 0 and 1e12 GiB", "leave it null where it is not known"),
     "activity": (0, 1, "an activity is a share from 0 to 1", "divide percentages by 100"),
 }
 """For each column the least and greatest value, the rule in words, and what to do about a row that breaks it."""

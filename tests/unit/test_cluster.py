@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -140,6 +141,32 @@ def test_a_list_need_say_no_more_than_node_and_gpus(tmp_path):
 def test_a_broken_list_is_refused_with_its_place(tmp_path, text, message):
     with pytest.raises(InputError, match=message):
         listed(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("node,gpus,cpus\na,1,1e20\n", r"row 2, column 'cpus': a node has at most 1e\+09 of these \(got '1e20'\)"),
+        ("node,gpus,memory_gib\na,1,2e12\n", r"row 2, column 'memory_gib': a node has at most 1e\+12"),
+        ("sn,cpu_milli,memory_mib,gpu,model\na,2e12,1,1,T4\n", r"column 'cpu_milli': a node has at most 1e\+12"),
+    ],
+)
+def test_a_node_of_a_list_has_cores_and_memory_within_bounds(tmp_path, text, message):
+    with pytest.raises(InputError, match=message):
+        listed(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("node_cpus", 1e20, r"a node with 1e\+20 CPU cores; give 0 to 1e\+09"),
+        ("node_cpus", float("nan"), "a node with nan CPU cores"),
+        ("node_memory_gib", -1.0, "a node with -1 GiB of memory"),
+    ],
+)
+def test_a_cluster_has_cores_and_memory_within_bounds(column, value, message):
+    with pytest.raises(ConfigError, match=message):
+        replace(Cluster.parse("2x8"), **{column: np.array([4.0, value])})
 
 
 def test_a_rack_in_two_pods_is_refused(tmp_path):

@@ -19,6 +19,7 @@ from pathlib import Path
 from gpuyard.errors import InputError, unknown_name
 from gpuyard.topology.fabric import LEVEL_ORDER
 from gpuyard.topology.rows import Row, csv_rows
+from gpuyard.units import MOST_CPUS, MOST_MEMORY_GIB
 
 __all__ = ["INVENTORIES", "Inventory", "NodeList", "inventory_format", "read_inventory"]
 
@@ -163,9 +164,9 @@ def _listed(layout: NodeList, header: Sequence[str], rows: Iterator[Row], path: 
         gpus.append(count)
         gpu_types.append(_gpu_type(cells, layout, count, line, path) if typed else ("generic" if count else ""))
         if layout.cpus in header:
-            cpus.append(_number(cells, layout.cpus, line, path) * layout.cpus_unit)
+            cpus.append(_amount(cells, layout.cpus, line, path, layout.cpus_unit, MOST_CPUS))
         if layout.memory in header:
-            memory.append(_number(cells, layout.memory, line, path) * layout.memory_unit)
+            memory.append(_amount(cells, layout.memory, line, path, layout.memory_unit, MOST_MEMORY_GIB))
         for level, place in places.items():
             place.append(_text(cells, level, line, path))
     if not names:
@@ -221,6 +222,23 @@ def _number(cells: Mapping[str, str], column: str, line: int, path: str | Path |
     return number
 
 
+def _amount(
+    cells: Mapping[str, str], column: str, line: int, path: str | Path | None, unit: float, most: float
+) -> float:
+    """Return cores or GiB, of which a node has at most ``most``; ``unit`` is how many of them the column counts in."""
+    amount = _number(cells, column, line, path) * unit
+    if amount > most:
+        raise InputError(
+            f"a node has at most {most / unit:g} of these",
+            path=path,
+            row=line,
+            column=column,
+            value=cells[column],
+            remedy="correct the value",
+        )
+    return amount
+
+
 def _tiresias(rows: Iterator[Row], path: str | Path | None) -> Inventory:
     """Return ``num_switch`` leaves of ``num_node_p_switch`` equal nodes."""
     listed = list(rows)
@@ -228,7 +246,8 @@ def _tiresias(rows: Iterator[Row], path: str | Path | None) -> Inventory:
         raise InputError(f"a cluster size is one row, not {len(listed)}", path=path, remedy="keep one")
     line, cells = listed[0]
     leaves, nodes, gpus = (int(_number(cells, column, line, path, whole=True)) for column in _TIRESIAS[:3])
-    cpus, memory = (_number(cells, column, line, path) for column in _TIRESIAS[3:])
+    cpus = _amount(cells, _TIRESIAS[3], line, path, 1.0, MOST_CPUS)
+    memory = _amount(cells, _TIRESIAS[4], line, path, 1.0, MOST_MEMORY_GIB)
     if leaves < 1 or nodes < 1 or leaves * nodes > 10_000_000:
         raise InputError(
             "switches times nodes must be from 1 to 10 million", path=path, row=line, value=f"{leaves} x {nodes}"

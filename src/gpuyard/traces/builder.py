@@ -21,6 +21,7 @@ from gpuyard.traces.cells import SHOWN, Cells, as_instants, as_numbers, zone_of
 from gpuyard.traces.dependencies import unmet
 from gpuyard.traces.schema import COLUMNS, ORIGIN, SOURCE_FORMAT, STATES, ZONE, job_schema
 from gpuyard.traces.trace import Rejection, Trace
+from gpuyard.units import MOST_CPUS, MOST_MEMORY_GIB
 
 __all__ = ["MOST_GPUS", "MOST_SECONDS", "JobRows", "JobTableBuilder"]
 
@@ -39,8 +40,8 @@ _BOUNDS: dict[str, tuple[float, float, str]] = {
     **dict.fromkeys(_DURATIONS, (0.0, MOST_SECONDS, "a duration must be between 0 and 1e12 s")),
     "gpus": (0.0, MOST_GPUS, f"GPUs must be between 0 and {MOST_GPUS}"),
     "gpu_milli": (1.0, 1000.0, "a share of a GPU must be between 1 and 1000 thousandths"),
-    "cpus": (0.0, 1e9, "CPU cores must be between 0 and 1e9"),
-    "memory_gib": (0.0, 1e12, "memory must be between 0 and 1e12 GiB"),
+    "cpus": (0.0, MOST_CPUS, "CPU cores must be between 0 and 1e9"),
+    "memory_gib": (0.0, MOST_MEMORY_GIB, "memory must be between 0 and 1e12 GiB"),
     "nodes": (1.0, MOST_GPUS, f"nodes must be between 1 and {MOST_GPUS}"),
     "priority": (-(2.0**31), 2.0**31 - 1, "a priority must fit 32 bits"),
     "activity": (0.0, 1.0, "activity must be between 0 and 1"),
