@@ -56,6 +56,14 @@ def test_a_share_of_a_gpu_needs_one_gpu(gpus: int) -> None:
         workload((0, 10, gpus, {"gpu_milli": 500}))
 
 
+def test_a_job_that_ends_before_it_starts_is_refused() -> None:
+    message = r"row 2, column 'end_time': the job ends before it starts \(got 50.0\); correct or drop"
+    with pytest.raises(InputError, match=message):
+        workload((0, 10, 1), (0, 10, 1, {"start_time": 100.0, "end_time": 50.0}))
+    edges = ({"start_time": 5.0, "end_time": 5.0}, {"start_time": 5.0}, {"end_time": 5.0})
+    assert len(workload(*((0, 10, 1, times) for times in edges))) == 3
+
+
 def test_the_edges_of_every_range_are_taken() -> None:
     edges = {"gpu_milli": 999, "nodes": 1, "cpus": 0.0, "memory_gib": 0.0, "activity": 1.0, "state": "node_failed"}
     assert len(workload((0, 0, 1, edges), (0, 0, 1, {"gpu_milli": 1, "activity": 0.0}), (-1e9, 1e9, 0))) == 3
