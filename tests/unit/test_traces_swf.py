@@ -5,15 +5,14 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpuyard.errors import ConfigError, InputError
+from gpuyard.errors import InputError
 from gpuyard.traces import recognise
 from gpuyard.traces.source import ReadOptions
-from gpuyard.traces.swf import gpus_of_processors, read
+from gpuyard.traces.swf import read
 from gpuyard.traces.trace import Trace
 from gpuyard.workload import Workload
 
@@ -176,26 +175,6 @@ def test_a_header_in_another_encoding_does_no_harm(tmp_path: Path) -> None:
 def test_a_log_without_jobs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="a header and no jobs"):
         swf(tmp_path, HEADER)
-
-
-@pytest.mark.parametrize(
-    ("rule", "gpus"),
-    [
-        ("processor:1", [1, 8, 9, 1152]),
-        ("processor:1/4", [1, 2, 3, 288]),
-        ("processor:0.25", [1, 2, 3, 288]),
-        ("processor:2", [2, 16, 18, 2304]),
-        ("node:2:8", [2, 2, 4, 288]),  # Curie: 1,152 processors on 144 nodes of 8 processors
-    ],
-)
-def test_gpus_follow_from_processors_by_the_rule(rule: str, gpus: list[int]) -> None:
-    assert gpus_of_processors(rule, np.array([1.0, 8.0, 9.0, 1152.0])).tolist() == gpus
-
-
-@pytest.mark.parametrize("rule", ["", "node:2", "processor:1:8", "processor:0", "processor:-1", "gpu:1", "node:2:0"])
-def test_a_rule_that_cannot_be_read_says_what_can(rule: str) -> None:
-    with pytest.raises(ConfigError, match="processor:1/4"):
-        gpus_of_processors(rule, np.array([1.0]))
 
 
 def test_processors_are_cpu_cores_where_they_are_not_gpus(tmp_path: Path) -> None:

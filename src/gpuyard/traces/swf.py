@@ -35,7 +35,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from fractions import Fraction
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -45,12 +44,13 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
-from gpuyard.errors import ConfigError, InputError
+from gpuyard.errors import InputError
 from gpuyard.traces.builder import JobTableBuilder
+from gpuyard.traces.processors import gpus_of_processors
 from gpuyard.traces.source import ReadOptions, read_bytes
 from gpuyard.traces.trace import Rejection, Trace
 
-__all__ = ["DESCRIPTION", "FIELDS", "NAME", "NAMES", "ORIGIN_LABEL", "gpus_of_processors", "read", "recognises"]
+__all__ = ["DESCRIPTION", "FIELDS", "NAME", "NAMES", "ORIGIN_LABEL", "read", "recognises"]
 
 NAME = "swf"
 DESCRIPTION = "Standard Workload Format 2.2 of the Parallel Workloads Archive (.swf, .swf.gz)"
@@ -69,7 +69,6 @@ STATUS = {"0": "failed", "1": "completed", "2": "running", "3": "completed", "4"
 PARTIAL = pa.array(["2", "3", "4"])
 SHOWN_LABELS = ("Computer", "Installation", "Acknowledge", "MaxNodes", "MaxProcs", "Preemption")
 LABEL = re.compile(r";\s*([A-Za-z][A-Za-z0-9 _]*?)\s*:(.*)")
-RULE = re.compile(r"(processor|node):(\d{1,6}(?:\.\d{1,6}|/[1-9]\d{0,5})?)(?::([1-9]\d{0,5}))?")
 NUMBERS = re.compile(rb"\s*(-?\d+(\.\d*)?\s+){17}-?\d+(\.\d*)?\s*")
 
 
@@ -111,29 +110,6 @@ def read(path: Path, options: ReadOptions) -> Trace:
     _reject_parts(builder)
     origin, zone = header.origin(options.zone)
     return builder.finish(origin=origin, zone=zone, notes=notes)
-
-
-def gpus_of_processors(rule: str, processors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the GPUs that come with each job's processors, float64, shape (jobs,), rounded up.
-
-    Parameters
-    ----------
-    rule
-        ``processor:K``: K GPUs a processor, K a decimal or a fraction such as ``1/4``; ``node:K:P``: K
-        GPUs for each started P processors.
-    processors
-        float64, shape (jobs,), not-a-number where unknown.
-    """
-    match = RULE.fullmatch(rule)
-    share = Fraction(match[2]) if match else Fraction(0)
-    if match is None or share == 0 or (match[1] == "node") != (match[3] is not None):
-        raise ConfigError(
-            f"the GPU rule '{rule}' cannot be used; give processor:K (K GPUs a processor, such as processor:1/4) "
-            "or node:K:P (K GPUs for each started P processors, such as node:2:8)"
-        )
-    per = int(match[3] or 1)
-    gpus: NDArray[np.float64] = np.ceil(np.ceil(processors / per) * share.numerator / share.denominator)
-    return gpus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,9 +198,9 @@ def _put_size(builder: JobTableBuilder, rule: str) -> list[str]:
     processors = np.where(allocated > 0, allocated, np.where(requested > 0, requested, allocated))
     processors = np.where(np.isnan(processors), requested, processors)
     builder.reject(np.isnan(processors), "allocated", "neither allocated nor requested processors are known")
-    builder.put("gpus", gpus_of_processors(rule, processors), source="allocated")
+    builder.put("gpus", gpus_of_processors(processors, rule), source="allocated")
     notes = [f"GPUs follow from processors by the rule {rule}"]
-    if not np.array_equal(gpus_of_processors(rule, processors), processors, equal_nan=True):
+    if not np.array_equal(gpus_of_processors(processors, rule), processors, equal_nan=True):
         builder.put("cpus", processors, source="allocated")
         notes.append("processors are also taken as CPU cores")
     builder.put("memory_gib", _known(builder, "memory_requested") * processors / 2.0**20, source="memory_requested")
