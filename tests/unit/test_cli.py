@@ -294,6 +294,13 @@ def test_a_log_shows_that_a_long_run_is_alive(
     assert capsys.readouterr().err == ""
 
 
+def test_a_trace_without_a_cluster_is_told_where_it_runs(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--trace", str(trace)]) == 0
+    assert "no cluster is named, so the jobs run on phase-1" in capsys.readouterr().err
+    assert main(["run", "--trace", str(trace), "--cluster", "1x8"]) == 0
+    assert "no cluster is named" not in capsys.readouterr().err
+
+
 def test_a_short_run_says_nothing_about_its_progress(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--trace", str(trace), "--cluster", "1x8"]) == 0
     assert capsys.readouterr().err == ""

@@ -91,6 +91,13 @@ def run(
         },
         sets,
     )
+    if (
+        trace is not None
+        and scenario is None
+        and cluster is None
+        and not any(item.startswith("cluster") for item in sets or ())
+    ):
+        note("gpuyard: no cluster is named, so the jobs run on phase-1 with its 20,000 GPUs; name one with --cluster")
     if output is not None:
         from gpuyard.result import check_folder
 
