@@ -254,9 +254,7 @@ def _check(table: pa.Table, name: str) -> None:
     shared = table["gpu_milli"].is_valid().to_numpy() & (_floats(table["gpus"]) != 1)
     _refuse(shared, table, name, "gpu_milli", "a share of a GPU needs a job of 1 GPU", "leave it null for whole GPUs")
     backwards = _floats(table["end_time"]) < _floats(table["start_time"])
-    _refuse(
-        backwards, table, name, "end_time", "the job ends before it starts", "correct one of them, or leave it null"
-    )
+    _refuse(backwards, table, name, "end_time", "the job ends before it starts", "correct or drop the row")
     strange = table["state"].is_valid().to_numpy() & ~pc.is_in(table["state"], pa.array(STATES)).to_numpy()
     _refuse(strange, table, name, "state", "nobody knows this state", f"write one of {', '.join(STATES)}, or null")
     counts = table["job_id"].value_counts()

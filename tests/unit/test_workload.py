@@ -57,7 +57,7 @@ def test_a_share_of_a_gpu_needs_one_gpu(gpus: int) -> None:
 
 
 def test_a_job_that_ends_before_it_starts_is_refused() -> None:
-    message = r"row 2, column 'end_time': the job ends before it starts \(got 50.0\); correct or drop"
+    message = r"row 2, column 'end_time': the job ends before it starts \(got 50.0\); correct or drop the row"
     with pytest.raises(InputError, match=message):
         workload((0, 10, 1), (0, 10, 1, {"start_time": 100.0, "end_time": 50.0}))
     edges = ({"start_time": 5.0, "end_time": 5.0}, {"start_time": 5.0}, {"end_time": 5.0})
