@@ -91,6 +91,19 @@ def test_another_cluster_takes_its_site_and_the_old_name_with_it() -> None:
     assert layered.values == {"cluster": {"nodes": 4, "gpus_per_node": 8}, "run": {"seed": 1}}
 
 
+def test_another_cluster_takes_the_energy_figures_of_the_preset_with_it(tmp_path: Path) -> None:
+    lab = "{}[cluster]\nnodes = 1\ngpus_per_node = 8\n{}"
+    above = load(write(tmp_path, "above.toml", lab.format('extends = "phase-1"\n', "")))
+    alone = load(write(tmp_path, "alone.toml", lab.format("", "")))
+    options = load("phase-1").over({"cluster": {"nodes": 1, "gpus_per_node": 8}}, "command line")
+    assert above.build_energy() == alone.build_energy() == options.build_energy()
+    assert options.build_energy().pue == 1.13
+    own = load(write(tmp_path, "own.toml", 'extends = "phase-1"\n[energy]\npue = 1.5\n'))
+    moved = own.over({"cluster": {"nodes": 1, "gpus_per_node": 8}}, "command line").build_energy()
+    assert moved.pue == 1.5  # the file said so, not the preset
+    assert load("phase-1").over({"cluster": {"preset": "phase-1"}}, "command line").build_energy().pue == 1.23
+
+
 def test_a_scenario_resolves_to_what_a_simulation_takes(tmp_path: Path) -> None:
     write(tmp_path, "jobs.csv", "job_id,submit_time,runtime,gpus,tenant\na,0,100,6,x\nb,1,100,8,y\n")
     lab = '[workload]\ntrace = "jobs.csv"\ntenant = "x"\n[cluster]\nnodes = 2\ngpus_per_node = 8\n'

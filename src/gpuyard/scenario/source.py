@@ -4,6 +4,7 @@ A scenario is a preset (``phase-1``), a TOML file, or the folder of a finished r
 ``extends`` names another one to build on.  Tables are merged key by key and anything else is replaced, with
 one exception: a table that names another *source* (a trace instead of a synthesis, nodes instead of a
 preset) replaces the whole table below it, because the old source's settings have no meaning for the new one.
+Where nodes, blocks or a file replace a cluster, what presets said in ``[energy]`` goes with it.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ class Layered:
                 named = sources & above.keys()
                 if named and not named <= below.keys():
                     self._forget(section)
+                    if section == "cluster" and "preset" not in named:
+                        self._forget_energy_of_presets()
         policy = self.values.get("policy")
         if isinstance(policy, dict) and "name" in layer.get("policy", {}):
             policy.pop("order", None)  # a newly named scheduler brings its own
@@ -77,6 +80,13 @@ class Layered:
         stale = (section, "name", "description", "provenance", *(("site",) if section == "cluster" else ()))
         for key in stale:
             self.values.pop(key, None)
+
+    def _forget_energy_of_presets(self) -> None:
+        """Drop what presets say about energy: it is the power and the prices of the site that was replaced."""
+        presets = {f"preset {name}" for name in preset_names()}
+        for key in list(self.values.get("energy", {})):
+            if self.origin(("energy", key)) in presets:
+                del self.values["energy"][key]
 
     def copy(self) -> Layered:
         """Return a copy that shares no table with this one."""
