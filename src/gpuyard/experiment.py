@@ -6,6 +6,7 @@ import platform
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from importlib.metadata import version
+from numbers import Real
 
 import numpy as np
 
@@ -86,6 +87,8 @@ def simulate(
     if not isinstance(jobs, Workload) or not isinstance(cluster, Cluster):
         got = type(jobs if not isinstance(jobs, Workload) else cluster).__name__
         raise ConfigError(f"simulate takes a Workload and a Cluster, got {got}; build one with its classmethods")
+    for name, value in (("until", until), ("bin_width", bin_width)):
+        _check_seconds(name, value)
     tell = progress if progress is not None else _say_nothing
     changes = policy_changes if placement is None else {"placement": placement, **policy_changes}
     model = energy if isinstance(energy, EnergyModel) else EnergyModel.from_mapping(energy or {})
@@ -129,6 +132,13 @@ def result_of(
         numbers=summarise(record, drawn, window=window, warmup=warmup, until=until),
         scenario=_echo(record, drawn.model, scenario or {}),
     )
+
+
+def _check_seconds(name: str, value: object) -> None:
+    """Raise for what is neither left out nor a finite number of seconds."""
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if value is not None and not (is_number and abs(float(value)) < float("inf")):
+        raise ConfigError(f"{name} must be a finite number of seconds, got {value!r}")
 
 
 def _say_nothing(_: str, __: float | None) -> None:

@@ -211,6 +211,9 @@ def _complete(table: pa.Table) -> pa.Table:
     strange = [name for name in table.column_names if name not in known]
     if strange:
         raise ConfigError(f"the job table has no column {strange}; its columns are {sorted(known)}")
+    twice = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
+    if twice:
+        raise ConfigError(f"the job table has {twice} more than once; keep one column of each name")
     schema = job_schema(table.schema.metadata)
     columns = []
     for item in schema:
@@ -219,7 +222,7 @@ def _complete(table: pa.Table) -> pa.Table:
             continue
         try:
             columns.append(table[item.name].cast(item.type))
-        except pa.ArrowInvalid as problem:
+        except pa.ArrowException as problem:
             raise ConfigError(f"column '{item.name}' does not hold {item.type}: {problem}") from None
     return pa.Table.from_arrays(columns, schema=schema)
 

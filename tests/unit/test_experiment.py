@@ -111,6 +111,27 @@ def test_the_gpu_hours_of_philly_are_those_of_the_file():
     assert found["gpu"]["allocation_rate"] == pytest.approx(stated * 3600 / (2560 * found["makespan_s"]), rel=1e-12)
 
 
+@pytest.mark.parametrize("name", ["until", "bin_width"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "soon", True, [5.0]])
+def test_times_that_are_no_finite_number_are_refused(name, value):
+    with pytest.raises(ConfigError, match=f"{name} must be a finite number of seconds, got"):
+        simulate(jobs(), cluster(4), **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("energy", "message"),
+    [
+        ({"pue": ["high"] * 12}, "pue must be a finite number, got 'high'"),
+        ({"pue": "high"}, "pue must be a finite number, got 'high'"),
+        ({"class_load": {"md": "high"}}, "class_load of 'md' must be a finite number, got 'high'"),
+        ({"class_load": {1: 0.5}}, "class_load takes the names of classes, got 1"),
+    ],
+)
+def test_energy_figures_that_are_text_are_refused(energy, message):
+    with pytest.raises(ConfigError, match=message):
+        simulate(jobs(), cluster(4), energy=energy)
+
+
 def test_what_cannot_be_simulated_is_refused():
     with pytest.raises(ConfigError, match="unknown policy 'fifi'"):
         simulate(jobs(), cluster(4), policy="fifi")

@@ -87,6 +87,16 @@ def test_a_column_nobody_knows_and_one_of_the_wrong_type_are_refused() -> None:
         Workload.from_table(pa.table({"job_id": ["a"], "submit_time": [0.0], "gpus": ["many"]}))
 
 
+def test_a_column_that_is_there_twice_or_holds_something_else_is_refused() -> None:
+    names, zeros = pa.array(["a"]), pa.array([0.0])
+    twice = pa.Table.from_arrays([names, zeros, zeros, zeros], ["job_id", "submit_time", "gpus", "gpus"])
+    with pytest.raises(ConfigError, match=r"has \['gpus'\] more than once"):
+        Workload.from_table(twice)
+    lists = pa.table({"job_id": names, "submit_time": zeros, "gpus": pa.array([[1]])})
+    with pytest.raises(ConfigError, match="column 'gpus' does not hold"):
+        Workload.from_table(lists)
+
+
 def test_what_is_left_out_is_counted() -> None:
     jobs = workload((0, 1, 1), (10, 1, 1), (20, 1, 1), (30, 1, 1))
     some = jobs.window(10, 30)

@@ -134,16 +134,18 @@ class EnergyModel:
 
     def __post_init__(self) -> None:
         for name, load in {**self.class_load, "": self.default_load}.items():
+            if not isinstance(name, str):
+                raise ConfigError(f"class_load takes the names of classes, got {name!r}")
             what = f"class_load of '{name}'" if name else "default_load"
             _check(what, load, low=0.0, high=1.0)
         for name, low in (("pue", 1.0), ("carbon_kg_per_kwh", 0.0), ("price_krw_per_kwh", None)):
             value = getattr(self, name)
-            if isinstance(value, list | tuple):
-                if len(value) != 12:
-                    raise ConfigError(f"{name} takes one value or twelve, January to December; got {len(value)}")
-                object.__setattr__(self, name, tuple(float(month) for month in value))
+            if isinstance(value, list | tuple) and len(value) != 12:
+                raise ConfigError(f"{name} takes one value or twelve, January to December; got {len(value)}")
             for month in value if isinstance(value, list | tuple) else (value,):
                 _check(name, month, low=low)
+            if isinstance(value, list | tuple):
+                object.__setattr__(self, name, tuple(float(month) for month in value))
         for name in ("switch_w", "other_it_w"):
             if getattr(self, name) is not None:
                 _check(name, getattr(self, name), low=0.0)

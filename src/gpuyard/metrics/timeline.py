@@ -44,12 +44,17 @@ def bin_edges(start: int, stop: int, bin_width: float | None = None) -> NDArray[
     """
     if stop <= start:
         return np.array([start], dtype=np.int64)
-    width = _default_width(start, stop) if bin_width is None else round(bin_width * MICROSECOND)
+    width = _default_width(start, stop) if bin_width is None else _ticks(bin_width)
     if width <= 0 or (stop - start) // width > 1_000_000:
         length = (stop - start) / MICROSECOND
         raise ConfigError(f"bins of {bin_width} s do not suit a run of {length:g} s; choose others")
     inner = np.arange(start // width + 1, -(-stop // width), dtype=np.int64) * width
     return np.concatenate([[start], inner, [stop]]).astype(np.int64)
+
+
+def _ticks(bin_width: float) -> int:
+    """Return a width in microseconds, 0 for one that is not finite."""
+    return round(bin_width * MICROSECOND) if np.isfinite(bin_width) else 0
 
 
 def _default_width(start: int, stop: int) -> int:
