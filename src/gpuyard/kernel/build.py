@@ -119,6 +119,7 @@ def build_domains(node: Records, levels: tuple[NDArray[np.int32], ...], kinds: i
         domain["first_node"] = np.searchsorted(domain_of, np.arange(size + 1))
         domain["first_child"] = np.append(lower[domain["first_node"][:-1]], lower[-1] + 1)
         level[number]["size"] = size
+        level[number]["most"] = np.diff(domain["first_node"]).max(initial=0)
         level[number]["base"] = sum(part.size for part in parts)
         level[number]["fitting"] = sum(part.size for part in tally)
         tally.append(np.bincount((kind * n_keys + free) * size + domain_of, minlength=kinds * n_keys * size))

@@ -83,6 +83,8 @@ def _tightest_domain(site: Site, level: int, first: int, last: int) -> int:
     small_row = its["fitting"] + (kind * keys + plan[Left.SMALL_GPUS]) * size
     after = its["fitting"] + (kind + 1) * keys * size
     empty_row = its["empty"] + kind * size
+    # a domain that holds large chunks of whole nodes has at least as many empty nodes: just as many is tightest
+    tightest = large if plan[Left.LARGE_GPUS] == site.largest[kind] else NOBODY
     best, fewest = NOBODY, 0
     for domain in range(first, last):
         fitting = 0
@@ -101,6 +103,8 @@ def _tightest_domain(site: Site, level: int, first: int, last: int) -> int:
         better = best == NOBODY or empty < fewest
         if better and domains.domain[nth(base + domain)]["visited"] != plan[Left.STAMP]:
             best, fewest = domain, empty
+            if empty == tightest:
+                break
     return best
 
 
@@ -194,8 +198,11 @@ def place_packed(site: Site) -> bool:
     """
     level = 0
     domain = NOBODY
+    chunks = site.plan[Left.LARGE] + site.plan[Left.SMALL]
     while level < site.domains.levels:
-        domain = _tightest_domain(site, level, 0, site.domains.level[level]["size"])
+        its = site.domains.level[level]
+        if chunks <= its["most"]:
+            domain = _tightest_domain(site, level, 0, its["size"])
         if domain != NOBODY:
             break
         level += 1

@@ -112,6 +112,7 @@ GPU = np.dtype([("free", np.int32), ("owner", np.int32), ("node", np.int32)])
 LEVEL = np.dtype(
     [
         ("size", np.int64),  # domains
+        ("most", np.int64),  # nodes of its largest domain
         ("base", np.int64),  # its first row in Domains.domain
         ("fitting", np.int64),  # where its counts start in Domains.tally: nodes by (kind, free GPUs, domain)
         ("empty", np.int64),  # likewise: empty nodes by (kind, domain)
