@@ -93,7 +93,7 @@ def run(
     )
     if (
         trace is not None
-        and scenario is None
+        and scenario == "phase-1"
         and cluster is None
         and not any(item.startswith("cluster") for item in sets or ())
     ):
