@@ -9,6 +9,8 @@ from importlib.metadata import version
 from numbers import Real
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from gpuyard import __version__
 from gpuyard.cluster import Cluster
@@ -163,6 +165,7 @@ def _echo(record: Record, model: EnergyModel, given: Mapping[str, object]) -> di
         "workload": workload.name,
         "workload_jobs": len(workload),
         "workload_rejected_rows": len(workload.rejected),
+        "workload_jobs_not_over": _not_over(workload),
         "workload_notes": list(workload.notes),
         "workload_sha256": workload_digest(workload),
         "cluster": cluster.name,
@@ -172,6 +175,12 @@ def _echo(record: Record, model: EnergyModel, given: Mapping[str, object]) -> di
         "seed": record.seed,
     }
     return sections
+
+
+def _not_over(workload: Workload) -> int:
+    """Return how many jobs were still running or pending when their record ended."""
+    left = pc.is_in(workload.table["state"], pa.array(["running", "pending"]))
+    return int(pc.sum(left).as_py() or 0)
 
 
 def _versions() -> dict[str, str]:

@@ -9,6 +9,7 @@ from gpuyard.energy import EnergyModel
 from gpuyard.errors import ConfigError
 from gpuyard.experiment import simulate
 from gpuyard.policy import Policy
+from gpuyard.report.sections import notices
 from gpuyard.traces.trace import Trace
 
 
@@ -130,6 +131,13 @@ def test_times_that_are_no_finite_number_are_refused(name, value):
 def test_energy_figures_that_are_text_are_refused(energy, message):
     with pytest.raises(ConfigError, match=message):
         simulate(jobs(), cluster(4), energy=energy)
+
+
+def test_jobs_that_were_not_over_when_the_record_ended_are_said():
+    cut = workload((0, 10, 1, {"state": "running"}), (0, 10, 1, {"state": "pending"}), (0, 10, 1, {"state": "failed"}))
+    (said,) = notices(simulate(cut, cluster(4)))
+    assert said.startswith("2 jobs were still running or pending when the record ended: ")
+    assert notices(simulate(workload((0, 10, 1)), cluster(4))) == []
 
 
 def test_what_cannot_be_simulated_is_refused():

@@ -140,6 +140,12 @@ def notices(result: Result) -> list[str]:
     rows = number_at(result.scenario, "provenance.workload_rejected_rows")
     if rows:
         said.append(f"{rows:,.0f} {'row' if rows == 1 else 'rows'} of the workload could not be read as jobs.")
+    left = number_at(result.scenario, "provenance.workload_jobs_not_over")
+    if left:
+        said.append(
+            f"{left:,.0f} {'job was' if left == 1 else 'jobs were'} still running or pending when the record ended: "
+            "what it says of their run times may be too short, or missing."
+        )
     warnings = numbers.get("warnings")
     if isinstance(warnings, list | tuple):
         said.extend(clean(text, 400) for text in warnings)
