@@ -83,8 +83,10 @@ class Cluster:
             ("CPU cores", self.node_cpus, MOST_CPUS),
             ("GiB of memory", self.node_memory_gib, MOST_MEMORY_GIB),
         ):
-            outside = () if values is None else values[~((values >= 0) & (values <= most))]
-            if len(outside):
+            if values is None:
+                continue
+            outside = values[~((values >= 0) & (values <= most))]
+            if outside.size:
                 raise ConfigError(
                     f"cluster '{self.name}' has a node with {outside[0]:g} {what}; give 0 to {most:g}, or none for all"
                 )

@@ -138,8 +138,9 @@ def result_of(
 
 def _check_seconds(name: str, value: object) -> None:
     """Raise for what is neither left out nor a finite number of seconds."""
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if value is not None and not (is_number and abs(float(value)) < float("inf")):
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, Real) or not abs(float(value)) < float("inf"):
         raise ConfigError(f"{name} must be a finite number of seconds, got {value!r}")
 
 
