@@ -296,7 +296,7 @@ def test_a_log_shows_that_a_long_run_is_alive(
 
 def test_a_trace_without_a_cluster_is_told_where_it_runs(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--trace", str(trace)]) == 0
-    assert "no cluster is named, so the jobs run on phase-1" in capsys.readouterr().err
+    assert "no cluster is named, so the jobs ran on phase-1" in capsys.readouterr().err
     assert main(["run", "--trace", str(trace), "--cluster", "1x8"]) == 0
     assert "no cluster is named" not in capsys.readouterr().err
 

@@ -91,13 +91,6 @@ def run(
         },
         sets,
     )
-    if (
-        trace is not None
-        and scenario == "phase-1"
-        and cluster is None
-        and not any(item.startswith("cluster") for item in sets or ())
-    ):
-        note("gpuyard: no cluster is named, so the jobs run on phase-1 with its 20,000 GPUs; name one with --cluster")
     if output is not None:
         from gpuyard.result import check_folder
 
@@ -107,6 +100,13 @@ def run(
         if output is not None:
             stage(f"writing {output}")
             _save(result, output, with_report=with_report)
+    if (
+        trace is not None
+        and scenario == "phase-1"
+        and cluster is None
+        and not any(item.startswith("cluster") for item in sets or ())
+    ):
+        note("gpuyard: no cluster is named, so the jobs ran on phase-1 with its 20,000 GPUs; name one with --cluster")
     _print(result, output, json=json, detail=detail)
 
 
