@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from gpuyard.errors import ConfigError
+from gpuyard.traces import cells
 from gpuyard.traces.builder import JobRows
 from gpuyard.traces.cells import as_instant, as_instants, as_numbers
 from gpuyard.traces.processors import gpus_of_processors
@@ -164,6 +165,19 @@ def test_other_things_are_no_numbers(text: str) -> None:
         values, wrong = as_numbers(pa.chunked_array([column]))
         assert np.isnan(values[0])
         assert wrong[0]
+
+
+def test_only_odd_cells_are_read_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[str] = []
+    monkeypatch.setattr(cells, "_number", lambda text: looked_at.append(text) or float("nan"))
+    column = ["1", "", "-2.5", "3e2", " 4", "+5", ".5", "many", ""]
+    values, wrong = as_numbers(pa.chunked_array([column]))
+    assert looked_at == [" 4", "+5", ".5", "many"]
+    assert np.nan_to_num(values, nan=-1).tolist() == [1, -1, -2.5, 300, -1, -1, -1, -1, -1]
+    looked_at.clear()
+    assert as_numbers(pa.chunked_array([["1", "", "2"]]))[1].tolist() == [False, True, False]
+    assert looked_at == []
+    assert wrong.tolist() == [False, True, False, False, *[True] * 5]
 
 
 def test_one_odd_timestamp_does_not_change_how_the_others_are_read() -> None:
