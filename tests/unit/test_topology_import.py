@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -181,6 +182,8 @@ def test_an_unknown_form_is_refused_with_the_choices():
     [
         (read_json, "{", "row 1: this is not JSON"),
         (read_json, '{"nodes": 3}', "no node-link graph"),
+        (read_json, '{"nodes": [{"id": 1}]}', 'no node-link graph.*"edges" or "links"'),
+        (read_json, '{"nodes": [{"id": 1}], "edges": [], "links": []}', 'both "edges" and "links"'),
         (read_graphml, "<graphml", "this is no GraphML"),
         (read_graphml, '<!DOCTYPE x [<!ENTITY a "b">]><graphml/>', "document type is refused"),
     ],
@@ -201,6 +204,15 @@ def test_a_graph_file_may_state_gpus_and_types(tmp_path):
     assert cluster.node_cpus is not None
     assert cluster.node_cpus.tolist() == [64.0] * 64
     assert cluster.levels.names == ("rack", "leaf")
+
+
+def test_links_may_be_under_the_key_of_older_networkx(tmp_path):
+    graph = nx.Graph([("h0", "x"), ("h1", "x"), ("h2", "x")])
+    nx.set_node_attributes(graph, {"h0": "host", "h1": "host", "h2": "host", "x": "switch"}, "kind")
+    file = tmp_path / "site.json"
+    file.write_text(json.dumps(nx.node_link_data(graph, edges="links")))
+    assert Cluster.from_file(file, gpus_per_node=4).gpus == 12
+    assert nx.utils.graphs_equal(read_json(file.read_text()), graph)
 
 
 def test_gpus_drawn_as_nodes_are_counted():

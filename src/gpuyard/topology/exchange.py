@@ -61,16 +61,28 @@ EXPORTS: dict[str, Callable[[nx.Graph], str]] = {"graphml": _graphml, "json": _j
 
 
 def read_json(text: str, path: str | Path | None = None) -> nx.Graph:
-    """Return the graph of a node-link JSON text; InputError says what is wrong with it."""
+    """Return the graph of a node-link JSON text; InputError says what is wrong with it.
+
+    The links are under ``edges``, or under ``links`` as older versions of NetworkX and D3 have them.
+    """
     try:
-        graph = nx.node_link_graph(json.loads(text), directed=False, multigraph=False, edges="edges")
+        data = json.loads(text)
+        graph = nx.node_link_graph(data, directed=False, multigraph=False, edges=_edges_key(data, path))
     except json.JSONDecodeError as problem:
         raise InputError(f"this is not JSON: {problem.msg}", path=path, row=problem.lineno) from None
     except (KeyError, TypeError, AttributeError, nx.NetworkXError) as problem:
         raise InputError(
-            f"this JSON is no node-link graph: {problem!r}", path=path, remedy='it needs "nodes" and "edges"'
+            f"this JSON is no node-link graph: {problem!r}", path=path, remedy='it needs "nodes" and "edges" or "links"'
         ) from None
     return _undirected(graph)
+
+
+def _edges_key(data: object, path: str | Path | None) -> str:
+    """Return under which key the links are."""
+    found = [key for key in ("edges", "links") if isinstance(data, dict) and key in data]
+    if len(found) > 1:
+        raise InputError('this JSON has both "edges" and "links"', path=path, remedy="keep the one that is meant")
+    return found[0] if found else "edges"
 
 
 def read_graphml(text: str, path: str | Path | None = None) -> nx.Graph:
