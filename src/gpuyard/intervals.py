@@ -16,6 +16,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuyard.kernel.energy import order_ends
+
 __all__ = ["Spans", "Steps", "exact_integers"]
 
 _TURN = 2.0**64
@@ -52,7 +54,15 @@ class Spans:
 
     @cached_property
     def by_end(self) -> NDArray[np.intp]:
-        """int64, shape (spans,): the spans in the order of their ends."""
+        """int64, shape (spans,): the spans in the order of their ends, at one instant in their own."""
+        if self.end.size == 0:
+            return np.zeros(0, dtype=np.intp)
+        low = int(self.end.min())
+        shift = max(0, (int(self.end.max()) - low).bit_length() - self.end.size.bit_length())
+        bucket = np.zeros(((int(self.end.max()) - low) >> shift) + 2, dtype=np.int64)
+        order = np.empty(self.end.size, dtype=np.intp)
+        if order_ends(self.end, low, shift, bucket, order):
+            return order
         return np.argsort(self.end, kind="stable")
 
     @cached_property

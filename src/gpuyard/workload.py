@@ -84,6 +84,10 @@ class Workload:
         """ISO 8601 timestamp of second 0, or '' when the source has none."""
         return (self.table.schema.metadata or {}).get(ORIGIN, b"").decode()
 
+    def has(self, column: str) -> bool:
+        """Return whether any job has a value in a column."""
+        return int(self.table[column].null_count) < len(self)
+
     def floats(self, column: str) -> NDArray[np.float64]:
         """Return a numeric column as float64, shape (jobs,), null as not-a-number."""
         return _floats(self.table[column])

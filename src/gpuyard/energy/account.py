@@ -17,9 +17,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuyard.cluster import Cluster
 from gpuyard.energy.calendar import Periods, periods
 from gpuyard.energy.model import EnergyModel, job_load
+from gpuyard.energy.power import energies, idle_mw, metered, power_of
 from gpuyard.holdings import Holdings, hold
 from gpuyard.intervals import Steps
 from gpuyard.record import Outcome, Record
@@ -122,13 +122,12 @@ class EnergyAccount:
         """Return the totals of a stretch inside the run, microseconds since the origin."""
         now = self.periods.between(start, stop)
         lengths = np.diff(now.edges).tolist()
-        jobs = self.holdings.spans.integrals(self.attempt_mw, now.edges)
-        held = self.holdings.spans.integrals(self.attempt_idle_mw, now.edges)
-        constant = self.node_idle_mw + self.switches_mw + self.other_mw
+        spans, constant = self.holdings.spans, self.node_idle_mw + self.switches_mw + self.other_mw
+        jobs, held = (energies(spans, power, now.edges) for power in (self.attempt_mw, self.attempt_idle_mw))
         parts = _kwh([above + constant * length for above, length in zip(jobs, lengths, strict=True)])
-        it = _kwh(self.power.integrals(now.edges))
+        meter, peaks = metered(spans, self.attempt_mw, now.edges, base=constant)
+        it = _kwh(meter)
         facility = it * now.pue
-        peaks = [self.power.peak(int(a), int(b)) for a, b in zip(now.edges[:-1], now.edges[1:], strict=True)]
         span = stop - start
         return EnergyTotals(
             jobs_kwh=sum(jobs) / NANOJOULES_PER_KWH,
@@ -178,8 +177,7 @@ def account(record: Record, model: EnergyModel | None = None) -> EnergyAccount:
     model = model if model is not None else EnergyModel()
     holdings = hold(record)
     load, load_source = job_load(record.workload, model)
-    slot_mw, slot_idle_mw = _slot_power(record, holdings, load)
-    attempt_mw, attempt_idle_mw = holdings.per_attempt(slot_mw), holdings.per_attempt(slot_idle_mw)
+    drawn = power_of(record, load)
     start, stop = span_of(record)
     metadata = record.workload.table.schema.metadata or {}
     calendar = periods(
@@ -202,69 +200,14 @@ def account(record: Record, model: EnergyModel | None = None) -> EnergyAccount:
         stop=stop,
         load=load,
         load_source=load_source,
-        attempt_mw=attempt_mw,
-        attempt_idle_mw=attempt_idle_mw,
+        attempt_mw=drawn.attempt_mw,
+        attempt_idle_mw=drawn.attempt_idle_mw,
         attempt_job=record.attempt_job,
-        job_kwh=_per_job(record, attempt_mw),
-        job_idle_kwh=_per_job(record, attempt_idle_mw),
-        node_idle_mw=int(_node_idle_mw(record.cluster).sum()),
+        job_kwh=drawn.job_kwh,
+        job_idle_kwh=drawn.job_idle_kwh,
+        node_idle_mw=int(idle_mw(record.cluster).sum()),
         switches_mw=round(model.switches_w(record.cluster.facts) * 1000),
         other_mw=round(model.others_w(record.cluster.facts) * 1000),
         periods=calendar,
         notes=tuple(notes),
     )
-
-
-def _per_job(record: Record, attempt_mw: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the energy of each job, kWh; one rounding per attempt."""
-    lengths = (record.attempt_end - record.attempt_start).astype(np.float64)
-    energy = attempt_mw.astype(np.float64) * lengths / NANOJOULES_PER_KWH
-    return np.bincount(record.attempt_job, weights=energy, minlength=len(record.workload)).astype(np.float64)
-
-
-def _node_idle_mw(cluster: Cluster) -> NDArray[np.int64]:
-    return np.rint(_figures(cluster, "idle_w") * 1000).astype(np.int64)[cluster.node_kind]
-
-
-def _figures(cluster: Cluster, name: str) -> NDArray[np.float64]:
-    return np.array([getattr(kind, name) for kind in cluster.kinds], dtype=np.float64)
-
-
-def _slot_power(
-    record: Record, holdings: Holdings, load: NDArray[np.float64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return what each slot draws above idle, and its share of the node's idle draw: int64 mW, shape (slots,)."""
-    cluster, node = record.cluster, record.slot_node
-    kind = cluster.node_kind[node]
-    slot_load = load[holdings.slot_job]
-    node_milli = cluster.node_gpus.astype(np.int64)[node] * 1000
-    has_gpus = node_milli > 0
-    gpu_share = np.divide(holdings.slot_milli, node_milli, out=np.zeros(node.size), where=has_gpus)
-    cpu_share = gpu_share * slot_load
-    known = _cpu_share(record, holdings)
-    if known is not None:
-        cpu_share = np.where(np.isfinite(known), known, cpu_share)
-    gpu_mw = np.rint(holdings.slot_milli * slot_load * _figures(cluster, "gpu_dynamic_w")[kind])
-    cpu_mw = np.rint(cpu_share * _figures(cluster, "cpu_dynamic_w")[kind] * 1000)
-    idle_mw = np.floor(gpu_share * _node_idle_mw(cluster)[node])
-    return (gpu_mw + cpu_mw).astype(np.int64), idle_mw.astype(np.int64)
-
-
-def _cpu_share(record: Record, holdings: Holdings) -> NDArray[np.float64] | None:
-    """Return the share of its node's cores that each slot holds, not-a-number where not known; None if nowhere."""
-    cluster, workload = record.cluster, record.workload
-    if cluster.node_cpus is None:
-        return None
-    cpus = workload.floats("cpus")
-    if not np.isfinite(cpus).any():
-        return None
-    gpus = workload.gpus
-    nodes = np.maximum(workload.integers("nodes", 1), 1)
-    pieces = np.where(gpus > 0, gpus, nodes)
-    piece_milli = np.ceil(np.rint(cpus * 1000) / pieces)
-    job = holdings.slot_job
-    held_milli = piece_milli[job] * np.where(gpus[job] > 0, record.slot_gpus, 1)
-    of_node = cluster.node_cpus[record.slot_node] * 1000
-    unknown: NDArray[np.float64] = np.full(held_milli.size, np.nan)
-    share: NDArray[np.float64] = np.divide(held_milli, of_node, out=unknown, where=of_node > 0)
-    return np.minimum(share, 1.0)

@@ -96,6 +96,8 @@ FIGURES: Final[Mapping[str, str]] = MappingProxyType(
 LOAD_SOURCES: Final = ("activity", "class", "default")
 """Where a job's load comes from: its own column, its class, or neither."""
 
+_NO_CLASS: Final = "other"
+"""What a job of no stated class counts as."""
 _SWITCH_W: Final = 250.0
 
 
@@ -232,12 +234,17 @@ def _fact(facts: Mapping[str, object], name: str, default: float) -> float:
 
 def job_load(workload: Workload, model: EnergyModel) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
     """Return each job's load (0 to 1) and where it comes from (index into :data:`LOAD_SOURCES`), shape (jobs,)."""
-    codes, names = workload.labels("job_class")
     loads = model.loads()
-    of_name = np.array([loads.get(name.lower(), model.default_load) for name in names], dtype=np.float64)
-    known = np.array([name.lower() in loads for name in names], dtype=np.bool_)
-    load = of_name[codes]
-    source = np.where(known[codes], 1, 2).astype(np.int8)
+    if workload.has("job_class"):
+        codes, names = workload.labels("job_class", null=_NO_CLASS)
+        of_name = np.array([loads.get(name.lower(), model.default_load) for name in names], dtype=np.float64)
+        known = np.array([1 if name.lower() in loads else 2 for name in names], dtype=np.int8)
+        load, source = of_name[codes], known[codes]
+    else:
+        load = np.full(len(workload), loads.get(_NO_CLASS, model.default_load), dtype=np.float64)
+        source = np.full(len(workload), 1 if _NO_CLASS in loads else 2, dtype=np.int8)
+    if not workload.has("activity"):
+        return load, source
     activity = workload.floats("activity")
     given = np.isfinite(activity)
     return np.where(given, activity, load), np.where(given, 0, source).astype(np.int8)
