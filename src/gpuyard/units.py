@@ -8,12 +8,30 @@ from typing import Final
 
 from gpuyard.errors import ConfigError
 
-__all__ = ["MOST_CPUS", "MOST_MEMORY_GIB", "SECONDS", "format_seconds", "parse_grid", "parse_seconds", "parse_window"]
+__all__ = [
+    "MOST_CPUS",
+    "MOST_DAYS",
+    "MOST_LOAD",
+    "MOST_MEMORY_GIB",
+    "MOST_PUE",
+    "SECONDS",
+    "format_seconds",
+    "nearest_scale",
+    "parse_grid",
+    "parse_seconds",
+    "parse_window",
+]
 
 MOST_CPUS = 1e9
 """CPU cores: a job or a node has at most so many, which leaves sums of thousandths exact."""
 MOST_MEMORY_GIB = 1e12
 """Memory in GiB: a job or a node has at most so much, which leaves sums of MiB exact."""
+MOST_DAYS = 36_500.0
+"""A synthetic workload of more days, 100 years, is taken for a typing error."""
+MOST_LOAD = 10.0
+"""An offered load above this is taken for one in per cent."""
+MOST_PUE = 3.0
+"""A facility that takes more power than this times its IT is taken for a typing error."""
 
 SECONDS: Final = {
     "us": Fraction(1, 1_000_000),
@@ -87,6 +105,15 @@ def parse_window(text: str, what: str = "a window") -> tuple[float, float]:
     if not start < end:
         raise ConfigError(f"{what} must end later than it starts, got '{text}'")
     return start, end
+
+
+def nearest_scale(value: float, low: float, high: float) -> str:
+    """Return "did you mean 0.85? " for 85 where 0.85 or 8.5 lies between the bounds, else nothing.
+
+    A hundredth (per cent) goes before a tenth (a decimal point left out).
+    """
+    meant = next((value / scale for scale in (100, 10) if low <= value / scale <= high), None)
+    return "" if meant is None else f"did you mean {meant:g}? "
 
 
 def parse_grid(text: str) -> tuple[int, int] | None:

@@ -104,7 +104,10 @@ def test_wrong_usage_ends_with_2_and_one_line_that_helps(
         (["run", "--until", "soon"], "cannot be read from 'soon'"),
         (["run", "--cluster", "phase-9"], "'phase-9' is no cluster; did you mean 'phase-4'? give a preset"),
         (["run", "--cluster", "4x"], "or NODESxGPUS such as 144x8"),
-        (["run", "--set", "run.window=5"], "--set: [run] window: a window is two times, such as ['1d', '8d']"),
+        (
+            ["run", "--set", "run.window=5"],
+            "--set: [run] window: a window is two times, such as '1d..8d' or ['1d', '8d']",
+        ),
         (["run", "--set", "energy.pue=abc"], "--set: [energy] pue: input should be a valid number (got 'abc')\n"),
         (["run", "--set", "run.until=-5"], "a time must be zero or more"),
         (["run", "-o", "nowhere.csv/out", "--cluster", "bad"], "'bad' is no cluster"),
@@ -364,6 +367,15 @@ def test_only_the_jobs_that_were_asked_for_are_simulated(trace: Path, capsys: py
     assert run_json(capsys, *common, "--window", "1s..2s")["jobs"]["submitted"] == 1
     twice = run_json(capsys, *common, "--scale", "2")
     assert twice["wait_s"]["mean"] == pytest.approx((0 + 99.5 + 199) / 3)
+
+
+def test_a_window_leaves_jobs_out_and_a_measure_does_not(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    common = ("--trace", str(trace), "--cluster", "1x8", "--policy", "fifo")
+    alone = run_json(capsys, *common, "--window", "1s..2s")
+    behind = run_json(capsys, *common, "--measure", "1s..2s")
+    assert (alone["jobs"]["submitted"], behind["jobs"]["submitted"]) == (1, 1)
+    assert (alone["wait_s"]["mean"], behind["wait_s"]["mean"]) == (0, 99)
+    assert (behind["window"]["start_s"], behind["window"]["end_s"]) == (1, 2)
 
 
 def test_a_filter_that_leaves_nothing_says_so(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:

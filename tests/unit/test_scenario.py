@@ -167,6 +167,33 @@ def test_what_is_asked_of_a_run_reaches_the_simulation() -> None:
     assert ("making the workload", 1.0) in stages
 
 
+@pytest.mark.parametrize(
+    ("window", "meant"),
+    [
+        ("12h..1d", (43_200.0, 86_400.0)),
+        (["12h", "1d"], (43_200.0, 86_400.0)),
+        ("12h..", (43_200.0, float("inf"))),
+        ("..1d", (0.0, 86_400.0)),
+    ],
+)
+def test_what_is_measured_is_a_text_or_two_times_and_is_written_down(
+    window: object, meant: tuple[float, float], tmp_path: Path
+) -> None:
+    result = run(Scenario.from_mapping(SMALL | {"run": {"window": window}}))
+    start, end = result.numbers["window"]["start_s"], result.numbers["window"]["end_s"]
+    assert (start, end) == meant if meant[1] < float("inf") else start == meant[0] < end
+    result.save(tmp_path / "run")
+    assert load(tmp_path / "run").checked.run.window == meant
+
+
+@pytest.mark.parametrize("load", [2.5, 10])
+def test_a_load_beyond_what_there_is_is_a_question_one_may_ask(load: float) -> None:
+    values = SMALL | {"workload": {"days": 2.0, "load": load}}
+    workload, _ = Scenario.from_mapping(values).read_workload()
+    span = 2 * 86_400
+    assert workload.gpus @ workload.floats("runtime") / (64 * span) == pytest.approx(load, rel=0.01)
+
+
 def test_a_result_made_from_objects_cannot_be_run_again_and_says_why(tmp_path: Path) -> None:
     from conftest import cluster, workload
     from gpuyard.experiment import simulate
@@ -227,6 +254,10 @@ def test_an_unknown_section_names_the_nearest_one(tmp_path: Path) -> None:
         ({"run": {"seed": -1}}, r"\[run\] seed: input should be greater than or equal to 0"),
         ({"run": {"until": "3 parsecs"}}, r"\[run\] until: a time cannot be read from '3 parsecs'; write 90"),
         ({"workload": {"window": "9d..2d"}}, r"\[workload\] window: a window must end later"),
+        ({"run": {"window": "9d..2d"}}, r"\[run\] window: a window must end later"),
+        ({"run": {"window": "9d"}}, r"\[run\] window: a window cannot be read from '9d'; write START..END"),
+        ({"energy": {"pue": 12}}, r"\[energy\] pue: a PUE is .* 1 to 3, and 12 is above that; did you mean 1\.2\?"),
+        ({"energy": {"pue": [1.1] * 11 + [113]}}, r"\[energy\] pue: .* 113 is above that; did you mean 1\.13\?"),
         ({"workload": {"scale": 0}}, r"\[workload\] scale: input should be greater than 0"),
         ({"cluster": {"nodes": 0}}, r"\[cluster\] nodes: input should be greater than or equal to 1"),
         ({"policy": "fifo"}, r"the scenario policy: input should be"),
@@ -260,6 +291,17 @@ def test_keys_of_a_trace_and_of_a_synthesis_do_not_mix(values: dict[str, object]
         ({"cluster": {"preset": "phase-9"}}, r"lab\.toml: \[cluster\] unknown preset 'phase-9'"),
         ({"cluster": {"nodes": 1, "preset": "phase-1"}}, r"lab\.toml: \[cluster\] "),
         ({"workload": {"classes": {"trianing": 1.0}}}, r"lab\.toml: \[workload\] .*did you mean 'training'\?"),
+        ({"workload": {"load": 85}}, r"lab\.toml: \[workload\] load is 85, and 10 at most: .*did you mean 0\.85\?"),
+        ({"workload": {"days": 1e9}}, r"lab\.toml: \[workload\] days is 1e\+09, and 36500 at most"),
+        ({"workload": {"jobs": 10**10}}, r"\[workload\] jobs is 10,000,000,000, and 50,000,000 at most .*in parts of"),
+        (
+            {"workload": {"days": 30_000}, "cluster": {"nodes": 2_500, "gpus_per_node": 8}},
+            r"\[workload\] days is 30000 at a load of 0.85 on 20,000 GPUs: some [\d,]+ jobs, .*parts of about \d+ days",
+        ),
+        (
+            {"cluster": {"nodes": 262_145, "gpus_per_node": 1}, "workload": {"trace": "no-such-file.csv"}},
+            r"lab\.toml: \[cluster\] '262145x1' has 262,145 nodes, and at most 262,144 can be simulated; simulate",
+        ),
     ],
 )
 def test_what_a_section_cannot_mean_is_blamed_on_its_file(values: dict[str, object], message: str) -> None:

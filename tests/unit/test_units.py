@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gpuyard.errors import ConfigError
-from gpuyard.units import format_seconds, parse_grid, parse_seconds, parse_window
+from gpuyard.units import format_seconds, nearest_scale, parse_grid, parse_seconds, parse_window
 
 
 @pytest.mark.parametrize(
@@ -77,3 +77,18 @@ def test_a_grid_is_nodes_times_gpus() -> None:
 )
 def test_a_duration_for_people_has_at_most_two_units(seconds: float, text: str) -> None:
     assert format_seconds(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "hint"),
+    [
+        (85, 0.05, 10, "did you mean 0.85? "),
+        (12, 0.05, 10, "did you mean 0.12? "),
+        (12, 1, 3, "did you mean 1.2? "),
+        (113, 1, 3, "did you mean 1.13? "),
+        (5, 1, 3, ""),
+        (1e6, 0.05, 10, ""),
+    ],
+)
+def test_a_number_without_its_point_is_guessed(value: float, low: float, high: float, hint: str) -> None:
+    assert nearest_scale(value, low, high) == hint

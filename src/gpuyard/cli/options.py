@@ -22,6 +22,7 @@ __all__ = [
     "GpuRuleOption",
     "JobsOption",
     "JsonOption",
+    "MeasureOption",
     "NoProgressOption",
     "PartitionOption",
     "PlacementOption",
@@ -68,7 +69,15 @@ UserOption = Annotated[
 ]
 WindowOption = Annotated[
     str | None,
-    typer.Option("--window", metavar="A..B", help="Only jobs submitted from A up to B since the origin: 2d..9d."),
+    typer.Option(
+        "--window",
+        metavar="A..B",
+        help="Only jobs submitted from A up to B since the origin, 2d..9d; the others are left out.",
+    ),
+]
+MeasureOption = Annotated[
+    str | None,
+    typer.Option("--measure", metavar="A..B", help="Simulate everything, and measure from A to B: 2d..9d."),
 ]
 ScaleOption = Annotated[
     float | None, typer.Option("--scale", metavar="FACTOR", help="Jobs arrive this many times as fast.")

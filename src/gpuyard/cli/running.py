@@ -13,6 +13,7 @@ from gpuyard.cli.options import (
     GpuRuleOption,
     JobsOption,
     JsonOption,
+    MeasureOption,
     NoProgressOption,
     PartitionOption,
     PlacementOption,
@@ -56,6 +57,7 @@ def run(
     placement: PlacementOption = None,
     seed: SeedOption = None,
     until: UntilOption = None,
+    measure: MeasureOption = None,
     jobs: JobsOption = None,
     sets: SetOption = None,
     output: Annotated[
@@ -87,7 +89,7 @@ def run(
             },
             "cluster": {} if cluster is None else cluster_section(cluster),
             "policy": {"name": policy, "placement": placement},
-            "run": {"seed": seed, "until": until},
+            "run": {"seed": seed, "until": until, "window": measure},
         },
         sets,
     )

@@ -132,6 +132,8 @@ class Resolver:
         policy, energy = self.policy(), self.energy()
         tell("building the cluster", None)
         cluster = self.cluster()
+        with self._blamed_on("cluster"):
+            _check_nodes(cluster)
         workload, trace = self.workload(tell)
         options = self._options(workload, synthetic=trace is None)
         echo = self._echo(policy, energy, options, trace)
@@ -208,6 +210,17 @@ class Resolver:
             path = Path(self._checked.cluster.file).resolve()
             echo["cluster"] |= {"file": str(path), "sha256": _sha256(path)}
         return _as_read(echo | {"policy": asdict(policy), "energy": energy.to_mapping(), "run": asdict(options)})
+
+
+def _check_nodes(cluster: Cluster) -> None:
+    """Raise a ConfigError for more nodes than the engine can keep apart, before any job is made or read."""
+    from gpuyard.kernel.build import MOST_ITEMS
+
+    if cluster.nodes > MOST_ITEMS:
+        raise ConfigError(
+            f"'{cluster.name}' has {cluster.nodes:,} nodes, and at most {MOST_ITEMS:,} can be simulated; "
+            "simulate a part of the site, or describe several small nodes as one"
+        )
 
 
 def _as_read(table: Mapping[str, Any]) -> dict[str, Any]:

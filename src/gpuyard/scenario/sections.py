@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from gpuyard.errors import ConfigError
 from gpuyard.policy import BACKFILLS, LIMITS, NAMED, ORDERS, PLACEMENTS, REPLAYS
-from gpuyard.units import parse_seconds, parse_window
+from gpuyard.units import MOST_PUE, nearest_scale, parse_seconds, parse_window
 
 __all__ = ["SECTIONS", "SYNTHESIS_KEYS", "Model", "PolicySection", "RunSection", "WorkloadSection"]
 
@@ -22,6 +22,10 @@ def _seconds(value: Any) -> float:
         raise ValueError(str(problem)) from None
 
 
+def _end(value: Any) -> float:
+    return value if value == float("inf") else _seconds(value)
+
+
 def _window(value: str) -> str:
     try:
         parse_window(value)
@@ -31,9 +35,25 @@ def _window(value: str) -> str:
 
 
 def _pair(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            return parse_window(value)
+        except ConfigError as problem:
+            raise ValueError(str(problem)) from None
     if not isinstance(value, list | tuple) or len(value) != 2:
-        raise ValueError("a window is two times, such as ['1d', '8d']")
+        raise ValueError("a window is two times, such as '1d..8d' or ['1d', '8d']")
     return tuple(value)
+
+
+def _pue(value: float | list[float]) -> float | list[float]:
+    for month in value if isinstance(value, list) else [value]:
+        if month > MOST_PUE:
+            hint = nearest_scale(month, 1.0, MOST_PUE)
+            raise ValueError(
+                f"a PUE is facility power over IT power, 1 to {MOST_PUE:g}, and {month:g} is above that; "
+                f"{hint}write 1.13 for 13 % of cooling and losses"
+            )
+    return value
 
 
 def _names(value: Any) -> Any:
@@ -42,6 +62,8 @@ def _names(value: Any) -> Any:
 
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(json_schema_extra={"type": ["number", "string"]})]
 """Seconds, or a text such as ``15m``."""
+End = Annotated[float, BeforeValidator(_end), Field(json_schema_extra={"type": ["number", "string"]})]
+"""The same, or infinity: a window that is left open."""
 Window = Annotated[str, AfterValidator(_window)]
 Names = Annotated[list[str], BeforeValidator(_names)]
 
@@ -68,11 +90,15 @@ class WorkloadSection(Section):
     partition: Names | None = Field(default=None, description="Only the jobs of these partitions of the trace.")
     tenant: Names | None = Field(default=None, description="Only the jobs of these tenants.")
     user: Names | None = Field(default=None, description="Only the jobs of these users.")
-    window: Window | None = Field(default=None, description="Only jobs submitted from A up to B: 2d..9d.")
+    window: Window | None = Field(
+        default=None, description="Simulate only jobs submitted from A up to B, 2d..9d; the others are left out."
+    )
     scale: float | None = Field(default=None, gt=0, description="Jobs arrive this many times as fast.")
     jobs: int | None = Field(default=None, ge=1, description="How many jobs to make; of a trace, the first so many.")
     days: float | None = Field(default=None, gt=0, description="Synthesis: days in which jobs are submitted.")
-    load: float | None = Field(default=None, gt=0, description="Synthesis: GPU time asked for over what there is.")
+    load: float | None = Field(
+        default=None, gt=0, description="Synthesis: GPU time asked for over what there is, such as 0.85; at most 10."
+    )
     start: str | None = Field(default=None, description="Synthesis: second 0 on the calendar, ISO 8601 with offset.")
     classes: dict[str, Any] | None = Field(
         default=None, description="Synthesis: share of each class, or a table of share, source and redraw."
@@ -125,7 +151,9 @@ class EnergySection(Section):
 
     default_load: float | None = Field(default=None, description="Share of the dynamic range that GPUs of jobs draw.")
     class_load: dict[str, float] | None = Field(default=None, description="The same for jobs of a class.")
-    pue: float | list[float] | None = Field(default=None, description="Facility power over IT power.")
+    pue: Annotated[float | list[float], AfterValidator(_pue)] | None = Field(
+        default=None, description="Facility power over IT power, 1 to 3."
+    )
     carbon_kg_per_kwh: float | list[float] | None = Field(default=None, description="Carbon of a kWh, kg.")
     price_krw_per_kwh: float | list[float] | None = Field(default=None, description="Price of a kWh, KRW.")
     switch_w: float | None = Field(default=None, description="Draw of one network switch, W.")
@@ -149,8 +177,10 @@ class RunSection(Section):
 
     seed: int = Field(default=0, ge=0, le=2**63 - 1, description="Seed of everything random.")
     until: Seconds | None = Field(default=None, description="Stop the simulation at this time since the origin.")
-    window: Annotated[tuple[Seconds, Seconds], BeforeValidator(_pair)] | None = Field(
-        default=None, description="Measure from the first time to the second; first submission to last end if left out."
+    window: Annotated[tuple[Seconds, End], BeforeValidator(_pair)] | None = Field(
+        default=None,
+        description="Simulate everything and measure from A to B, 2d..9d or ['2d', '9d']; from the first submission to "
+        "the last end if left out.",
     )
     warmup: Seconds = Field(default=0.0, description="Leave this long out of the measures at the window's start.")
     bin_width: Seconds | None = Field(default=None, description="Width of the bins of the timeline.")

@@ -30,6 +30,8 @@ MAKE_UP = 0.003
 LARGE_JOBS = 0.05
 """Share of a kind's jobs, those of most GPU time, whose end states follow the published shares of GPU time."""
 SHORTEST, LONGEST = 60.0, 3650 * DAY
+MOST_JOBS = 50_000_000
+"""A workload of more jobs is not made: it would take tens of GB of memory."""
 
 
 class _Plan(NamedTuple):
@@ -66,7 +68,8 @@ def synthesise(
     ------
     ConfigError
         If the load cannot be met within 1 % on so small a cluster or in so short a window, if ``jobs`` is fewer than
-        the load needs, or if no job of a class is as small as ``max_gpus_per_job``.
+        the load needs, if more than 50 million jobs are expected, or if no job of a class is as small as
+        ``max_gpus_per_job``.
     """
     largest = gpus if max_gpus_per_job is None else max_gpus_per_job
     if gpus < 1 or not 1 <= largest <= gpus:
@@ -74,6 +77,7 @@ def synthesise(
     report = progress or (lambda part: None)
     report(0.0)
     maker = _Maker(spec, gpus, seed, largest)
+    maker.check_size()
     plan = maker.plan(round(spec.days * DAY, 3)) if spec.jobs is None else maker.plan_of(spec.jobs)
     report(0.4)
     batches = maker.batches(plan)
@@ -103,6 +107,23 @@ class _Maker:
     def _supply(self, kind: Kind, redraw: int) -> Supply:
         sizes = kind.sizes_on(self.gpus, self.largest, self.spec.campaign_growth)
         return Supply(kind, sizes, self.seed, redraw)
+
+    def check_size(self) -> None:
+        """Raise a ConfigError if there would be more jobs than can be made; before any is."""
+        spec = self.spec
+        expected = self._expected_jobs(spec.days * DAY) if spec.jobs is None else spec.jobs
+        if expected <= MOST_JOBS:
+            return
+        if spec.jobs is not None:
+            asked, part = f"jobs is {spec.jobs:,}", f"at most {MOST_JOBS:,} jobs each"
+        else:
+            days = float(f"{spec.days * MOST_JOBS / expected * 0.9:.1g}")
+            asked = f"days is {spec.days:g} at a load of {spec.load:g} on {self.gpus:,} GPUs: some {expected:,.0f} jobs"
+            part = f"about {days:g} days each"
+        raise ConfigError(
+            f"{asked}, and {MOST_JOBS:,} at most can be made at once; make it in parts of {part}, "
+            "every one with a start and a seed of its own"
+        )
 
     def service_gpus(self) -> int:
         """Return the GPUs that services hold at every moment: their share of the load, in whole GPUs."""

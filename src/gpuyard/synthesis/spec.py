@@ -16,6 +16,7 @@ from gpuyard.synthesis.published import CLUSTERS, HOURLY, WEEKLY
 from gpuyard.synthesis.realtime import realtime_kind
 from gpuyard.synthesis.tenants import DEFAULT_TENANTS, Tenant
 from gpuyard.synthesis.training import training_kinds
+from gpuyard.units import MOST_DAYS, MOST_LOAD, nearest_scale
 
 __all__ = ["BUILT_IN", "DEFAULT_CLASSES", "SOURCES", "ClassShare", "SynthesisSpec"]
 
@@ -132,7 +133,17 @@ class SynthesisSpec:
     def __post_init__(self) -> None:
         """Raise ConfigError for a value that cannot be used."""
         _positive("days", self.days)
+        if self.days > MOST_DAYS:
+            raise ConfigError(
+                f"days is {self.days:g}, and {MOST_DAYS:g} at most, 100 years; such as days = 7 for a week"
+            )
         _positive("load", self.load)
+        if self.load > MOST_LOAD:
+            hint = nearest_scale(self.load, 0.05, MOST_LOAD)
+            raise ConfigError(
+                f"load is {self.load:g}, and {MOST_LOAD:g} at most: it is the GPU time asked for over what there is; "
+                f"{hint}write load = 0.85 for 85 %"
+            )
         if self.jobs is not None and self.jobs < 1:
             raise ConfigError(f"jobs must be 1 or more, got {self.jobs}")
         for name, value in (("zipf_exponent", self.zipf_exponent), ("campaign_growth", self.campaign_growth)):
