@@ -1,43 +1,206 @@
-"""What users name or construct: a policy is order x backfill x placement.
+"""What users name or construct: a policy is order x backfill x placement x estimate.
 
-A named scheduler is a combination: ``fifo`` is order fifo without backfill, ``fifo-fit`` is order
-fifo with backfill ``fit``.  The objects are frozen; :mod:`gpuyard.simulation` lowers them to codes.
+A named scheduler is a combination: ``fifo`` is order fifo without backfill, ``easy`` is order fifo with
+backfill ``easy``.  The objects are frozen; :mod:`gpuyard.lowering` and :mod:`gpuyard.ordering` lower them.
+The tables below are all that the command line, the JSON Schema and the error messages say about a name.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Final, NamedTuple
 
 from gpuyard.errors import ConfigError, unknown_name
 
-__all__ = ["BACKFILLS", "LIMITS", "NAMED", "ORDERS", "PLACEMENTS", "REPLAYS", "Policy", "named_policy"]
+__all__ = [
+    "ALIASES",
+    "BACKFILLS",
+    "DEPENDENT",
+    "ESTIMATES",
+    "LIMITS",
+    "NAMED",
+    "ORDERS",
+    "PLACEMENTS",
+    "REPLAYS",
+    "RESERVATIONS",
+    "UNLIMITED",
+    "WEIGHTS",
+    "Choice",
+    "Planning",
+    "Policy",
+    "named_policy",
+]
 
-ORDERS: dict[str, str] = {
-    "fifo": "submit time, then row",
-    "sjf": "shortest estimate first (time limit, else run time), then submit time, then row",
-    "smallest": "fewest GPUs first, then submit time, then row",
-    "priority": "highest priority first, then submit time, then row",
+
+class Choice(NamedTuple):
+    """What there is to say about one name."""
+
+    meaning: str
+    """what it does, with its tie rule"""
+    options: tuple[str, ...] = ()
+    """fields of :class:`Policy` that it uses"""
+    paper: str = ""
+    """authors, year and venue of the source; empty where there is none to name"""
+    assumption: str = ""
+    """what is taken for granted, or stated from memory"""
+
+
+_TIES: Final = "then submit time, then row"
+_TANG: Final = "Tang, Lan, Desai, Buettner 2009, IEEE Cluster"
+_MUALEM: Final = "Mu'alem, Feitelson 2001, IEEE TPDS 12(6)"
+
+ORDERS: Final[dict[str, Choice]] = {
+    "fifo": Choice("submit time, then row"),
+    "sjf": Choice(f"shortest estimate first, {_TIES}", ("estimate",)),
+    "ljf": Choice(f"longest estimate first, {_TIES}", ("estimate",)),
+    "smallest": Choice(f"fewest GPUs first, {_TIES}"),
+    "largest": Choice(f"most GPUs first, {_TIES}"),
+    "smallest-area": Choice(
+        f"least GPUs x estimate first, {_TIES}; also called qssf",
+        ("estimate",),
+        "Hu et al. 2021, SC (QSSF)",
+        "the estimate model stands in for the paper's trained predictor",
+    ),
+    "priority": Choice(f"highest priority first, {_TIES}"),
+    "edf": Choice(
+        f"earliest deadline first, jobs without one last, {_TIES}",
+        (),
+        "Liu, Layland 1973, J. ACM 20(1)",
+        "nothing is preempted, so no deadline is promised",
+    ),
+    "random": Choice("in an order drawn from the run's seed", (), "", "a baseline, not a scheduler anybody runs"),
+    "wfp": Choice(
+        f"highest (wait / estimate)^3 x GPUs first, {_TIES}",
+        ("estimate",),
+        f"{_TANG} (WFP3)",
+        "GPUs in place of the paper's nodes",
+    ),
+    "unicef": Choice(
+        f"highest wait / (log2(GPUs) x estimate) first, {_TIES}",
+        ("estimate",),
+        f"{_TANG} (UNICEF)",
+        "the logarithm is kept at 1 for one or two GPUs, where the published form divides by zero",
+    ),
+    "multifactor": Choice(
+        f"highest weighted sum of age, size, priority, QOS, partition and nice first, {_TIES}",
+        ("weights", "qos", "partitions"),
+        "Slurm priority/multifactor plugin, manual",
+        "without the fair-share factor; weights are gpuyard's defaults, Slurm's own are from memory",
+    ),
 }
-BACKFILLS: dict[str, str] = {
-    "none": "strict: nobody passes a blocked head",
-    "fit": "aggressive: any waiting job that fits may start, in order",
+BACKFILLS: Final[dict[str, Choice]] = {
+    "none": Choice("strict: nobody passes a blocked head"),
+    "fit": Choice("aggressive: any waiting job that fits may start, in order"),
+    "easy": Choice(
+        "only the head holds a reservation; others may pass if they do not delay it",
+        ("estimate", "reservation"),
+        f"Lifka 1995, JSSPP; {_MUALEM}",
+        "estimates that are too short can delay the head",
+    ),
+    "conservative": Choice(
+        "every waiting job holds a reservation, and none moves to later",
+        ("estimate", "depth", "interval"),
+        _MUALEM,
+        "reservations count GPUs; types, shapes, CPUs and memory are obeyed when a job is to start",
+    ),
+    "slurm": Choice(
+        "bounded planning: the first jobs of the queue, every interval, within a window",
+        ("estimate", "depth", "interval", "window", "resolution"),
+        "Slurm sched/backfill plugin, manual",
+        "depth, interval, window and resolution are Slurm's defaults from memory; reservations count GPUs",
+    ),
 }
-PLACEMENTS: dict[str, str] = {
-    "first-fit": "the lowest node that fits",
-    "best-fit": "the node that keeps the fewest GPUs free, then the lowest",
-    "worst-fit": "the node that keeps the most GPUs free, then the lowest (spread)",
-    "random": "any node that fits, with equal chance, from the run's seed",
-    "packed": "the lowest topology level that holds the whole job, best fit inside it",
+PLACEMENTS: Final[dict[str, Choice]] = {
+    "first-fit": Choice("the lowest node that fits"),
+    "best-fit": Choice("the node that keeps the fewest GPUs free, then the lowest"),
+    "worst-fit": Choice("the node that keeps the most GPUs free, then the lowest (spread)"),
+    "random": Choice("any node that fits, with equal chance, from the run's seed"),
+    "packed": Choice("the lowest topology level that holds the whole job, best fit inside it"),
 }
-LIMITS = ("kill", "ignore")
-REPLAYS = ("schedule", "recorded")
-NAMED: dict[str, tuple[str, str]] = {
+ESTIMATES: Final[dict[str, Choice]] = {
+    "limit": Choice("the time limit where there is one, else the run time"),
+    "runtime": Choice("how long the job really runs", (), "", "perfect knowledge: a bound, not a scheduler"),
+    "history": Choice(
+        "mean run time of the user's last jobs with as many GPUs; as limit where there is none",
+        ("history",),
+        "Tsafrir, Etsion, Feitelson 2007, IEEE TPDS 18(6)",
+        "ends are those of the record, so that every scheduler gets the same estimates",
+    ),
+    "noise": Choice(
+        "run time x exp(noise x z), z standard normal from the run's seed",
+        ("noise",),
+        "",
+        "a stated error, not one that was measured",
+    ),
+}
+LIMITS: Final = ("kill", "ignore")
+REPLAYS: Final = ("schedule", "recorded")
+RESERVATIONS: Final = ("nodes", "counts")
+ALIASES: Final[dict[str, str]] = {"qssf": "smallest-area"}
+"""Other names of orders; a policy holds the order's own name."""
+NAMED: Final[dict[str, tuple[str, str]]] = {
     "fifo": ("fifo", "none"),
     "fifo-fit": ("fifo", "fit"),
+    "easy": ("fifo", "easy"),
+    "conservative": ("fifo", "conservative"),
+    "slurm": ("fifo", "slurm"),
     "sjf": ("sjf", "none"),
+    "ljf": ("ljf", "none"),
     "smallest": ("smallest", "none"),
+    "largest": ("largest", "none"),
+    "qssf": ("smallest-area", "none"),
     "priority": ("priority", "none"),
+    "edf": ("edf", "none"),
+    "wfp": ("wfp", "none"),
+    "unicef": ("unicef", "none"),
+    "multifactor": ("multifactor", "none"),
 }
+"""Order and backfill of each named scheduler."""
+WEIGHTS: Final[dict[str, float]] = {
+    "age": 1000.0,
+    "max_age": 604_800.0,
+    "size": 0.0,
+    "priority": 1.0,
+    "qos": 0.0,
+    "partition": 0.0,
+    "nice": 1.0,
+}
+"""Weights of ``multifactor`` and their defaults; ``max_age`` is seconds."""
+DEPENDENT: Final[dict[str, tuple[str, ...]]] = {
+    "order": ("weights", "qos", "partitions"),
+    "backfill": ("reservation", "depth", "interval", "window", "resolution"),
+    "estimate": ("history", "noise"),
+}
+"""Options that mean something only under some orders, backfills or estimates."""
+UNLIMITED: Final = 2**31 - 1
+"""The depth that no queue reaches."""
+
+_TABLES: Final = {"order": ORDERS, "backfill": BACKFILLS, "estimate": ESTIMATES}
+_MICROSECOND: Final = 1_000_000
+_LONGEST: Final = 36_500 * 86_400.0
+"""s: no interval, window or resolution is longer than 100 years."""
+_PLANNING: Final[dict[str, tuple[int, float, float, float]]] = {
+    "conservative": (UNLIMITED, 0.0, _LONGEST, 1e-6),
+    "slurm": (500, 30.0, 86_400.0, 60.0),
+}
+"""Default depth, interval, window and resolution (s)."""
+_PLANNED: Final = ("depth", "interval", "window", "resolution")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Planning:
+    """How far ahead ``conservative`` and ``slurm`` plan, in the engine's units."""
+
+    depth: int
+    """jobs; :data:`UNLIMITED` for all"""
+    interval: int
+    """microseconds; 0 for every time"""
+    window: int
+    """microseconds"""
+    resolution: int
+    """microseconds, at least 1"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,7 +210,7 @@ class Policy:
     Parameters
     ----------
     order, backfill, placement
-        Names out of :data:`ORDERS`, :data:`BACKFILLS`, :data:`PLACEMENTS`.
+        Names out of :data:`ORDERS` (or :data:`ALIASES`), :data:`BACKFILLS`, :data:`PLACEMENTS`.
     on_limit
         ``kill`` ends a job at its time limit; ``ignore`` lets it run its run time.
     replay
@@ -55,11 +218,29 @@ class Policy:
         whatever the policy would have done, and counts where the record holds more than there is.
     spread
         ``True`` lets every job take GPUs from anywhere, as if each row said ``spread``.
+    estimate
+        What the scheduler believes of a job's run time: a name out of :data:`ESTIMATES`.
+    history
+        ``estimate="history"``: over how many ended jobs the mean is taken.
+    noise
+        ``estimate="noise"``: standard deviation of the logarithm of the error.
+    reservation
+        ``backfill="easy"``: the head's reservation is made on ``nodes``, or by ``counts`` of GPUs.
+    depth, interval
+        ``conservative`` and ``slurm``: how many jobs are planned; seconds between plannings.  ``None`` is
+        the default of the backfill: all and 0, or 500 and 30.
+    window, resolution
+        ``slurm``: how far ahead reservations begin, and the grain of plans, s.  ``None``: 86,400 and 60.
+    weights
+        ``order="multifactor"``: weights by name; :data:`WEIGHTS` has the names and the defaults.
+    qos, partitions
+        ``order="multifactor"``: the factor of each QOS, of each partition; 0 for those not named.
 
     Raises
     ------
     ConfigError
-        For a name that does not exist; the message lists the choices.
+        For a name that does not exist (the message lists the choices), a number out of range, and an
+        option that differs from its default and that nothing chosen uses.
     """
 
     order: str = "fifo"
@@ -68,17 +249,36 @@ class Policy:
     on_limit: str = "kill"
     replay: str = "schedule"
     spread: bool = False
+    estimate: str = "limit"
+    history: int = 2
+    noise: float = 0.5
+    reservation: str = "nodes"
+    depth: int | None = None
+    interval: float | None = None
+    window: float | None = None
+    resolution: float | None = None
+    weights: Mapping[str, float] = field(default_factory=dict, hash=False)
+    qos: Mapping[str, float] = field(default_factory=dict, hash=False)
+    partitions: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        for kind, name, known in (
-            ("order", self.order, ORDERS),
-            ("backfill", self.backfill, BACKFILLS),
-            ("placement", self.placement, PLACEMENTS),
-            ("on_limit", self.on_limit, LIMITS),
-            ("replay", self.replay, REPLAYS),
+        object.__setattr__(self, "order", ALIASES.get(self.order, self.order))
+        for kind, known in (
+            ("order", [*ORDERS, *ALIASES]),
+            ("backfill", BACKFILLS),
+            ("placement", PLACEMENTS),
+            ("on_limit", LIMITS),
+            ("replay", REPLAYS),
+            ("estimate", ESTIMATES),
+            ("reservation", RESERVATIONS),
         ):
-            if name not in known:
-                raise unknown_name(kind, name, known)
+            if getattr(self, kind) not in known:
+                raise unknown_name(kind, getattr(self, kind), known)
+        for name in DEPENDENT["order"]:
+            object.__setattr__(self, name, _factors(name, getattr(self, name)))
+        _refuse_unused(self)
+        _check_counts(self)
+        _check_numbers(self)
 
     @property
     def name(self) -> str:
@@ -87,6 +287,34 @@ class Policy:
             if pair == (self.order, self.backfill):
                 return name
         return f"{self.order}+{self.backfill}"
+
+    @property
+    def planning(self) -> Planning:
+        """Depth, interval, window and resolution in their final values; unlimited where nothing is planned."""
+        depth, interval, window, resolution = _PLANNING.get(self.backfill, _PLANNING["conservative"])
+        return Planning(
+            depth=depth if self.depth is None else self.depth,
+            interval=_ticks(interval if self.interval is None else self.interval),
+            window=_ticks(window if self.window is None else self.window),
+            resolution=_ticks(resolution if self.resolution is None else self.resolution),
+        )
+
+    @property
+    def final_weights(self) -> dict[str, float]:
+        """The weights of ``multifactor`` by name, defaults filled in."""
+        return WEIGHTS | dict(self.weights)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the fields that matter to this policy, defaults filled in: ``Policy(**mapping)`` acts the same."""
+        unused = {name for kind, names in DEPENDENT.items() for name in names if name not in _used(self, kind)}
+        mapping = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in unused}
+        if "weights" in mapping:
+            mapping["weights"] = self.final_weights
+        defaults = dict(zip(_PLANNED, _PLANNING.get(self.backfill, ()), strict=False))
+        for name, value in defaults.items():
+            if name in mapping and mapping[name] is None and value != UNLIMITED:
+                mapping[name] = value
+        return {name: value for name, value in mapping.items() if value is not None}
 
 
 def named_policy(name: str | Policy, **changes: object) -> Policy:
@@ -102,3 +330,61 @@ def named_policy(name: str | Policy, **changes: object) -> Policy:
         return replace(policy, **changes)  # type: ignore[arg-type]  # checked by __post_init__
     except TypeError as problem:
         raise ConfigError(f"a policy has no such field: {problem}") from None
+
+
+def _used(policy: Policy, kind: str) -> tuple[str, ...]:
+    """Return the options that the chosen order, backfill or estimate uses."""
+    return _TABLES[kind][getattr(policy, kind)].options
+
+
+def _refuse_unused(policy: Policy) -> None:
+    """Raise for an option that was changed from its default and that nothing chosen uses."""
+    blank = {item.name: item.default for item in fields(policy)}
+    for kind, names in DEPENDENT.items():
+        for name in names:
+            value = getattr(policy, name)
+            given = bool(value) if isinstance(value, Mapping) else value != blank[name]
+            if given and name not in _used(policy, kind):
+                users = [f"{kind} = {user}" for user, choice in _TABLES[kind].items() if name in choice.options]
+                raise ConfigError(
+                    f"'{name}' has no meaning under {kind} = {getattr(policy, kind)}; "
+                    f"leave it out, or choose {' or '.join(users)}"
+                )
+
+
+def _factors(kind: str, given: object) -> dict[str, float]:
+    """Return a copy of named factors, checked."""
+    if not isinstance(given, Mapping):
+        raise ConfigError(f"'{kind}' must be a table of names and numbers, got {given!r}")
+    for name, value in given.items():
+        if kind == "weights" and name not in WEIGHTS:
+            raise unknown_name("weight", str(name), WEIGHTS)
+        if not _is_number(value):
+            raise ConfigError(f"'{kind}.{name}' must be a finite number, got {value!r}")
+    if kind == "weights" and given.get("max_age", 1) <= 0:
+        raise ConfigError(f"'weights.max_age' must be more than 0 seconds, got {given['max_age']!r}")
+    return {str(name): float(value) for name, value in given.items()}
+
+
+def _check_counts(policy: Policy) -> None:
+    for name in ("history", "depth"):
+        value = getattr(policy, name)
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= UNLIMITED):
+            raise ConfigError(f"'{name}' must be a whole number of jobs, 1 or more, got {value!r}")
+
+
+def _check_numbers(policy: Policy) -> None:
+    if not _is_number(policy.noise) or policy.noise < 0:
+        raise ConfigError(f"'noise' must be a number, 0 or more, got {policy.noise!r}")
+    for name, least in (("interval", 0.0), ("window", 0.0), ("resolution", 1e-6)):
+        value = getattr(policy, name)
+        if value is not None and (not _is_number(value) or not least <= value <= _LONGEST):
+            raise ConfigError(f"'{name}' must be {least:g} to {_LONGEST:g} seconds, got {value!r}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _ticks(seconds: float) -> int:
+    return round(seconds * _MICROSECOND)

@@ -203,7 +203,8 @@ def _policies(json: bool) -> None:
     from gpuyard.policy import BACKFILLS, NAMED, ORDERS
 
     rows: list[tuple[object, ...]] = [
-        (name, order, backfill, f"{ORDERS[order]}; {BACKFILLS[backfill]}") for name, (order, backfill) in NAMED.items()
+        (name, order, backfill, f"{ORDERS[order].meaning}; {BACKFILLS[backfill].meaning}")
+        for name, (order, backfill) in NAMED.items()
     ]
     _list(("policy", "order", "backfill", "what"), rows, json)
 
@@ -211,7 +212,7 @@ def _policies(json: bool) -> None:
 def _placements(json: bool) -> None:
     from gpuyard.policy import PLACEMENTS
 
-    _list(("placement", "what"), list(PLACEMENTS.items()), json)
+    _list(("placement", "what"), [(name, choice.meaning) for name, choice in PLACEMENTS.items()], json)
 
 
 def _formats(json: bool) -> None:
