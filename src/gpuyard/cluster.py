@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,6 @@ from gpuyard.errors import ConfigError
 from gpuyard.hardware import NodeType
 from gpuyard.sites import construct
 from gpuyard.sites.parts import Parts
-from gpuyard.topology.capacity import Capacity
-from gpuyard.topology.fabric import Fabric
-from gpuyard.topology.levels import Levels
 from gpuyard.units import MOST_CPUS, MOST_MEMORY_GIB
 
 if TYPE_CHECKING:
@@ -26,7 +23,7 @@ __all__ = ["Cluster"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Cluster:
+class Cluster(Parts):
     """Nodes in topology order, with their GPUs, type, CPUs and memory.
 
     Node ``n`` is the n-th in topology order; "the lowest node" everywhere means this number.
@@ -59,20 +56,6 @@ class Cluster:
     facts
         What the site states about itself (megawatts, phase, source and standing of each figure).
     """
-
-    name: str
-    node_names: tuple[str, ...]
-    node_gpus: NDArray[np.int32]
-    node_kind: NDArray[np.int16]
-    kinds: tuple[NodeType, ...]
-    node_cpus: NDArray[np.float64] | None = None
-    node_memory_gib: NDArray[np.float64] | None = None
-    levels: Levels = field(default_factory=Levels.flat)
-    graph: nx.Graph | None = None
-    fabrics: tuple[Fabric, ...] = ()
-    interconnect_oversubscription: float = 4.0
-    capacity: Capacity | None = None
-    facts: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.node_names:

@@ -1,4 +1,4 @@
-"""What every way of making a cluster hands over; :class:`gpuyard.cluster.Cluster` has the same fields."""
+"""What every way of making a cluster hands over: the fields that :class:`gpuyard.cluster.Cluster` inherits."""
 
 from __future__ import annotations
 
