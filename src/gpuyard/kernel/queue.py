@@ -12,9 +12,8 @@ __all__ = ["advance", "first_job", "gather", "join", "leave", "unblock"]
 
 
 @inlined
-def join(queue: Queue, jobs: Jobs, demand: Records, events: Events, row: int, now: int) -> None:
+def join(queue: Queue, jobs: Jobs, demand: Records, events: Events, row: int) -> None:
     """Let a job that became eligible wait."""
-    jobs.job[nth(row)]["eligible"] = now
     position = int(jobs.place[nth(row)]["position"])
     at = position
     for layer in range(queue.layer.size):

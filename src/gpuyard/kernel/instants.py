@@ -1,0 +1,129 @@
+"""What happens at an instant before anything is scheduled: who ends, who becomes eligible."""
+
+from __future__ import annotations
+
+from gpuyard.kernel.bits import nth
+from gpuyard.kernel.codes import NEVER, NOBODY, Count
+from gpuyard.kernel.heap import pop, push
+from gpuyard.kernel.jit import inlined, kernel
+from gpuyard.kernel.placement import Releaser, release_plain
+from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Records, Site
+
+__all__ = ["next_eligible", "next_end", "next_instant", "release", "start_job"]
+
+
+@inlined
+def next_instant(jobs: Jobs, events: Events) -> int:
+    """Return the earliest pending end, release or submission, or NEVER."""
+    count = events.counter
+    now = NEVER
+    if count[Count.NEXT] < jobs.job.size:
+        now = jobs.job[nth(count[Count.NEXT])]["submit"]
+    if count[Count.RUNNING] > 0:
+        now = min(now, events.ends.time[0])
+    if count[Count.RELEASES] > 0:
+        now = min(now, events.releases.time[0])
+    return now
+
+
+@inlined
+def next_end(events: Events, now: int) -> int:
+    """END: take the next job that ends now off the pending ends; NOBODY when there is none left."""
+    count = events.counter
+    if count[Count.RUNNING] == 0 or events.ends.time[0] != now:
+        return NOBODY
+    row = int(events.ends.row[0])
+    pop(events.ends, count[Count.RUNNING])
+    count[Count.RUNNING] -= 1
+    return row
+
+
+@inlined
+def release(
+    jobs: Jobs,
+    demand: Records,
+    dependencies: Dependencies,
+    site: Site,
+    log: Log,
+    events: Events,
+    releaser: Releaser,
+    row: int,
+    now: int,
+) -> None:
+    """Free what an ended job holds, and tell the jobs that depend on it."""
+    this = jobs.claim[nth(row)]
+    wish = int(this["demand"])
+    if demand[nth(wish)]["plain"] == 0:
+        releaser(site, demand, log, row, wish, this["slot"], int(this["slots"]))
+    else:
+        release_plain(site, log, this["slot"], int(this["slots"]))
+    if dependencies.child.size > 0:
+        _tell_children(dependencies, events, row, now)
+
+
+@kernel
+def _tell_children(dependencies: Dependencies, events: Events, row: int, now: int) -> None:
+    """Let the jobs that depend on an ended one come nearer to being eligible."""
+    hold = dependencies.hold
+    first = hold[row]["first_child"]
+    for place_ in range(first, first + hold[row]["children"]):
+        child = int(dependencies.child[place_])
+        unmet = hold[child]["unmet"] - 1
+        bound = max(hold[child]["bound"], now + hold[child]["think"])
+        hold[child]["unmet"] = unmet
+        hold[child]["bound"] = bound
+        if unmet == 0 and child < events.counter[Count.NEXT]:
+            push(events.releases, events.counter[Count.RELEASES], bound, child)
+            events.counter[Count.RELEASES] += 1
+
+
+@inlined
+def next_eligible(jobs: Jobs, dependencies: Dependencies, events: Events, now: int) -> int:
+    """RELEASE, then SUBMIT: return the next job that becomes eligible now; NOBODY when there is none left."""
+    count = events.counter
+    found = NOBODY
+    if count[Count.RELEASES] > 0 and events.releases.time[0] <= now:
+        found = int(events.releases.row[0])
+        pop(events.releases, count[Count.RELEASES])
+        count[Count.RELEASES] -= 1
+        count[Count.RELEASED] += 1
+    row = count[Count.NEXT]
+    while found == NOBODY and row < jobs.job.size and jobs.job[nth(row)]["submit"] == now:
+        if jobs.claim[nth(row)]["demand"] != NOBODY:
+            held = False
+            if dependencies.hold.size > 0:
+                held = _hold_back(dependencies, events, row, now)
+            if not held:
+                found = row
+        row += 1
+    count[Count.NEXT] = row
+    if found != NOBODY:
+        jobs.job[nth(found)]["eligible"] = now
+    return found
+
+
+@kernel
+def _hold_back(dependencies: Dependencies, events: Events, row: int, now: int) -> bool:
+    """Return whether a submitted job is not eligible yet; one whose instant is known waits for its release."""
+    hold = dependencies.hold
+    if hold[row]["unmet"] > 0:
+        return True
+    if hold[row]["bound"] <= now:
+        return False
+    push(events.releases, events.counter[Count.RELEASES], hold[row]["bound"], row)
+    events.counter[Count.RELEASES] += 1
+    return True
+
+
+@inlined
+def start_job(jobs: Jobs, log: Log, events: Events, row: int, first: int, now: int) -> None:
+    """Let a job run that holds the slots from ``first`` on."""
+    count = events.counter
+    this = jobs.claim[nth(row)]
+    jobs.job[nth(row)]["start"] = now
+    this["slot"] = first
+    this["slots"] = count[Count.SLOTS] - first
+    log.attempt_job[nth(count[Count.ATTEMPTS])] = row
+    count[Count.ATTEMPTS] += 1
+    push(events.ends, count[Count.RUNNING], now + jobs.job[nth(row)]["duration"], row)
+    count[Count.RUNNING] += 1
