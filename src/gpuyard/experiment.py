@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from importlib.metadata import version
 from numbers import Real
 
@@ -155,7 +154,7 @@ def _echo(record: Record, model: EnergyModel, given: Mapping[str, object]) -> di
     sections: dict[str, object] = {
         "workload": {"name": workload.name},
         "cluster": {"name": cluster.name},
-        "policy": asdict(record.policy),
+        "policy": record.policy.to_mapping(),
         "energy": model.to_mapping(),
         **given,
     }

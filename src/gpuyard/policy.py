@@ -314,7 +314,7 @@ class Policy:
         for name, value in defaults.items():
             if name in mapping and mapping[name] is None and value != UNLIMITED:
                 mapping[name] = value
-        return {name: value for name, value in mapping.items() if value is not None}
+        return {name: value for name, value in mapping.items() if value is not None and value != {}}
 
 
 def named_policy(name: str | Policy, **changes: object) -> Policy:

@@ -209,7 +209,7 @@ class Resolver:
         if self._checked.cluster.file is not None:
             path = Path(self._checked.cluster.file).resolve()
             echo["cluster"] |= {"file": str(path), "sha256": _sha256(path)}
-        return _as_read(echo | {"policy": asdict(policy), "energy": energy.to_mapping(), "run": asdict(options)})
+        return _as_read(echo | {"policy": policy.to_mapping(), "energy": energy.to_mapping(), "run": asdict(options)})
 
 
 def _check_nodes(cluster: Cluster) -> None:

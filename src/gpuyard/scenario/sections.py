@@ -7,7 +7,17 @@ from typing import Annotated, Any, Final, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gpuyard.errors import ConfigError
-from gpuyard.policy import BACKFILLS, LIMITS, NAMED, ORDERS, PLACEMENTS, REPLAYS
+from gpuyard.policy import (
+    BACKFILLS,
+    ESTIMATES,
+    LIMITS,
+    NAMED,
+    ORDERS,
+    PLACEMENTS,
+    REPLAYS,
+    RESERVATIONS,
+    WEIGHTS,
+)
 from gpuyard.units import MOST_PUE, nearest_scale, parse_seconds, parse_window
 
 __all__ = ["SECTIONS", "SYNTHESIS_KEYS", "Model", "PolicySection", "RunSection", "WorkloadSection"]
@@ -20,6 +30,12 @@ def _seconds(value: Any) -> float:
         return parse_seconds(value)
     except ConfigError as problem:
         raise ValueError(str(problem)) from None
+
+
+def _weights(value: Any) -> Any:
+    if isinstance(value, dict) and "max_age" in value:
+        return value | {"max_age": _seconds(value["max_age"])}
+    return value
 
 
 def _end(value: Any) -> float:
@@ -65,6 +81,12 @@ Seconds = Annotated[float, BeforeValidator(_seconds), Field(json_schema_extra={"
 End = Annotated[float, BeforeValidator(_end), Field(json_schema_extra={"type": ["number", "string"]})]
 """The same, or infinity: a window that is left open."""
 Window = Annotated[str, AfterValidator(_window)]
+Weights = Annotated[
+    dict[str, float],
+    BeforeValidator(_weights),
+    Field(json_schema_extra={"additionalProperties": {"type": ["number", "string"]}}),
+]
+"""Weights by name, of which ``max_age`` is a time."""
 Names = Annotated[list[str], BeforeValidator(_names)]
 
 
@@ -170,6 +192,25 @@ class PolicySection(Section):
     on_limit: str | None = Field(default=None, description=f"What happens at a time limit: {', '.join(LIMITS)}.")
     replay: str | None = Field(default=None, description=f"Who decides starts: {', '.join(REPLAYS)}.")
     spread: bool | None = Field(default=None, description="Every job may take GPUs from anywhere.")
+    estimate: str | None = Field(
+        default=None, description=f"What the scheduler believes of a run time: {', '.join(ESTIMATES)}."
+    )
+    history: int | None = Field(default=None, ge=1, description="estimate history: the mean of so many ended jobs.")
+    noise: float | None = Field(
+        default=None, ge=0, description="estimate noise: standard deviation of the logarithm of the error."
+    )
+    reservation: str | None = Field(
+        default=None, description=f"backfill easy: what the head's reservation is made on, {', '.join(RESERVATIONS)}."
+    )
+    depth: int | None = Field(default=None, ge=1, description="conservative, slurm: so many waiting jobs are planned.")
+    interval: Seconds | None = Field(default=None, description="conservative, slurm: the time between plannings.")
+    window: Seconds | None = Field(default=None, description="slurm: how far ahead a reservation may begin.")
+    resolution: Seconds | None = Field(default=None, description="slurm: the grain of planned times.")
+    weights: Weights | None = Field(default=None, description=f"order multifactor: {', '.join(WEIGHTS)}.")
+    qos: dict[str, float] | None = Field(default=None, description="order multifactor: the factor of each QOS.")
+    partitions: dict[str, float] | None = Field(
+        default=None, description="order multifactor: the factor of each partition."
+    )
 
 
 class RunSection(Section):

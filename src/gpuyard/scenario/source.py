@@ -4,6 +4,7 @@ A scenario is a preset (``phase-1``), a TOML file, or the folder of a finished r
 ``extends`` names another one to build on.  Tables are merged key by key and anything else is replaced, with
 one exception: a table that names another *source* (a trace instead of a synthesis, nodes instead of a
 preset) replaces the whole table below it, because the old source's settings have no meaning for the new one.
+In the same way the options of an order, a backfill or an estimate go when a layer chooses another one.
 Where nodes, blocks or a file replace a cluster, what presets said in ``[energy]`` goes with it.
 """
 
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gpuyard.errors import ConfigError, InputError, unknown_name
+from gpuyard.policy import ALIASES, DEPENDENT, NAMED
 from gpuyard.presets import load_preset, preset_names
 
 __all__ = ["SOURCES", "Layered", "parse_sets", "parse_value", "read_layers"]
@@ -53,10 +55,9 @@ class Layered:
                     self._forget(section)
                     if section == "cluster" and "preset" not in named:
                         self._forget_energy_of_presets()
-        policy = self.values.get("policy")
-        if isinstance(policy, dict) and "name" in layer.get("policy", {}):
-            policy.pop("order", None)  # a newly named scheduler brings its own
-            policy.pop("backfill", None)
+        policy, above = self.values.get("policy"), layer.get("policy")
+        if isinstance(policy, dict) and isinstance(above, Mapping):
+            _forget_options(policy, above)
         self._forget_sources(layer)
         _merge(self.values, layer)
         for path in _paths(layer):
@@ -215,6 +216,31 @@ def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> None:
             _merge(table, value)
         else:
             below[key] = value
+
+
+def _forget_options(policy: dict[str, Any], above: Mapping[str, Any]) -> None:
+    """Drop what has no meaning for the scheduler that a layer chooses: its options are not those of the old one."""
+    before = _choices(policy)
+    if "name" in above:
+        policy.pop("order", None)  # a newly named scheduler brings its own
+        policy.pop("backfill", None)
+    after = _choices({**policy, **above})
+    for kind, options in DEPENDENT.items():
+        if after[kind] != before[kind]:
+            for option in options:
+                policy.pop(option, None)
+
+
+def _choices(policy: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the order, backfill and estimate that a section comes to, names that nobody knows included."""
+    named = policy.get("name", "fifo")
+    order, backfill = NAMED.get(named, (named, named)) if isinstance(named, str) else (None, None)
+    order = policy.get("order", order)
+    return {
+        "order": ALIASES.get(order, order) if isinstance(order, str) else order,
+        "backfill": policy.get("backfill", backfill),
+        "estimate": policy.get("estimate", "limit"),
+    }
 
 
 def _leaves(layer: Mapping[str, Any], prefix: Path_ = ()) -> Iterator[tuple[Path_, Any]]:
