@@ -16,8 +16,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuyard.kernel.energy import order_ends
-
 __all__ = ["Spans", "Steps", "exact_integers"]
 
 _TURN = 2.0**64
@@ -42,6 +40,20 @@ def _float_prefix(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return sums
 
 
+def _rows_in_order(times: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Return the rows of ``times``, shape (times,), in the order of time, equal ones as they are."""
+    from gpuyard.kernel.energy import order_ends
+
+    low, high = (int(times.min()), int(times.max())) if times.size else (0, 0)
+    reach = high - low
+    if reach.bit_length() < 64:
+        shift = max(0, reach.bit_length() - times.size.bit_length())
+        order = np.empty(times.size, dtype=np.intp)
+        if order_ends(times, low, shift, np.zeros((reach >> shift) + 2, dtype=np.int64), order):
+            return order
+    return np.argsort(times, kind="stable")
+
+
 @dataclass(frozen=True)
 class Spans:
     """Stretches of time [start, end), int64 microseconds, shape (spans,); ``start <= end``.
@@ -55,15 +67,7 @@ class Spans:
     @cached_property
     def by_end(self) -> NDArray[np.intp]:
         """int64, shape (spans,): the spans in the order of their ends, at one instant in their own."""
-        if self.end.size == 0:
-            return np.zeros(0, dtype=np.intp)
-        low = int(self.end.min())
-        shift = max(0, (int(self.end.max()) - low).bit_length() - self.end.size.bit_length())
-        bucket = np.zeros(((int(self.end.max()) - low) >> shift) + 2, dtype=np.int64)
-        order = np.empty(self.end.size, dtype=np.intp)
-        if order_ends(self.end, low, shift, bucket, order):
-            return order
-        return np.argsort(self.end, kind="stable")
+        return _rows_in_order(self.end)
 
     @cached_property
     def by_start(self) -> NDArray[np.intp] | None:

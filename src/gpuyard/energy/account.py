@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from gpuyard.energy.calendar import Periods, periods
 from gpuyard.energy.model import EnergyModel, job_load
-from gpuyard.energy.power import energies, idle_mw, metered, power_of
 from gpuyard.holdings import Holdings, hold
 from gpuyard.intervals import Steps
 from gpuyard.record import Outcome, Record
@@ -120,6 +119,8 @@ class EnergyAccount:
 
     def between(self, start: int, stop: int) -> EnergyTotals:
         """Return the totals of a stretch inside the run, microseconds since the origin."""
+        from gpuyard.energy.power import energies, metered
+
         now = self.periods.between(start, stop)
         lengths = np.diff(now.edges).tolist()
         spans, constant = self.holdings.spans, self.node_idle_mw + self.switches_mw + self.other_mw
@@ -174,6 +175,8 @@ def account(record: Record, model: EnergyModel | None = None) -> EnergyAccount:
     InputError, ConfigError
         For an activity or a fact of the cluster out of its range, or a zone that does not exist.
     """
+    from gpuyard.energy.power import idle_mw, power_of
+
     model = model if model is not None else EnergyModel()
     holdings = hold(record)
     load, load_source = job_load(record.workload, model)

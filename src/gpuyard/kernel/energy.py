@@ -138,11 +138,10 @@ def draw_power(attempts: Attempts, loads: Loads, node: Records, drawn: Drawn) ->
 def integrate(start: NDArray[np.int64], end: NDArray[np.int64], power: NDArray[np.int64], into: Integrals) -> None:
     """Add the energy of spans [start, end) of ``power`` (int64 mW) to the periods they overlap: shape (spans,)."""
     edges = into.edges
-    last = edges.size - 2
     period = 0
     for span in range(start.size):
         begin = max(start[nth(span)], edges[0])
-        stop = min(end[nth(span)], edges[nth(last + 1)])
+        stop = min(end[nth(span)], edges[nth(edges.size - 1)])
         if begin >= stop:
             continue
         while period > 0 and edges[nth(period)] > begin:
@@ -196,7 +195,7 @@ def meter(changes: Changes, base: int, into: Integrals, peak: NDArray[np.int64])
     """Follow the power of a site from event to event: write its energy in each period, and the most that lasts there.
 
     ``base``: milliwatts that flow at all times.  ``peak``: written, int64 mW, shape (periods,); in a period of no
-    length the power after all events of that instant.  Ends come before starts at one instant.
+    length the power after all events of that instant.  What lasts no time is no peak elsewhere.
     """
     start, end, order, count = changes.start, changes.end, changes.order, changes.start.size
     next_start = start[0] if count else _NEVER
@@ -216,7 +215,7 @@ def meter(changes: Changes, base: int, into: Integrals, peak: NDArray[np.int64])
                 area += power * (now - at)
                 estimate += float(power) * float(now - at)
                 at = now
-            if next_end <= now and next_end <= next_start:
+            if next_end <= now:
                 power -= changes.leaving[nth(order[nth(ended)])]
                 ended += 1
                 next_end = end[nth(order[nth(ended)])] if ended < count else _NEVER
