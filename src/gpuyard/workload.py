@@ -123,6 +123,11 @@ class Workload:
         return to_ticks(self.floats("time_limit"))
 
     @cached_property
+    def deadline(self) -> NDArray[np.int64]:
+        """int64 microseconds, shape (jobs,): when jobs are due, NEVER where there is no deadline."""
+        return to_ticks(self.floats("deadline"))
+
+    @cached_property
     def gpus(self) -> NDArray[np.int64]:
         """int64, shape (jobs,): GPUs of each job."""
         return self.integers("gpus", 0)
@@ -161,7 +166,9 @@ class Workload:
             raise ConfigError(f"arrivals can be scaled by a positive factor, got {factor}")
         table = _replaced(self.table, "submit_time", pc.divide(self.table["submit_time"], factor))
         shift = to_ticks(_floats(table["submit_time"])) - self.submit
-        moved = [name for name in ("not_before", "start_time", "end_time") if table[name].null_count < len(self)]
+        moved = [
+            name for name in ("not_before", "deadline", "start_time", "end_time") if table[name].null_count < len(self)
+        ]
         for name in moved:
             ticks = to_ticks(_floats(table[name]))
             known = ticks != NEVER
@@ -236,11 +243,13 @@ _TIME = (-_LATEST, _LATEST, "a time must be a finite number of seconds", "correc
 _DURATION = (0.0, _LATEST, "a duration must be a finite number of seconds, and not negative", "correct or drop the row")
 _MOST = float(np.finfo(np.float64).max)
 _RANGES: dict[str, tuple[float, float, str, str]] = {
-    **dict.fromkeys(("submit_time", "not_before", "start_time", "end_time"), _TIME),
+    **dict.fromkeys(("submit_time", "not_before", "deadline", "start_time", "end_time"), _TIME),
     **dict.fromkeys(("runtime", "time_limit", "think_time"), _DURATION),
     "gpus": (0, _MOST, "GPUs cannot be negative", "write 0 for a job without GPUs"),
     "gpu_milli": (1, 999, "a share of a GPU is 1 to 999 thousandths", "leave it null for whole GPUs"),
     "nodes": (1, _MOST, "a job runs on at least 1 node", "leave it null for as few as hold its GPUs"),
+    "segment": (1, _MOST, "a segment has at least 1 node", "leave it null for a job without segments"),
+    "array_limit": (1, _MOST, "at least 1 job of an array may run", "leave it null for no limit"),
     "cpus": (0, MOST_CPUS, "CPU cores must be between 0 and 1e9", "leave it null where it is not known"),
     "memory_gib": (0, MOST_MEMORY_GIB, "memory must be between 0 and 1e12 GiB", "leave it null where it is not known"),
     "activity": (0, 1, "an activity is a share from 0 to 1", "divide percentages by 100"),
@@ -260,6 +269,10 @@ def _check(table: pa.Table, name: str) -> None:
         _refuse(known & ~((values >= low) & (values <= high)), table, name, column, rule, remedy)
     shared = table["gpu_milli"].is_valid().to_numpy() & (_floats(table["gpus"]) != 1)
     _refuse(shared, table, name, "gpu_milli", "a share of a GPU needs a job of 1 GPU", "leave it null for whole GPUs")
+    alone = table["array_limit"].is_valid().to_numpy() & table["array"].is_null().to_numpy()
+    _refuse(
+        alone, table, name, "array_limit", "the limit of an array needs an array", "name the array, or leave it null"
+    )
     backwards = _floats(table["end_time"]) < _floats(table["start_time"])
     _refuse(backwards, table, name, "end_time", "the job ends before it starts", "correct or drop the row")
     strange = table["state"].is_valid().to_numpy() & ~pc.is_in(table["state"], pa.array(STATES)).to_numpy()

@@ -53,6 +53,7 @@ def tables(draw: st.DrawFn, texts: st.SearchStrategy[str]) -> pa.Table:
     for at, name in enumerate(ids):
         share = draw(maybe(st.integers(1, 999)))
         start = draw(maybe(TIMES))
+        array = draw(maybe(texts))
         parents = draw(st.lists(st.sampled_from(ids[:at]), min_size=1, max_size=3, unique=True)) if at else None
         jobs.append({
             "job_id": name, "submit_time": draw(TIMES), "start_time": start,
@@ -62,6 +63,9 @@ def tables(draw: st.DrawFn, texts: st.SearchStrategy[str]) -> pa.Table:
             "nodes": draw(maybe(st.integers(1, 9))), "spread": draw(maybe(st.booleans())),
             "priority": draw(maybe(st.integers(-(2**31), 2**31 - 1))), "not_before": draw(maybe(TIMES)),
             "depends_on": draw(maybe(st.just(parents))), "think_time": draw(maybe(SPANS)),
+            "nice": draw(maybe(st.integers(-(2**31), 2**31 - 1))), "deadline": draw(maybe(TIMES)),
+            "segment": draw(maybe(st.integers(1, 9))), "array": array,
+            "array_limit": draw(maybe(st.integers(1, 9))) if array else None,
             "job_class": draw(maybe(texts)), "tenant": draw(maybe(texts)), "user": draw(maybe(texts)),
             "partition": draw(maybe(texts)), "qos": draw(maybe(texts)), "job_name": draw(maybe(texts)),
             "state": draw(maybe(st.sampled_from(STATES))), "activity": draw(maybe(st.floats(0, 1))),
@@ -94,7 +98,7 @@ def test_the_csv_is_the_data_as_it_stands(tmp_path: Path) -> None:
     first, header, line = (tmp_path / "jobs.csv").read_text().splitlines()
     assert first == "# gpuyard trace; origin=2024-03-31T01:30:00.250000+09:00; zone=Asia/Seoul; format=philly"
     assert header.startswith("job_id,submit_time,start_time,end_time,runtime,time_limit,gpus,")
-    assert line == '"a",0,,,0.1,,1,,,,,,true,,,,,,,"=cmd()",,,,,'
+    assert line == '"a",0,,,0.1,,1,,,,,,,true,,,,,,,,,,,"=cmd()",,,,,'
 
 
 @pytest.mark.parametrize(
@@ -201,17 +205,17 @@ def test_what_swf_cannot_hold_is_said_in_the_file_and_to_the_caller(tmp_path: Pa
     )
     notes = write_table(jobs, tmp_path / "jobs.swf")
     assert sorted(notes) == [
-        "1 jobs: a state that SWF does not have is written as failed or unknown: "
+        "1 job: a state that SWF does not have is written as failed or unknown: "
         "timed_out, node_failed, preempted, pending",
-        "1 jobs: depends_on is left out where it is not one job on an earlier line",
-        "1 jobs: end_time has no field and is not start_time + runtime",
-        "1 jobs: gpu_milli has no field and is left out",
-        "1 jobs: gpu_type has no field and is left out",
-        "1 jobs: memory_gib is rounded up to whole KiB a GPU",
-        "1 jobs: memory_gib needs a GPU and is left out",
-        "1 jobs: start_time before submit_time is left out",
-        "1 jobs: start_time without runtime is left out",
-        "1 jobs: think_time without such a job is left out",
+        "1 job: depends_on is left out where it is not one job on an earlier line",
+        "1 job: end_time has no field and is not start_time + runtime",
+        "1 job: gpu_milli has no field and is left out",
+        "1 job: gpu_type has no field and is left out",
+        "1 job: memory_gib is rounded up to whole KiB a GPU",
+        "1 job: memory_gib needs a GPU and is left out",
+        "1 job: start_time before submit_time is left out",
+        "1 job: start_time without runtime is left out",
+        "1 job: think_time without such a job is left out",
         "3 jobs: job_id is not a whole number in all of them: they are numbered from 1",
     ]  # fmt: skip
     text = (tmp_path / "jobs.swf").read_text()

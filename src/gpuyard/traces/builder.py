@@ -33,7 +33,7 @@ FIRST_DATE, LAST_DATE = -62_135_596_800.0, 253_402_300_799.0
 """Seconds since 1970 of the years 1 and 9999."""
 
 _TYPES = {column.name: column.dtype for column in COLUMNS}
-_TIMES = ("submit_time", "start_time", "end_time", "not_before")
+_TIMES = ("submit_time", "start_time", "end_time", "not_before", "deadline")
 _DURATIONS = ("runtime", "time_limit", "think_time")
 _BOUNDS: dict[str, tuple[float, float, str]] = {
     **dict.fromkeys(_TIMES, (-MOST_SECONDS, MOST_SECONDS, "the time is beyond 1e12 s")),
@@ -43,7 +43,10 @@ _BOUNDS: dict[str, tuple[float, float, str]] = {
     "cpus": (0.0, MOST_CPUS, "CPU cores must be between 0 and 1e9"),
     "memory_gib": (0.0, MOST_MEMORY_GIB, "memory must be between 0 and 1e12 GiB"),
     "nodes": (1.0, MOST_GPUS, f"nodes must be between 1 and {MOST_GPUS}"),
+    "segment": (1.0, MOST_GPUS, f"nodes of a segment must be between 1 and {MOST_GPUS}"),
     "priority": (-(2.0**31), 2.0**31 - 1, "a priority must fit 32 bits"),
+    "nice": (-(2.0**31), 2.0**31 - 1, "a nice value must fit 32 bits"),
+    "array_limit": (1.0, 2.0**31 - 1, "the limit of an array must be 1 or more"),
     "activity": (0.0, 1.0, "activity must be between 0 and 1"),
 }
 _NEVER_NULL = ("job_id", "submit_time", "gpus")
@@ -321,6 +324,9 @@ class JobTableBuilder:
         if "start_time" in self._columns and "end_time" in self._columns:
             backwards = self._floats("end_time") < self._floats("start_time")
             self._reject_at("end_time", backwards, "the job ends before it starts")
+        if "array_limit" in self._columns:
+            alone = np.isfinite(self._floats("array_limit")) & self._is_null("array")
+            self._reject_at("array_limit", alone, "the limit of an array needs an array")
         if "state" in self._columns:
             states = self._columns["state"]
             known = pc.is_in(states, pa.array([*STATES, None], pa.string()))

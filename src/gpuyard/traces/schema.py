@@ -118,6 +118,13 @@ COLUMNS: tuple[Column, ...] = (
         meaning="the exact number of different nodes the job must run on",
     ),
     Column(
+        name="segment",
+        dtype=pa.int32(),
+        unit="nodes",
+        null="no segments",
+        meaning="the job's nodes come in segments of so many, each inside one block (Slurm's --segment)",
+    ),
+    Column(
         name="spread",
         dtype=pa.bool_(),
         unit="yes or no",
@@ -125,7 +132,25 @@ COLUMNS: tuple[Column, ...] = (
         meaning="the job's GPUs may come from anywhere, in any pieces",
     ),
     Column(
-        name="priority", dtype=pa.int32(), unit="rank", null="0", meaning="higher goes first under the order 'priority'"
+        name="priority",
+        dtype=pa.int32(),
+        unit="rank",
+        null="0",
+        meaning="higher goes first under the orders 'priority' and 'multifactor'",
+    ),
+    Column(
+        name="nice",
+        dtype=pa.int32(),
+        unit="rank",
+        null="0",
+        meaning="what the user takes off the job's own score under the order 'multifactor'",
+    ),
+    Column(
+        name="deadline",
+        dtype=pa.float64(),
+        unit="s",
+        null="no deadline: last under the order 'edf'",
+        meaning="when the job is due, since the trace's origin",
     ),
     Column(
         name="not_before",
@@ -147,6 +172,20 @@ COLUMNS: tuple[Column, ...] = (
         unit="s",
         null="0",
         meaning="delay between the end of the last job depended on and eligibility",
+    ),
+    Column(
+        name="array",
+        dtype=pa.string(),
+        unit="name",
+        null="part of no array",
+        meaning="the job array that the job is one task of",
+    ),
+    Column(
+        name="array_limit",
+        dtype=pa.int32(),
+        unit="jobs",
+        null="no limit",
+        meaning="how many jobs of its array may run at once; only where there is an array",
     ),
     Column(
         name="job_class",

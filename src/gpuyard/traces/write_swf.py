@@ -44,7 +44,22 @@ NUMBERED = {"user": "user", "tenant": "group", "job_name": "executable", "qos": 
 STATUS = {"completed": "1", "failed": "0", "cancelled": "5", "running": "2"}
 NEAREST = {"timed_out": "0", "node_failed": "0", "preempted": "0", "pending": "-1"}
 """States that SWF does not have, and what is written instead."""
-NOT_HELD = ("gpu_milli", "gpu_type", "cpus", "nodes", "spread", "priority", "not_before", "job_class", "activity")
+NOT_HELD = (
+    "gpu_milli",
+    "gpu_type",
+    "cpus",
+    "nodes",
+    "segment",
+    "spread",
+    "priority",
+    "nice",
+    "deadline",
+    "not_before",
+    "array",
+    "array_limit",
+    "job_class",
+    "activity",
+)
 WHOLE = r"^(0|[1-9][0-9]{0,17})$"
 UNKNOWN = pa.scalar("-1")
 
