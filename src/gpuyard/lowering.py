@@ -311,7 +311,7 @@ def lower_site(cluster: Cluster, policy: Policy, asked: Asked, stream: int) -> S
         gpu=gpu,
         shares=shares,
         quanta=asked.quanta,
-        domains=build.build_domains(node, cluster.levels.domains if packed else (), kinds, n_keys),
+        domains=build.build_domains(node, cluster.levels.domains if packed else (), kinds, n_keys, asked.demands),
         largest=_largest(cluster).astype(np.int64),
         chunk=np.zeros(int(asked.chunks.max(initial=1)), CHUNK),
         plan=plan,

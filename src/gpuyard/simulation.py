@@ -13,7 +13,7 @@ from gpuyard.cluster import Cluster
 from gpuyard.errors import ConfigError, EngineError
 from gpuyard.kernel import build
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
-from gpuyard.kernel.engine import run
+from gpuyard.kernel.launch import is_ready
 from gpuyard.kernel.launch import start as start_engine
 from gpuyard.kernel.tables import HOLD, Dependencies, Events
 from gpuyard.lowering import (
@@ -43,12 +43,12 @@ _STATES = {
 }
 
 
-def is_compiled() -> bool:
-    """Return whether the engine is in the cache; if not, the first run compiles it, which takes seconds."""
-    cache = getattr(run, "_cache", None)
-    if cache is None:
+def is_compiled(workload: Workload, cluster: Cluster, policy: Policy) -> bool:
+    """Return whether all that a run needs is in the cache; if not, the run compiles it first, which takes seconds."""
+    if is_ready():
         return True
-    return bool(run.signatures) or bool(cache._cache_file._load_index())  # type: ignore[attr-defined]
+    asked = lower_demands(workload, cluster, policy)
+    return is_ready(asked.demands, packed=policy.placement == "packed", tracked=asked.quanta > 0)
 
 
 def schedule(

@@ -106,25 +106,41 @@ def build_gpus(node: Records, kinds: int, quanta: int) -> tuple[Records, Index]:
     return gpu, build_index(kinds, quanta + 1, node["kind"][gpu["node"]], gpu["free"], 1)
 
 
-def build_domains(node: Records, levels: tuple[NDArray[np.int32], ...], kinds: int, n_keys: int) -> Domains:
-    """Return the counts of fitting and empty nodes for each level; empty where there is no level."""
+def build_domains(
+    node: Records, levels: tuple[NDArray[np.int32], ...], kinds: int, n_keys: int, demands: Records
+) -> Domains:
+    """Return the counts of fitting and empty nodes for each level; empty where there is no level.
+
+    Parameters
+    ----------
+    levels
+        int32 arrays of shape (nodes,), lowest level first: the domain of each node.
+    demands
+        What jobs ask for: which sizes of chunk are counted.
+    """
     level = np.zeros(len(levels), LEVEL)
     parts: list[Records] = []
     tally: list[NDArray[np.int64]] = []
-    kind, free = node["kind"].astype(np.int64), node["free"].astype(np.int64)
+    reach = _reach(node, kinds, n_keys, demands)
+    kind = node["kind"].astype(np.int64)
+    fitting, fit_node = _fitting(reach, kind, node["free"])
     lower: NDArray[np.int32] = np.arange(node.size, dtype=np.int32)
     for number, domain_of in enumerate(levels):
         size = int(domain_of[-1]) + 1
         domain = np.zeros(size + 1, DOMAIN)
         domain["first_node"] = np.searchsorted(domain_of, np.arange(size + 1))
         domain["first_child"] = np.append(lower[domain["first_node"][:-1]], lower[-1] + 1)
+        most = int(np.diff(domain["first_node"]).max(initial=0))
         level[number]["size"] = size
-        level[number]["most"] = np.diff(domain["first_node"]).max(initial=0)
+        level[number]["most"] = most
         level[number]["base"] = sum(part.size for part in parts)
         level[number]["fitting"] = sum(part.size for part in tally)
-        tally.append(np.bincount((kind * n_keys + free) * size + domain_of, minlength=kinds * n_keys * size))
+        tally.append(np.bincount(fitting * size + domain_of[fit_node], minlength=int(reach[-1, -1]) * size))
         level[number]["empty"] = sum(part.size for part in tally)
-        tally.append(np.bincount(kind * size + domain_of, minlength=kinds * size))
+        empty = np.bincount(kind * size + domain_of, minlength=kinds * size)
+        tally.append(empty)
+        level[number]["held"] = sum(part.size for part in tally)
+        tally.append(np.bincount(np.arange(kinds).repeat(size) * (most + 1) + empty, minlength=kinds * (most + 1)))
         parts.append(domain)
         lower = domain_of
     return Domains(
@@ -132,9 +148,34 @@ def build_domains(node: Records, levels: tuple[NDArray[np.int32], ...], kinds: i
         of_node=np.concatenate([*levels, np.empty(0, np.int32)]).astype(np.int32),
         level=level,
         domain=np.concatenate([*parts, np.empty(0, DOMAIN)]),
-        tally=np.concatenate([*tally, np.empty(0, np.int64)]).astype(np.int64),
+        tally=np.concatenate([*tally, np.empty(0, np.int64)]).astype(np.int32),
+        reach=reach.ravel(),
         path=np.zeros(len(levels) + 1, STEP),
     )
+
+
+def _reach(node: Records, kinds: int, n_keys: int, demands: Records) -> NDArray[np.int32]:
+    """Return, by (kind, free GPUs + 1), the number of the first size of chunk that so many free GPUs do not fit."""
+    asked = demands[demands["several"] > 0]
+    counted = np.zeros((kinds, n_keys + 1), np.int32)
+    for kind in range(kinds):
+        gpus, pieces = (asked[name][(asked["kinds"] >> kind & 1) > 0] for name in ("gpus", "nodes"))
+        largest = max(int(node["size"][node["kind"] == kind].max(initial=0)), 1)
+        exact, shaped = pieces > 0, pieces == 0
+        each, more = gpus[exact] // pieces[exact], gpus[exact] % pieces[exact]
+        sizes = np.concatenate([each, each + (more > 0), [largest] if shaped.any() else [], gpus[shaped] % largest])
+        counted[kind, np.unique(sizes[sizes < n_keys]).astype(np.int64) + 1] = 1
+    return counted.ravel().cumsum(dtype=np.int32).reshape(counted.shape)
+
+
+def _fitting(
+    reach: NDArray[np.int32], kind: NDArray[np.int64], free: NDArray[np.int32]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return (size of chunk, node) for every size that a node fits."""
+    first, last = reach[kind, 0], reach[kind, free + 1]
+    nodes = np.arange(kind.size).repeat(last - first)
+    begun = (last - first).cumsum() - (last - first)
+    return (first - begun).repeat(last - first) + np.arange(nodes.size), nodes
 
 
 def build_queue(jobs: Jobs, lanes: int) -> Queue:

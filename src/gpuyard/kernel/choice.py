@@ -9,14 +9,14 @@ from __future__ import annotations
 from gpuyard.kernel.bits import draw
 from gpuyard.kernel.codes import NOBODY, Placement
 from gpuyard.kernel.index import count_at, item_at, loosest_key, lowest_item, tightest_key
-from gpuyard.kernel.jit import kernel
+from gpuyard.kernel.jit import inner, kernel
 from gpuyard.kernel.nodes import has_room
 from gpuyard.kernel.tables import Site
 
 __all__ = ["pick_any", "tightest_in_range"]
 
 
-@kernel
+@inner
 def pick_any(site: Site, rule: int, kinds: int, gpus: int, cpu: int, memory: int, row: int, chunk: int) -> int:
     """Return the node for a chunk under a placement rule, or NOBODY."""
     index = site.openings
@@ -90,7 +90,7 @@ def _candidates(site: Site, kinds: int, key: int, cpu: int, memory: int) -> int:
     return found
 
 
-@kernel
+@inner
 def tightest_in_range(site: Site, kinds: int, gpus: int, cpu: int, memory: int, first: int, last: int) -> int:
     """Return the best-fit node among nodes ``first`` to ``last - 1``, or NOBODY."""
     key = tightest_key(site.openings, kinds, gpus)

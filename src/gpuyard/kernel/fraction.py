@@ -5,14 +5,14 @@ from __future__ import annotations
 from gpuyard.kernel.bits import draw
 from gpuyard.kernel.codes import NOBODY, Placement
 from gpuyard.kernel.index import insert, loosest_key, lowest_item, remove, tightest_key
-from gpuyard.kernel.jit import kernel
+from gpuyard.kernel.jit import inner, kernel
 from gpuyard.kernel.nodes import has_room, offer_node, withdraw_node
 from gpuyard.kernel.tables import Site
 
 __all__ = ["give_share", "pick_gpu", "take_share"]
 
 
-@kernel
+@inner
 def pick_gpu(site: Site, kinds: int, share: int, cpu: int, memory: int, row: int) -> int:
     """Return the GPU for a share under the site's placement rule, or NOBODY."""
     if site.rule == Placement.FIRST_FIT:
@@ -86,7 +86,7 @@ def _at(site: Site, kinds: int, share: int, cpu: int, memory: int, place: int) -
     return NOBODY
 
 
-@kernel
+@inner
 def take_share(site: Site, gpu: int, share: int) -> None:
     """Hold a share of a GPU; a GPU that was wholly free is so no longer."""
     node = int(site.gpu[gpu]["node"])
@@ -103,7 +103,7 @@ def take_share(site: Site, gpu: int, share: int) -> None:
         insert(site.shares, kind, free, gpu)
 
 
-@kernel
+@inner
 def give_share(site: Site, gpu: int, share: int) -> None:
     """Give back a share of a GPU; it may become wholly free."""
     node = int(site.gpu[gpu]["node"])

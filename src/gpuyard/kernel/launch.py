@@ -7,26 +7,36 @@ passed, and a run of plain jobs never compiles the special ones.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 from numba.core.errors import NumbaExperimentalFeatureWarning
 
+from gpuyard.kernel.codes import Placement
 from gpuyard.kernel.engine import run
-from gpuyard.kernel.jit import compiled_for, compiler, kernel
-from gpuyard.kernel.placement import place_special, release_special
+from gpuyard.kernel.jit import compiled_for, compiler, is_kept, pointed
+from gpuyard.kernel.placement import (
+    Placer,
+    Releaser,
+    place_group,
+    place_special,
+    place_whole,
+    release_special,
+    release_whole,
+)
 from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Queue, Records, Site
 
-__all__ = ["start"]
+__all__ = ["is_ready", "start"]
 
 
-@kernel
-def _place_nothing(site: Site, demand: Records, log: Log, events: Events, row: int, wish: int) -> bool:
+@pointed
+def place_nothing(site: Site, demand: Records, log: Log, events: Events, row: int, wish: int) -> bool:
     """Stand in where all jobs are plain: never called."""
     return False
 
 
-@kernel
-def _release_nothing(site: Site, demand: Records, log: Log, row: int, wish: int, first: int, chunks: int) -> None:
+@pointed
+def release_nothing(site: Site, demand: Records, log: Log, row: int, wish: int, first: int, chunks: int) -> None:
     """Stand in where all jobs are plain: never called."""
 
 
@@ -42,17 +52,16 @@ def start(
     stop: int,
 ) -> None:
     """Run the engine; see :func:`gpuyard.kernel.engine.run`."""
-    plain = bool(np.all(demand["plain"]))
-    placer = _place_nothing if plain else place_special
-    releaser = _release_nothing if plain else release_special
+    placer, releaser = _chosen(demand, packed=site.rule == Placement.PACKED, tracked=site.quanta > 0)
     engine = run
     if not compiler.config.DISABLE_JIT:
         whole = compiler.types.int64
-        placing = (*(compiler.typeof(table) for table in (site, demand, log, events)), whole, whole)
-        releasing = (*(compiler.typeof(table) for table in (site, demand, log)), whole, whole, whole, whole)
+        tables = tuple(compiler.typeof(table) for table in (jobs, demand, dependencies, site, queue, log, events))
+        _, demands, _, sites, _, logs, pending = tables
+        placing = (sites, demands, logs, pending, whole, whole)
+        releasing = (sites, demands, logs, whole, whole, whole, whole)
         compiled_for(placer, placing)
         compiled_for(releaser, releasing)
-        tables = tuple(compiler.typeof(table) for table in (jobs, demand, dependencies, site, queue, log, events))
         pointers = (
             compiler.types.FunctionType(compiler.types.boolean(*placing)),
             compiler.types.FunctionType(compiler.types.none(*releasing)),
@@ -61,3 +70,37 @@ def start(
             warnings.simplefilter("ignore", NumbaExperimentalFeatureWarning)
             engine = compiled_for(run, (*tables, compiler.types.boolean, whole, *pointers))
     engine(jobs, demand, dependencies, site, queue, log, events, forced, stop, placer, releaser)
+
+
+def is_ready(demand: Records | None = None, *, packed: bool = False, tracked: bool = False) -> bool:
+    """Return whether all that :func:`start` needs for some demands is compiled; without them, for any.
+
+    Parameters
+    ----------
+    packed
+        Whether that is the placement.
+    tracked
+        Whether single GPUs are tracked, as they are where a job asks for a fraction of one.
+    """
+    needed: tuple[Callable[..., object], ...] = (
+        place_group,
+        place_whole,
+        place_special,
+        release_whole,
+        release_special,
+    )
+    if demand is not None:
+        needed = _chosen(demand, packed=packed, tracked=tracked)
+    return all(is_kept(each) for each in (run, *needed))
+
+
+def _chosen(demand: Records, *, packed: bool, tracked: bool) -> tuple[Placer, Releaser]:
+    """Return the smallest functions that place and release all jobs that are not plain."""
+    special = demand[demand["plain"] == 0]
+    if special.size == 0:
+        return place_nothing, release_nothing
+    if tracked or np.any(special["spread"]):
+        return place_special, release_special
+    if packed and np.all(special["several"]):
+        return place_group, release_whole
+    return place_whole, release_whole

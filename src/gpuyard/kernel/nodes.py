@@ -5,13 +5,13 @@ from __future__ import annotations
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.index import insert, remove
-from gpuyard.kernel.jit import inlined, kernel
-from gpuyard.kernel.tables import Site
+from gpuyard.kernel.jit import inlined, inner, inner_inlined, kernel
+from gpuyard.kernel.tables import Domains, Site
 
 __all__ = ["change_free", "give_gpus", "has_room", "offer", "offer_node", "take_gpus", "withdraw", "withdraw_node"]
 
 
-@inlined
+@inner_inlined
 def offer(site: Site, node: int) -> None:
     """Make a node known as free, with what it has."""
     this = site.node[node]
@@ -19,10 +19,10 @@ def offer(site: Site, node: int) -> None:
     if free >= site.openings.lowest:
         insert(site.openings, int(this["kind"]), free, node)
     if site.domains.levels > 0:
-        _tally(site, node, free, 1)
+        _count(site, node, NOBODY, free)
 
 
-@inlined
+@inner_inlined
 def change_free(site: Site, node: int, change: int) -> None:
     """Give a node so many more wholly free GPUs, or, with a negative number, fewer."""
     this = site.node[nth(node)]
@@ -35,10 +35,10 @@ def change_free(site: Site, node: int, change: int) -> None:
     if after >= site.openings.lowest:
         insert(site.openings, kind, after, node)
     if site.domains.levels > 0:
-        _retally(site, node, before, after)
+        _count(site, node, before, after)
 
 
-@inlined
+@inner_inlined
 def withdraw(site: Site, node: int) -> None:
     """Hide a node while it changes, or while a job is being placed on it."""
     this = site.node[node]
@@ -46,60 +46,64 @@ def withdraw(site: Site, node: int) -> None:
     if free >= site.openings.lowest:
         remove(site.openings, int(this["kind"]), free, node)
     if site.domains.levels > 0:
-        _tally(site, node, free, -1)
+        _count(site, node, free, NOBODY)
 
 
-@kernel
+@inner
 def offer_node(site: Site, node: int) -> None:
     """As :func:`offer`, off the hot path."""
     offer(site, node)
 
 
-@kernel
+@inner
 def withdraw_node(site: Site, node: int) -> None:
     """As :func:`withdraw`, off the hot path."""
     withdraw(site, node)
 
 
-@kernel
-def _tally(site: Site, node: int, free: int, change: int) -> None:
-    """Count a node in (+1) or out (-1) of its domains, under the GPUs it has free."""
-    domains, this = site.domains, site.node[nth(node)]
-    kind, is_empty = int(this["kind"]), free == int(this["size"])
-    row = kind * site.openings.n_keys + free
-    for number in range(domains.levels):
-        its = domains.level[nth(number)]
-        domain = int(domains.of_node[nth(number * site.node.size + node)])
-        domains.tally[nth(its["fitting"] + row * its["size"] + domain)] += change
-        if is_empty:
-            domains.tally[nth(its["empty"] + kind * its["size"] + domain)] += change
+@inlined
+def _count(site: Site, node: int, before: int, after: int) -> None:
+    """Count a node in its domains under the GPUs it has free now, no longer under those it had.
+
+    NOBODY stands for a node that is withdrawn.  Nothing is called where no count changes, which is most often.
+    """
+    this = site.node[nth(node)]
+    at = int(this["kind"]) * (site.openings.n_keys + 1) + 1
+    low, high = int(site.domains.reach[nth(at + before)]), int(site.domains.reach[nth(at + after)])
+    emptied = int(after == int(this["size"])) - int(before == int(this["size"]))
+    if low != high or emptied != 0:
+        _recount(site.domains, node, site.node.size, int(this["kind"]), low, high, emptied)
 
 
 @kernel
-def _retally(site: Site, node: int, before: int, after: int) -> None:
-    """Count a node under the GPUs it has free now, no longer under those it had."""
-    domains, this = site.domains, site.node[nth(node)]
-    kind, all_gpus = int(this["kind"]), int(this["size"])
-    row = kind * site.openings.n_keys
+def _recount(domains: Domains, node: int, nodes: int, kind: int, low: int, high: int, emptied: int) -> None:
+    """Count a node under the sizes of chunk before ``high``, no longer under those before ``low``."""
+    tally = domains.tally
     for number in range(domains.levels):
         its = domains.level[nth(number)]
         size = its["size"]
-        domain = int(domains.of_node[nth(number * site.node.size + node)])
-        domains.tally[nth(its["fitting"] + (row + before) * size + domain)] -= 1
-        domains.tally[nth(its["fitting"] + (row + after) * size + domain)] += 1
-        if before == all_gpus:
-            domains.tally[nth(its["empty"] + kind * size + domain)] -= 1
-        if after == all_gpus:
-            domains.tally[nth(its["empty"] + kind * size + domain)] += 1
+        domain = int(domains.of_node[nth(number * nodes + node)])
+        at = its["fitting"] + domain
+        for fitting in range(low, high):
+            tally[nth(at + fitting * size)] += 1
+        for fitting in range(high, low):
+            tally[nth(at + fitting * size)] -= 1
+        if emptied != 0:
+            at = its["empty"] + kind * size + domain
+            empty = int(tally[nth(at)])
+            tally[nth(at)] = empty + emptied
+            at = its["held"] + kind * (its["most"] + 1) + empty
+            tally[nth(at)] -= 1
+            tally[nth(at + emptied)] += 1
 
 
-@inlined
+@inner_inlined
 def has_room(site: Site, node: int, cpu: int, memory: int) -> bool:
     """Return whether a node has so much CPU and memory free."""
     return site.node[node]["cpu"] >= cpu and site.node[node]["memory"] >= memory
 
 
-@kernel
+@inner
 def take_gpus(site: Site, node: int, row: int, wanted: int) -> int:
     """Give a job the lowest wholly free GPUs of a node; return the first one's number on the node."""
     first = int(site.node[node]["first_gpu"])
@@ -118,7 +122,7 @@ def take_gpus(site: Site, node: int, row: int, wanted: int) -> int:
     return lowest
 
 
-@kernel
+@inner
 def give_gpus(site: Site, node: int, row: int) -> None:
     """Take back the whole GPUs that a job holds on a node."""
     first = int(site.node[node]["first_gpu"])

@@ -6,14 +6,19 @@ so far in ``site.chunk``; they are withdrawn, so they count neither as fitting n
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.choice import tightest_in_range
-from gpuyard.kernel.codes import NOBODY, Left
-from gpuyard.kernel.jit import kernel
+from gpuyard.kernel.codes import NEVER, NOBODY, Left
+from gpuyard.kernel.jit import inner, kernel
 from gpuyard.kernel.nodes import has_room, withdraw_node
-from gpuyard.kernel.tables import Site
+from gpuyard.kernel.tables import Domains, Site
 
 __all__ = ["place_packed"]
+
+_BLOCK = 256
 
 
 @kernel
@@ -68,43 +73,73 @@ def _holds(site: Site, level: int, domain: int) -> bool:
 def _tightest_domain(site: Site, level: int, first: int, last: int) -> int:
     """Return the holding domain with the fewest empty nodes among some of a level, or NOBODY.
 
-    Where no CPUs or memory bind, everything is read from the counts in one loop: a level can have thousands of
-    domains, and a call for each would cost more than the look.
+    A domain that was filled before holds nothing of what is left, or it would have been placed there.
     """
     domains, plan = site.domains, site.plan
     kind = plan[Left.KIND]
+    its = domains.level[level]
+    chunks = plan[Left.LARGE] + plan[Left.SMALL]
+    if chunks > its["most"]:
+        return NOBODY
     if kind == NOBODY or plan[Left.CPU] > 0 or plan[Left.MEMORY] > 0:
         return _tightest_by_node(site, level, first, last)
-    its = domains.level[level]
-    size, base, tally = its["size"], its["base"], domains.tally
-    keys = site.openings.n_keys
-    large, small = plan[Left.LARGE], plan[Left.SMALL]
-    large_row = its["fitting"] + (kind * keys + plan[Left.LARGE_GPUS]) * size
-    small_row = its["fitting"] + (kind * keys + plan[Left.SMALL_GPUS]) * size
-    after = its["fitting"] + (kind + 1) * keys * size
-    empty_row = its["empty"] + kind * size
-    # a domain that holds large chunks of whole nodes has at least as many empty nodes: just as many is tightest
-    tightest = large if plan[Left.LARGE_GPUS] == site.largest[kind] else NOBODY
-    best, fewest = NOBODY, 0
-    for domain in range(first, last):
-        fitting = 0
-        if large > 0:
-            for row in range(large_row, after, size):
-                fitting += tally[nth(row + domain)]
-            if fitting < large:
-                continue
-        if small > 0:
-            fitting = 0
-            for row in range(small_row, after, size):
-                fitting += tally[nth(row + domain)]
-            if fitting < large + small:
-                continue
-        empty = tally[nth(empty_row + domain)]
-        better = best == NOBODY or empty < fewest
-        if better and domains.domain[nth(base + domain)]["visited"] != plan[Left.STAMP]:
-            best, fewest = domain, empty
-            if empty == tightest:
-                break
+    # each node for a chunk of the largest size is an empty one
+    floor = _first_held(domains, level, kind, plan[Left.LARGE] if plan[Left.LARGE_GPUS] == site.largest[kind] else 0)
+    if floor == NOBODY:
+        return NOBODY
+    size, reach = its["size"], kind * (site.openings.n_keys + 1) + 1
+    large = its["fitting"] + (domains.reach[reach + plan[Left.LARGE_GPUS]] - 1) * size
+    small, enough = large, plan[Left.LARGE]
+    if plan[Left.SMALL] > 0:
+        small, enough = its["fitting"] + (domains.reach[reach + plan[Left.SMALL_GPUS]] - 1) * size, chunks
+    return _tightest_counted(
+        domains.tally, its["empty"] + kind * size, large, plan[Left.LARGE], small, enough, first, last, floor
+    )
+
+
+@kernel
+def _first_held(domains: Domains, level: int, kind: int, least: int) -> int:
+    """Return the smallest number of empty nodes, not below ``least``, that a domain of a level has, or NOBODY."""
+    most = domains.level[level]["most"]
+    at = domains.level[level]["held"] + kind * (most + 1)
+    for empty in range(least, most + 1):
+        if domains.tally[nth(at + empty)] > 0:
+            return empty
+    return NOBODY
+
+
+@kernel
+def _tightest_counted(
+    tally: NDArray[np.int32],
+    empty: int,
+    large: int,
+    most: int,
+    small: int,
+    enough: int,
+    first: int,
+    last: int,
+    floor: int,
+) -> int:
+    """Return the domain with the fewest empty nodes of those that hold a job, from their counts, or NOBODY.
+
+    A level can have thousands of domains, so the least is found first, a block of domains at a time and several by
+    one instruction, and only then the domain.  None has fewer than ``floor``.
+    """
+    best, fewest = NOBODY, NEVER
+    start = first
+    while start < last and fewest > floor:
+        here = NEVER
+        for domain in range(start, min(start + _BLOCK, last)):
+            holds = (tally[nth(large + domain)] >= most) & (tally[nth(small + domain)] >= enough)
+            here = min(here, int(tally[nth(empty + domain)]) if holds else NEVER)
+        if here < fewest:
+            best, fewest = start, here
+        start += _BLOCK
+    if best != NOBODY:
+        while (
+            tally[nth(empty + best)] != fewest or tally[nth(large + best)] < most or tally[nth(small + best)] < enough
+        ):
+            best += 1
     return best
 
 
@@ -113,9 +148,8 @@ def _tightest_by_node(site: Site, level: int, first: int, last: int) -> int:
     """As :func:`_tightest_domain`, where each node must be looked at."""
     best = NOBODY
     fewest = 0
-    base = site.domains.level[level]["base"]
     for domain in range(first, last):
-        if site.domains.domain[base + domain]["visited"] != site.plan[Left.STAMP] and _holds(site, level, domain):
+        if _holds(site, level, domain):
             empty = _empty(site, level, domain)
             if best == NOBODY or empty < fewest:
                 best = domain
@@ -190,21 +224,14 @@ def _fill(site: Site, top: int, start: int) -> None:
         path[depth]["level"], path[depth]["domain"] = level - 1, child
 
 
-@kernel
-def place_packed(site: Site) -> bool:
-    """Choose (and withdraw) the nodes of the planned job; return whether all its chunks found a place.
-
-    If not, the caller offers the chosen nodes again.
-    """
+@inner
+def place_packed(site: Site) -> None:
+    """Choose (and withdraw) the nodes of the planned job, as many as can be had."""
     level = 0
     domain = NOBODY
-    chunks = site.plan[Left.LARGE] + site.plan[Left.SMALL]
     while level < site.domains.levels:
-        its = site.domains.level[level]
-        if chunks <= its["most"]:
-            domain = _tightest_domain(site, level, 0, its["size"])
+        domain = _tightest_domain(site, level, 0, site.domains.level[level]["size"])
         if domain != NOBODY:
             break
         level += 1
     _fill(site, level, max(domain, 0))
-    return site.plan[Left.LARGE] + site.plan[Left.SMALL] == 0

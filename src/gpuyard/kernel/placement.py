@@ -1,8 +1,9 @@
 """Place a whole job or nothing, and take it back when it ends.
 
 A *plain* job, whole GPUs by first, best or worst fit on a site of one GPU type, is placed inside the engine's own loop.
-All others go through :func:`place_special` and :func:`release_special`, which the engine calls by pointer: they are
-compiled apart from it, and only for a run that needs them.
+All others go through a pointer, to the smallest function that does for all jobs of the run, so that no more is
+compiled: :func:`place_group` for jobs of several chunks that are packed, :func:`place_whole` for all jobs on whole
+GPUs, :func:`place_special` for any.
 
 A job of several chunks is placed chunk by chunk: each node is withdrawn when it is chosen, so that it is not
 chosen again; when all chunks have a node, the nodes change and are offered again, else they are offered as they were.
@@ -13,23 +14,36 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.choice import pick_any
 from gpuyard.kernel.codes import NOBODY, Count, Left, Placement
 from gpuyard.kernel.fraction import give_share, pick_gpu, take_share
 from gpuyard.kernel.index import first_item, key_above, key_last, members
-from gpuyard.kernel.jit import inlined, kernel
-from gpuyard.kernel.nodes import change_free, give_gpus, offer_node, take_gpus, withdraw_node
+from gpuyard.kernel.jit import inlined, inner_inlined, kernel, pointed
+from gpuyard.kernel.nodes import change_free, give_gpus, offer, take_gpus, withdraw, withdraw_node
 from gpuyard.kernel.packed import place_packed
 from gpuyard.kernel.tables import Events, Log, Records, Site
 
-__all__ = ["Placer", "Releaser", "place_plain", "place_special", "release_plain", "release_special"]
+__all__ = [
+    "Placer",
+    "Releaser",
+    "place_group",
+    "place_plain",
+    "place_special",
+    "place_whole",
+    "release_plain",
+    "release_special",
+    "release_whole",
+]
 
 Placer: TypeAlias = Callable[[Site, Records, Log, Events, int, int], bool]
 Releaser: TypeAlias = Callable[[Site, Records, Log, int, int, int, int], None]
 
 
-@inlined
+@inner_inlined
 def place_plain(site: Site, log: Log, events: Events, large: int, many: int, rest: int) -> bool:
     """Place ``many`` chunks of ``large`` GPUs, and one of ``rest`` if there is any, each where the rule says.
 
@@ -74,7 +88,7 @@ def _pick_plain(site: Site, tightest: int) -> int:
     return node
 
 
-@inlined
+@inner_inlined
 def release_plain(site: Site, log: Log, first: int, chunks: int) -> None:
     """Give back the slots of a plain job."""
     for number in range(first, first + chunks):
@@ -82,45 +96,163 @@ def release_plain(site: Site, log: Log, first: int, chunks: int) -> None:
         change_free(site, int(slot["node"]), int(slot["gpus"]))
 
 
+@inner_inlined
+def _hold(site: Site, log: Log, events: Events, node: int, gpus: int, cpu: int, memory: int) -> None:
+    """Let a job hold part of a withdrawn node, write the slot, and offer the node again."""
+    number = events.counter[Count.SLOTS]
+    slot = log.slots[nth(number)]
+    slot["node"] = node
+    slot["gpus"] = gpus
+    this = site.node[nth(node)]
+    this["free"] -= gpus
+    this["cpu"] -= cpu
+    this["memory"] -= memory
+    offer(site, node)
+    events.counter[Count.SLOTS] = number + 1
+
+
 @kernel
-def place_special(site: Site, demand: Records, log: Log, events: Events, row: int, wish: int) -> bool:
-    """Place job ``row``, which asks for demand ``wish``; write its slots; return whether it found room."""
+def _plan(site: Site, demand: Records, wish: int, kind: int) -> bool:
+    """Plan the chunks of a job on a GPU type; return False where it is clear that the type cannot hold them now."""
     asked = demand[wish]
-    if asked["share"] > 0:
-        return _place_share(site, demand, log, events, row, wish)
-    if asked["spread"] > 0:
-        return _place_spread(site, demand, log, events, row, wish)
-    if asked["several"] > 0:
-        return _place_several(site, demand, log, events, row, wish)
-    gpus = asked["gpus"]
-    cpu = asked["cpu"] * max(gpus, 1)
-    memory = asked["memory"] * max(gpus, 1)
-    rule = site.rule
-    if rule == Placement.PACKED:
-        rule = Placement.BEST_FIT
-    node = pick_any(site, rule, asked["kinds"], gpus, cpu, memory, row, 0)
-    if node == NOBODY:
+    plan = site.plan
+    if not asked["kinds"] >> kind & 1 or not _shape(plan, asked["gpus"], asked["nodes"], site.largest[kind]):
         return False
-    withdraw_node(site, node)
-    _hold(site, log, events, row, node, gpus, cpu, memory)
+    plan[Left.PLACED] = 0
+    plan[Left.STAMP] += 1
+    plan[Left.CPU] = asked["cpu"]
+    plan[Left.MEMORY] = asked["memory"]
+    plan[Left.KIND] = kind if asked["gpus"] > 0 else NOBODY
+    if asked["cpu"] > 0 or asked["memory"] > 0:
+        return True
+    chunks = plan[Left.LARGE] + plan[Left.SMALL]
+    kinds = 1 << kind if asked["gpus"] > 0 else -1
+    if members(site.openings, kinds, plan[Left.LARGE_GPUS], plan[Left.LARGE]) < plan[Left.LARGE]:
+        return False
+    return plan[Left.SMALL] == 0 or members(site.openings, kinds, plan[Left.SMALL_GPUS], chunks) >= chunks
+
+
+@kernel
+def _shape(plan: NDArray[np.int64], gpus: int, pieces: int, largest: int) -> bool:
+    """Plan the chunks of a job; return False where nodes of ``largest`` GPUs cannot carry it."""
+    each, more, rest = largest, 0, 0
+    if pieces > 0:
+        each, more = gpus // pieces, gpus % pieces
+        rest = 0 if more == 0 else pieces - more
+    elif largest > 0:
+        rest = 1 if gpus % largest > 0 else 0
+    else:
+        return False
+    plan[Left.SMALL] = rest
+    if pieces > 0:
+        plan[Left.LARGE] = pieces - rest
+        plan[Left.LARGE_GPUS] = each if more == 0 else each + 1
+        plan[Left.SMALL_GPUS] = each
+    else:
+        plan[Left.LARGE] = gpus // largest
+        plan[Left.LARGE_GPUS] = largest
+        plan[Left.SMALL_GPUS] = gpus % largest
     return True
 
 
 @kernel
-def _hold(site: Site, log: Log, events: Events, row: int, node: int, gpus: int, cpu: int, memory: int) -> None:
-    """Let a job hold part of a withdrawn node, write the slot, and offer the node again."""
-    number = events.counter[Count.SLOTS]
-    slot = log.slots[number]
-    slot["node"] = node
-    slot["gpus"] = gpus
+def _settle(site: Site, log: Log, events: Events, cpu: int, memory: int) -> bool:
+    """Hold the chosen nodes if the plan is fulfilled, else offer them as they were; return whether it is."""
+    plan = site.plan
+    placed = plan[Left.LARGE] + plan[Left.SMALL] == 0
+    for place in range(plan[Left.PLACED]):
+        node, gpus = site.chunk[nth(place)]["node"], site.chunk[nth(place)]["gpus"]
+        if placed:
+            _hold(site, log, events, node, gpus, cpu * max(gpus, 1), memory * max(gpus, 1))
+        else:
+            offer(site, node)
+    return bool(placed)
+
+
+@pointed
+def place_group(site: Site, demand: Records, log: Log, events: Events, row: int, wish: int) -> bool:
+    """Place a job of several chunks, packed, on one GPU type, the first that holds it; return whether one does."""
+    asked = demand[wish]
+    for kind in range(site.openings.kinds):
+        if _plan(site, demand, wish, kind):
+            place_packed(site)
+            if _settle(site, log, events, asked["cpu"], asked["memory"]):
+                return True
+        if asked["gpus"] == 0:
+            break
+    return False
+
+
+@kernel
+def _place_in_turn(site: Site, demand: Records, log: Log, events: Events, row: int, wish: int) -> bool:
+    """As :func:`place_group`, where each chunk goes where the rule says."""
+    asked = demand[wish]
+    for kind in range(site.openings.kinds):
+        if _plan(site, demand, wish, kind):
+            _choose_in_turn(site, row)
+            if _settle(site, log, events, asked["cpu"], asked["memory"]):
+                return True
+        if asked["gpus"] == 0:
+            break
+    return False
+
+
+@kernel
+def _choose_in_turn(site: Site, row: int) -> None:
+    """Choose (and withdraw) a node for each chunk of the plan, large ones first, until one finds none."""
+    plan = site.plan
+    kinds = -1 if plan[Left.KIND] == NOBODY else 1 << plan[Left.KIND]
+    for size in range(2):
+        gpus = plan[Left.LARGE_GPUS + size]
+        cpu, memory = plan[Left.CPU] * max(gpus, 1), plan[Left.MEMORY] * max(gpus, 1)
+        while plan[Left.LARGE + size] > 0:
+            chunk = plan[Left.PLACED]
+            node = pick_any(site, site.rule, kinds, gpus, cpu, memory, row, chunk)
+            if node == NOBODY:
+                return
+            withdraw_node(site, node)
+            site.chunk[chunk]["node"] = node
+            site.chunk[chunk]["gpus"] = gpus
+            plan[Left.PLACED] = chunk + 1
+            plan[Left.LARGE + size] -= 1
+
+
+@pointed
+def place_whole(site: Site, demand: Records, log: Log, events: Events, row: int, wish: int) -> bool:
+    """Place a job on whole GPUs, or none, in one chunk or several; return whether it found room."""
+    asked = demand[wish]
+    packed = site.rule == Placement.PACKED
+    if asked["several"] > 0:
+        if packed:
+            return place_group(site, demand, log, events, row, wish)
+        return _place_in_turn(site, demand, log, events, row, wish)
+    gpus = asked["gpus"]
+    cpu, memory = asked["cpu"] * max(gpus, 1), asked["memory"] * max(gpus, 1)
+    rule = Placement.BEST_FIT if packed else site.rule
+    node = pick_any(site, rule, asked["kinds"], gpus, cpu, memory, row, 0)
+    if node == NOBODY:
+        return False
+    withdraw_node(site, node)
+    _hold(site, log, events, node, gpus, cpu, memory)
+    return True
+
+
+@pointed
+def place_special(site: Site, demand: Records, log: Log, events: Events, row: int, wish: int) -> bool:
+    """Place any job; return whether it found room."""
+    asked = demand[wish]
+    if asked["share"] > 0:
+        return _place_share(site, demand, log, events, row, wish)
+    first = events.counter[Count.SLOTS]
+    if asked["spread"] > 0:
+        placed = _place_spread(site, demand, log, events, row, wish)
+    else:
+        placed = place_whole(site, demand, log, events, row, wish)
     if site.quanta > 0:
-        log.gpu[number] = take_gpus(site, node, row, gpus)
-    this = site.node[node]
-    this["free"] -= gpus
-    this["cpu"] -= cpu
-    this["memory"] -= memory
-    offer_node(site, node)
-    events.counter[Count.SLOTS] = number + 1
+        for number in range(first, events.counter[Count.SLOTS]):
+            slot = log.slots[number]
+            log.gpu[number] = take_gpus(site, int(slot["node"]), row, int(slot["gpus"]))
+    return bool(placed)
 
 
 @kernel
@@ -139,86 +271,6 @@ def _place_share(site: Site, demand: Records, log: Log, events: Events, row: int
     log.slots[number]["gpus"] = 1
     log.gpu[number] = gpu - site.node[node]["first_gpu"]
     events.counter[Count.SLOTS] = number + 1
-    return True
-
-
-@kernel
-def _place_several(site: Site, demand: Records, log: Log, events: Events, row: int, wish: int) -> bool:
-    """Place a job of several chunks on one GPU type, the first that holds it."""
-    asked = demand[wish]
-    gpus = asked["gpus"]
-    for kind in range(site.openings.kinds):
-        if not asked["kinds"] >> kind & 1 or not _shape(site, gpus, asked["nodes"], site.largest[kind]):
-            continue
-        plan = site.plan
-        plan[Left.PLACED] = 0
-        plan[Left.STAMP] += 1
-        plan[Left.CPU] = asked["cpu"]
-        plan[Left.MEMORY] = asked["memory"]
-        plan[Left.KIND] = kind if gpus > 0 else NOBODY
-        if _place_chunks(site, row):
-            for chunk in range(plan[Left.PLACED]):
-                held = site.chunk[chunk]["gpus"]
-                many = max(held, 1)
-                node = site.chunk[chunk]["node"]
-                _hold(site, log, events, row, node, held, asked["cpu"] * many, asked["memory"] * many)
-            return True
-        for chunk in range(plan[Left.PLACED]):
-            offer_node(site, site.chunk[chunk]["node"])
-        if gpus == 0:
-            break
-    return False
-
-
-@kernel
-def _shape(site: Site, gpus: int, pieces: int, largest: int) -> bool:
-    """Plan the chunks of a job; return False where nodes of ``largest`` GPUs cannot carry it."""
-    each, more, rest = largest, 0, 0
-    if pieces > 0:
-        each, more = gpus // pieces, gpus % pieces
-        rest = 0 if more == 0 else pieces - more
-    elif largest > 0:
-        rest = 1 if gpus % largest > 0 else 0
-    else:
-        return False
-    site.plan[Left.SMALL] = rest
-    if pieces > 0:
-        site.plan[Left.LARGE] = pieces - rest
-        site.plan[Left.LARGE_GPUS] = each if more == 0 else each + 1
-        site.plan[Left.SMALL_GPUS] = each
-    else:
-        site.plan[Left.LARGE] = gpus // largest
-        site.plan[Left.LARGE_GPUS] = largest
-        site.plan[Left.SMALL_GPUS] = gpus % largest
-    return True
-
-
-@kernel
-def _place_chunks(site: Site, row: int) -> bool:
-    """Choose (and withdraw) a node for each chunk of the plan, large ones first."""
-    plan = site.plan
-    kinds = -1 if plan[Left.KIND] == NOBODY else 1 << plan[Left.KIND]
-    if plan[Left.CPU] == 0 and plan[Left.MEMORY] == 0:
-        chunks = plan[Left.LARGE] + plan[Left.SMALL]
-        if members(site.openings, kinds, plan[Left.LARGE_GPUS], plan[Left.LARGE]) < plan[Left.LARGE]:
-            return False
-        if plan[Left.SMALL] > 0 and members(site.openings, kinds, plan[Left.SMALL_GPUS], chunks) < chunks:
-            return False
-    if site.rule == Placement.PACKED:
-        return place_packed(site)
-    for size in range(2):
-        gpus = plan[Left.LARGE_GPUS + size]
-        cpu, memory = plan[Left.CPU] * max(gpus, 1), plan[Left.MEMORY] * max(gpus, 1)
-        while plan[Left.LARGE + size] > 0:
-            chunk = plan[Left.PLACED]
-            node = pick_any(site, site.rule, kinds, gpus, cpu, memory, row, chunk)
-            if node == NOBODY:
-                return False
-            withdraw_node(site, node)
-            site.chunk[chunk]["node"] = node
-            site.chunk[chunk]["gpus"] = gpus
-            plan[Left.PLACED] = chunk + 1
-            plan[Left.LARGE + size] -= 1
     return True
 
 
@@ -249,28 +301,39 @@ def _place_spread(site: Site, demand: Records, log: Log, events: Events, row: in
     for chunk in range(chunks):
         node, gpus = site.chunk[chunk]["node"], site.chunk[chunk]["gpus"]
         if left > 0:
-            offer_node(site, node)
+            offer(site, node)
         else:
-            _hold(site, log, events, row, node, gpus, cpu * gpus, memory * gpus)
+            _hold(site, log, events, node, gpus, cpu * gpus, memory * gpus)
     return left == 0
 
 
-@kernel
+@pointed
+def release_whole(site: Site, demand: Records, log: Log, row: int, wish: int, first: int, chunks: int) -> None:
+    """Give back the slots of a job on whole GPUs, or none."""
+    asked = demand[wish]
+    for number in range(first, first + chunks):
+        slot = log.slots[nth(number)]
+        node, gpus = int(slot["node"]), int(slot["gpus"])
+        this = site.node[nth(node)]
+        withdraw(site, node)
+        this["cpu"] += asked["cpu"] * max(gpus, 1)
+        this["memory"] += asked["memory"] * max(gpus, 1)
+        this["free"] += gpus
+        offer(site, node)
+
+
+@pointed
 def release_special(site: Site, demand: Records, log: Log, row: int, wish: int, first: int, chunks: int) -> None:
     """Give back what job ``row``, which asked for demand ``wish``, holds in its slots."""
     asked = demand[wish]
+    if asked["share"] == 0:
+        release_whole(site, demand, log, row, wish, first, chunks)
     for number in range(first, first + chunks):
-        slot = log.slots[number]
-        node = int(slot["node"])
-        gpus = int(slot["gpus"])
-        this = site.node[node]
-        this["cpu"] += asked["cpu"] * max(gpus, 1)
-        this["memory"] += asked["memory"] * max(gpus, 1)
+        node = int(log.slots[number]["node"])
         if asked["share"] > 0:
+            this = site.node[node]
+            this["cpu"] += asked["cpu"]
+            this["memory"] += asked["memory"]
             give_share(site, int(this["first_gpu"] + log.gpu[number]), asked["share"])
-            continue
-        withdraw_node(site, node)
-        this["free"] += gpus
-        if site.quanta > 0:
+        elif site.quanta > 0:
             give_gpus(site, node, row)
-        offer_node(site, node)

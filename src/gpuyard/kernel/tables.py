@@ -114,8 +114,9 @@ LEVEL = np.dtype(
         ("size", np.int64),  # domains
         ("most", np.int64),  # nodes of its largest domain
         ("base", np.int64),  # its first row in Domains.domain
-        ("fitting", np.int64),  # where its counts start in Domains.tally: nodes by (kind, free GPUs, domain)
+        ("fitting", np.int64),  # where its counts start in Domains.tally: nodes by (size of chunk, domain)
         ("empty", np.int64),  # likewise: empty nodes by (kind, domain)
+        ("held", np.int64),  # likewise: domains by (kind, empty nodes)
     ]
 )
 DOMAIN = np.dtype(
@@ -128,8 +129,17 @@ DOMAIN = np.dtype(
 STEP = np.dtype([("level", np.int64), ("domain", np.int64)])
 """A step of the way down the levels."""
 
-LANE = np.dtype([("waiting", np.int64), ("head", np.int64), ("blocked", np.int64)])
-"""A lane of the queue: how many wait, the position of the first, whether it found no room."""
+LANE = np.dtype(
+    [
+        ("waiting", np.int64),
+        ("head", np.int64),  # position of the first
+        ("blocked", np.int64),  # whether the first found no room; where jobs are backfilled: at which codes.Promise.ROOM
+        ("narrow", np.int64),  # at which codes.Promise.TERMS it found none beside the reservation
+        ("cursor", np.int64),  # position of the next to be tried in this pass
+        ("end", np.int64),  # position after its last
+    ]
+)
+"""A lane of the queue: how many wait, who is first, what is known of its chances."""
 
 SLOT = np.dtype([("node", np.int32), ("gpus", np.int32)])
 """What an attempt holds on one node."""
@@ -159,13 +169,18 @@ class Index(NamedTuple):
 
 
 class Domains(NamedTuple):
-    """Levels of locality, lowest first; no levels unless placement is packed and a job has several chunks."""
+    """Levels of locality, lowest first; no levels unless placement is packed and a job has several chunks.
+
+    The sizes of chunk that any job can ask of a GPU type are numbered, type after type and upwards in a type: a
+    node counts under all sizes that it fits.  Most changes of a node cross no such size, and leave all counts alone.
+    """
 
     levels: int
     of_node: NDArray[np.int32]  # shape (levels * nodes,)
     level: Records
     domain: Records  # one more than its domains a level
-    tally: NDArray[np.int64]
+    tally: NDArray[np.int32]
+    reach: NDArray[np.int32]  # number of the first size that does not fit, by (kind, free GPUs + 1); 0 = none fits
     path: Records  # shape (levels + 1,): room for the way down
 
 

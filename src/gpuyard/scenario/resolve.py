@@ -238,7 +238,7 @@ def simulate_resolved(resolved: Resolved, tell: Progress) -> Result:
     workload, cluster, policy, energy, options = resolved
     simulating = f"simulating {len(workload):,} jobs on {cluster.gpus:,} GPUs"
     stages = {"schedule": simulating, "energy": "adding up the energy", "metrics": "measuring"}
-    first = simulating if is_compiled() else "compiling the engine; this happens once"
+    first = simulating if is_compiled(workload, cluster, policy) else "compiling the engine; this happens once"
 
     def say(stage: str, share: float | None) -> None:
         if stage == "schedule" and not share:
