@@ -21,7 +21,7 @@ from gpuyard.policy import BACKFILLS, ORDERS, PLACEMENTS, Policy
 from gpuyard.record import Outcome, Record
 from gpuyard.simulation import schedule
 from gpuyard.workload import MICROSECOND, NEVER, Workload
-from reference import Job, Piece, Room, Rule, brings, place, queue_key, read
+from reference import Job, Piece, Ranking, Room, Rule, brings, estimate, place, read
 from strategies import random_cluster, random_workload
 
 JOBS = 120 if numba.config.DISABLE_JIT else 300
@@ -174,10 +174,13 @@ def test_nobody_waits_who_could_start(number):
     """After a pass under ``fit`` no waiting job could be placed; under ``none`` the head of the queue could not."""
     record = recorded(number)
     policy, rule = record.policy, Rule(placement=record.policy.placement, seed=record.seed)
+    jobs = read(record.workload, policy)
+    estimates = {job.row: estimate(job, jobs, policy, record.seed) for job in jobs}
+    ranking = Ranking(policy=policy, estimates=estimates, seed=record.seed, cluster_gpus=record.cluster.gpus)
     looked_at = 0
     for moment in moments(record):
         room = Room(record.cluster, moment.pieces)
-        queue = sorted(moment.waiting, key=lambda job: queue_key(job, policy.order))
+        queue = sorted(moment.waiting, key=lambda job: ranking.key(job, moment.now, int(record.eligible[job.row])))
         for job in queue if policy.backfill == "fit" else queue[:1]:
             assert place(room, job, rule) is None, f"job {job.row} could start at {moment.now}"
             looked_at += 1

@@ -1,0 +1,74 @@
+"""The oracle: docs/semantics.md once more, as slowly and plainly as it can be said.
+
+Nothing is kept between two passes that could be worked out anew: free room is recomputed from what the
+running jobs hold, the queue is a fresh ``sorted`` list, the next instant is a ``min`` over all jobs, a plan is
+built again for every job that is planned.  What the page promises of its policies is asserted on the way.
+
+Where the page leaves room, this is the reading taken here.
+
+Jobs and placement
+
+- A job without GPUs that asks for no CPUs, or for zero, is rejected: there is nothing it could hold.
+- Thousandths of a core and MiB are rounded to whole numbers, half to even, before they are divided.
+- A spread job ignores ``nodes`` (it has no shape) and may mix GPU types.
+- A node without GPUs counts as an empty node: none of its GPUs is in use.
+- packed, "all that is left" is the whole rest of the job at every depth, also inside a domain that can take
+  only a part of it.
+- A job that the empty cluster could not hold is rejected under recorded replay as well; a missing run time
+  (without recorded start and end to replace it) rejects a job under every policy.
+- A job that would have become eligible after the stop never is, and neither is a rejected job.
+
+Instants
+
+- The submission of a rejected job is no instant; that of a job that is not eligible yet is one, with its pass.
+
+Estimates
+
+- Jobs of the same instant and of higher rows belong to the history, if they had ended.  What is averaged is the
+  column ``runtime``, not cut at limits; rejected jobs count.  "The same number of GPUs" is ``gpu_milli`` for a
+  fraction.  Fewer than ``history`` such jobs: the mean of those there are.
+- noise multiplies the column ``runtime`` and not the time until the kill; the limit cuts the product.
+- ``runtime`` is the run time cut at the limit under ``kill``.
+
+Order
+
+- Keys use the estimate itself, scores the expected run time (at least a microsecond).
+- The base-2 logarithm of no GPUs counts as 1, as for one.
+- multifactor: on a cluster without GPUs the size counts nothing.  QOS and partitions are the columns' texts;
+  those not recorded have the factor 0.
+
+easy
+
+- An expected end that is ``now`` has passed, as the job still runs: it counts as ``now + 1``.
+- "Released" is any END, also of a job that held nothing on the reserved nodes.
+- A job that starts *ahead of* the head (one that came later with a higher rank) does not make the reservation
+  anew, although it may have taken what was reserved.
+- Reserved nodes do not fit and are not empty, but the shape of a job (the G of its type, whether one node is
+  large enough) is that of the whole cluster.
+- counts: the shadow time is an expected end also where there are enough free GPUs now (and the head waits for its
+  shape).  Short jobs do not shrink what is extra.
+
+conservative, slurm
+
+- "The plan changes" where the number of free GPUs does: where one job ends and a reservation of as many GPUs
+  begins, nothing changes.
+- Jobs without GPUs have them always, also where overrunning jobs leave fewer than none in the plan.
+- A reservation that has begun stays in the plan until its job is planned, also for jobs planned before it.
+- ``depth`` counts from the queue as it was when the pass began (conservative), or as the first part of the pass
+  has left it (slurm).
+- conservative: a pass is due when the next reservation begins (see
+  :data:`reference.planning.BEGIN_IS_AN_INSTANT`); otherwise jobs would wait for ever on an empty cluster.
+- Planning an empty queue is planning: it counts for ``interval``, and a pass stays due when nobody waits any more.
+- conservative: a job is early if it ends before its expected end as step 1 last left it.
+"""
+
+from reference.estimating import estimate
+from reference.jobs import SECOND, WHOLE, Fate, Job, Piece, brings, read, ticks
+from reference.placing import Room, Rule, mix, place
+from reference.queueing import Ranking
+from reference.simulator import simulate
+
+__all__ = [
+    "SECOND", "WHOLE", "Fate", "Job", "Piece", "Ranking", "Room", "Rule", "brings", "estimate", "mix", "place", "read",
+    "simulate", "ticks",
+]  # fmt: skip

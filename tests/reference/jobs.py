@@ -1,0 +1,151 @@
+"""What the reference knows of a job, what a job holds, and what becomes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gpuyard.policy import Policy
+from gpuyard.workload import Workload
+
+SECOND = 1_000_000
+WHOLE = 1000
+"""Thousandths of a whole GPU."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One row of the workload; times in microseconds, CPUs in thousandths of a core, memory in MiB."""
+
+    row: int
+    submit: int
+    runtime: int | None
+    limit: int | None
+    gpus: int
+    milli: int | None
+    types: tuple[str, ...] | None
+    cpus: int | None
+    memory: int | None
+    nodes: int | None
+    spread: bool
+    priority: int
+    deadline: int | None
+    nice: int
+    user: str | None
+    qos: str | None
+    partition: str | None
+    not_before: int | None
+    parents: tuple[int, ...]
+    think: int
+    recorded_start: int | None
+    recorded_end: int | None
+    state: str | None
+
+    @property
+    def thousandths(self) -> int:
+        """The GPUs it asks for, in thousandths of a GPU."""
+        return self.gpus * WHOLE if self.milli is None else self.milli
+
+    @property
+    def gpu_count(self) -> float:
+        """The GPUs it asks for; a fraction counts as one."""
+        return self.gpus if self.milli is None else self.milli / WHOLE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """What a job holds on one node: ``milli`` thousandths of each of these GPUs, CPUs, memory."""
+
+    node: int
+    gpus: tuple[int, ...]
+    milli: int
+    cpus: int
+    memory: int
+
+
+@dataclass(kw_only=True)
+class Fate:
+    """What became of one job; times in microseconds, ``None`` where there is none."""
+
+    eligible: int | None = None
+    start: int | None = None
+    end: int | None = None
+    outcome: str = "unfinished"
+    slots: list[tuple[int, int, int]] = field(default_factory=list)
+    """(node, GPUs held there, lowest GPU number or -1), by node"""
+
+
+def ticks(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * SECOND)
+
+
+def read(workload: Workload, policy: Policy) -> list[Job]:
+    """Return the jobs by row."""
+    rows = workload.table.to_pylist()
+    row_of = {row["job_id"]: number for number, row in enumerate(rows)}
+    jobs = []
+    for number, row in enumerate(rows):
+        milli = row["gpu_milli"] if row["gpus"] == 1 else None
+        job = Job(
+            row=number,
+            submit=round(row["submit_time"] * SECOND),
+            runtime=ticks(row["runtime"]),
+            limit=ticks(row["time_limit"]),
+            gpus=row["gpus"],
+            milli=milli,
+            types=None if row["gpu_type"] is None else tuple(sorted(row["gpu_type"].split("|"))),
+            cpus=None if row["cpus"] is None else round(row["cpus"] * 1000),
+            memory=None if row["memory_gib"] is None else round(row["memory_gib"] * 1024),
+            nodes=row["nodes"],
+            spread=(bool(row["spread"]) or policy.spread) and row["gpus"] > 0 and milli is None,
+            priority=row["priority"] or 0,
+            deadline=ticks(row.get("deadline")),
+            nice=row.get("nice") or 0,
+            user=row["user"],
+            qos=row["qos"],
+            partition=row["partition"],
+            not_before=ticks(row["not_before"]),
+            parents=tuple(row_of[name] for name in row["depends_on"] or ()),
+            think=ticks(row["think_time"]) or 0,
+            recorded_start=ticks(row["start_time"]),
+            recorded_end=ticks(row["end_time"]),
+            state=row["state"],
+        )
+        jobs.append(job)
+    return jobs
+
+
+def per_piece(amount: int | None, pieces: int) -> int:
+    """Return the share of one GPU (one node), rounded up."""
+    return -(-(amount or 0) // pieces)
+
+
+def brings(job: Job, gpus: int) -> tuple[int, int]:
+    """Return the CPUs and the memory of a chunk of so many GPUs."""
+    if job.gpus == 0:
+        return per_piece(job.cpus, job.nodes or 1), per_piece(job.memory, job.nodes or 1)
+    return gpus * per_piece(job.cpus, job.gpus), gpus * per_piece(job.memory, job.gpus)
+
+
+def run_length(job: Job, policy: Policy) -> int | None:
+    """Return how long the job runs once it has started."""
+    if policy.replay == "recorded":
+        both = job.recorded_start is not None and job.recorded_end is not None
+        return job.recorded_end - job.recorded_start if both else job.runtime
+    if policy.on_limit == "kill" and None not in (job.runtime, job.limit):
+        return min(job.runtime, job.limit)
+    return job.runtime
+
+
+def ended_as(job: Job, policy: Policy) -> str:
+    """Return the outcome of a job that has ended."""
+    scheduled_to_kill = policy.replay == "schedule" and policy.on_limit == "kill"
+    if scheduled_to_kill and job.limit is not None and job.runtime > job.limit:
+        return "timed_out"
+    recorded = {
+        "failed": "failed",
+        "node_failed": "failed",
+        "cancelled": "cancelled",
+        "preempted": "cancelled",
+        "timed_out": "timed_out",
+    }
+    return recorded.get(job.state or "", "completed")

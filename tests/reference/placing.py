@@ -1,0 +1,221 @@
+"""Where a job would run: free room, the placements and their random numbers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from gpuyard.cluster import Cluster
+from reference.jobs import WHOLE, Job, Piece, brings
+
+
+def mix(z: int) -> int:
+    """Return the finaliser of SplitMix64."""
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
+    return z ^ (z >> 31)
+
+
+def random_bits(stream: str, seed: int, row: int, chunk: int) -> int:
+    """Return the 64 random bits that belong to this stream, seed, row and chunk."""
+    key = int.from_bytes(hashlib.sha256(f"gpuyard:{stream}:{seed}".encode()).digest()[:8], "big")
+    return mix((key + (row * 65536 + chunk + 1) * 0x9E3779B97F4A7C15) % 2**64)
+
+
+class Room:
+    """What is free while these pieces are held; closed nodes neither fit nor count as empty."""
+
+    def __init__(self, cluster: Cluster, pieces: Iterable[Piece], closed: Collection[int] = ()) -> None:
+        self.cluster = cluster
+        self.closed = closed
+        self.nodes = range(cluster.nodes)
+        self.type = [cluster.gpu_types[number] for number in cluster.node_type]
+        self.size = [int(gpus) for gpus in cluster.node_gpus]
+        self.milli = [[WHOLE] * size for size in self.size]
+        cpus, memory = cluster.node_cpus, cluster.node_memory_gib
+        self.cpus = None if cpus is None else [round(float(each) * 1000) for each in cpus]
+        self.memory = None if memory is None else [round(float(each) * 1024) for each in memory]
+        for piece in pieces:
+            for gpu in piece.gpus:
+                self.milli[piece.node][gpu] -= piece.milli
+            if self.cpus is not None:
+                self.cpus[piece.node] -= piece.cpus
+            if self.memory is not None:
+                self.memory[piece.node] -= piece.memory
+
+    def whole(self, node: int) -> list[int]:
+        """Return the wholly free GPUs of a node."""
+        return [gpu for gpu, free in enumerate(self.milli[node]) if free == WHOLE]
+
+    def empty(self, nodes: Iterable[int]) -> int:
+        """Return how many of these nodes have all their GPUs wholly free."""
+        return sum(len(self.whole(node)) == self.size[node] for node in nodes if node not in self.closed)
+
+    def has(self, node: int, cpus: int, memory: int) -> bool:
+        """Return whether a node is open and has so many free CPUs and so much free memory."""
+        if node in self.closed:
+            return False
+        enough_cpus = self.cpus is None or self.cpus[node] >= cpus
+        return enough_cpus and (self.memory is None or self.memory[node] >= memory)
+
+
+def fits(room: Room, job: Job, node: int, gpus: int) -> bool:
+    """Return whether a chunk of so many whole GPUs can go to the node now."""
+    return len(room.whole(node)) >= gpus and room.has(node, *brings(job, gpus))
+
+
+Place = tuple[int, ...]
+"""(node,) or (node, GPU number)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """A placement and the seed of its random numbers."""
+
+    placement: str
+    seed: int
+
+    def draw(self, row: int, chunk: int, candidates: int) -> int:
+        """Return the random number below ``candidates`` that belongs to this seed, job and chunk."""
+        return ((random_bits("placement", self.seed, row, chunk) >> 32) * candidates) >> 32
+
+    def choose(self, places: Sequence[Place], free: Callable[[Place], int], row: int, chunk: int = 0) -> Place:
+        """Return the place that the placement prefers; ``free`` says what is free there."""
+        if self.placement == "first-fit":
+            return min(places)
+        if self.placement == "worst-fit":
+            return min(places, key=lambda place: (-free(place), place))
+        by_free = sorted(places, key=lambda place: (free(place), place))
+        return by_free[self.draw(row, chunk, len(places)) if self.placement == "random" else 0]
+
+
+def place(room: Room, job: Job, rule: Rule) -> list[Piece] | None:
+    """Return what the job would hold if it started now, or ``None``."""
+    allowed = [node for node in room.nodes if job.gpus == 0 or job.types is None or room.type[node] in job.types]
+    if job.nodes is not None and 0 < job.gpus < job.nodes and not job.spread:
+        return None
+    if job.gpus == 0 and (room.cpus is None or not job.cpus):
+        return None
+    if job.milli is not None:
+        return place_fraction(room, job, allowed, rule)
+    if job.spread:
+        return place_spread(room, job, allowed, rule)
+    if job.gpus == 0 or job.nodes == 1 or (job.nodes is None and max_size(room, allowed) >= job.gpus):
+        groups = [allowed]
+    else:
+        groups = [[node for node in allowed if room.type[node] == name] for name in sorted(set(room.type))]
+    for nodes in groups:
+        sizes = chunks(room, job, nodes)
+        if rule.placement == "packed" and len(sizes) > 1:
+            chosen = place_packed(room, job, nodes, sizes)
+        else:
+            chosen = place_chunks(room, job, nodes, sizes, rule)
+        if chosen:
+            return [whole_piece(room, job, node, gpus) for node, gpus in sorted(chosen.items())]
+    return None
+
+
+def max_size(room: Room, nodes: Iterable[int]) -> int:
+    return max((room.size[node] for node in nodes), default=0)
+
+
+def chunks(room: Room, job: Job, nodes: Sequence[int]) -> list[int]:
+    """Return the sizes of the job's chunks on these nodes, larger ones first; none if it has no shape there."""
+    if job.nodes is not None:
+        quotient, rest = divmod(job.gpus, job.nodes)
+        return [quotient + 1] * rest + [quotient] * (job.nodes - rest)
+    largest = max_size(room, nodes)
+    if job.gpus <= largest:
+        return [job.gpus]
+    if largest == 0:
+        return []
+    quotient, rest = divmod(job.gpus, largest)
+    return [largest] * quotient + [rest] * (rest > 0)
+
+
+def whole_piece(room: Room, job: Job, node: int, gpus: int) -> Piece:
+    """Return a chunk on a node: it takes the lowest-numbered wholly free GPUs."""
+    cpus, memory = brings(job, gpus)
+    return Piece(node=node, gpus=tuple(room.whole(node)[:gpus]), milli=WHOLE, cpus=cpus, memory=memory)
+
+
+def place_chunks(room: Room, job: Job, nodes: Sequence[int], sizes: Sequence[int], rule: Rule) -> dict[int, int]:
+    """Return GPUs by node for chunks placed one after the other, or nothing."""
+    chosen: dict[int, int] = {}
+    for chunk, gpus in enumerate(sizes):
+        fitting = [(node,) for node in nodes if node not in chosen and fits(room, job, node, gpus)]
+        if not fitting:
+            return {}
+        (node,) = rule.choose(fitting, lambda it: len(room.whole(it[0])), job.row, chunk)
+        chosen[node] = gpus
+    return chosen
+
+
+def place_fraction(room: Room, job: Job, nodes: Sequence[int], rule: Rule) -> list[Piece] | None:
+    milli, needs = job.milli or 0, brings(job, 1)
+    fitting = [
+        (node, gpu)
+        for node in nodes
+        for gpu, free in enumerate(room.milli[node])
+        if free >= milli and room.has(node, *needs)
+    ]
+    if not fitting:
+        return None
+    node, gpu = rule.choose(fitting, lambda it: room.milli[it[0]][it[1]], job.row)
+    return [Piece(node=node, gpus=(gpu,), milli=milli, cpus=needs[0], memory=needs[1])]
+
+
+def place_spread(room: Room, job: Job, nodes: Sequence[int], rule: Rule) -> list[Piece] | None:
+    chosen: dict[int, int] = {}
+    while (lacking := job.gpus - sum(chosen.values())) > 0:
+        fitting = [(node,) for node in nodes if node not in chosen and fits(room, job, node, 1)]
+        if not fitting:
+            return None
+        (node,) = rule.choose(fitting, lambda it: len(room.whole(it[0])), job.row, len(chosen))
+        chosen[node] = max(gpus for gpus in range(1, lacking + 1) if fits(room, job, node, gpus))
+    return [whole_piece(room, job, node, gpus) for node, gpus in sorted(chosen.items())]
+
+
+def place_packed(room: Room, job: Job, nodes: Sequence[int], sizes: Sequence[int]) -> dict[int, int]:
+    """Return GPUs by node for several chunks, as near to each other as the levels allow, or nothing."""
+    levels = [list(map(int, domain)) for domain in room.cluster.levels.domains]
+    levels.append([0] * room.cluster.nodes)  # the whole site
+
+    def domains(level: int, inside: Sequence[int]) -> list[list[int]]:
+        numbers = sorted({levels[level][node] for node in inside})
+        return [[node for node in inside if levels[level][node] == number] for number in numbers]
+
+    def number_fitting(domain: Sequence[int], gpus: int) -> int:
+        return sum(fits(room, job, node, gpus) for node in domain)
+
+    def share(domain: Sequence[int], left: Sequence[int]) -> list[int]:
+        """Return the chunks, larger ones first, that have a node; what fits a large one fits a small one."""
+        taken: list[int] = []
+        for gpus in left:
+            if number_fitting(domain, gpus) > len(taken):
+                taken.append(gpus)
+        return taken
+
+    def descend(level: int, domain: Sequence[int], left: Sequence[int]) -> dict[int, int]:
+        """Return where those of the chunks go that the domain has nodes for."""
+        if level == 0:
+            best_fit = Rule(placement="best-fit", seed=0)
+            return place_chunks(room, job, domain, share(domain, left), best_fit)
+        chosen: dict[int, int] = {}
+        unvisited, rest = domains(level - 1, domain), list(left)
+        while rest and unvisited:
+            holding = [child for child in unvisited if share(child, rest) == rest]
+            child = min(holding, key=room.empty) if holding else max(unvisited, key=room.empty)
+            part = descend(level - 1, child, rest)
+            unvisited.remove(child)
+            chosen |= part
+            for gpus in part.values():
+                rest.remove(gpus)
+        return chosen
+
+    for level in range(len(levels)):
+        holding = [domain for domain in domains(level, nodes) if share(domain, sizes) == sizes]
+        if holding and sizes:
+            return descend(level, min(holding, key=room.empty), sizes)
+    return {}

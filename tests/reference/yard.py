@@ -1,0 +1,85 @@
+"""Who runs now, what is free, and who could start: all that a scheduler sees and does in a pass."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gpuyard.cluster import Cluster
+from reference.jobs import WHOLE, Job, Piece
+from reference.placing import Room, Rule, place
+
+
+@dataclass(kw_only=True)
+class Run:
+    """A running job; times in microseconds."""
+
+    job: Job
+    start: int
+    end: int
+    expected_end: int
+    pieces: list[Piece]
+
+
+@dataclass(kw_only=True)
+class Yard:
+    """The cluster with the jobs that run on it."""
+
+    cluster: Cluster
+    rule: Rule
+    lengths: Mapping[int, int]
+    """how long each job runs, by row"""
+    durations: Mapping[int, int]
+    """how long the scheduler expects each job to run, by row: at least 1"""
+    now: int = 0
+    running: dict[int, Run] = field(default_factory=dict)
+    ended: int = 0
+    """how many jobs have ended so far"""
+    early: bool = False
+    """whether a job has ended before its expected end; whoever acts on it sets it back"""
+    late: bool = False
+    """whether a job has ever ended after its expected end"""
+
+    @property
+    def gpus(self) -> int:
+        """The GPUs of the cluster, in thousandths."""
+        return WHOLE * self.cluster.gpus
+
+    def expected_end(self, run: Run) -> int:
+        """Return when a running job is expected to end, which is never now or earlier."""
+        return max(run.expected_end, self.now + 1)
+
+    def room(self, closed: Collection[int] = (), at: int | None = None) -> Room:
+        """Return what is free now, or (imagined) after all expected ends up to ``at``."""
+        stay = [run for run in self.running.values() if at is None or self.expected_end(run) > at]
+        return Room(self.cluster, [piece for run in stay for piece in run.pieces], closed)
+
+    def can_start(self, job: Job, closed: Collection[int] = ()) -> bool:
+        return place(self.room(closed), job, self.rule) is not None
+
+    def start(self, job: Job, closed: Collection[int] = ()) -> bool:
+        """Start the job now if it can be placed on nodes that are not closed; return whether it was."""
+        pieces = place(self.room(closed), job, self.rule)
+        if pieces is None:
+            return False
+        self.hold(job, pieces)
+        return True
+
+    def hold(self, job: Job, pieces: list[Piece]) -> None:
+        """Let the job run on these pieces from now on."""
+        end, expected = self.now + self.lengths[job.row], self.now + self.durations[job.row]
+        self.running[job.row] = Run(job=job, start=self.now, end=end, expected_end=expected, pieces=pieces)
+
+    def end(self, row: int) -> None:
+        """End a job now."""
+        run = self.running.pop(row)
+        self.ended += 1
+        self.early |= self.now < run.expected_end
+        self.late |= self.now > run.expected_end
+
+    def start_in_order(self, queue: Sequence[Job]) -> list[Job]:
+        """Start jobs up to the first that cannot be placed; return those left, that job first."""
+        for number, job in enumerate(queue):
+            if not self.start(job):
+                return list(queue[number:])
+        return []
