@@ -179,6 +179,7 @@ UNLIMITED: Final = 2**31 - 1
 
 _TABLES: Final = {"order": ORDERS, "backfill": BACKFILLS, "estimate": ESTIMATES}
 _MICROSECOND: Final = 1_000_000
+_NOISIEST: Final = 10.0
 _LONGEST: Final = 36_500 * 86_400.0
 """s: no interval, window or resolution is longer than 100 years."""
 _PLANNING: Final[dict[str, tuple[int, float, float, float]]] = {
@@ -374,8 +375,8 @@ def _check_counts(policy: Policy) -> None:
 
 
 def _check_numbers(policy: Policy) -> None:
-    if not _is_number(policy.noise) or policy.noise < 0:
-        raise ConfigError(f"'noise' must be a number, 0 or more, got {policy.noise!r}")
+    if not _is_number(policy.noise) or not 0 <= policy.noise <= _NOISIEST:
+        raise ConfigError(f"'noise' must be a number from 0 to {_NOISIEST:g}, got {policy.noise!r}")
     for name, least in (("interval", 0.0), ("window", 0.0), ("resolution", 1e-6)):
         value = getattr(policy, name)
         if value is not None and (not _is_number(value) or not least <= value <= _LONGEST):
