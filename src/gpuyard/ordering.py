@@ -194,7 +194,8 @@ def _mean_of_last(workload: Workload, last: int) -> NDArray[np.int64]:
     by_end = np.argsort(key, kind="stable")
     total = np.append(0, np.cumsum(runtime[known][by_end]))  # may wrap around: its differences are exact all the same
     now = np.searchsorted(instants, workload.submit, side="right")
-    first = np.searchsorted(key[by_end], group * (instants.size + 1))
+    sizes = np.bincount(group[known], minlength=int(group.max()) + 1)
+    first = (np.cumsum(sizes) - sizes)[group]
     stop = np.searchsorted(key[by_end], group * (instants.size + 1) + now)
     place = np.full(len(workload), NEVER, np.int64)
     place[known[by_end]] = np.arange(known.size)
