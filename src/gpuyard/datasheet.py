@@ -9,6 +9,7 @@ import numpy as np
 
 from gpuyard.cluster import Cluster
 from gpuyard.hardware import hardware_figures, node_types
+from gpuyard.units import counted, power_unit
 
 __all__ = ["STANDINGS", "Row", "compare_rows", "describe", "describe_rows", "hardware_rows"]
 
@@ -157,27 +158,33 @@ def _announced_rows(facts: Mapping[str, Any]) -> list[Row]:
 
 
 def _node_row(kind: Mapping[str, Any]) -> Row:
-    each = f"{kind['gpus']} GPUs" if kind["gpus"] != 1 else "1 GPU"
+    each = counted(kind["gpus"], "GPU")
     return Row(f"nodes of type {kind['name']}", f"{kind['nodes']:,} of {each} and {kind['rated_w']:,.0f} W rated")
 
 
 def _level_row(level: Mapping[str, Any]) -> Row:
     fewest, most = level["fewest_nodes"], level["most_nodes"]
     nodes = f"{most:,}" if fewest == most else f"{fewest:,} to {most:,}"
-    text = f"{level['domains']:,} of {nodes} nodes"
+    text = f"{level['domains']:,} of {nodes} node{'s' if nodes != '1' else ''}"
     if level.get("most_oversubscribed", 1.0) > 1:
         text += f", oversubscribed at most {level['most_oversubscribed']:.3g}:1"
     return Row(f"level {level['name']}", text)
 
 
 def _power(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
-    rows = [("IT power at rated load", f"{facts['rated_it_mw']:,.2f} MW")]
+    rows = [("IT power at rated load", _megawatts(facts["rated_it_mw"]))]
     if "rated_mw" in facts:
-        rows.append(("power at the meter at rated load", f"{facts['rated_mw']:,.2f} MW"))
+        rows.append(("power at the meter at rated load", _megawatts(facts["rated_mw"])))
         rows.append(("design PUE", f"{facts['design_pue']:.3f}"))
     if "w_per_gpu" in facts:
         rows.append(("power at the meter for each GPU", f"{facts['w_per_gpu']:,.0f} W"))
     return rows
+
+
+def _megawatts(power: float) -> str:
+    """Return a power given in MW, with two decimals in the unit that suits its size."""
+    size, unit = power_unit(1e6 * power)
+    return f"{1e6 * power / size:,.2f} {unit}"
 
 
 def _block_rows(block: Mapping[str, Any]) -> list[Row]:
@@ -189,8 +196,13 @@ def _block_rows(block: Mapping[str, Any]) -> list[Row]:
         rows.append(Row(f"{name}, {figure}", _shown(block.get(figure)), STANDINGS.get(standing, standing), text))
     places = [f"{block[key]:,} {key}" for key in ("racks", "leaves", "pods") if block[key] is not None]
     rows.append(Row(f"{name}, GPUs", f"{block['gpus']:,}"))
-    rows.append(Row(f"{name}, network", ", ".join([*places, f"{block['switches']:,} switches"])))
-    power = f"{block['rated_it_mw']:,.2f} MW IT"
+    rows.append(
+        Row(
+            f"{name}, network",
+            ", ".join([*places, "1 switch" if block["switches"] == 1 else f"{block['switches']:,} switches"]),
+        )
+    )
+    power = f"{_megawatts(block['rated_it_mw'])} IT"
     if block["rated_mw"] is not None:
-        power += f", {block['rated_mw']:,.2f} MW at the meter"
+        power += f", {_megawatts(block['rated_mw'])} at the meter"
     return [*rows, Row(f"{name}, power at rated load", power)]

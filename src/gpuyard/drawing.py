@@ -17,6 +17,7 @@ import numpy as np
 from gpuyard.cluster import Cluster
 from gpuyard.errors import InputError
 from gpuyard.topology.fabric import Fabric
+from gpuyard.units import counted, power_unit
 
 __all__ = ["MOST_SQUARES", "draw", "picture"]
 
@@ -86,10 +87,11 @@ def _text(
 def _heading(cluster: Cluster) -> list[str]:
     site = cluster.facts.get("site")
     title = f"{cluster.name}: {site}" if site else cluster.name
-    said = [f"{cluster.nodes:,} nodes", f"{cluster.gpus:,} GPUs"]
+    said = [counted(cluster.nodes, "node"), counted(cluster.gpus, "GPU")]
     power = cluster.facts.get("rated_mw")
     if isinstance(power, float):
-        said.append(f"{power:,.1f} MW at the meter at rated load")
+        size, unit = power_unit(1e6 * power)
+        said.append(f"{1e6 * power / size:,.1f} {unit} at the meter at rated load")
     return [
         _text(_MARGIN, 44, title, size=22, weight=600),
         _text(_MARGIN, 70, ", ".join(said), size=14, colour=_SOFT),
@@ -120,7 +122,7 @@ def _column(cluster: Cluster, fabric: Fabric, number: int, place: tuple[float, f
     x, top, width, foot = place
     first = int(cluster.node_kind[sum(each.hosts for each in cluster.fabrics[:number])])
     colour, kind = _colours(cluster)[first], cluster.kinds[first]
-    parts = _tier_box(x, foot, width, f"{fabric.hosts:,} nodes: {kind.name}", colour, filled=True)
+    parts = _tier_box(x, foot, width, f"{counted(fabric.hosts, 'node')}: {kind.name}", colour, filled=True)
     y, below_gbps, ports = foot, fabric.host_gbps, f"{fabric.links} x {fabric.link_gbps:,g} Gbit/s a node"
     centre = x + width / 2
     for tier in fabric.network_tiers:
@@ -206,9 +208,9 @@ def _legend(cluster: Cluster, level: int, y: float) -> tuple[list[str], float]:
     nodes = np.bincount(cluster.node_type, minlength=len(cluster.gpu_types))
     gpus = np.bincount(cluster.node_type, weights=cluster.node_gpus, minlength=len(cluster.gpu_types))
     for number, gpu_type in enumerate(cluster.gpu_types):
-        label = f"{gpu_type}: {int(nodes[number]):,} nodes, {int(gpus[number]):,} GPUs"
+        label = f"{gpu_type}: {counted(nodes[number], 'node')}, {counted(gpus[number], 'GPU')}"
         if not gpu_type:
-            label = f"no GPU: {int(nodes[number]):,} nodes"
+            label = f"no GPU: {counted(nodes[number], 'node')}"
         width = 30 + 7.2 * len(label)
         if x + width > _WIDTH - _MARGIN:
             x, y = float(_MARGIN), y + 22
@@ -263,7 +265,11 @@ def _squares(cluster: Cluster, level: int) -> tuple[list[int], list[_Box]]:
     colours = _colours(cluster)
     for name, start, stop in zip(names, starts, [*starts[1:], cluster.nodes], strict=True):
         gpus = int(cluster.node_gpus[start:stop].sum())
-        title = f"{name}: {gpus:,} GPUs" if level < 0 else f"{name}: {stop - start:,} nodes, {gpus:,} GPUs"
+        title = (
+            f"{name}: {counted(gpus, 'GPU')}"
+            if level < 0
+            else f"{name}: {counted(stop - start, 'node')}, {counted(gpus, 'GPU')}"
+        )
         boxes.append(_Box(label="", title=title, colour=colours[int(cluster.node_kind[start])]))
     return starts, boxes
 

@@ -15,11 +15,13 @@ __all__ = [
     "MOST_MEMORY_GIB",
     "MOST_PUE",
     "SECONDS",
+    "counted",
     "format_seconds",
     "nearest_scale",
     "parse_grid",
     "parse_seconds",
     "parse_window",
+    "power_unit",
 ]
 
 MOST_CPUS = 1e9
@@ -43,6 +45,8 @@ SECONDS: Final = {
     "w": Fraction(604_800),
 }
 """Seconds in one of each unit, exactly: ``5us`` is the float64 nearest to 0.000005."""
+
+_POWERS: Final = ((1e9, "GW"), (1e6, "MW"), (1e3, "kW"))
 
 _NUMBER: Final = r"\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?"
 _PART: Final = re.compile(rf"({_NUMBER})\s*(us|ms|s|m|h|d|w)\s*")
@@ -114,6 +118,17 @@ def nearest_scale(value: float, low: float, high: float) -> str:
     """
     meant = next((value / scale for scale in (100, 10) if low <= value / scale <= high), None)
     return "" if meant is None else f"did you mean {meant:g}? "
+
+
+def counted(number: float, noun: str) -> str:
+    """Return a number and what it counts: ``1 job``, ``2,000 jobs``, ``0 jobs``, ``1.5 days``."""
+    shown = f"{int(number):,}" if float(number).is_integer() else f"{number:g}"
+    return f"{shown} {noun if number == 1 else f'{noun}s'}"
+
+
+def power_unit(watts: float) -> tuple[float, str]:
+    """Return (watts, name) of the unit in which a power is read: the largest of W, kW, MW and GW that is no larger."""
+    return next(((size, name) for size, name in _POWERS if abs(watts) >= size), (1.0, "W"))
 
 
 def parse_grid(text: str) -> tuple[int, int] | None:

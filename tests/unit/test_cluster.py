@@ -263,7 +263,7 @@ def test_a_description_says_what_there_is(tmp_path):
     rows = {row.figure: row.value for row in describe_rows(cluster)}
     assert rows["GPUs of type H100"] == "24"
     assert rows["level rack"] == "2 of 1 to 2 nodes"
-    assert rows["IT power at rated load"] == "0.03 MW"
+    assert rows["IT power at rated load"] == "30.60 kW"
 
 
 def test_making_a_preset_needs_no_graph_library():

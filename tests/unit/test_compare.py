@@ -133,7 +133,7 @@ def test_jobs_of_one_run_alone_are_counted():
 
 def test_jobs_of_the_same_name_that_ask_for_other_things_are_noticed():
     comparison = compare(run({"a": 5.0, "b": 6.0}, gpus=1), run({"a": 5.0, "b": 6.0}, gpus=2))
-    assert comparison.warnings == ("2 jobs ask for other things in the two runs, though their names are the same.",)
+    assert comparison.warnings == ("2 jobs of the same name differ between the two runs in what is asked for.",)
 
 
 def test_the_dict_is_plain_json():

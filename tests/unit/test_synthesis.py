@@ -157,7 +157,7 @@ def test_an_exact_number_of_jobs_sets_the_length_of_the_window(jobs, gpus):
 
 
 def test_too_few_jobs_for_the_load_are_refused_with_the_least_number():
-    with pytest.raises(ConfigError, match=r"10 jobs cannot offer a load of 0\.85 to 20000 GPUs: it takes \d+ at once"):
+    with pytest.raises(ConfigError, match=r"10 jobs cannot offer a load of 0\.85 to 20,000 GPUs: it takes \d+ at once"):
         synthesise(SynthesisSpec(jobs=10), gpus=20_000, seed=0)
 
 
@@ -259,7 +259,7 @@ def test_progress_goes_from_0_to_1():
 
 
 def test_a_load_that_cannot_be_met_is_an_error_with_a_remedy():
-    with pytest.raises(ConfigError, match=r"the jobs offer a load of .* too large for 1 GPUs .* ask for more days"):
+    with pytest.raises(ConfigError, match=r"the jobs offer a load of .* too large for 1 GPU .* ask for more days"):
         synthesise(SynthesisSpec(days=0.01), gpus=1, seed=0)
 
 

@@ -29,7 +29,7 @@ def test_seren_reads_as_the_table_says() -> None:
 def test_in_kalos_the_queueing_time_is_no_run_time() -> None:
     trace = traces.read(SAMPLES / "acme_kalos.csv")
     assert trace.table["runtime"].to_pylist() == [8.0, 3600.0, None]  # the file's duration says 18 for the first
-    assert trace.notes == ("in 1 rows 'duration' is not end - start; the run time is end - start",)
+    assert trace.notes == ("in 1 row 'duration' is not end - start; the run time is end - start",)
     assert trace.table["memory_gib"][0].as_py() == pytest.approx(8 * 1000e9 / 2**30)
     assert trace.table["state"].to_pylist() == ["failed", "completed", "cancelled"]
 

@@ -28,7 +28,7 @@ def test_the_sample_reads_as_the_table_says() -> None:
     assert trace.table.schema.metadata[b"gpuyard.origin"] == b"2011-02-01T14:38:44+00:00"
     assert trace.notes == (
         "GPUs follow from processors by the rule node:2:8",
-        "2 jobs never ran: they have no run time",
+        "2 jobs never ran: no run time",
     )
 
 

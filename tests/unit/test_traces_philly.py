@@ -36,7 +36,7 @@ def test_the_reduced_csv_keeps_its_order_and_its_repeated_rows() -> None:
     assert trace.table["gpus"].to_pylist() == [1, 2, 8, 1, 16, 1]
     assert trace.table["tenant"].to_pylist() == ["aa01", "bb02", "aa01", "aa01", "cc03", "bb02"]
     assert trace.table.schema.metadata[b"gpuyard.origin"] == b"2017-10-09T06:00:00"
-    assert any("1 rows repeat an earlier row" in note for note in trace.notes)
+    assert any("1 row like an earlier row" in note for note in trace.notes)
     assert any("no time zone" in note for note in trace.notes)
 
 
@@ -59,8 +59,8 @@ def test_the_log_sums_attempts_and_keeps_first_start_and_last_end() -> None:
     assert [(each.row, each.column, each.reason) for each in trace.rejected] == [
         (5, "submit_time", "the value is missing")
     ]
-    assert any("1 jobs have no attempt" in note for note in trace.notes)
-    assert any("1 jobs have an attempt without" in note for note in trace.notes)
+    assert any("1 job without an attempt" in note for note in trace.notes)
+    assert any("1 job with an attempt without" in note for note in trace.notes)
 
 
 def test_an_attempt_across_the_clock_change_lasts_as_long_as_it_did(tmp_path: Path) -> None:

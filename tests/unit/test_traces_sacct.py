@@ -130,7 +130,7 @@ def test_a_job_cancelled_in_the_queue_never_started(tmp_path: Path) -> None:
     assert trace.table["runtime"].to_pylist() == [None, None, 0.0, None]
     assert trace.table["start_time"].to_pylist() == [None, None, 3600.0, None]
     assert trace.table["gpus"].to_pylist() == [2, 2, 2, 2]
-    assert "3 jobs never started: they have no run time" in trace.notes
+    assert "3 jobs never started: no run time" in trace.notes
 
 
 def test_a_job_that_became_eligible_later_may_not_start_before(tmp_path: Path) -> None:

@@ -81,8 +81,8 @@ def test_a_job_that_never_ran_has_no_run_time(tmp_path: Path) -> None:
     assert trace.table["runtime"].to_pylist() == [None, None, 0.0]
     assert trace.table["start_time"].to_pylist() == [None, None, 9.0]
     assert trace.table["gpus"].to_pylist() == [128, 16, 16]
-    assert "2 jobs never ran: they have no run time" in trace.notes
-    assert "1 jobs have no allocated processors: those they requested are taken" in trace.notes
+    assert "2 jobs never ran: no run time" in trace.notes
+    assert "1 job without allocated processors: those requested are taken" in trace.notes
 
 
 def test_status_numbers_become_states(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_a_preceding_job_on_an_earlier_line_is_a_dependency(tmp_path: Path) -> N
     trace = swf(tmp_path, lines)
     assert trace.table["depends_on"].to_pylist() == [None, ["1"], None]
     assert trace.table["think_time"].to_pylist() == [None, 45.0, None]
-    assert "2 jobs name a preceding job that is on no earlier line: they are taken as independent" in trace.notes
+    assert "2 jobs with a preceding job that is on no earlier line: taken as independent" in trace.notes
 
 
 @pytest.mark.parametrize(

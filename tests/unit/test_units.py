@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gpuyard.errors import ConfigError
-from gpuyard.units import format_seconds, nearest_scale, parse_grid, parse_seconds, parse_window
+from gpuyard.units import counted, format_seconds, nearest_scale, parse_grid, parse_seconds, parse_window, power_unit
 
 
 @pytest.mark.parametrize(
@@ -92,3 +92,26 @@ def test_a_duration_for_people_has_at_most_two_units(seconds: float, text: str) 
 )
 def test_a_number_without_its_point_is_guessed(value: float, low: float, high: float, hint: str) -> None:
     assert nearest_scale(value, low, high) == hint
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(0, "0 jobs"), (1, "1 job"), (2, "2 jobs"), (1.0, "1 job"), (1.5, "1.5 jobs"), (1_234_567, "1,234,567 jobs")],
+)
+def test_one_is_singular_and_all_else_plural(number: float, said: str) -> None:
+    assert counted(number, "job") == said
+
+
+@pytest.mark.parametrize(
+    ("watts", "unit"),
+    [
+        (0, (1.0, "W")),
+        (999.0, (1.0, "W")),
+        (20_000, (1e3, "kW")),
+        (1e6, (1e6, "MW")),
+        (2.5e9, (1e9, "GW")),
+        (-3e6, (1e6, "MW")),
+    ],
+)
+def test_a_power_is_read_in_the_unit_that_suits_it(watts: float, unit: tuple[float, str]) -> None:
+    assert power_unit(watts) == unit

@@ -28,6 +28,7 @@ from gpuyard.cli.options import (
     cluster_section,
 )
 from gpuyard.cli.terminal import emit, emit_json, emit_table, interruptible, note, progress
+from gpuyard.units import counted
 
 if TYPE_CHECKING:
     from gpuyard.quality import QualityReport
@@ -151,8 +152,10 @@ def convert(
 def _tell_written(workload: Workload, path: Path, notes: tuple[str, ...]) -> None:
     for line in notes:
         note(f"gpuyard: {line}")
-    rejected = f"; {len(workload.rejected):,} rows rejected, see 'gpuyard validate'" if workload.rejected else ""
-    note(f"gpuyard: {len(workload):,} jobs written to {path}{rejected}")
+    rejected = (
+        f"; {counted(len(workload.rejected), 'row')} rejected, see 'gpuyard validate'" if workload.rejected else ""
+    )
+    note(f"gpuyard: {counted(len(workload), 'job')} written to {path}{rejected}")
 
 
 def generate(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from gpuyard.cluster import Cluster
 from gpuyard.quality.columns import Jobs, ticks
 from gpuyard.quality.report import Finding
+from gpuyard.units import counted
 from gpuyard.workload import MICROSECOND
 
 __all__ = ["RecordedUse", "findings_against", "recorded_use"]
@@ -77,8 +78,9 @@ def findings_against(jobs: Jobs, cluster: Cluster, use: RecordedUse | None) -> l
     )  # fmt: skip
     if use is not None and use.over_s > 0:
         explanation = (
-            f"recorded starts use up to {use.peak_gpus:,g} GPUs of {cluster.gpus:,} (at {use.peak_time:,.0f} s), "
-            f"more than there are for {use.over_s:,.0f} s in all, {use.over_gpu_hours:,.2f} GPU-hours beyond; "
+            f"recorded starts use up to {counted(use.peak_gpus, 'GPU')} of {cluster.gpus:,} "
+            f"(at {use.peak_time:,.0f} s), more than there are for {use.over_s:,.0f} s in all, "
+            f"{use.over_gpu_hours:,.2f} GPU-hours beyond; "
             "counted are the jobs in use when it first happens"
         )
         remedy = "the cluster was larger, or the record overlaps; such jobs hold nothing in a recorded replay"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
+from gpuyard.units import counted
+
 __all__ = ["Finding", "QualityReport"]
 
 
@@ -86,18 +88,18 @@ class QualityReport:
         facts = [
             ("trace", f"{self.name} ({self.format or 'no file'})"),
             ("origin", f"{self.origin or 'unknown'}{f' ({self.zone})' if self.zone else ''}"),
-            ("rows", f"{self.rows_in:,} read, {self.jobs:,} jobs, {sum(self.rejected.values()):,} rejected"),
+            ("rows", f"{self.rows_in:,} read, {counted(self.jobs, 'job')}, {sum(self.rejected.values()):,} rejected"),
             ("submissions", _span(self.first_submit_s, self.last_submit_s)),
             ("recorded starts", f"{self.recorded_starts:,}"),
             ("GPU-hours", f"{self.gpu_hours:,.1f}"),
             ("jobs by GPUs", shown),
         ]
         if self.selected_jobs != self.jobs:
-            facts.insert(3, ("selected", f"{self.selected_jobs:,} jobs"))
+            facts.insert(3, ("selected", counted(self.selected_jobs, "job")))
         if self.wait_s:
             facts.append(("recorded wait, s", ", ".join(f"{name} {value:,.0f}" for name, value in self.wait_s.items())))
         if self.peak_gpus is not None:
-            facts.append(("recorded peak", f"{self.peak_gpus:,g} GPUs at {self.peak_time_s:,.0f} s"))
+            facts.append(("recorded peak", f"{counted(self.peak_gpus, 'GPU')} at {self.peak_time_s:,.0f} s"))
         if self.longest_gap_s is not None:
             facts.append(("longest gap", f"{self.longest_gap_s:,.0f} s between submissions"))
         return facts + [("note", note) for note in self.notes]
@@ -109,10 +111,10 @@ class QualityReport:
     def verdict(self) -> str:
         """Return in one line how many rows are jobs and how many findings there are."""
         counts = {name: sum(item.severity == name for item in self.findings) for name in ("lost", "doubtful", "note")}
-        notes = "1 note" if counts["note"] == 1 else f"{counts['note']} notes"
+        are = "is a job" if self.rows_in == 1 else "are jobs"
         return (
-            f"{self.jobs:,} of {self.rows_in:,} rows are jobs; findings: {counts['lost']} lost, "
-            f"{counts['doubtful']} doubtful, {notes}"
+            f"{self.jobs:,} of {counted(self.rows_in, 'row')} {are}; findings: {counts['lost']} lost, "
+            f"{counts['doubtful']} doubtful, {counted(counts['note'], 'note')}"
         )
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from gpuyard.report.series import Distribution
 from gpuyard.report.wording import format_number, format_value
+from gpuyard.units import counted
 
 __all__ = ["Area", "Chart", "Curve", "Key", "Path", "Tick", "distribution_chart", "time_chart"]
 
@@ -358,7 +359,7 @@ def distribution_chart(name: str, title: str, curves: Sequence[Curve], *, note: 
 def _at_rest(points: Distribution) -> str:
     median = format_value(points.median, "seconds")
     zeros = f", {format_value(points.zeros, 'share')} at zero" if points.zeros else ""
-    return f"{points.count:,} jobs, median {median}{zeros}"
+    return f"{counted(points.count, 'job')}, median {median}{zeros}"
 
 
 def _share_path(points: Distribution, across: Callable[[float], float]) -> str:

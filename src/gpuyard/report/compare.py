@@ -17,6 +17,7 @@ from gpuyard.report.measures import MEASURES, leaves, lookup, measure_of
 from gpuyard.report.series import column
 from gpuyard.report.wording import UNKNOWN, clean, finite, format_change, format_value
 from gpuyard.result import Result
+from gpuyard.units import counted
 
 __all__ = ["Comparison", "Difference", "Paired", "Row", "compare", "compare_all"]
 
@@ -272,7 +273,7 @@ def _warnings(
                 said.append(f"{alone:,} {were} only in {clean(name)}; single jobs are compared over {paired.jobs:,}.")
         submits = _submits_differ(first, second) if not said else 0
         if submits:
-            said.append(f"{submits:,} jobs ask for other things in the two runs, though their names are the same.")
+            said.append(f"{counted(submits, 'job')} of the same name differ between the two runs in what is asked for.")
     return tuple(said)
 
 

@@ -12,6 +12,7 @@ from gpuyard.report.charts import Area, Chart, Curve, distribution_chart, time_c
 from gpuyard.report.series import OTHER, Timeline, classes, column, distribution, of_class, read_timeline
 from gpuyard.report.wording import clean, format_value
 from gpuyard.result import Result
+from gpuyard.units import power_unit
 
 __all__ = [
     "distribution_figures",
@@ -86,13 +87,9 @@ def _line_chart(timeline: Timeline, name: str, areas: Sequence[Area], title: str
     return time_chart(name, title, timeline.edges, areas, y_label=unit, note="", means=means, origin=timeline.origin)
 
 
-def _power_unit(largest: float) -> tuple[float, str]:
-    return (1e6, "MW") if largest >= 1e6 else (1e3, "kW")
-
-
 def _power_chart(timeline: Timeline) -> Chart:
     facility, it = timeline.values["facility_power_w"], timeline.values["it_power_w"]
-    size, unit = _power_unit(float(np.nanmax(facility)))
+    size, unit = power_unit(float(np.nanmax(facility)))
     areas = [
         Area(name="IT: nodes and network", slot="c0", values=it / size),
         Area(name="facility: IT, cooling and losses", slot="ink", values=facility / size),
@@ -154,7 +151,7 @@ _OVERLAID: Final = (
     ("gpus_busy", "GPUs busy", "GPUs"),
     ("queued_jobs", "Jobs waiting", "jobs"),
     ("queued_gpus", "GPUs asked for by waiting jobs", "GPUs"),
-    ("facility_power_w", "Facility power", "MW"),
+    ("facility_power_w", "Facility power", "W"),
 )
 
 
@@ -198,7 +195,7 @@ def _overlaid(
     timelines: Sequence[Timeline], names: Sequence[str], edges: NDArray[np.float64], key: str, title: str, unit: str
 ) -> Chart:
     largest = max(float(np.nanmax(timeline.values[key])) for timeline in timelines)
-    size, unit = _power_unit(largest) if unit == "MW" else (1.0, unit)
+    size, unit = power_unit(largest) if unit == "W" else (1.0, unit)
     areas = [
         Area(
             name=name,

@@ -13,6 +13,7 @@ from gpuyard.report.measures import HEADLINES, MEASURES, Measure, lookup, number
 from gpuyard.report.series import OTHER
 from gpuyard.report.wording import UNKNOWN, clean, format_change, format_value, natural_key, unbroken
 from gpuyard.result import Result
+from gpuyard.units import counted
 
 __all__ = ["Column", "Grid", "Tile", "group_grids", "lead", "notices", "recorded_grid", "rejected_grid", "tiles"]
 
@@ -96,11 +97,14 @@ def lead(result: Result) -> list[str]:
     def get(key: str, form: str) -> str:
         return format_value(lookup(result.numbers, key), form)
 
-    jobs, gpus = get("jobs.submitted", "count"), get("gpu.count", "count")
+    jobs, gpus = (
+        counted(number_at(result.numbers, key) or 0, noun)
+        for key, noun in (("jobs.submitted", "job"), ("gpu.count", "GPU"))
+    )
     start, end = number_at(result.numbers, "window.start_s"), number_at(result.numbers, "window.end_s")
     over = f" over {format_value(end - start, 'seconds')}" if start is not None and end is not None else ""
     busy = f" and kept {get('gpu.utilization', 'share')} busy" if number_at(result.numbers, "gpu.utilization") else ""
-    said = [f"{jobs} jobs on {gpus} GPUs{over}: jobs held {get('gpu.allocation_rate', 'share')} of the GPUs{busy}."]
+    said = [f"{jobs} on {gpus}{over}: jobs held {get('gpu.allocation_rate', 'share')} of the GPUs{busy}."]
     if number_at(result.numbers, "wait_s.p95") is not None:
         said.append(f"Half of the jobs started {_within(result, 'p50')}, 95 of 100 {_within(result, 'p95')}.")
     if number_at(result.numbers, "energy.facility_kwh") is not None:
@@ -259,7 +263,7 @@ def recorded_grid(result: Result) -> Grid | None:
         rows.append(
             (label, format_value(was, "seconds"), format_value(now, "seconds"), format_change(change, "seconds"))
         )
-    note = f"Over {format_value(block.get('jobs'), 'count')} jobs with both."
+    note = f"Over {counted(number_at(block, 'jobs') or 0, 'job')} with both."
     if number_at(block, "mean_absolute_error_s") is not None:
         note += f" Mean absolute difference {format_value(block['mean_absolute_error_s'], 'seconds')}."
     if number_at(block, "correlation") is not None:
@@ -292,5 +296,5 @@ def rejected_grid(result: Result) -> Grid | None:
     )
     hidden = sum(len(reasons[reason]) for reason in order[_MOST_GROUPS:])
     columns = (Column(label="Reason", numeric=False), Column(label="Jobs"), Column(label="For example", numeric=False))
-    note = f"{hidden:,} more jobs, for other reasons, are in jobs.parquet." if hidden else ""
+    note = f"In jobs.parquet, for other reasons: {counted(hidden, 'more job')}." if hidden else ""
     return Grid(caption="Rejected jobs", columns=columns, rows=rows, note=note)

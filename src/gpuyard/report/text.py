@@ -102,7 +102,7 @@ def _percentiles(result: Result, label: str, key: str, form: str) -> SummaryRow 
 def _queue(result: Result) -> str:
     most = format_value(lookup(result.numbers, "queue.max_jobs"), "count")
     gpus = format_value(lookup(result.numbers, "queue.mean_gpus"), "number")
-    return f"jobs, at most {most}; {gpus} GPUs asked for"
+    return f"jobs, at most {most}; {gpus} {'GPU' if gpus == '1' else 'GPUs'} asked for"
 
 
 def _noted(result: Result, word: str, key: str, form: str) -> str:

@@ -12,6 +12,7 @@ from gpuyard.report.measures import MEASURES
 from gpuyard.report.sections import Column, Grid, Tile, notices
 from gpuyard.report.wording import clean, format_change, format_value, unbroken
 from gpuyard.result import Result
+from gpuyard.units import counted
 
 __all__ = ["comparison_html", "write_comparison"]
 
@@ -137,7 +138,7 @@ def _paired_grid(paired: Paired | None) -> Grid | None:
     ]
     rows.append(("Mean difference in completion time", format_change(paired.jct_mean, "seconds"), ""))
     columns = (Column(label="What", numeric=False), Column(label="Jobs or time"), Column(label="Share"))
-    note = f"Over {paired.jobs:,} jobs that both runs have; differences are second minus first."
+    note = f"Over {counted(paired.jobs, 'job')} that both runs have; differences are second minus first."
     return Grid(caption="Job by job", columns=columns, rows=tuple(rows), note=note)
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from gpuyard.units import format_seconds
+from gpuyard.units import format_seconds, power_unit
 
 __all__ = [
     "FORMS",
@@ -26,7 +26,6 @@ UNKNOWN: Final = "\N{EN DASH}"
 
 _UNIT_GAP: Final = re.compile(r"(?<=\d) (?=%|[kMG]?Wh?\b|(?:tn|bn|m) KRW|KRW|s\b)|(?<=\d[dhm]) (?=\d)")
 _STEPS_ENERGY: Final = ((1e6, "GWh"), (1e3, "MWh"), (1.0, "kWh"))
-_STEPS_POWER: Final = ((1e3, "GW"), (1.0, "MW"), (1e-3, "kW"))
 _STEPS_MASS: Final = ((1e6, "kt"), (1e3, "t"), (1.0, "kg"))
 _STEPS_WON: Final = ((1e12, "tn KRW"), (1e9, "bn KRW"), (1e6, "m KRW"), (1.0, "KRW"))
 
@@ -56,6 +55,11 @@ def _scaled(value: float, steps: tuple[tuple[float, str], ...]) -> str:
     return f"{format_number(value / size)} {unit}"
 
 
+def _power(megawatts: float) -> str:
+    size, unit = power_unit(1e6 * megawatts)
+    return f"{format_number(1e6 * megawatts / size)} {unit}"
+
+
 def _percent(value: float) -> str:
     percent = 100 * value
     if percent and abs(percent) < 0.1:
@@ -74,7 +78,7 @@ FORMS: Final[Mapping[str, Callable[[float], str]]] = {
     "share": _percent,
     "seconds": _seconds,
     "kwh": lambda value: _scaled(value, _STEPS_ENERGY),
-    "mw": lambda value: _scaled(value, _STEPS_POWER),
+    "mw": _power,
     "kg": lambda value: _scaled(value, _STEPS_MASS),
     "krw": lambda value: _scaled(value, _STEPS_WON),
     "gpu_hours": lambda value: f"{format_number(value)} GPU-h",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gpuyard.datasheet import STANDINGS, Row, describe, describe_rows
+from gpuyard.units import counted
 
 if TYPE_CHECKING:
     from gpuyard.scenario.model import Scenario
@@ -42,7 +43,7 @@ def workload_facts(workload: Workload) -> dict[str, object]:
             share = np.bincount(codes, weights=hours, minlength=len(labels)) / max(float(hours.sum()), 1e-300)
             largest = sorted(range(len(labels)), key=lambda at: (-share[at], labels[at]))
             for at in largest[:12]:
-                facts[f"{name} {labels[at]}"] = f"{int(jobs[at]):,} jobs, {share[at]:.1%} of GPU-hours"
+                facts[f"{name} {labels[at]}"] = f"{counted(jobs[at], 'job')}, {share[at]:.1%} of GPU-hours"
             if len(labels) > 12:
                 facts[f"further {name} names"] = len(labels) - 12
     return facts

@@ -16,7 +16,7 @@ import numpy as np
 from gpuyard.cluster import Cluster
 from gpuyard.errors import ConfigError, InputError
 from gpuyard.policy import Policy, named_policy
-from gpuyard.units import parse_window
+from gpuyard.units import counted, parse_window
 from gpuyard.workload import Workload
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ def simulate_resolved(resolved: Resolved, tell: Progress) -> Result:
     from gpuyard.simulation import is_compiled
 
     workload, cluster, policy, energy, options = resolved
-    simulating = f"simulating {len(workload):,} jobs on {cluster.gpus:,} GPUs"
+    simulating = f"simulating {counted(len(workload), 'job')} on {counted(cluster.gpus, 'GPU')}"
     stages = {"schedule": simulating, "energy": "adding up the energy", "metrics": "measuring"}
     first = simulating if is_compiled(workload, cluster, policy) else "compiling the engine; this happens once"
 

@@ -21,7 +21,7 @@ from gpuyard.topology.direct import is_telling
 from gpuyard.topology.levels import Levels
 from gpuyard.topology.numbering import numbered
 from gpuyard.topology.rows import csv_rows
-from gpuyard.units import parse_grid
+from gpuyard.units import counted, parse_grid
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -51,7 +51,7 @@ def uniform(
     """See :meth:`gpuyard.cluster.Cluster.uniform`."""
     _at_least("nodes", nodes, 1)
     _at_least("gpus_per_node", gpus_per_node, 0)
-    check_size(f"{nodes} nodes of {gpus_per_node} GPUs", nodes, nodes * gpus_per_node)
+    check_size(f"{counted(nodes, 'node')} of {counted(gpus_per_node, 'GPU')}", nodes, nodes * gpus_per_node)
     kind = _kind(hardware, gpu_type if gpus_per_node else "", gpus_per_node)
     levels = Levels.flat()
     if nodes_per_rack is not None:

@@ -14,6 +14,7 @@ from gpuyard.hardware import NodeType
 from gpuyard.topology.capacity import Capacity
 from gpuyard.topology.fabric import Fabric
 from gpuyard.topology.levels import Levels
+from gpuyard.units import counted
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -49,6 +50,6 @@ def check_size(what: str, nodes: int, gpus: int) -> None:
     """Raise a ConfigError if there are too many nodes or GPUs to be meant."""
     if nodes > MOST_NODES or gpus > MOST_GPUS:
         raise ConfigError(
-            f"{what} would have {nodes:,} nodes and {gpus:,} GPUs; "
+            f"{what} would have {counted(nodes, 'node')} and {counted(gpus, 'GPU')}; "
             f"gpuyard takes at most {MOST_NODES:,} nodes and {MOST_GPUS:,} GPUs"
         )

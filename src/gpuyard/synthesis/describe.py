@@ -11,6 +11,7 @@ from gpuyard.synthesis.kinds import ACTIVITY_OF_POWER_IDLE, Kind
 from gpuyard.synthesis.published import ASSUMPTION, HOURLY, HOURLY_EVIDENCE, WEEKLY, WEEKLY_EVIDENCE, Evidence
 from gpuyard.synthesis.realtime import PERMANENT
 from gpuyard.synthesis.spec import BUILT_IN, DEFAULT_CLASSES, ClassShare, SynthesisSpec
+from gpuyard.units import counted
 
 __all__ = ["Figure", "describe"]
 
@@ -28,7 +29,9 @@ class Figure(NamedTuple):
 
 def describe(spec: SynthesisSpec) -> list[Figure]:
     """Return every figure that shapes the workload, in reading order."""
-    rows = [_row("window", "as long as the jobs need" if spec.jobs is not None else f"{spec.days:g} days", ASSUMPTION)]
+    rows = [
+        _row("window", "as long as the jobs need" if spec.jobs is not None else counted(spec.days, "day"), ASSUMPTION)
+    ]
     if spec.jobs is not None:
         rows.append(_row("jobs", f"{spec.jobs}", CHOSEN))
     rows += [
@@ -47,7 +50,9 @@ def describe(spec: SynthesisSpec) -> list[Figure]:
     ]  # fmt: skip
     for tenant in spec.tenants:
         weights = ", ".join(f"{name} {weight:g}" for name, weight in tenant.weights.items())
-        rows.append(_row(f"tenant {tenant.name}", f"{tenant.users} users; {weights or 'no class'}", ASSUMPTION))
+        rows.append(
+            _row(f"tenant {tenant.name}", f"{counted(tenant.users, 'user')}; {weights or 'no class'}", ASSUMPTION)
+        )
     for one in spec.classes:
         rows += _class(one)
     return rows

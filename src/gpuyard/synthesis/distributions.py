@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuyard.errors import ConfigError
+from gpuyard.units import counted
 
 __all__ = ["LogCdf", "Sizes"]
 
@@ -127,7 +128,7 @@ class Sizes:
         """
         kept = {gpus: chance for gpus, chance in zip(self.gpus, self.chance, strict=True) if gpus <= limit}
         if not kept:
-            raise ConfigError(f"no job is as small as {limit} GPUs; the smallest has {self.gpus[0]}")
+            raise ConfigError(f"no job is as small as {counted(limit, 'GPU')}; the smallest has {self.gpus[0]}")
         return self if len(kept) == len(self.gpus) else Sizes.steps(kept)
 
     def scaled(self, factor: float) -> Sizes:

@@ -18,6 +18,7 @@ from gpuyard.synthesis.realtime import place_sizes, replicas
 from gpuyard.synthesis.spec import SynthesisSpec
 from gpuyard.synthesis.table import Batch, to_workload
 from gpuyard.synthesis.tenants import owners
+from gpuyard.units import counted
 from gpuyard.workload import Workload
 
 __all__ = ["LARGE_JOBS", "LOAD_TOLERANCE", "synthesise"]
@@ -85,8 +86,9 @@ def synthesise(
     load = sum(float(batch.gpus @ batch.runtime) for batch in batches) / (gpus * plan.span)
     if abs(load - spec.load) > LOAD_TOLERANCE * spec.load:
         raise ConfigError(
-            f"the jobs offer a load of {load:.4f} instead of {spec.load:g}: they are too large for {gpus} GPUs over "
-            f"{plan.span / DAY:g} days; ask for more days or jobs, more GPUs or fewer classes"
+            f"the jobs offer a load of {load:.4f} instead of {spec.load:g}: they are too large "
+            f"for {counted(gpus, 'GPU')} over {counted(plan.span / DAY, 'day')}; "
+            "ask for more days or jobs, more GPUs or fewer classes"
         )
     workload = to_workload(batches, spec, plan.span, gpus, seed, load)
     report(1.0)
@@ -119,7 +121,7 @@ class _Maker:
         else:
             days = float(f"{spec.days * MOST_JOBS / expected * 0.9:.1g}")
             asked = f"days is {spec.days:g} at a load of {spec.load:g} on {self.gpus:,} GPUs: some {expected:,.0f} jobs"
-            part = f"about {days:g} days each"
+            part = f"about {counted(days, 'day')} each"
         raise ConfigError(
             f"{asked}, and {MOST_JOBS:,} at most can be made at once; make it in parts of {part}, "
             "every one with a start and a seed of its own"
@@ -156,8 +158,8 @@ class _Maker:
         least = self.plan(SHORTEST).jobs()
         if least > jobs:
             raise ConfigError(
-                f"{jobs} jobs cannot offer a load of {self.spec.load:g} to {self.gpus} GPUs: it takes {least} at once; "
-                "ask for more jobs, a lower load or fewer GPUs"
+                f"{counted(jobs, 'job')} cannot offer a load of {self.spec.load:g} to "
+                f"{counted(self.gpus, 'GPU')}: it takes {least} at once; ask for more jobs, a lower load or fewer GPUs"
             )
         low, high = SHORTEST, LONGEST
         for _ in range(60):

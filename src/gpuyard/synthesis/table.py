@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gpuyard.synthesis.kinds import Kind
 from gpuyard.synthesis.spec import SynthesisSpec
 from gpuyard.traces.schema import ORIGIN, SOURCE_FORMAT, ZONE
+from gpuyard.units import counted
 from gpuyard.workload import Workload
 
 __all__ = ["SPAN", "STATE_NAMES", "Batch", "span_of", "to_workload"]
@@ -47,7 +48,7 @@ def to_workload(batches: list[Batch], spec: SynthesisSpec, span: float, gpus: in
         SPAN: f"{span:.3f}".encode(),
     }
     columns = _columns(batches, spec, order) | {"submit_time": pa.array(submit[order])}
-    note = f"synthetic: seed {seed}, window {span:g} s, offered load {load:.4f} of {gpus} GPUs"
+    note = f"synthetic: seed {seed}, window {span:g} s, offered load {load:.4f} of {counted(gpus, 'GPU')}"
     table = pa.table(columns).replace_schema_metadata(metadata)
     return Workload.from_table(table, name="synthetic", notes=(note,))
 

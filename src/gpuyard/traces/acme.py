@@ -23,6 +23,7 @@ from gpuyard.traces.cells import header_names, read_separated
 from gpuyard.traces.helios import MISSING, SLURM_STATES
 from gpuyard.traces.source import ReadOptions
 from gpuyard.traces.trace import Trace
+from gpuyard.units import counted
 
 __all__ = ["DESCRIPTION", "NAME", "read", "recognises"]
 
@@ -84,4 +85,4 @@ def _notes(builder: JobTableBuilder, runtime: NDArray[np.float64]) -> list[str]:
     differs = np.abs(builder.as_floats("duration") - runtime) > 1
     if not differs.any():
         return []
-    return [f"in {int(differs.sum())} rows 'duration' is not end - start; the run time is end - start"]
+    return [f"in {counted(differs.sum(), 'row')} 'duration' is not end - start; the run time is end - start"]

@@ -22,6 +22,7 @@ from gpuyard.traces.cells import header_names, read_separated
 from gpuyard.traces.processors import gpus_of_processors
 from gpuyard.traces.source import ReadOptions
 from gpuyard.traces.trace import Trace
+from gpuyard.units import counted
 
 __all__ = ["DESCRIPTION", "NAME", "read", "recognises"]
 
@@ -83,7 +84,7 @@ def _unknown_below_zero(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def _notes(ran: NDArray[np.bool_], processors: NDArray[np.float64], options: ReadOptions) -> list[str]:
     notes = [f"GPUs follow from processors by the rule {options.gpu_rule}"]
     if idle := int((~ran).sum()):
-        notes.append(f"{idle} jobs never ran: they have no run time")
+        notes.append(f"{counted(idle, 'job')} never ran: no run time")
     if unknown := int((processors == 0).sum()):
-        notes.append(f"{unknown} jobs have no recorded processors: 0 GPUs")
+        notes.append(f"{counted(unknown, 'job')} without recorded processors: 0 GPUs")
     return notes

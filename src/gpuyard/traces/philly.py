@@ -30,6 +30,7 @@ from gpuyard.traces.builder import JobRows, JobTableBuilder
 from gpuyard.traces.cells import as_instant, header_names, naive_note, read_separated, zone_of
 from gpuyard.traces.source import ReadOptions, read_text
 from gpuyard.traces.trace import Trace
+from gpuyard.units import counted
 
 __all__ = ["DESCRIPTION", "NAME", "read", "recognises"]
 
@@ -68,7 +69,7 @@ def _read_table(path: Path, options: ReadOptions) -> Trace:
     notes = naive_note(is_naive)
     different = pa.table({name: cells.columns[name] for name in COLUMNS}).group_by(list(COLUMNS)).aggregate([])
     if repeated := len(cells) - different.num_rows:
-        notes.append(f"{repeated} rows repeat an earlier row in every column; they are kept as jobs of their own")
+        notes.append(f"{counted(repeated, 'row')} like an earlier row in every column; each is kept as its own job")
     return builder.finish(absolute=True, zone=options.zone or "", notes=notes)
 
 
@@ -81,11 +82,11 @@ def _read_log(path: Path, text: str, options: ReadOptions) -> Trace:
         _add(rows, row, job, clock, seen)
     notes = naive_note(options.zone is None)
     if seen["idle"]:
-        notes.append(f"{seen['idle']} jobs have no attempt: their GPUs are not recorded (0) and they have no run time")
+        notes.append(f"{counted(seen['idle'], 'job')} without an attempt: GPUs not recorded (0), no run time")
     if seen["open"]:
-        notes.append(f"{seen['open']} jobs have an attempt without a recorded start or end, so no run time")
+        notes.append(f"{counted(seen['open'], 'job')} with an attempt without a recorded start or end: no run time")
     if seen["moved"]:
-        notes.append(f"{seen['moved']} jobs changed their number of GPUs between attempts; the first attempt's is kept")
+        notes.append(f"{counted(seen['moved'], 'job')} with other GPUs in a later attempt; those of the first are kept")
     return rows.finish(absolute=True, zone=options.zone or "", notes=notes)
 
 

@@ -35,6 +35,7 @@ from gpuyard.traces.builder import JobTableBuilder
 from gpuyard.traces.sacct_resources import put_priority, put_resources
 from gpuyard.traces.source import ReadOptions, check_utf8, read_bytes
 from gpuyard.traces.trace import Rejection, Trace
+from gpuyard.units import counted
 
 __all__ = ["DESCRIPTION", "NAME", "read", "recognises"]
 
@@ -168,9 +169,9 @@ def _put_times(builder: JobTableBuilder, zone: str | None) -> list[str]:
     late = eligible > submit
     if late.any():
         builder.put("not_before", np.where(late, eligible, np.nan), source="Eligible")
-        notes.append(f"{int(late.sum())} jobs became eligible after their submission: they may not start before that")
+        notes.append(f"{counted(late.sum(), 'job')} became eligible after submission: no start before that")
     if never.any():
-        notes.append(f"{int(never.sum())} jobs never started: they have no run time")
+        notes.append(f"{counted(never.sum(), 'job')} never started: no run time")
     if any(is_naive for _, is_naive in found.values()):
         notes.append("the timestamps state no time zone and none was given: they are read as if in UTC")
     return notes

@@ -20,6 +20,7 @@ from gpuyard.traces.cells import read_separated
 from gpuyard.traces.sacct_resources import put_priority
 from gpuyard.traces.source import ReadOptions
 from gpuyard.traces.trace import Trace
+from gpuyard.units import counted
 
 __all__ = ["DESCRIPTION", "NAME", "read", "recognises"]
 
@@ -85,7 +86,7 @@ def _put_times(builder: JobTableBuilder) -> list[str]:
     if not late.any():
         return []
     builder.put("not_before", np.where(late, eligible, np.nan), source="time_eligible")
-    return [f"{int(late.sum())} jobs became eligible after their submission: they may not start before that"]
+    return [f"{counted(late.sum(), 'job')} became eligible after submission: no start before that"]
 
 
 def _instants(builder: JobTableBuilder, name: str) -> NDArray[np.float64]:

@@ -49,6 +49,7 @@ from gpuyard.traces.builder import JobTableBuilder
 from gpuyard.traces.processors import gpus_of_processors
 from gpuyard.traces.source import ReadOptions, read_bytes
 from gpuyard.traces.trace import Rejection, Trace
+from gpuyard.units import counted
 
 __all__ = ["DESCRIPTION", "FIELDS", "NAME", "NAMES", "ORIGIN_LABEL", "read", "recognises"]
 
@@ -206,7 +207,7 @@ def _put_size(builder: JobTableBuilder, rule: str) -> list[str]:
     builder.put("memory_gib", _known(builder, "memory_requested") * processors / 2.0**20, source="memory_requested")
     taken = int(np.sum(~(allocated > 0) & (requested > 0)))
     if taken:
-        notes.append(f"{taken} jobs have no allocated processors: those they requested are taken")
+        notes.append(f"{counted(taken, 'job')} without allocated processors: those requested are taken")
     return notes
 
 
@@ -223,7 +224,7 @@ def _put_times(builder: JobTableBuilder) -> list[str]:
     builder.put("runtime", np.where(never_ran & ~(run < 0), np.nan, run), source="run")
     builder.put("time_limit", _known(builder, "time_requested"), source="time_requested")
     idle = int(never_ran.sum())
-    return [f"{idle} jobs never ran: they have no run time"] if idle else []
+    return [f"{counted(idle, 'job')} never ran: no run time"] if idle else []
 
 
 def _put_dependencies(builder: JobTableBuilder) -> list[str]:
@@ -243,7 +244,7 @@ def _put_dependencies(builder: JobTableBuilder) -> list[str]:
     lost = len(builder) - preceding.null_count - int(earlier.sum())
     if not lost:
         return []
-    return [f"{lost} jobs name a preceding job that is on no earlier line: they are taken as independent"]
+    return [f"{counted(lost, 'job')} with a preceding job that is on no earlier line: taken as independent"]
 
 
 def _reject_parts(builder: JobTableBuilder) -> None:

@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 from gpuyard.errors import ConfigError, InputError
 from gpuyard.traces.schema import ORIGIN, ZONE
 from gpuyard.traces.swf import NAMES, ORIGIN_LABEL
+from gpuyard.units import counted
 
 __all__ = ["swf_text"]
 
@@ -116,7 +117,7 @@ class _Writer:
 
     def _note(self, count: int, sentence: str) -> None:
         if count:
-            self.notes.append(f"{count} jobs: {sentence}")
+            self.notes.append(f"{counted(count, 'job')}: {sentence}")
 
     def _note_columns(self) -> None:
         """Say which columns have no field at all."""
