@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gpuyard.errors import ConfigError, InputError
 from gpuyard.traces.schema import COLUMNS, ORIGIN, STATES, job_schema
 from gpuyard.traces.trace import Rejection, Trace
-from gpuyard.units import MOST_CPUS, MOST_MEMORY_GIB
+from gpuyard.units import MOST_CPUS, MOST_MEMORY_GIB, counted
 
 __all__ = ["MICROSECOND", "NEVER", "Workload", "to_ticks"]
 
@@ -143,9 +143,9 @@ class Workload:
         if not dropped:
             return self
         table, cut = _without_dangling(self.table.filter(pa.array(keep)))
-        notes = (*self.notes, f"{note}: {dropped} of {keep.size} jobs left out")
+        notes = (*self.notes, f"{note}: {dropped:,} of {counted(keep.size, 'job')} left out")
         if cut:
-            notes = (*notes, f"{note}: dependencies on jobs left out dropped from {cut} jobs")
+            notes = (*notes, f"{note}: dependencies on jobs left out dropped from {counted(cut, 'job')}")
         return Workload(table=table, name=self.name, rejected=self.rejected, notes=notes)
 
     def window(self, start: float, end: float) -> Workload:
@@ -155,7 +155,7 @@ class Workload:
 
     def head(self, jobs: int) -> Workload:
         """Return the first jobs by submit time."""
-        return self.where(np.arange(len(self)) < jobs, f"first {jobs} jobs")
+        return self.where(np.arange(len(self)) < jobs, "first job" if jobs == 1 else f"first {jobs:,} jobs")
 
     def scaled(self, factor: float) -> Workload:
         """Return the same jobs arriving ``factor`` times as fast: submit times divided by it.
