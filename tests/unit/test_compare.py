@@ -110,10 +110,46 @@ def test_different_workloads_and_clusters_are_warned_of():
     comparison = compare(first, second)
     assert comparison.paired is None
     assert comparison.warnings == (
-        "The runs had different workloads: differences are not the policy's alone.",
+        "The runs simulated DIFFERENT WORKLOADS: their numbers stand side by side, but none is called better or worse, "
+        "and single jobs are not compared.",
         "The runs had different clusters (8 and 16 GPUs): differences are not the policy's alone.",
-        "The runs have no job in common, so single jobs are not compared.",
     )
+
+
+def test_runs_of_different_workloads_are_not_judged_and_their_jobs_not_paired(tmp_path):
+    scenarios = ({"provenance": {"workload_sha256": digest}} for digest in "12")
+    runs = [
+        run({"a": 1.0}, numbers={"wait_s": {"mean": wait}}, scenario=each)
+        for each, wait in zip(scenarios, (5, 9), strict=True)
+    ]
+    comparison = compare(*runs)
+    assert (comparison.same_workload, comparison.identical, comparison.paired) == (False, False, None)
+    assert [(row.change, row.verdict) for row in comparison.rows()] == [("+4 s", "")]
+    assert comparison.to_dict()["numbers"]["wait_s.mean"]["verdict"] == ""
+    page = write_comparison(*runs, tmp_path / "c.html").read_text(encoding="utf-8")
+    assert "DIFFERENT WORKLOADS" in page
+    assert "worse)" not in page
+    assert "no job in common" not in page
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "identical"),
+    [
+        ({"engine": {"digest": "x"}}, {"engine": {"digest": "x"}}, True),
+        ({"engine": {"digest": "x"}}, {"engine": {"digest": "y"}}, False),
+        ({}, {}, True),
+    ],
+)
+def test_identical_schedules_are_said_to_be(one, other, identical):
+    comparison = compare(run({"a": 1.0}, numbers=one), run({"a": 1.0}, numbers=other))
+    assert comparison.identical is identical
+    assert compare(run({"a": 1.0}), run({"a": 2.0})).identical is False
+
+
+def test_nobody_waited_is_a_number_too():
+    zero = {"wait_s": {"mean": 0.0, "p95": 0.0}, "preemptions": 0}
+    labels = [row.label for row in compare(run({"a": 0.0}, numbers=zero), run({"a": 0.0}, numbers=zero)).rows()]
+    assert labels == ["Mean wait", "95th percentile wait"]
 
 
 def test_a_digest_says_more_about_a_workload_than_its_name():
@@ -123,7 +159,7 @@ def test_a_digest_says_more_about_a_workload_than_its_name():
     starts = {"a": 0.0}
     assert compare(run(starts, scenario=one), run(starts, scenario=renamed)).warnings == ()
     (warning,) = compare(run(starts, scenario=one), run(starts, scenario=other)).warnings
-    assert "different workloads" in warning
+    assert "DIFFERENT WORKLOADS" in warning
 
 
 def test_jobs_of_one_run_alone_are_counted():

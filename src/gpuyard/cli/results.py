@@ -43,6 +43,8 @@ def compare(
         for warning in comparison.warnings:
             note(f"gpuyard: {comparison.names[1]}: {warning}")
         emit_rich(comparison_table(comparison, every=every))
+        if comparison.identical:
+            emit(f"{comparison.names[0]} and {comparison.names[1]}: schedules identical")
         if comparison.settings:
             emit_table(("setting", *comparison.names), comparison.settings)
 

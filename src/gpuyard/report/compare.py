@@ -27,6 +27,14 @@ _MACHINE: Final = ("engine.wall_s", "engine.events_per_s")
 NOISE: Final = 1e-9
 """Relative difference up to which two numbers are equal: what rounding alone can make."""
 
+_WAITS: Final = "wait_s."
+
+DIFFERENT_WORKLOADS: Final = (
+    "The runs simulated DIFFERENT WORKLOADS: their numbers stand side by side, but none is called better or worse, and "
+    "single jobs are not compared."
+)
+"""The warning where two runs did not have the same jobs."""
+
 _QUANTILES: Final = (5, 25, 50, 75, 95)
 
 
@@ -100,26 +108,39 @@ class Comparison:
     names: tuple[str, str]
     differences: tuple[Difference, ...]
     paired: Paired | None
-    """``None`` where the runs have no job in common"""
+    """``None`` where the runs have no job in common, or different workloads: one name is then not one job"""
+    same_workload: bool
+    """whether both ran the same jobs; if not, no difference is called better or worse"""
+    identical: bool
+    """whether every job of the same workload was scheduled alike"""
     settings: tuple[tuple[str, str, str], ...]
     """(key, first, second) of the scenario settings that differ"""
     warnings: tuple[str, ...]
 
     def rows(self, *, every: bool = False) -> list[Row]:
-        """Return the numbers with a name, in reading order, zeros in both left out; with ``every``, all that differ."""
+        """Return the numbers with a name, in reading order; with ``every``, all that differ.
+
+        Numbers that are zero in both are left out, but for the waits: nobody waited is what many ask for.
+        """
         if every:
             chosen = [each for each in self.differences if each.absolute != 0 and each.key not in _MACHINE]
         else:
             known = {each.key: each for each in self.differences}
             named = [known[measure.key] for measure in MEASURES if measure.key in known]
-            chosen = [each for each in named if each.first or each.second]
-        return [_row(each) for each in chosen]
+            chosen = [each for each in named if each.first or each.second or each.key.startswith(_WAITS)]
+        return [_row(each, self.verdict(each)) for each in chosen]
+
+    def verdict(self, each: Difference) -> str:
+        """Return whether the second run is ``better`` or ``worse`` in a number; empty for different workloads."""
+        return each.verdict if self.same_workload else ""
 
     def to_dict(self) -> dict[str, object]:
         """Return everything as plain values for JSON."""
         return {
             "names": list(self.names),
             "warnings": list(self.warnings),
+            "same_workload": self.same_workload,
+            "identical_schedules": self.identical,
             "settings": [{"key": key, "first": first, "second": second} for key, first, second in self.settings],
             "paired": None if self.paired is None else asdict(self.paired),
             "numbers": {
@@ -128,14 +149,14 @@ class Comparison:
                     "second": each.second,
                     "difference": each.absolute,
                     "relative": each.relative,
-                    "verdict": each.verdict,
+                    "verdict": self.verdict(each),
                 }
                 for each in self.differences
             },
         }
 
 
-def _row(each: Difference) -> Row:
+def _row(each: Difference, verdict: str) -> Row:
     measure = measure_of(each.key)
     return Row(
         label=clean(measure.label, 80),
@@ -143,7 +164,7 @@ def _row(each: Difference) -> Row:
         second=format_value(each.second, measure.form),
         change=format_change(each.absolute, measure.form),
         relative=_relative(each),
-        verdict=each.verdict,
+        verdict=verdict,
     )
 
 
@@ -164,14 +185,17 @@ def compare(first: Result, second: Result, *, names: tuple[str, str] = ("first",
     names
         What to call them.
     """
-    paired = _paired(first, second)
     settings = _settings(first, second)
+    same_workload = not _differs(first, second, "workload", settings)
+    paired = _paired(first, second) if same_workload else None
     return Comparison(
         names=names,
         differences=_differences(first, second),
         paired=paired,
+        same_workload=same_workload,
+        identical=same_workload and _identical(first, second, paired),
         settings=settings,
-        warnings=_warnings(first, second, names, paired, settings),
+        warnings=_warnings(first, second, names, paired, settings, same_workload=same_workload),
     )
 
 
@@ -229,6 +253,15 @@ def _paired(first: Result, second: Result) -> Paired | None:
     )
 
 
+def _identical(first: Result, second: Result, paired: Paired | None) -> bool:
+    """Return whether the schedules are the same by their digests or, where there are none, by each job's start."""
+    digests = [lookup(each.numbers, "engine.digest") for each in (first, second)]
+    if None not in digests:
+        return digests[0] == digests[1]
+    moved = None if paired is None else paired.earlier + paired.later + paired.only_first + paired.only_second
+    return moved == 0 and paired is not None and first.jobs.num_rows == paired.jobs == second.jobs.num_rows
+
+
 def _ids(result: Result) -> pa.Array:
     ids = pc.cast(result.jobs.column("job_id"), pa.string()).combine_chunks()
     return pa.concat_arrays(ids.chunks) if isinstance(ids, pa.ChunkedArray) else ids
@@ -255,17 +288,19 @@ def _warnings(
     names: tuple[str, str],
     paired: Paired | None,
     settings: tuple[tuple[str, str, str], ...],
+    *,
+    same_workload: bool,
 ) -> tuple[str, ...]:
     said = []
-    if _differs(first, second, "workload", settings):
-        said.append("The runs had different workloads: differences are not the policy's alone.")
+    if not same_workload:
+        said.append(DIFFERENT_WORKLOADS)
     counts = [format_value(lookup(each.numbers, "gpu.count"), "count") for each in (first, second)]
     if counts[0] != counts[1] or _differs(first, second, "cluster", settings):
         gpus = f" ({counts[0]} and {counts[1]} GPUs)" if counts[0] != counts[1] else ""
         said.append(f"The runs had different clusters{gpus}: differences are not the policy's alone.")
-    if paired is None:
+    if paired is None and same_workload:
         said.append("The runs have no job in common, so single jobs are not compared.")
-    else:
+    if paired is not None:
         for name, result in zip(names, (first, second), strict=True):
             alone = result.jobs.num_rows - paired.jobs
             if alone:

@@ -51,6 +51,7 @@ def comparison_html(
             *comparison.warnings,
             *(f"{name}: {text}" for name, each in zip(shown, results, strict=True) for text in notices(each)),
         ],
+        same_workload=comparison.same_workload,
         numbers=_numbers_grid(comparison, shown),
         paired=_paired_grid(comparison.paired),
         settings=_settings_grid(comparison, shown),
@@ -61,7 +62,7 @@ def comparison_html(
 
 
 def _lead(comparison: Comparison, names: tuple[str, str]) -> list[str]:
-    said = []
+    said = ["The schedules are identical."] if comparison.identical else []
     known = {each.key: each for each in comparison.differences}
     for key, word in (
         ("wait_s.mean", "Mean wait"),
@@ -86,7 +87,8 @@ def _tiles(comparison: Comparison, names: tuple[str, str]) -> list[Tile]:
         each = known.get(measure.key)
         if each is None or each.absolute is None:
             continue
-        verdict = f" ({each.verdict})" if each.verdict else ""
+        judged = comparison.verdict(each)
+        verdict = f" ({judged})" if judged else ""
         below = f"{format_value(each.first, measure.form)} to {format_value(each.second, measure.form)}{verdict}"
         number, _, unit = _change_parts(format_change(each.absolute, measure.form))
         tiles.append(Tile(measure=measure, number=number, unit=unit, below=below))
@@ -109,7 +111,11 @@ def _numbers_grid(comparison: Comparison, names: tuple[str, str]) -> Grid:
         Column(label="", numeric=False),
     )
     rows = tuple((row.label, row.first, row.second, row.change, row.relative, row.verdict) for row in comparison.rows())
-    note = "Better and worse are said of the second run, for numbers where one way is plainly better."
+    note = (
+        "Better and worse are said of the second run, for numbers where one way is plainly better."
+        if comparison.same_workload
+        else "The workloads differ, so neither run is called better or worse."
+    )
     return Grid(caption="Numbers side by side", columns=columns, rows=rows, note=note)
 
 
