@@ -178,6 +178,7 @@ UNLIMITED: Final = 2**31 - 1
 """The depth that no queue reaches."""
 
 _TABLES: Final = {"order": ORDERS, "backfill": BACKFILLS, "estimate": ESTIMATES}
+_ARTICLE: Final = {"order": "an", "backfill": "a", "estimate": "an"}
 _MICROSECOND: Final = 1_000_000
 _NOISIEST: Final = 10.0
 _LONGEST: Final = 36_500 * 86_400.0
@@ -326,6 +327,9 @@ def named_policy(name: str | Policy, **changes: object) -> Policy:
         order, backfill = NAMED[name]
         policy = Policy(order=order, backfill=backfill)
     else:
+        for kind, known in _TABLES.items():
+            if name in known:
+                raise ConfigError(f"'{name}' names no policy but {_ARTICLE[kind]} {kind}; write {kind} = {name}")
         raise unknown_name("policy", name, NAMED)
     try:
         return replace(policy, **changes)  # type: ignore[arg-type]  # checked by __post_init__

@@ -17,13 +17,16 @@ if TYPE_CHECKING:
     from gpuyard.scenario import Scenario
 
 __all__ = [
+    "BackfillOption",
     "ClusterOption",
+    "EstimateOption",
     "FormatOption",
     "GpuRuleOption",
     "JobsOption",
     "JsonOption",
     "MeasureOption",
     "NoProgressOption",
+    "OrderOption",
     "PartitionOption",
     "PlacementOption",
     "PolicyOption",
@@ -88,6 +91,16 @@ ClusterOption = Annotated[
 ]
 PolicyOption = Annotated[
     str | None, typer.Option("--policy", metavar="NAME", help="The scheduler; see 'gpuyard show policies'.")
+]
+OrderOption = Annotated[
+    str | None, typer.Option("--order", metavar="NAME", help="Which job next, whatever the scheduler's name says.")
+]
+BackfillOption = Annotated[
+    str | None, typer.Option("--backfill", metavar="NAME", help="Who may pass a blocked job, likewise.")
+]
+EstimateOption = Annotated[
+    str | None,
+    typer.Option("--estimate", metavar="NAME", help="What the scheduler believes of run times: limit, runtime, ..."),
 ]
 PlacementOption = Annotated[
     str | None, typer.Option("--placement", metavar="NAME", help="Which GPUs; see 'gpuyard show placements'.")

@@ -200,13 +200,20 @@ def _hardware(json: bool) -> None:
 
 
 def _policies(json: bool) -> None:
-    from gpuyard.policy import BACKFILLS, NAMED, ORDERS
+    from gpuyard.policy import BACKFILLS, ESTIMATES, NAMED, ORDERS, PLACEMENTS
 
     rows: list[tuple[object, ...]] = [
-        (name, order, backfill, f"{ORDERS[order].meaning}; {BACKFILLS[backfill].meaning}")
-        for name, (order, backfill) in NAMED.items()
+        ("policy", name, f"order {order}, backfill {backfill}", "", "", "") for name, (order, backfill) in NAMED.items()
     ]
-    _list(("policy", "order", "backfill", "what"), rows, json)
+    for kind, table in (
+        ("order", ORDERS),
+        ("backfill", BACKFILLS),
+        ("placement", PLACEMENTS),
+        ("estimate", ESTIMATES),
+    ):
+        for name, choice in table.items():
+            rows.append((kind, name, choice.meaning, ", ".join(choice.options), choice.paper, choice.assumption))
+    _list(("kind", "name", "what", "options", "paper", "assumption"), rows, json)
 
 
 def _placements(json: bool) -> None:

@@ -197,7 +197,7 @@ class PolicySection(Section):
     )
     history: int | None = Field(default=None, ge=1, description="estimate history: the mean of so many ended jobs.")
     noise: float | None = Field(
-        default=None, ge=0, description="estimate noise: standard deviation of the logarithm of the error."
+        default=None, ge=0, le=10, description="estimate noise: standard deviation of the logarithm of the error."
     )
     reservation: str | None = Field(
         default=None, description=f"backfill easy: what the head's reservation is made on, {', '.join(RESERVATIONS)}."
