@@ -461,6 +461,26 @@ def test_runs_are_compared_and_reported(trace: Path, tmp_path: Path, capsys: pyt
     assert "Wait, mean" in capsys.readouterr().out
 
 
+def test_two_workloads_are_not_judged_and_equal_schedules_are_named(
+    trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, b, c = (str(tmp_path / name) for name in "abc")
+    for folder, jobs in ((a, "3"), (b, "3"), (c, "2")):
+        words = ["--trace", str(trace), "--cluster", "1x8", "--jobs", jobs, "--no-report"]
+        assert main(["run", *words, "-o", folder]) == 0
+    capsys.readouterr()
+    assert main(["compare", a, b]) == 0
+    same = capsys.readouterr()
+    assert "schedules identical" in same.out
+    assert "DIFFERENT" not in same.err
+    assert main(["compare", a, c]) == 0
+    other = capsys.readouterr()
+    assert "DIFFERENT WORKLOADS" in other.err
+    assert "schedules identical" not in other.out
+    assert "better" not in other.out
+    assert "worse" not in other.out
+
+
 def test_one_folder_cannot_be_compared_and_three_have_no_page(
     trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
