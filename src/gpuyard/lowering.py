@@ -92,7 +92,7 @@ def lower_demands(workload: Workload, cluster: Cluster, policy: Policy) -> Asked
         DEMAND.names or (), (gpus, share, cpu, memory, kinds, nodes, several, spread_), strict=False
     ):
         demands[name] = column
-    if policy.backfill == "fit" and policy.replay == "schedule":
+    if policy.backfill in ("fit", "easy") and policy.replay == "schedule":
         demands["lane"] = np.arange(gpus.size)
     _mark_plain(demands, cluster, policy, fraction=bool(fraction.any()))
     return Asked(demands=demands, demand=demand, chunks=chunks, quanta=_WHOLE // quantum if fraction.any() else 0)

@@ -13,18 +13,21 @@ from gpuyard.cluster import Cluster
 from gpuyard.errors import ConfigError, EngineError
 from gpuyard.kernel import build
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
+from gpuyard.kernel.easy import run_easy
+from gpuyard.kernel.engine import run
+from gpuyard.kernel.expectations import Expectations, build_expectations
 from gpuyard.kernel.launch import is_ready
 from gpuyard.kernel.launch import start as start_engine
-from gpuyard.kernel.tables import HOLD, Dependencies, Events
+from gpuyard.kernel.tables import HOLD, Dependencies, Events, Site
 from gpuyard.lowering import (
     Asked,
     Rejections,
     lower_demands,
     lower_dependencies,
     lower_durations,
-    lower_order,
     lower_site,
 )
+from gpuyard.ordering import estimate_run_times, static_rank
 from gpuyard.policy import Policy
 from gpuyard.record import EndReason, Outcome, Record
 from gpuyard.streams import stream_key
@@ -45,10 +48,11 @@ _STATES = {
 
 def is_compiled(workload: Workload, cluster: Cluster, policy: Policy) -> bool:
     """Return whether all that a run needs is in the cache; if not, the run compiles it first, which takes seconds."""
-    if is_ready():
+    loop = _loop(policy)
+    if is_ready(loop):
         return True
     asked = lower_demands(workload, cluster, policy)
-    return is_ready(asked.demands, packed=policy.placement == "packed", tracked=asked.quanta > 0)
+    return is_ready(loop, asked.demands, packed=policy.placement == "packed", tracked=asked.quanta > 0)
 
 
 def schedule(
@@ -87,19 +91,20 @@ def schedule(
     accepted = rejections.accepted
     _check_horizon(workload, duration, dependencies, accepted)
     demand = np.where(accepted, asked.demand, NOBODY).astype(np.int32)
-    jobs = build.build_jobs(workload.submit, duration, demand, lower_order(workload, policy))
+    estimate = estimate_run_times(workload, policy, seed)
+    jobs = build.build_jobs(workload.submit, duration, demand, static_rank(workload, policy, estimate, seed))
     site = lower_site(cluster, policy, asked, _signed(stream_key(seed, "placement")))
-    queue = build.build_queue(jobs, int(asked.demands["lane"].max(initial=0)) + 1)
+    loop = _loop(policy)
+    queue = build.build_queue(jobs, int(asked.demands["lane"].max(initial=0)) + 1, marked=loop is not run_easy)
     log = build.build_log(
         int(asked.chunks[asked.demand[accepted]].sum()), int(accepted.sum()), tracked=asked.quanta > 0
     )
     events = _events(cluster, policy, asked, dependencies, int(accepted.sum()))
     forced = policy.replay == "recorded"
+    tables = (jobs, asked.demands, dependencies, site, queue, log, events)
+    own = (int(forced),) if loop is run else (_expectations(policy, asked, site, estimate, events),)
     begun = time.perf_counter()
-    _interruptible(
-        lambda: start_engine(jobs, asked.demands, dependencies, site, queue, log, events, forced, stop),
-        events, len(workload), progress,
-    )  # fmt: skip
+    _interruptible(lambda: start_engine(loop, *tables, *own, stop), events, len(workload), progress)
     kernel_s = time.perf_counter() - begun
     count = events.counter
     if until is None and (count[Count.RUNNING] or count[Count.WAITING] or count[Count.RELEASES]):
@@ -142,6 +147,26 @@ def schedule(
         passes=int(count[Count.PASSES]),
         max_queue=int(count[Count.MAX_WAITING]),
         kernel_s=kernel_s,
+    )
+
+
+def _loop(policy: Policy) -> Callable[..., None]:
+    """Return the event loop that a policy needs."""
+    return run_easy if policy.replay == "schedule" and policy.backfill == "easy" else run
+
+
+def _expectations(
+    policy: Policy, asked: Asked, site: Site, estimate: NDArray[np.int64], events: Events
+) -> Expectations:
+    """Return what a scheduler that backfills knows beforehand."""
+    return build_expectations(
+        estimate=estimate,
+        demands=asked.demands,
+        node=site.node,
+        running=events.ends.row.size,
+        quanta=asked.quanta,
+        counts=policy.reservation == "counts",
+        positions=estimate.size,
     )
 
 
@@ -199,7 +224,7 @@ def _reject_unfit(workload: Workload, cluster: Cluster, policy: Policy, asked: A
     site = lower_site(cluster, policy, asked, 0)
     log = build.build_log(int(asked.chunks[tried].sum()), tried.size, tracked=asked.quanta > 0)
     queue = build.build_queue(alone, 1)
-    start_engine(alone, demands, free, site, queue, log, build.build_events(2, 1), True, NEVER - 1)
+    start_engine(run, alone, demands, free, site, queue, log, build.build_events(2, 1), 1, NEVER - 1)
     fits = np.zeros(demands.size, np.bool_)
     fits[tried] = alone.claim["slots"] > 0
     unfit = ~fits[asked.demand]

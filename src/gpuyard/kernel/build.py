@@ -178,25 +178,32 @@ def _fitting(
     return (first - begun).repeat(last - first) + np.arange(nodes.size), nodes
 
 
-def build_queue(jobs: Jobs, lanes: int) -> Queue:
-    """Return an empty queue, one lane or a lane for each demand, and write each job's position."""
+def build_queue(jobs: Jobs, lanes: int, *, marked: bool = True) -> Queue:
+    """Return an empty queue, one lane or a lane for each demand, and write each job's position.
+
+    Without ``marked`` there is no room for the bits of waiting jobs: the event loop keeps them in its own way.
+    """
     total = jobs.job.size
     by_rank: NDArray[np.int32] = np.empty(total, np.int32)
     by_rank[jobs.place["rank"]] = np.arange(total, dtype=np.int32)
     at: NDArray[np.int32] = by_rank if lanes == 1 else by_rank[np.argsort(jobs.claim["demand"][by_rank], kind="stable")]
     jobs.place["position"][at] = np.arange(total, dtype=np.int32)
-    layers, words = [0], max(1, -(-total // 64))
+    layers, words = [0], max(1, -(-(total if marked else 0) // 64))
     size = words
     while words > 1:
         layers.append(size)
         words = -(-words // 64)
         size += words
+    lane = np.zeros(lanes, LANE)
+    lane["end"] = (
+        total if lanes == 1 else np.cumsum(np.bincount(jobs.claim["demand"] + 1, minlength=lanes + 1)[: lanes + 1])[1:]
+    )
     heads = Heap(time=np.empty(lanes + 1, np.int64), row=np.empty(lanes + 1, np.int32))
     return Queue(
         job=at,
         bits=np.zeros(size, np.int64),
         layer=np.array(layers, np.int64),
-        lane=np.zeros(lanes, LANE),
+        lane=lane,
         heads=heads,
     )
 

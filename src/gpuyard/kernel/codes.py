@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-__all__ = ["NEVER", "NOBODY", "Count", "Left", "Placement"]
+__all__ = ["NEVER", "NOBODY", "Count", "Left", "Placement", "Promise"]
 
 NEVER = 2**63 - 1
 """The instant that does not come."""
@@ -65,3 +65,29 @@ class Left(IntEnum):
     KIND = 8
     """GPU type, or NOBODY for a job without GPUs"""
     SIZE = 9
+
+
+class Promise(IntEnum):
+    """Places in the state of a scheduler that backfills."""
+
+    HEAD = 0
+    """the job that holds the reservation, or NOBODY"""
+    SHADOW = 1
+    """when it is expected to start"""
+    EXTRA = 2
+    """thousandths of a GPU that others may take beyond it; only where the reservation counts"""
+    RESERVED = 3
+    """nodes reserved"""
+    COUNTS = 4
+    """1 = the reservation counts GPUs and names no nodes"""
+    FREE = 5
+    """thousandths of a GPU that nobody holds"""
+    RELEASED = 6
+    """1 = something ended since the last pass"""
+    ROOM = 7
+    """number of times something ended: a lane blocked at this number has found no room since"""
+    TERMS = 8
+    """number of reservations made: a lane narrow at this number fits nowhere beside this one"""
+    FRESH = 9
+    """jobs that joined since the last pass"""
+    SIZE = 10

@@ -22,7 +22,7 @@ def run(
     queue: Queue,
     log: Log,
     events: Events,
-    forced: bool,
+    forced: int,
     stop: int,
     placer: Placer,
     releaser: Releaser,
@@ -61,7 +61,7 @@ def _schedule(
     queue: Queue,
     log: Log,
     events: Events,
-    forced: bool,
+    forced: int,
     placer: Placer,
     now: int,
 ) -> None:
@@ -84,7 +84,7 @@ def _schedule(
             placed = placer(site, demand, log, events, row, wish)
         else:
             placed = place_plain(site, log, events, asked["large"], asked["many"], asked["rest"])
-        if placed or forced:
+        if placed or forced > 0:
             start_job(jobs, log, events, row, first, now)
             leave(queue, events, lane)
         else:

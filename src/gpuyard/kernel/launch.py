@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numba.core.errors import NumbaExperimentalFeatureWarning
@@ -41,6 +42,7 @@ def release_nothing(site: Site, demand: Records, log: Log, row: int, wish: int, 
 
 
 def start(
+    engine: Callable[..., None],
     jobs: Jobs,
     demand: Records,
     dependencies: Dependencies,
@@ -48,32 +50,38 @@ def start(
     queue: Queue,
     log: Log,
     events: Events,
-    forced: bool,
-    stop: int,
+    *more: tuple[Any, ...] | int,
 ) -> None:
-    """Run the engine; see :func:`gpuyard.kernel.engine.run`."""
+    """Run an event loop, such as :func:`gpuyard.kernel.engine.run`, with the placement functions that its demands need.
+
+    ``more`` are the loop's own tables and numbers; the placement functions come last.
+    """
     placer, releaser = _chosen(demand, packed=site.rule == Placement.PACKED, tracked=site.quanta > 0)
-    engine = run
-    if not compiler.config.DISABLE_JIT:
-        whole = compiler.types.int64
-        tables = tuple(compiler.typeof(table) for table in (jobs, demand, dependencies, site, queue, log, events))
-        _, demands, _, sites, _, logs, pending = tables
-        placing = (sites, demands, logs, pending, whole, whole)
-        releasing = (sites, demands, logs, whole, whole, whole, whole)
-        compiled_for(placer, placing)
-        compiled_for(releaser, releasing)
-        pointers = (
-            compiler.types.FunctionType(compiler.types.boolean(*placing)),
-            compiler.types.FunctionType(compiler.types.none(*releasing)),
-        )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NumbaExperimentalFeatureWarning)
-            engine = compiled_for(run, (*tables, compiler.types.boolean, whole, *pointers))
-    engine(jobs, demand, dependencies, site, queue, log, events, forced, stop, placer, releaser)
+    if compiler.config.DISABLE_JIT:
+        engine(jobs, demand, dependencies, site, queue, log, events, *more, placer, releaser)
+        return
+    whole = compiler.types.int64
+    tables = tuple(compiler.typeof(table) for table in (jobs, demand, dependencies, site, queue, log, events))
+    _, demands, _, sites, _, logs, pending = tables
+    placing = (sites, demands, logs, pending, whole, whole)
+    releasing = (sites, demands, logs, whole, whole, whole, whole)
+    compiled_for(placer, placing)
+    compiled_for(releaser, releasing)
+    pointers = (
+        compiler.types.FunctionType(compiler.types.boolean(*placing)),
+        compiler.types.FunctionType(compiler.types.none(*releasing)),
+    )
+    own = tuple(compiler.typeof(each) if isinstance(each, tuple) else whole for each in more)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NumbaExperimentalFeatureWarning)
+        ready = compiled_for(engine, (*tables, *own, *pointers))
+    ready(jobs, demand, dependencies, site, queue, log, events, *more, placer, releaser)
 
 
-def is_ready(demand: Records | None = None, *, packed: bool = False, tracked: bool = False) -> bool:
-    """Return whether all that :func:`start` needs for some demands is compiled; without them, for any.
+def is_ready(
+    engine: Callable[..., None], demand: Records | None = None, *, packed: bool = False, tracked: bool = False
+) -> bool:
+    """Return whether all that :func:`start` needs for a loop and some demands is compiled; without them, for any.
 
     Parameters
     ----------
@@ -91,7 +99,7 @@ def is_ready(demand: Records | None = None, *, packed: bool = False, tracked: bo
     )
     if demand is not None:
         needed = _chosen(demand, packed=packed, tracked=tracked)
-    return all(is_kept(each) for each in (run, *needed))
+    return all(is_kept(each) for each in (engine, run, *needed))
 
 
 def _chosen(demand: Records, *, packed: bool, tracked: bool) -> tuple[Placer, Releaser]:
