@@ -19,6 +19,16 @@ from report_results import plausible_result
 SCRIPT = "<script>alert(1)</script>"
 
 
+def test_charts_over_time_shade_what_is_not_measured():
+    result = plausible_result()
+    window = {"start_s": 5 * 86_400.0, "end_s": 25 * 86_400.0, "warmup_s": 86_400.0}
+    measured = replace(result, numbers=dict(result.numbers) | {"window": window})
+    for page, charts in ((report_html(measured), 4), (comparison_html(measured, measured), 5)):
+        assert page.count('<span class="name">not measured</span>') == charts
+        assert page.count('class="veil" x="0.0" y="0" width="200') == charts
+    assert '<rect class="veil"' not in report_html(result)
+
+
 def test_the_same_result_gives_the_same_bytes(tmp_path):
     first = write_report(plausible_result(), tmp_path / "first.html")
     second = write_report(plausible_result(), tmp_path / "second.html")

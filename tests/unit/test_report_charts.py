@@ -9,9 +9,9 @@ from gpuyard.report.charts import Area, Curve, distribution_chart, nice_ticks, t
 from gpuyard.report.series import distribution
 
 
-def drawn(*areas, edges=(0.0, 100.0, 200.0, 300.0, 400.0)):
+def drawn(*areas, edges=(0.0, 100.0, 200.0, 300.0, 400.0), **given):
     means = [float(np.nanmean(area.values)) for area in areas]
-    return time_chart("x", "X", np.array(edges), areas, y_label="GPUs", note="", means=means)
+    return time_chart("x", "X", np.array(edges), areas, y_label="GPUs", note="", means=means, **given)
 
 
 @pytest.mark.parametrize(
@@ -57,6 +57,24 @@ def test_time_is_read_in_a_unit_that_suits_the_span():
     assert [(tick.label, tick.place) for tick in chart.x_ticks] == [
         (str(day), day * 10.0) for day in (0, 2, 4, 6, 8, 10)
     ]
+
+
+@pytest.mark.parametrize(
+    ("window", "outside"),
+    [
+        ((-np.inf, np.inf), ()),
+        ((0.0, 400.0), ()),
+        ((100.0, 300.0), ((0, 25), (75, 25))),
+        ((0.0, 300.0), ((75, 25),)),
+        ((50.0, np.inf), ((0, 12.5),)),
+        ((500.0, 600.0), ((0, 100),)),
+        ((0.3, 400.0), ()),
+    ],
+)
+def test_what_lies_outside_the_time_measured_is_shaded(window, outside):
+    chart = drawn(Area(name="a", slot="c0", values=np.ones(4)), window=window)
+    assert chart.outside == outside
+    assert ("shaded" in chart.alternative) is bool(outside)
 
 
 def test_zero_waits_rise_inside_the_strip_left_of_the_logarithmic_axis():

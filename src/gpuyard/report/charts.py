@@ -24,6 +24,9 @@ _SIZE: Final = 1000.0
 _ZERO_STRIP: Final = 0.055
 """Width of the strip left of a logarithmic axis, where everything below its first value stands."""
 
+_NARROWEST: Final = 0.1
+"""Per cent of a chart's width below which a part of the time is not shaded."""
+
 _DURATIONS: Final = (
     (1e-3, "1 ms"),
     (1e-2, "10 ms"),
@@ -99,6 +102,8 @@ class Chart:
     """width in per cent of the strip for values below a logarithmic axis; 0 without one"""
     alternative: str = ""
     """what a screen reader says"""
+    outside: tuple[tuple[float, float], ...] = ()
+    """(left, width) in per cent of the parts of the time that the numbers are not measured over; they are shaded"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -203,11 +208,12 @@ def time_chart(
     note: str,
     means: Sequence[float],
     origin: str = "",
+    window: tuple[float, float] = (-math.inf, math.inf),
 ) -> Chart:
     """Return quantities over time as stairs; stacked ones are filled, first at the bottom.
 
     ``edges`` has shape (steps + 1,), s since the origin; ``means`` are the means shown at rest, one an
-    area; ``origin`` is what the axis calls its zero.
+    area; ``origin`` is what the axis calls its zero; ``window`` is the time measured, and what lies outside is shaded.
     """
     start, end = float(edges[0]), float(edges[-1])
     span = end - start if end > start else 1.0
@@ -244,6 +250,8 @@ def time_chart(
         "x": [_short(value / size) for value in edges],
         "series": [[_short(value) for value in area.values] for area in areas],
     }
+    outside = _outside(start, start + span, window)
+    shaded = " What is shaded lies outside the time measured." if outside else ""
     summary = "; ".join(f"{key.name} {key.rest}" for key in keys)
     return Chart(
         name=name,
@@ -256,8 +264,16 @@ def time_chart(
         paths=tuple(filled + [path for path in paths if not path.filled]),
         keys=keys,
         data=data,
-        alternative=f"{title} over time, in {y_label}: {summary}.",
+        alternative=f"{title} over time, in {y_label}: {summary}.{shaded}",
+        outside=outside,
     )
+
+
+def _outside(start: float, end: float, window: tuple[float, float]) -> tuple[tuple[float, float], ...]:
+    """Return (left, width) in per cent of what is drawn before and after the window; nothing too narrow to be seen."""
+    first, last = (min(max(100 * (edge - start) / (end - start), 0.0), 100.0) for edge in window)
+    parts = ((0.0, round(first, 3)), (round(last, 3), round(100 - last, 3)))
+    return tuple(part for part in parts if part[1] >= _NARROWEST)
 
 
 def _stack(areas: Sequence[Area]) -> list[NDArray[np.float64]]:

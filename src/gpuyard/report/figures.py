@@ -84,7 +84,17 @@ def _gpu_chart(result: Result, timeline: Timeline) -> Chart:
 
 def _line_chart(timeline: Timeline, name: str, areas: Sequence[Area], title: str, unit: str) -> Chart:
     means = [timeline.mean(area.values) for area in areas]
-    return time_chart(name, title, timeline.edges, areas, y_label=unit, note="", means=means, origin=timeline.origin)
+    return time_chart(
+        name,
+        title,
+        timeline.edges,
+        areas,
+        y_label=unit,
+        note="",
+        means=means,
+        origin=timeline.origin,
+        window=timeline.window,
+    )
 
 
 def _power_chart(timeline: Timeline) -> Chart:
@@ -208,7 +218,9 @@ def _overlaid(
     means = [timeline.mean(timeline.values[key]) / size for timeline in timelines]
     origins = {timeline.origin for timeline in timelines}
     origin = origins.pop() if len(origins) == 1 else ""
-    return time_chart(key, title, edges, areas, y_label=unit, note="", means=means, origin=origin)
+    windows = {timeline.window for timeline in timelines}
+    window = windows.pop() if len(windows) == 1 else (-np.inf, np.inf)
+    return time_chart(key, title, edges, areas, y_label=unit, note="", means=means, origin=origin, window=window)
 
 
 def overlaid_distributions(results: Sequence[Result], names: Sequence[str]) -> list[Chart]:
