@@ -72,6 +72,11 @@ def test_history_goes_by_the_recorded_end() -> None:
     assert seconds(jobs, estimate="history", history=1) == [10, 1, 10]
 
 
+def test_of_two_jobs_that_ended_together_the_higher_row_ended_last() -> None:
+    jobs = workload((0, 10, 1), (4, 6, 1), (50, 1, 1))
+    assert seconds(jobs, estimate="history", history=1) == [10, 6, 6]
+
+
 def test_jobs_without_a_user_share_a_history_and_a_fraction_is_a_size_of_its_own() -> None:
     share = {"gpu_milli": 500}
     jobs = workload((0, 10, 1), (1, 30, 1, share), (50, 1, 1), (50, 2, 1, share))
