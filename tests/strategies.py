@@ -10,14 +10,23 @@ from hypothesis import strategies as st
 
 from conftest import cluster, workload
 from gpuyard.cluster import Cluster
-from gpuyard.policy import BACKFILLS, ORDERS, PLACEMENTS, Policy
+from gpuyard.policy import Policy
 from gpuyard.workload import Workload
+from reference import ESTIMATES, ORDERS, PLACEMENTS
 
 TYPES = ("a", "b", "c")
 FEATURES = (
     "fractions", "types", "cpus", "memory", "nodes", "spread", "priority", "not_before",
     "dependencies", "time_limit", "state", "recorded", "halves",
 )  # fmt: skip
+CROWDED_FEATURES = (
+    "fractions", "types", "cpus", "nodes", "spread", "priority", "not_before", "dependencies", "deadline", "nice",
+    "user", "qos", "recorded",
+)  # fmt: skip
+VARIANTS = (
+    "none", "fit", "easy-nodes", "easy-counts", "conservative", "conservative-bounded", "slurm", "slurm-bounded",
+)  # fmt: skip
+"""Backfills with the options that make a difference of their own; bounded: with small options that bind."""
 
 
 def _levels(draw: st.DrawFn, nodes: int) -> list[list[int]]:
@@ -78,6 +87,13 @@ def _columns(draw: st.DrawFn, features: set[str], number: int, unit: float, scal
         "priority": {"priority": st.none() | st.integers(-1, 1)},
         "not_before": {"not_before": st.none() | time},
         "time_limit": {"time_limit": st.none() | st.integers(0, 5).map(lambda value: value * scale)},
+        "deadline": {"deadline": st.none() | time},
+        "nice": {"nice": st.none() | st.integers(-3, 3)},
+        "user": {"user": st.none() | st.sampled_from(["ann", "bob"])},
+        "qos": {
+            "qos": st.none() | st.sampled_from(["high", "low", "else"]),
+            "partition": st.none() | st.sampled_from(["long", "else"]),
+        },
         "state": {"state": st.none() | st.sampled_from(["completed", "failed", "cancelled"])},
     }
     more = {
@@ -95,16 +111,81 @@ def _columns(draw: st.DrawFn, features: set[str], number: int, unit: float, scal
 
 
 @st.composite
-def policies(draw: st.DrawFn, **fixed: str) -> Policy:
-    """Any policy, with the fields that are given."""
+def crowded_sites(draw: st.DrawFn) -> Cluster:
+    """Sites on which jobs have to wait for each other: one node, alike nodes of 1, 4 or 8 GPUs, or any nodes."""
+    kind = draw(st.sampled_from(["one", "single", "alike", "any"]))
+    if kind == "any":
+        return draw(clusters(4))
+    if kind == "one":
+        return cluster(draw(st.sampled_from([4, 8])))
+    count = draw(st.integers(2, 6 if kind == "single" else 3))
+    size = 1 if kind == "single" else draw(st.sampled_from([2, 4, 8]))
+    cpus = draw(st.none() | st.just([2 * size + 2] * count))
+    return cluster(*[("a", size)] * count, cpus=cpus, levels=_levels(draw, count))
+
+
+@st.composite
+def crowded_workloads(
+    draw: st.DrawFn, site: Cluster, scale: float, max_jobs: int = 14, *, plain: bool = False
+) -> Workload:
+    """More jobs than fit, in bursts, with limits above and below the run times; times are multiples of ``scale``.
+
+    Plain jobs ask for GPUs only, and all take time.
+    """
+    features = set() if plain else draw(st.sets(st.sampled_from(CROWDED_FEATURES), max_size=5))
+    exact = draw(st.booleans())
+    largest = max(1, int(site.node_gpus.max()))
+    gpus = st.integers(1, largest) | st.integers(1, max(1, site.gpus))
+    burst = st.sampled_from(draw(st.sampled_from([[0], [0, 0, 3], [0, 1, 2, 3, 4, 5, 6]])))
+    rows = []
+    for number in range(draw(st.integers(2, max_jobs))):
+        more = _columns(draw, features, number, 1, scale)
+        runtime = draw(st.integers(1, 9) if plain or draw(st.integers(0, 9)) else st.just(0))
+        if not exact and draw(st.integers(0, 3)):
+            more["time_limit"] = max(0, runtime + draw(st.integers(-3, 6))) * scale
+        fraction = "fractions" in features and draw(st.booleans())
+        if fraction:
+            more["gpu_milli"] = draw(st.sampled_from([250, 400, 500, 700]))
+        rows.append((draw(burst) * scale, runtime * scale, 1 if fraction else draw(gpus), more))
+    return workload(*rows)
+
+
+@st.composite
+def policies(draw: st.DrawFn, variant: str | None = None, scale: float = 1, **fixed: object) -> Policy:
+    """Any policy, with the fields that are given; a variant is one of :data:`VARIANTS`."""
     fields: dict[str, object] = {
         "order": draw(st.sampled_from(sorted(ORDERS))),
-        "backfill": draw(st.sampled_from(sorted(BACKFILLS))),
         "placement": draw(st.sampled_from(sorted(PLACEMENTS))),
+        "estimate": draw(st.sampled_from(["limit", "limit", *sorted(ESTIMATES)])),
         "on_limit": draw(st.sampled_from(["kill", "kill", "ignore"])),
         "spread": draw(st.integers(0, 7)) == 7,
     }
-    return Policy(**(fields | fixed))
+    if "backfill" not in fixed and fixed.get("replay") != "recorded":
+        fields |= _terms(draw, variant or draw(st.sampled_from(VARIANTS)), scale)
+    fields |= fixed
+    if fields["order"] == "multifactor" and draw(st.booleans()):
+        weights = {"age": 5, "max_age": 6 * scale, "size": 2.5, "priority": 1, "qos": 1, "partition": -0.3, "nice": 0.7}
+        fields |= {"weights": weights, "qos": {"high": 1, "low": 0.25}, "partitions": {"long": 1.5}}
+    if fields["estimate"] == "history":
+        fields["history"] = draw(st.integers(1, 3))
+    if fields["estimate"] == "noise":
+        fields["noise"] = draw(st.sampled_from([0, 0.2, 1.5]))
+    return Policy(**fields)
+
+
+def _terms(draw: st.DrawFn, variant: str, scale: float) -> dict[str, object]:
+    """Return backfill and its options, small enough to bind."""
+    backfill, *option = variant.split("-")
+    fields: dict[str, object] = {"backfill": backfill}
+    if backfill == "easy":
+        fields["reservation"] = option[0]
+    if option == ["bounded"]:
+        fields["depth"] = draw(st.none() | st.integers(1, 4))
+        fields["interval"] = draw(st.integers(0, 6)) * scale
+    if variant == "slurm-bounded":
+        fields["window"] = draw(st.integers(0, 12)) * scale
+        fields["resolution"] = draw(st.integers(1, 4)) * scale
+    return fields
 
 
 def random_cluster(rng: np.random.Generator, nodes: int = 24) -> Cluster:

@@ -62,13 +62,13 @@ conservative, slurm
 - conservative: a job is early if it ends before its expected end as step 1 last left it.
 """
 
-from reference.estimating import estimate
+from reference.estimating import ESTIMATES, estimate
 from reference.jobs import SECOND, WHOLE, Fate, Job, Piece, brings, read, ticks
-from reference.placing import Room, Rule, mix, place
-from reference.queueing import Ranking
-from reference.simulator import simulate
+from reference.placing import PLACEMENTS, Room, Rule, mix, place
+from reference.queueing import ORDERS, Ranking
+from reference.simulator import BACKFILLS, simulate
 
 __all__ = [
-    "SECOND", "WHOLE", "Fate", "Job", "Piece", "Ranking", "Room", "Rule", "brings", "estimate", "mix", "place", "read",
-    "simulate", "ticks",
+    "BACKFILLS", "ESTIMATES", "ORDERS", "PLACEMENTS", "SECOND", "WHOLE", "Fate", "Job", "Piece", "Ranking", "Room",
+    "Rule", "brings", "estimate", "mix", "place", "read", "simulate", "ticks",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from gpuyard.policy import Policy
 from reference.jobs import Job, run_length
 from reference.placing import random_bits
 
+ESTIMATES = ("limit", "runtime", "history", "noise")
 LONGEST = 2**61
 """No estimate is longer, microseconds."""
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from gpuyard.cluster import Cluster
 from reference.jobs import WHOLE, Job, Piece, brings
 
+PLACEMENTS = ("first-fit", "best-fit", "worst-fit", "random", "packed")
+
 
 def mix(z: int) -> int:
     """Return the finaliser of SplitMix64."""
@@ -82,6 +84,7 @@ class Rule:
 
     def choose(self, places: Sequence[Place], free: Callable[[Place], int], row: int, chunk: int = 0) -> Place:
         """Return the place that the placement prefers; ``free`` says what is free there."""
+        assert self.placement in PLACEMENTS, f"the reference does not know {self.placement}"
         if self.placement == "first-fit":
             return min(places)
         if self.placement == "worst-fit":

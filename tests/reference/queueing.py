@@ -10,6 +10,10 @@ from gpuyard.policy import Policy
 from reference.jobs import SECOND, Job
 from reference.placing import random_bits
 
+ORDERS = (
+    "fifo", "sjf", "ljf", "smallest", "largest", "smallest-area", "priority", "edf", "random", "wfp", "unicef",
+    "multifactor",
+)  # fmt: skip
 WEIGHTS = {"age": 1000, "max_age": 604_800, "size": 0, "priority": 1, "qos": 0, "partition": 0, "nice": 1}
 
 

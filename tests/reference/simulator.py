@@ -15,7 +15,7 @@ from reference.planning import Conservative, Slurm
 from reference.queueing import Ranking
 from reference.yard import Yard
 
-SCHEDULERS: dict[str, type[Strict]] = {
+BACKFILLS: dict[str, type[Strict]] = {
     "none": Strict,
     "fit": Fit,
     "easy": Easy,
@@ -56,7 +56,7 @@ class Simulation:
         self.waiting = [job for job in self.jobs if job.row not in rejected]
         estimates = {job.row: estimate(job, self.jobs, policy, seed) or 0 for job in self.waiting}
         self.ranking = Ranking(policy=policy, estimates=estimates, seed=seed, cluster_gpus=cluster.gpus)
-        self.scheduler = SCHEDULERS[policy.backfill](policy)
+        self.scheduler = BACKFILLS[policy.backfill](policy)
         self.yard = Yard(
             cluster=cluster,
             rule=self.rule,
