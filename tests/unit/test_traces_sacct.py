@@ -49,6 +49,41 @@ def test_without_a_zone_the_trace_says_so(tmp_path: Path) -> None:
     assert any("no time zone" in note for note in trace.notes)
 
 
+def between(submit: str, start: str, end: str, name: str = "1") -> str:
+    """Return a line of times on 27 October 2024, when Berlin's clocks went from 03:00 back to 02:00 at 01:00 UTC."""
+    times = "|".join(f"2024-10-27T{time}" for time in (submit, submit, start, end))
+    return f"{name}|ann|physics|gpu|COMPLETED|{times}|1200|120|gres/gpu=4|gres/gpu=4"
+
+
+@pytest.mark.parametrize(
+    ("times", "start", "end"),
+    [
+        (("01:00:00", "02:50:00", "02:10:00"), 110, 130),  # 02:50 summer time to 02:10 winter time: 20 minutes
+        (("02:40:00", "02:10:00", "02:30:00"), 30, 50),  # both after the change
+        (("02:40:00", "02:10:00", "04:00:00"), 30, 140),
+        (("01:00:00", "02:10:00", "02:50:00"), 70, 110),  # in order: the first hour
+        (("02:00:00", "02:00:00", "02:00:00"), 0, 0),
+    ],
+)
+def test_a_repeated_hour_is_told_apart_by_the_order_of_a_jobs_times(
+    times: tuple[str, str, str], start: float, end: float, tmp_path: Path
+) -> None:
+    trace = sacct(tmp_path, FIELDS, between(*times), zone="Europe/Berlin")
+    assert (job(trace)["start_time"], job(trace)["end_time"]) == (start * 60, end * 60)
+    moved = times[1] < times[0] or times[2] < times[1]
+    assert any("an hour that the clock repeats" in note for note in trace.notes) is moved
+
+
+def test_times_in_no_order_stay_rejected_and_stated_offsets_are_believed(tmp_path: Path) -> None:
+    other_day = between("01:00:00", "02:50:00", "02:10:00").replace("-10-27", "-10-28")
+    offsets = between("01:00:00+02:00", "02:50:00+02:00", "02:10:00+02:00", "2")
+    long_before = between("00:00:00", "04:00:00", "02:10:00", "3")
+    trace = sacct(tmp_path, FIELDS, other_day, offsets, long_before, zone="Europe/Berlin")
+    assert [(item.row, item.column, item.reason) for item in trace.rejected] == [
+        (row, "End", "the job ends before it starts") for row in (2, 3, 4)
+    ]
+
+
 def test_steps_are_no_jobs_and_array_tasks_are(tmp_path: Path) -> None:
     lines = [DONE.replace("17|", f"{name}|", 1) for name in ("17", "17.batch", "17.0", "18_3", "18_3.extern", "19+1")]
     trace = sacct(tmp_path, FIELDS, *lines)

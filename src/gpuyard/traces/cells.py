@@ -33,6 +33,7 @@ __all__ = [
     "as_instants",
     "as_numbers",
     "header_names",
+    "later_readings",
     "naive_note",
     "read_separated",
     "zone_of",
@@ -44,6 +45,8 @@ LONGEST_LINE = 1 << 20
 """Bytes; a longer line is rejected."""
 MODERN = 94_694_400.0
 """1973, in seconds since 1970: from then on no clock in the world is off by parts of a minute."""
+QUARTER = 900.0
+"""Seconds: clocks change on quarters of an hour."""
 RAGGED = "the line does not have as many cells as the header"
 UNCLOSED = "a quote is not closed on its line"
 TOO_LONG = "the line is longer than 1 MiB"
@@ -348,6 +351,29 @@ def _shifted(naive: NDArray[np.float64], clock: ZoneInfo) -> NDArray[np.float64]
     walls = (datetime.fromtimestamp(minute * 60, UTC).replace(tzinfo=clock) for minute in minutes.tolist())
     offsets = np.array([(wall.utcoffset() or timedelta()).total_seconds() for wall in walls])
     return np.asarray(naive - offsets[place]) if len(naive) else naive
+
+
+def later_readings(seconds: NDArray[np.float64], clock: ZoneInfo) -> NDArray[np.float64]:
+    """Return the later instant of each wall-clock time that a clock change repeats; elsewhere the same instant.
+
+    ``seconds`` are instants as :func:`as_instants` reads them, the earlier ones, shape (records,).
+    """
+    known = np.isfinite(seconds) & (seconds >= MODERN)
+    quarters, place = np.unique(np.floor(seconds[known] / QUARTER).astype(np.int64), return_inverse=True)
+    gain = np.array([_repeated(quarter * QUARTER, clock) for quarter in quarters.tolist()], dtype=np.float64)
+    later = seconds.copy()
+    later[known] += gain[place]
+    return later
+
+
+def _repeated(instant: float, clock: ZoneInfo) -> float:
+    """Return after how many seconds the clock shows the same time again, 0 where it does not."""
+    try:
+        wall = datetime.fromtimestamp(instant, clock)
+    except (ValueError, OverflowError, OSError):
+        return 0.0
+    again = wall.replace(fold=1)
+    return ((wall.utcoffset() or timedelta()) - (again.utcoffset() or timedelta())).total_seconds()
 
 
 def as_instant(text: str, clock: ZoneInfo | None) -> float | None:

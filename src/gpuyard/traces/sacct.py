@@ -16,6 +16,10 @@ Account, User, Partition,    ``tenant``, ``user``, ``partition``, ``qos``, ``job
 QOS, JobName, Priority
 ===========================  ==================================================================================
 
+A time in the hour that a clock change repeats is the earlier one, unless its job would then start before its
+submission or end before its start: then it is the later one, and the notes count it.  A job that ends before its
+start either way is rejected.  To be rid of the question, print times with their offset (SLURM_TIME_FORMAT).
+
 The resources are read as Slurm documents them: TRES and AllocGRES count the whole job, ReqGRES one node, and
 ReqMem the whole job, one node (``64Gn``) or one core (``4Gc``).  Times are local to the cluster: name its zone.
 """
@@ -32,6 +36,7 @@ from numpy.typing import NDArray
 
 from gpuyard.errors import InputError
 from gpuyard.traces.builder import JobTableBuilder
+from gpuyard.traces.cells import later_readings, zone_of
 from gpuyard.traces.sacct_resources import put_priority, put_resources
 from gpuyard.traces.source import ReadOptions, check_utf8, read_bytes
 from gpuyard.traces.trace import Rejection, Trace
@@ -54,6 +59,8 @@ STATES = {
 NO_TIME = ("", "Unknown", "None", "N/A")
 NO_LIMIT = ("", "UNLIMITED", "Partition_Limit", "INVALID", "None", "Unknown")
 NO_TEXT = ("", "None assigned", "(null)")
+OFFSET = r"(Z|[+-]\d\d(:?\d\d)?)\s*$"
+"""How a time ends that states its offset; a date alone ends so too, and is never in a repeated hour."""
 CLOCK = r"^(?:(?P<days>\d{1,6})-)?(?:(?P<hours>\d{1,6}):)?(?P<minutes>\d{1,6}):(?P<seconds>\d{1,6}(?:\.\d{1,6})?)$"
 
 
@@ -157,6 +164,8 @@ def _put_times(builder: JobTableBuilder, zone: str | None) -> list[str]:
     submitted = next(name for name in SUBMITS if name in builder.source)
     submit, eligible, start, end = found[submitted][0], *(found[name][0] for name in ("Eligible", "Start", "End"))
     elapsed = _elapsed(builder)
+    start, late_starts = _not_before(builder, "Start", start, submit, zone)
+    end, late_ends = _not_before(builder, "End", end, start, zone)
     elapsed = np.where(np.isnan(elapsed), end - start, elapsed)
     never = np.isnan(start) | ((elapsed == 0) & _held_nothing(builder))
     source = next((name for name in ("ElapsedRaw", "Elapsed") if name in builder.source), "End")
@@ -165,6 +174,9 @@ def _put_times(builder: JobTableBuilder, zone: str | None) -> list[str]:
     builder.put("end_time", np.where(never, np.nan, end), source="End")
     builder.put("runtime", np.where(never & ~(elapsed < 0), np.nan, elapsed), source=source)
     notes = [] if submitted == "Submit" else [f"there is no Submit: {submitted} stands for it"]
+    if late_starts + late_ends:
+        shifted = counted(late_starts + late_ends, "time")
+        notes.append(f"{shifted} in an hour that the clock repeats: the later one, as no job ends before it starts")
     _put_limit(builder)
     late = eligible > submit
     if late.any():
@@ -175,6 +187,26 @@ def _put_times(builder: JobTableBuilder, zone: str | None) -> list[str]:
     if any(is_naive for _, is_naive in found.values()):
         notes.append("the timestamps state no time zone and none was given: they are read as if in UTC")
     return notes
+
+
+def _not_before(
+    builder: JobTableBuilder, name: str, times: NDArray[np.float64], earliest: NDArray[np.float64], zone: str | None
+) -> tuple[NDArray[np.float64], int]:
+    """Return the times of a field, and how many of them are the later instant in an hour that the clock repeats.
+
+    Such a time was read as the earlier instant.  Where that is before ``earliest`` and the later one is not, no other
+    reading is possible.
+    """
+    clock = zone_of(zone)
+    early = np.flatnonzero(times < earliest)
+    if clock is None or not len(early):
+        return times, 0
+    states_offset = pc.match_substring_regex(builder.source[name].take(pa.array(early)), OFFSET).to_numpy()
+    later = later_readings(times[early], clock)
+    second = ~states_offset & (later > times[early]) & (later >= earliest[early])
+    resolved = times.copy()
+    resolved[early[second]] = later[second]
+    return resolved, int(second.sum())
 
 
 def _instants(builder: JobTableBuilder, name: str, zone: str | None) -> tuple[NDArray[np.float64], bool]:
