@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from gpuyard.policy import (
     ORDERS,
     PLACEMENTS,
     UNLIMITED,
+    WEIGHTS,
+    Choice,
     Planning,
     Policy,
     named_policy,
@@ -245,3 +248,19 @@ def test_the_command_line_chooses_order_backfill_and_estimate(tmp_path: Path) ->
 def test_the_command_line_refuses_an_option_that_nothing_uses(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--cluster", "2x8", "--policy", "easy", "--set", "policy.depth=3"]) == 2
     assert "'depth' has no meaning under backfill = easy" in capsys.readouterr().err
+
+
+def test_the_page_on_policies_names_every_choice_and_option() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "policies.md").read_text(encoding="utf-8")
+    words = set(re.findall(r"(?<!`)`([^`\n]+)`", page))
+    options = {name for names in DEPENDENT.values() for name in names} | set(WEIGHTS)
+    tables = {"weights", "qos", "partitions"}
+    assert {*NAMED, *ORDERS, *BACKFILLS, *ESTIMATES, *(options - tables)} - words == set()
+    assert {f"[policy.{name}]" for name in tables} - words == set()
+    papers = {word for table in (ORDERS, BACKFILLS, ESTIMATES) for choice in table.values() for word in authors(choice)}
+    assert {name for name in papers if name not in page} == set()
+
+
+def authors(choice: Choice) -> list[str]:
+    """Return the first authors of a choice's papers."""
+    return [re.split(r"[ ,]", paper)[0] for paper in choice.paper.split("; ") if paper]
