@@ -12,11 +12,22 @@ from gpuyard.cluster import Cluster
 from gpuyard.errors import ConfigError
 from gpuyard.kernel import build
 from gpuyard.kernel.codes import NEVER, NOBODY, Left, Placement
+from gpuyard.kernel.score_build import build_mix, build_scores, empty_mix
+from gpuyard.kernel.score_tables import Scores
 from gpuyard.kernel.tables import CHUNK, DEMAND, HOLD, NODE, Dependencies, Records, Site
 from gpuyard.policy import Policy
 from gpuyard.workload import Workload, to_ticks
 
-__all__ = ["Asked", "Rejections", "lower_demands", "lower_dependencies", "lower_durations", "lower_order", "lower_site"]
+__all__ = [
+    "Asked",
+    "Rejections",
+    "lower_demands",
+    "lower_dependencies",
+    "lower_durations",
+    "lower_order",
+    "lower_site",
+    "rule_of",
+]
 
 _PLACEMENTS = {
     "first-fit": Placement.FIRST_FIT,
@@ -24,6 +35,11 @@ _PLACEMENTS = {
     "worst-fit": Placement.WORST_FIT,
     "random": Placement.RANDOM,
     "packed": Placement.PACKED,
+    "fgd": Placement.FGD,
+    "least-left": Placement.LEAST_LEFT,
+    "dot-product": Placement.DOT_PRODUCT,
+    "gpu-packing": Placement.GPU_PACKING,
+    "gpu-clustering": Placement.GPU_CLUSTERING,
 }
 _MOST_KINDS = 62
 _MOST_WORDS = 2**27
@@ -101,7 +117,8 @@ def lower_demands(workload: Workload, cluster: Cluster, policy: Policy) -> Asked
 def _mark_plain(demands: Records, cluster: Cluster, policy: Policy, *, fraction: bool) -> None:
     """Mark the demands that the engine's own loop can place, and write their chunks."""
     levels = policy.placement == "packed" and bool(cluster.levels.names)
-    simple = policy.placement != "random" and len(cluster.gpu_types) == 1 and not fraction
+    direct = policy.placement != "random" and rule_of(policy) < Placement.FGD
+    simple = direct and len(cluster.gpu_types) == 1 and not fraction
     asked = (demands["nodes"] == 0) & (demands["spread"] == 0) & (demands["gpus"] > 0) & (demands["kinds"] > 0)
     free = asked & (demands["cpu"] == 0) & (demands["memory"] == 0)
     demands["plain"] = free & simple & ((demands["several"] == 0) | (not levels))
@@ -274,8 +291,22 @@ def _reject_behind(parent: NDArray[np.int64], child: NDArray[np.int64], rejectio
         rejections.add(behind, "depends on a job that is rejected")
 
 
-def lower_site(cluster: Cluster, policy: Policy, asked: Asked, stream: int) -> Site:
+def rule_of(policy: Policy) -> Placement:
+    """Return the code of a policy's placement."""
+    return _PLACEMENTS[policy.placement]
+
+
+def lower_site(
+    cluster: Cluster, policy: Policy, asked: Asked, stream: int, mix: NDArray[np.int64] | None = None
+) -> Site:
     """Return the empty cluster.
+
+    Parameters
+    ----------
+    stream
+        Of random placement.
+    mix
+        int64, shape (demands,): how many jobs of the workload have each demand; by default none.
 
     Raises
     ------
@@ -305,6 +336,7 @@ def lower_site(cluster: Cluster, policy: Policy, asked: Asked, stream: int) -> S
     packed = policy.placement == "packed" and bool(np.any(asked.demands["several"]))
     plan = np.zeros(Left.SIZE, np.int64)
     plan[Left.KIND] = NOBODY
+    largest = _largest(cluster).astype(np.int64)
     return Site(
         node=node,
         openings=build.build_index(kinds, n_keys, node["kind"], node["free"], lowest),
@@ -312,12 +344,32 @@ def lower_site(cluster: Cluster, policy: Policy, asked: Asked, stream: int) -> S
         shares=shares,
         quanta=asked.quanta,
         domains=build.build_domains(node, cluster.levels.domains if packed else (), kinds, n_keys, asked.demands),
-        largest=_largest(cluster).astype(np.int64),
+        largest=largest,
         chunk=np.zeros(int(asked.chunks.max(initial=1)), CHUNK),
         plan=plan,
         rule=int(_PLACEMENTS[policy.placement]),
         stream=stream,
+        scores=_lower_scores(cluster, policy, asked, node, largest, mix),
     )
+
+
+def _lower_scores(
+    cluster: Cluster,
+    policy: Policy,
+    asked: Asked,
+    node: Records,
+    largest: NDArray[np.int64],
+    mix: NDArray[np.int64] | None,
+) -> Scores:
+    """Return what a placement that scores every candidate keeps; empty under any other."""
+    rule = rule_of(policy)
+    if rule != Placement.FGD or mix is None:
+        mixed = empty_mix(largest.size, asked.quanta)
+    else:
+        if int(mix.sum()) * cluster.gpus * _WHOLE >= NEVER:
+            raise ConfigError(f"placement fgd: {int(mix.sum()):,} jobs on {cluster.gpus:,} GPUs are too many to weigh")
+        mixed = build_mix(asked.demands, mix, largest, asked.quanta)
+    return build_scores(node, rule, asked.quanta, 2 * asked.demands.size, mixed)
 
 
 def _capacity(amount: NDArray[np.float64] | None, unit: int, nodes: int) -> NDArray[np.int64]:

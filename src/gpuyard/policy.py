@@ -49,6 +49,7 @@ class Choice(NamedTuple):
 
 _TIES: Final = "then submit time, then row"
 _TANG: Final = "Tang, Lan, Desai, Buettner 2009, IEEE Cluster"
+_WENG: Final = "Weng et al. 2023, USENIX ATC"
 _MUALEM: Final = "Mu'alem, Feitelson 2001, IEEE TPDS 12(6)"
 
 ORDERS: Final[dict[str, Choice]] = {
@@ -118,6 +119,15 @@ PLACEMENTS: Final[dict[str, Choice]] = {
     "worst-fit": Choice("the node that keeps the most GPUs free, then the lowest (spread)"),
     "random": Choice("any node that fits, with equal chance, from the run's seed"),
     "packed": Choice("the lowest topology level that holds the whole job, best fit inside it"),
+    "fgd": Choice(
+        "fragmentation gradient descent: the GPUs whose use leaves the workload the most usable free GPUs",
+        paper=_WENG,
+        assumption="the mix of demands is the workload's own; CPUs and memory count where the cluster states them",
+    ),
+    "least-left": Choice("the node with the least CPUs and GPUs left over, as shares of the largest node", paper=_WENG),
+    "dot-product": Choice("the node whose free CPUs and GPUs, times what is asked for, are least", paper=_WENG),
+    "gpu-packing": Choice("a GPU in part use, else a node in part use, else the smallest empty node", paper=_WENG),
+    "gpu-clustering": Choice("a node that runs jobs of the same number of GPUs, then the fullest", paper=_WENG),
 }
 ESTIMATES: Final[dict[str, Choice]] = {
     "limit": Choice("the time limit where there is one, else the run time"),

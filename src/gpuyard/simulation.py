@@ -26,6 +26,7 @@ from gpuyard.lowering import (
     lower_dependencies,
     lower_durations,
     lower_site,
+    rule_of,
 )
 from gpuyard.ordering import estimate_run_times, static_rank
 from gpuyard.policy import Policy
@@ -49,10 +50,10 @@ _STATES = {
 def is_compiled(workload: Workload, cluster: Cluster, policy: Policy) -> bool:
     """Return whether all that a run needs is in the cache; if not, the run compiles it first, which takes seconds."""
     loop = _loop(policy)
-    if is_ready(loop):
+    if is_ready(loop, rule_of(policy)):
         return True
     asked = lower_demands(workload, cluster, policy)
-    return is_ready(loop, asked.demands, packed=policy.placement == "packed", tracked=asked.quanta > 0)
+    return is_ready(loop, rule_of(policy), asked.demands, tracked=asked.quanta > 0)
 
 
 def schedule(
@@ -93,7 +94,8 @@ def schedule(
     demand = np.where(accepted, asked.demand, NOBODY).astype(np.int32)
     estimate = estimate_run_times(workload, policy, seed)
     jobs = build.build_jobs(workload.submit, duration, demand, static_rank(workload, policy, estimate, seed))
-    site = lower_site(cluster, policy, asked, _signed(stream_key(seed, "placement")))
+    mix = np.bincount(asked.demand[accepted], minlength=asked.demands.size)
+    site = lower_site(cluster, policy, asked, _signed(stream_key(seed, "placement")), mix)
     loop = _loop(policy)
     queue = build.build_queue(jobs, int(asked.demands["lane"].max(initial=0)) + 1, marked=loop is not run_easy)
     log = build.build_log(

@@ -20,6 +20,14 @@ class Placement(IntEnum):
     WORST_FIT = 2
     RANDOM = 3
     PACKED = 4
+    FGD = 5
+    """this and all that follow score every candidate"""
+    LEAST_LEFT = 6
+    DOT_PRODUCT = 7
+    GPU_PACKING = 8
+    GPU_CLUSTERING = 9
+    OWN = 10
+    """a user's score"""
 
 
 class Count(IntEnum):

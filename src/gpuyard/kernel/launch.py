@@ -25,6 +25,7 @@ from gpuyard.kernel.placement import (
     release_special,
     release_whole,
 )
+from gpuyard.kernel.scored_placement import place_scored, release_scored
 from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Queue, Records, Site
 
 __all__ = ["is_ready", "start"]
@@ -56,7 +57,7 @@ def start(
 
     ``more`` are the loop's own tables and numbers; the placement functions come last.
     """
-    placer, releaser = _chosen(demand, packed=site.rule == Placement.PACKED, tracked=site.quanta > 0)
+    placer, releaser = _chosen(demand, site.rule, tracked=site.quanta > 0)
     if compiler.config.DISABLE_JIT:
         engine(jobs, demand, dependencies, site, queue, log, events, *more, placer, releaser)
         return
@@ -78,15 +79,13 @@ def start(
     ready(jobs, demand, dependencies, site, queue, log, events, *more, placer, releaser)
 
 
-def is_ready(
-    engine: Callable[..., None], demand: Records | None = None, *, packed: bool = False, tracked: bool = False
-) -> bool:
+def is_ready(engine: Callable[..., None], rule: int, demand: Records | None = None, *, tracked: bool = False) -> bool:
     """Return whether all that :func:`start` needs for a loop and some demands is compiled; without them, for any.
 
     Parameters
     ----------
-    packed
-        Whether that is the placement.
+    rule
+        The placement, of codes.Placement.
     tracked
         Whether single GPUs are tracked, as they are where a job asks for a fraction of one.
     """
@@ -98,17 +97,21 @@ def is_ready(
         release_special,
     )
     if demand is not None:
-        needed = _chosen(demand, packed=packed, tracked=tracked)
+        needed = _chosen(demand, rule, tracked=tracked)
+    elif rule >= Placement.FGD:
+        needed = (place_scored, release_scored)
     return all(is_kept(each) for each in (engine, run, *needed))
 
 
-def _chosen(demand: Records, *, packed: bool, tracked: bool) -> tuple[Placer, Releaser]:
+def _chosen(demand: Records, rule: int, *, tracked: bool) -> tuple[Placer, Releaser]:
     """Return the smallest functions that place and release all jobs that are not plain."""
     special = demand[demand["plain"] == 0]
     if special.size == 0:
         return place_nothing, release_nothing
+    if rule >= Placement.FGD:
+        return place_scored, release_scored
     if tracked or np.any(special["spread"]):
         return place_special, release_special
-    if packed and np.all(special["several"]):
+    if rule == Placement.PACKED and np.all(special["several"]):
         return place_group, release_whole
     return place_whole, release_whole

@@ -22,7 +22,7 @@ from gpuyard.kernel.choice import pick_any
 from gpuyard.kernel.codes import NOBODY, Count, Left, Placement
 from gpuyard.kernel.fraction import give_share, pick_gpu, take_share
 from gpuyard.kernel.index import first_item, key_above, key_last, members
-from gpuyard.kernel.jit import inlined, inner_inlined, kernel, pointed
+from gpuyard.kernel.jit import inlined, inner, inner_inlined, kernel, pointed
 from gpuyard.kernel.nodes import change_free, give_gpus, offer, take_gpus, withdraw, withdraw_node
 from gpuyard.kernel.packed import place_packed
 from gpuyard.kernel.tables import Events, Log, Records, Site
@@ -30,13 +30,16 @@ from gpuyard.kernel.tables import Events, Log, Records, Site
 __all__ = [
     "Placer",
     "Releaser",
+    "hold_chunk",
     "place_group",
     "place_plain",
     "place_special",
     "place_whole",
+    "plan_chunks",
     "release_plain",
     "release_special",
     "release_whole",
+    "settle",
 ]
 
 Placer: TypeAlias = Callable[[Site, Records, Log, Events, int, int], bool]
@@ -97,7 +100,7 @@ def release_plain(site: Site, log: Log, first: int, chunks: int) -> None:
 
 
 @inner_inlined
-def _hold(site: Site, log: Log, events: Events, node: int, gpus: int, cpu: int, memory: int) -> None:
+def hold_chunk(site: Site, log: Log, events: Events, node: int, gpus: int, cpu: int, memory: int) -> None:
     """Let a job hold part of a withdrawn node, write the slot, and offer the node again."""
     number = events.counter[Count.SLOTS]
     slot = log.slots[nth(number)]
@@ -111,8 +114,8 @@ def _hold(site: Site, log: Log, events: Events, node: int, gpus: int, cpu: int, 
     events.counter[Count.SLOTS] = number + 1
 
 
-@kernel
-def _plan(site: Site, demand: Records, wish: int, kind: int) -> bool:
+@inner
+def plan_chunks(site: Site, demand: Records, wish: int, kind: int) -> bool:
     """Plan the chunks of a job on a GPU type; return False where it is clear that the type cannot hold them now."""
     asked = demand[wish]
     plan = site.plan
@@ -155,15 +158,15 @@ def _shape(plan: NDArray[np.int64], gpus: int, pieces: int, largest: int) -> boo
     return True
 
 
-@kernel
-def _settle(site: Site, log: Log, events: Events, cpu: int, memory: int) -> bool:
+@inner
+def settle(site: Site, log: Log, events: Events, cpu: int, memory: int) -> bool:
     """Hold the chosen nodes if the plan is fulfilled, else offer them as they were; return whether it is."""
     plan = site.plan
     placed = plan[Left.LARGE] + plan[Left.SMALL] == 0
     for place in range(plan[Left.PLACED]):
         node, gpus = site.chunk[nth(place)]["node"], site.chunk[nth(place)]["gpus"]
         if placed:
-            _hold(site, log, events, node, gpus, cpu * max(gpus, 1), memory * max(gpus, 1))
+            hold_chunk(site, log, events, node, gpus, cpu * max(gpus, 1), memory * max(gpus, 1))
         else:
             offer(site, node)
     return bool(placed)
@@ -174,9 +177,9 @@ def place_group(site: Site, demand: Records, log: Log, events: Events, row: int,
     """Place a job of several chunks, packed, on one GPU type, the first that holds it; return whether one does."""
     asked = demand[wish]
     for kind in range(site.openings.kinds):
-        if _plan(site, demand, wish, kind):
+        if plan_chunks(site, demand, wish, kind):
             place_packed(site)
-            if _settle(site, log, events, asked["cpu"], asked["memory"]):
+            if settle(site, log, events, asked["cpu"], asked["memory"]):
                 return True
         if asked["gpus"] == 0:
             break
@@ -188,9 +191,9 @@ def _place_in_turn(site: Site, demand: Records, log: Log, events: Events, row: i
     """As :func:`place_group`, where each chunk goes where the rule says."""
     asked = demand[wish]
     for kind in range(site.openings.kinds):
-        if _plan(site, demand, wish, kind):
+        if plan_chunks(site, demand, wish, kind):
             _choose_in_turn(site, row)
-            if _settle(site, log, events, asked["cpu"], asked["memory"]):
+            if settle(site, log, events, asked["cpu"], asked["memory"]):
                 return True
         if asked["gpus"] == 0:
             break
@@ -233,7 +236,7 @@ def place_whole(site: Site, demand: Records, log: Log, events: Events, row: int,
     if node == NOBODY:
         return False
     withdraw_node(site, node)
-    _hold(site, log, events, node, gpus, cpu, memory)
+    hold_chunk(site, log, events, node, gpus, cpu, memory)
     return True
 
 
@@ -303,7 +306,7 @@ def _place_spread(site: Site, demand: Records, log: Log, events: Events, row: in
         if left > 0:
             offer(site, node)
         else:
-            _hold(site, log, events, node, gpus, cpu * gpus, memory * gpus)
+            hold_chunk(site, log, events, node, gpus, cpu * gpus, memory * gpus)
     return left == 0
 
 

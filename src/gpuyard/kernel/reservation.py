@@ -10,6 +10,7 @@ from gpuyard.kernel.index import insert, remove
 from gpuyard.kernel.jit import inlined, inner, kernel
 from gpuyard.kernel.nodes import change_free, offer_node, withdraw_node
 from gpuyard.kernel.placement import Placer, Releaser, place_plain, release_plain
+from gpuyard.kernel.scored_placement import note_change
 from gpuyard.kernel.tables import Events, Jobs, Log, Records, Site
 from gpuyard.kernel.timetable import enter, look_begin, look_next, strike
 
@@ -207,6 +208,8 @@ def _put_back(jobs: Jobs, demand: Records, site: Site, log: Log, expected: Expec
             remove(site.shares, int(site.node[int(site.gpu[gpu]["node"])]["kind"]), site.quanta, gpu)
             site.gpu[gpu]["free"] = 0
             site.gpu[gpu]["owner"] = row
+    if site.scores.stamp.size > 0:
+        note_change(site, demand, log, wish, int(claim["slot"]), int(claim["slot"] + claim["slots"]), 1)
     return gpus
 
 

@@ -12,6 +12,8 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuyard.kernel.score_tables import Scores
+
 __all__ = [
     "CHUNK",
     "CLAIM",
@@ -198,6 +200,7 @@ class Site(NamedTuple):
     plan: NDArray[np.int64]  # by codes.Left
     rule: int  # codes.Placement
     stream: int  # of random placement
+    scores: Scores
 
 
 class Dependencies(NamedTuple):
