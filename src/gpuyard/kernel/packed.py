@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.choice import tightest_in_range
 from gpuyard.kernel.codes import NEVER, NOBODY, Left
-from gpuyard.kernel.jit import inner, kernel
+from gpuyard.kernel.jit import inlined, inner, kernel
 from gpuyard.kernel.nodes import has_room, withdraw_node
 from gpuyard.kernel.tables import Domains, Site
 
 __all__ = ["place_packed"]
 
 _BLOCK = 256
+"""Domains looked at between two looks whether the tightest possible one is found."""
 
 
 @kernel
@@ -45,7 +46,7 @@ def _chosen(site: Site, node: int) -> bool:
     return False
 
 
-@kernel
+@inlined
 def _empty(site: Site, level: int, domain: int) -> int:
     """Return how many nodes of a domain have all their GPUs wholly free, of the kind being tried."""
     kind = site.plan[Left.KIND]
@@ -84,14 +85,16 @@ def _tightest_domain(site: Site, level: int, first: int, last: int) -> int:
     if kind == NOBODY or plan[Left.CPU] > 0 or plan[Left.MEMORY] > 0:
         return _tightest_by_node(site, level, first, last)
     # each node for a chunk of the largest size is an empty one
-    floor = _first_held(domains, level, kind, plan[Left.LARGE] if plan[Left.LARGE_GPUS] == site.largest[kind] else 0)
-    if floor == NOBODY:
-        return NOBODY
-    size, reach = its["size"], kind * (site.openings.n_keys + 1) + 1
-    large = its["fitting"] + (domains.reach[reach + plan[Left.LARGE_GPUS]] - 1) * size
+    floor = plan[Left.LARGE] if plan[Left.LARGE_GPUS] == site.largest[kind] else 0
+    if its["most"] < its["size"]:
+        floor = _first_held(domains, level, kind, floor)
+        if floor == NOBODY:
+            return NOBODY
+    size = its["size"]
+    large = its["fitting"] + _size_number(site, plan[Left.LARGE_GPUS]) * size
     small, enough = large, plan[Left.LARGE]
     if plan[Left.SMALL] > 0:
-        small, enough = its["fitting"] + (domains.reach[reach + plan[Left.SMALL_GPUS]] - 1) * size, chunks
+        small, enough = its["fitting"] + _size_number(site, plan[Left.SMALL_GPUS]) * size, chunks
     return _tightest_counted(
         domains.tally, its["empty"] + kind * size, large, plan[Left.LARGE], small, enough, first, last, floor
     )
@@ -159,17 +162,34 @@ def _tightest_by_node(site: Site, level: int, first: int, last: int) -> int:
 
 @kernel
 def _emptiest_domain(site: Site, level: int, first: int, last: int) -> int:
-    """Return the domain with the most empty nodes among those not yet visited, or NOBODY."""
-    best = NOBODY
-    most = 0
-    base = site.domains.level[level]["base"]
+    """Return the domain with the most empty nodes among those not yet visited, or NOBODY.
+
+    Those where no node fits even the smallest chunk left are passed over: nothing would be placed in them.
+    """
+    domains, plan = site.domains, site.plan
+    kind = plan[Left.KIND]
+    its = domains.level[level]
+    row = NOBODY
+    if kind != NOBODY:
+        row = (
+            its["fitting"]
+            + _size_number(site, plan[Left.SMALL_GPUS if plan[Left.SMALL] > 0 else Left.LARGE_GPUS]) * its["size"]
+        )
+    best, most = NOBODY, NOBODY
     for domain in range(first, last):
-        if site.domains.domain[base + domain]["visited"] != site.plan[Left.STAMP]:
+        if row != NOBODY and domains.tally[nth(row + domain)] == 0:
+            continue
+        if domains.domain[nth(its["base"] + domain)]["visited"] != plan[Left.STAMP]:
             empty = _empty(site, level, domain)
-            if best == NOBODY or empty > most:
-                best = domain
-                most = empty
+            if empty > most:
+                best, most = domain, empty
     return best
+
+
+@inlined
+def _size_number(site: Site, gpus: int) -> int:
+    """Return the number of a size of chunk on the type being tried."""
+    return int(site.domains.reach[site.plan[Left.KIND] * (site.openings.n_keys + 1) + 1 + gpus]) - 1
 
 
 @kernel

@@ -116,7 +116,7 @@ def hold_chunk(site: Site, log: Log, events: Events, node: int, gpus: int, cpu: 
 
 @inner
 def plan_chunks(site: Site, demand: Records, wish: int, kind: int) -> bool:
-    """Plan the chunks of a job on a GPU type; return False where it is clear that the type cannot hold them now."""
+    """Plan the chunks of a job on a GPU type; return False where too few of its nodes have so many free GPUs."""
     asked = demand[wish]
     plan = site.plan
     if not asked["kinds"] >> kind & 1 or not _shape(plan, asked["gpus"], asked["nodes"], site.largest[kind]):
@@ -126,8 +126,6 @@ def plan_chunks(site: Site, demand: Records, wish: int, kind: int) -> bool:
     plan[Left.CPU] = asked["cpu"]
     plan[Left.MEMORY] = asked["memory"]
     plan[Left.KIND] = kind if asked["gpus"] > 0 else NOBODY
-    if asked["cpu"] > 0 or asked["memory"] > 0:
-        return True
     chunks = plan[Left.LARGE] + plan[Left.SMALL]
     kinds = 1 << kind if asked["gpus"] > 0 else -1
     if members(site.openings, kinds, plan[Left.LARGE_GPUS], plan[Left.LARGE]) < plan[Left.LARGE]:
