@@ -27,6 +27,7 @@ from gpuyard.policy import (
 from gpuyard.scenario import Scenario, load, schema
 from gpuyard.workload import MICROSECOND
 
+CHOICES = (ORDERS, BACKFILLS, PLACEMENTS, ESTIMATES)
 SLURM = {"order": "multifactor", "backfill": "slurm", "depth": 7, "weights": {"age": 5.0}, "qos": {"high": 2.0}}
 
 
@@ -255,9 +256,9 @@ def test_the_page_on_policies_names_every_choice_and_option() -> None:
     words = set(re.findall(r"(?<!`)`([^`\n]+)`", page))
     options = {name for names in DEPENDENT.values() for name in names} | set(WEIGHTS)
     tables = {"weights", "qos", "partitions"}
-    assert {*NAMED, *ORDERS, *BACKFILLS, *ESTIMATES, *(options - tables)} - words == set()
+    assert {*NAMED, *ORDERS, *BACKFILLS, *PLACEMENTS, *ESTIMATES, *(options - tables)} - words == set()
     assert {f"[policy.{name}]" for name in tables} - words == set()
-    papers = {word for table in (ORDERS, BACKFILLS, ESTIMATES) for choice in table.values() for word in authors(choice)}
+    papers = {word for table in CHOICES for choice in table.values() for word in authors(choice)}
     assert {name for name in papers if name not in page} == set()
 
 
