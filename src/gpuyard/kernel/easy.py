@@ -14,8 +14,8 @@ from gpuyard.kernel.heap import pop, push
 from gpuyard.kernel.instants import next_eligible, next_end, next_instant, release, start_job
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.minima import first_within, put_value, take_value
-from gpuyard.kernel.placement import Placer, Releaser
-from gpuyard.kernel.reservation import count_start, drop_reservation, forget, place, place_beside, reserve
+from gpuyard.kernel.placement import Placer, Releaser, place_plain
+from gpuyard.kernel.reservation import count_start, drop_reservation, forget, reserve, roomy, show_reserved
 from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Queue, Records, Site
 
 __all__ = ["run_easy"]
@@ -88,7 +88,7 @@ def _join(jobs: Jobs, demand: Records, queue: Queue, events: Events, expected: E
     expected.promise[Promise.FRESH] = fresh + 1
 
 
-@kernel
+@inlined
 def _leave(queue: Queue, events: Events, expected: Expectations, number: int, position: int) -> None:
     """Take a job out of its lane."""
     lane = queue.lane[nth(number)]
@@ -99,7 +99,7 @@ def _leave(queue: Queue, events: Events, expected: Expectations, number: int, po
         lane["head"] = first_within(expected.waiting, position + 1, _ANY)
 
 
-@kernel
+@inlined
 def _schedule(
     jobs: Jobs,
     demand: Records,
@@ -112,31 +112,90 @@ def _schedule(
     releaser: Releaser,
     now: int,
 ) -> None:
-    """Make one pass.  While the reservation stands, whoever was refused stays refused: only new jobs are tried."""
-    promise = expected.promise
-    head = promise[Promise.HEAD]
-    stands = head != NOBODY and promise[Promise.RELEASED] == 0
-    if stands and promise[Promise.FRESH] > 0:
-        first = (
-            _first_rank(jobs, queue)
-            if promise[Promise.FRESH] > expected.fresh.size
-            else int(jobs.place[nth(expected.fresh[0])]["rank"])
-        )
-        stands = first >= jobs.place[nth(head)]["rank"]
+    """Make one pass: start jobs in order, reserve for the first that cannot, try the rest beside it.
+
+    While an earlier reservation stands, whoever was refused stays refused, and only new jobs are tried.
+    """
+    count, promise = events.counter, expected.promise
+    stands = _stands(jobs, queue, expected)
+    only_fresh = stands and promise[Promise.FRESH] <= expected.fresh.size
     if not stands:
         drop_reservation(expected)
-        head = _start_in_order(jobs, demand, site, queue, log, events, expected, placer, now)
-        if head != NOBODY:
-            reserve(jobs, demand, site, log, events, expected, placer, releaser, head, now)
-            if events.counter[Count.HEADS] > 0:
-                _backfill(jobs, demand, site, queue, log, events, expected, placer, now)
-    elif promise[Promise.FRESH] > expected.fresh.size:
+    if not only_fresh:
         _gather(jobs, queue, events)
-        _backfill(jobs, demand, site, queue, log, events, expected, placer, now)
+    turn = 0
+    while turn < promise[Promise.FRESH] if only_fresh else count[Count.HEADS] > 0:
+        if only_fresh:
+            row = int(expected.fresh[nth(turn)])
+            position = int(jobs.place[nth(row)]["position"])
+        else:
+            position = queue.lane[nth(queue.heads.row[0])]["cursor"]
+            row = int(queue.job[nth(position)])
+            pop(queue.heads, count[Count.HEADS])
+            count[Count.HEADS] -= 1
+        turn += 1
+        wish = int(jobs.claim[nth(row)]["demand"])
+        asked = demand[nth(wish)]
+        lane = queue.lane[nth(asked["lane"])]
+        short = promise[Promise.HEAD] == NOBODY or expected.estimate[nth(row)] <= promise[Promise.SHADOW] - now
+        hopeful = lane["blocked"] != promise[Promise.ROOM]
+        if hopeful and not short:
+            hopeful = lane["narrow"] != promise[Promise.TERMS] and _may_pass(site, demand, expected, wish)
+        placed = False
+        first = count[Count.SLOTS]
+        if hopeful:
+            if not short:
+                show_reserved(site, expected, False)
+            if asked["plain"] == 0:
+                placed = placer(site, demand, log, events, row, wish)
+            else:
+                placed = place_plain(site, log, events, asked["large"], asked["many"], asked["rest"])
+            if not short:
+                show_reserved(site, expected, True)
+        if placed:
+            start_job(jobs, log, events, row, first, now)
+            count_start(site, log, events, expected, row, wish, first, now, short)
+            _leave(queue, events, expected, asked["lane"], position)
+        elif not short:
+            lane["narrow"] = promise[Promise.TERMS]
+        else:
+            lane["blocked"] = promise[Promise.ROOM]
+            if promise[Promise.HEAD] == NOBODY:
+                reserve(jobs, demand, site, log, events, expected, placer, releaser, row, now)
+        if not only_fresh and lane["blocked"] != promise[Promise.ROOM] and lane["waiting"] > 0:
+            most = _ANY
+            if lane["narrow"] == promise[Promise.TERMS]:
+                most = min(promise[Promise.SHADOW] - now, _ANY)
+            position = first_within(expected.waiting, position + 1, most)
+            if position != NOBODY and position < lane["end"]:
+                _look_at(jobs, queue, events, asked["lane"], position)
+
+
+@inlined
+def _stands(jobs: Jobs, queue: Queue, expected: Expectations) -> bool:
+    """Return whether the reservation of an earlier pass stands: nothing ended since, and its job is still the first."""
+    promise = expected.promise
+    head = promise[Promise.HEAD]
+    if head == NOBODY or promise[Promise.RELEASED] > 0:
+        return False
+    if promise[Promise.FRESH] == 0:
+        return True
+    if promise[Promise.FRESH] > expected.fresh.size:
+        first = _first_rank(jobs, queue)
     else:
-        for at in range(promise[Promise.FRESH]):
-            row = int(expected.fresh[nth(at)])
-            _try(jobs, demand, site, queue, log, events, expected, placer, row, now)
+        first = int(jobs.place[nth(expected.fresh[0])]["rank"])
+    return bool(first >= jobs.place[nth(head)]["rank"])
+
+
+@inlined
+def _may_pass(site: Site, demand: Records, expected: Expectations, wish: int) -> bool:
+    """Return whether a job that would outlast the shadow time might have room beside what is promised."""
+    asked = demand[nth(wish)]
+    if expected.promise[Promise.COUNTS] > 0:
+        return bool(expected.thousandths[nth(wish)] <= expected.promise[Promise.EXTRA])
+    if asked["plain"] == 0:
+        return True
+    return roomy(site.openings, expected.reserved_free, asked["large"], asked["many"], asked["rest"])
 
 
 @kernel
@@ -149,13 +208,13 @@ def _first_rank(jobs: Jobs, queue: Queue) -> int:
     return first
 
 
-@kernel
+@inlined
 def _gather(jobs: Jobs, queue: Queue, events: Events) -> None:
-    """Put every lane with waiting jobs into the heap of heads, at its first job."""
+    """Let every lane with waiting jobs be tried, from its first job on."""
     events.counter[Count.HEADS] = 0
     for number in range(queue.lane.size):
-        if queue.lane[number]["waiting"] > 0:
-            _look_at(jobs, queue, events, number, queue.lane[number]["head"])
+        if queue.lane[nth(number)]["waiting"] > 0:
+            _look_at(jobs, queue, events, number, queue.lane[nth(number)]["head"])
 
 
 @inlined
@@ -165,105 +224,3 @@ def _look_at(jobs: Jobs, queue: Queue, events: Events, number: int, position: in
     row = int(queue.job[nth(position)])
     push(queue.heads, events.counter[Count.HEADS], int(jobs.place[nth(row)]["rank"]), number)
     events.counter[Count.HEADS] += 1
-
-
-@kernel
-def _start_in_order(
-    jobs: Jobs,
-    demand: Records,
-    site: Site,
-    queue: Queue,
-    log: Log,
-    events: Events,
-    expected: Expectations,
-    placer: Placer,
-    now: int,
-) -> int:
-    """Start jobs in order up to the first that cannot be placed, and return it; its lane is looked at no more."""
-    _gather(jobs, queue, events)
-    while events.counter[Count.HEADS] > 0:
-        number = int(queue.heads.row[0])
-        lane = queue.lane[nth(number)]
-        row = int(queue.job[nth(lane["head"])])
-        pop(queue.heads, events.counter[Count.HEADS])
-        events.counter[Count.HEADS] -= 1
-        if lane["blocked"] != expected.promise[Promise.ROOM]:
-            first = events.counter[Count.SLOTS]
-            wish = int(jobs.claim[nth(row)]["demand"])
-            if place(site, demand, log, events, placer, row, wish):
-                start_job(jobs, log, events, row, first, now)
-                count_start(site, log, events, expected, row, wish, first, now)
-                _leave(queue, events, expected, number, lane["head"])
-                if lane["waiting"] > 0:
-                    _look_at(jobs, queue, events, number, lane["head"])
-                continue
-            lane["blocked"] = expected.promise[Promise.ROOM]
-        return row
-    return NOBODY
-
-
-@kernel
-def _backfill(
-    jobs: Jobs,
-    demand: Records,
-    site: Site,
-    queue: Queue,
-    log: Log,
-    events: Events,
-    expected: Expectations,
-    placer: Placer,
-    now: int,
-) -> None:
-    """Try, in order, the jobs of the lanes in the heap that may start beside the reservation."""
-    promise = expected.promise
-    while events.counter[Count.HEADS] > 0:
-        number = int(queue.heads.row[0])
-        lane = queue.lane[nth(number)]
-        pop(queue.heads, events.counter[Count.HEADS])
-        events.counter[Count.HEADS] -= 1
-        position = lane["cursor"]
-        _try(jobs, demand, site, queue, log, events, expected, placer, int(queue.job[nth(position)]), now)
-        if lane["blocked"] == promise[Promise.ROOM]:
-            continue
-        most = _ANY
-        if lane["narrow"] == promise[Promise.TERMS]:
-            most = min(promise[Promise.SHADOW] - now, _ANY)
-        position = first_within(expected.waiting, position + 1, most)
-        if position != NOBODY and position < lane["end"]:
-            _look_at(jobs, queue, events, number, position)
-
-
-@kernel
-def _try(
-    jobs: Jobs,
-    demand: Records,
-    site: Site,
-    queue: Queue,
-    log: Log,
-    events: Events,
-    expected: Expectations,
-    placer: Placer,
-    row: int,
-    now: int,
-) -> None:
-    """Start a job that may pass the head if there is room for it; else note what that says of its lane."""
-    promise = expected.promise
-    wish = int(jobs.claim[nth(row)]["demand"])
-    number = demand[nth(wish)]["lane"]
-    lane = queue.lane[nth(number)]
-    if lane["blocked"] == promise[Promise.ROOM]:
-        return
-    first = events.counter[Count.SLOTS]
-    placed = False
-    if expected.estimate[nth(row)] <= promise[Promise.SHADOW] - now:
-        placed = place(site, demand, log, events, placer, row, wish)
-        if not placed:
-            lane["blocked"] = promise[Promise.ROOM]
-    elif lane["narrow"] != promise[Promise.TERMS]:
-        placed = place_beside(site, demand, log, events, expected, placer, row, wish)
-        if not placed:
-            lane["narrow"] = promise[Promise.TERMS]
-    if placed:
-        start_job(jobs, log, events, row, first, now)
-        count_start(site, log, events, expected, row, wish, first, now)
-        _leave(queue, events, expected, number, int(jobs.place[nth(row)]["position"]))

@@ -52,7 +52,8 @@ class Expectations(NamedTuple):
     is_reserved: NDArray[np.int8]  # shape (nodes,)
     reserved_free: NDArray[np.int64]  # reserved nodes by wholly free GPUs
     fresh: NDArray[np.int32]  # jobs that joined at this instant
-    imagined: NDArray[np.int32]  # running jobs taken away in imagination
+    returned: NDArray[np.int32]  # shape (nodes,): GPUs that come back in imagination
+    imagined: NDArray[np.int32]  # running jobs taken away in imagination, or nodes to which GPUs come back
     imagined_gpu: NDArray[np.int32]  # and their GPUs, where those are tracked
     promise: NDArray[np.int64]  # by codes.Promise
 
@@ -110,7 +111,8 @@ def build_expectations(
         is_reserved=np.zeros(node.size, np.int8),
         reserved_free=np.zeros(int(node["size"].max(initial=0)) + 1, np.int64),
         fresh=np.empty(FRESH_ROOM, np.int32),
-        imagined=np.empty(running + 1, np.int32),
+        returned=np.zeros(node.size, np.int32),
+        imagined=np.empty(max(running, node.size) + 1, np.int32),
         imagined_gpu=np.empty(int(node["size"].sum()) if quanta else 0, np.int32),
         promise=promise,
     )

@@ -2,39 +2,46 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NEVER, NOBODY, Count, Promise
 from gpuyard.kernel.expectations import Expectations
 from gpuyard.kernel.fraction import take_share
-from gpuyard.kernel.index import insert, remove
+from gpuyard.kernel.index import insert, members, remove
 from gpuyard.kernel.jit import inlined, inner, kernel
 from gpuyard.kernel.nodes import change_free, offer_node, withdraw_node
 from gpuyard.kernel.placement import Placer, Releaser, place_plain, release_plain
 from gpuyard.kernel.scored_placement import note_change
-from gpuyard.kernel.tables import Events, Jobs, Log, Records, Site
+from gpuyard.kernel.tables import Events, Index, Jobs, Log, Records, Site
 from gpuyard.kernel.timetable import enter, look_begin, look_next, strike
 
-__all__ = ["count_start", "drop_reservation", "forget", "place", "place_beside", "reserve"]
+__all__ = ["count_start", "drop_reservation", "forget", "reserve", "roomy", "show_reserved"]
 
 
-@inner
-def place(site: Site, demand: Records, log: Log, events: Events, placer: Placer, row: int, wish: int) -> bool:
-    """Place a job anywhere, or nothing."""
-    asked = demand[nth(wish)]
-    if asked["plain"] == 0:
-        return placer(site, demand, log, events, row, wish)
-    return place_plain(site, log, events, asked["large"], asked["many"], asked["rest"])
-
-
-@inner
+@inlined
 def count_start(
-    site: Site, log: Log, events: Events, expected: Expectations, row: int, wish: int, first: int, now: int
+    site: Site,
+    log: Log,
+    events: Events,
+    expected: Expectations,
+    row: int,
+    wish: int,
+    first: int,
+    now: int,
+    short: bool,
 ) -> None:
-    """Note that a job starts in the slots from ``first`` on: its expected end, and what it takes of the promised."""
+    """Note that a job starts in the slots from ``first`` on: its expected end, and what it takes of the promised.
+
+    A job that is not ``short`` takes none of the reserved nodes, but of the extra GPUs where these are counted.
+    """
     promise = expected.promise
     enter(expected.ends, now + expected.estimate[nth(row)], row)
     promise[Promise.FREE] -= expected.thousandths[nth(wish)]
-    if promise[Promise.RESERVED] > 0:
+    if not short:
+        promise[Promise.EXTRA] -= expected.thousandths[nth(wish)]
+    elif promise[Promise.RESERVED] > 0:
         for number in range(first, events.counter[Count.SLOTS]):
             node = log.slots[nth(number)]["node"]
             if expected.is_reserved[nth(node)] > 0:
@@ -52,7 +59,8 @@ def forget(expected: Expectations, row: int, wish: int) -> None:
 
 @kernel
 def drop_reservation(expected: Expectations) -> None:
-    """Promise nothing."""
+    """Promise nothing: what was narrow under the old terms may not be so any more."""
+    expected.promise[Promise.TERMS] += 1
     for place_ in range(expected.promise[Promise.RESERVED]):
         expected.is_reserved[nth(expected.reserved[nth(place_)])] = 0
     expected.reserved_free[:] = 0
@@ -77,13 +85,17 @@ def reserve(
     promise = expected.promise
     drop_reservation(expected)
     promise[Promise.HEAD] = head
-    promise[Promise.TERMS] += 1
     promise[Promise.SHADOW] = NEVER
     promise[Promise.EXTRA] = 0
     if promise[Promise.COUNTS] > 0:
         _reserve_counts(jobs, expected, head, now)
+        return
+    if demand[jobs.claim[head]["demand"]]["plain"] != 0:
+        _reserve_plain(jobs, demand, site, log, events, expected, head, now)
     else:
-        _reserve_nodes(jobs, demand, site, log, events, expected, placer, releaser, head, now)
+        _reserve_special(jobs, demand, site, log, events, expected, placer, releaser, head, now)
+    for place_ in range(promise[Promise.RESERVED]):
+        expected.reserved_free[nth(site.node[nth(expected.reserved[nth(place_)])]["free"])] += 1
 
 
 @inlined
@@ -112,7 +124,68 @@ def _reserve_counts(jobs: Jobs, expected: Expectations, head: int, now: int) -> 
 
 
 @kernel
-def _reserve_nodes(
+def _reserve_plain(
+    jobs: Jobs, demand: Records, site: Site, log: Log, events: Events, expected: Expectations, head: int, now: int
+) -> None:
+    """Reserve nodes for a plain job: count what each expected end adds to its node until enough nodes fit.
+
+    Only then are these nodes changed, the job placed by the rule, and all put back as it was.
+    """
+    promise, count = expected.promise, events.counter
+    asked = demand[nth(jobs.claim[nth(head)]["demand"])]
+    large, many, rest = int(asked["large"]), int(asked["many"]), int(asked["rest"])
+    all_chunks = many + (rest > 0)
+    fitting = members(site.openings, 1, large, many)
+    fitting_rest = members(site.openings, 1, rest, all_chunks) if rest > 0 else all_chunks
+    touched = 0
+    end = NEVER
+    look_begin(expected.ends)
+    entry = look_next(expected.ends)
+    while entry != NOBODY:
+        its_end = _expected_end(expected, entry, now)
+        if its_end != end and fitting >= many and fitting_rest >= all_chunks and end != NEVER:
+            break
+        end = its_end
+        claim = jobs.claim[nth(expected.ends.row[nth(entry)])]
+        for number in range(claim["slot"], claim["slot"] + claim["slots"]):
+            node, back = nth(log.slots[nth(number)]["node"]), int(log.slots[nth(number)]["gpus"])
+            before = int(site.node[node]["free"]) + int(expected.returned[node])
+            if expected.returned[node] == 0:
+                expected.imagined[nth(touched)] = node
+                touched += 1
+            expected.returned[node] += back
+            fitting += before < large <= before + back
+            fitting_rest += before < rest <= before + back
+        entry = look_next(expected.ends)
+    for at in range(touched):
+        node = nth(expected.imagined[nth(at)])
+        change_free(site, int(node), int(expected.returned[node]))
+    if fitting >= many and fitting_rest >= all_chunks:
+        first = count[Count.SLOTS]
+        place_plain(site, log, events, large, many, rest)
+        promise[Promise.SHADOW] = end
+        _note_reserved(log, events, expected, first)
+        release_plain(site, log, first, int(count[Count.SLOTS] - first))
+        count[Count.SLOTS] = first
+    for at in range(touched):
+        node = nth(expected.imagined[nth(at)])
+        change_free(site, int(node), -int(expected.returned[node]))
+        expected.returned[node] = 0
+
+
+@inlined
+def _note_reserved(log: Log, events: Events, expected: Expectations, first: int) -> None:
+    """Promise the nodes of the slots from ``first`` on."""
+    promise = expected.promise
+    for number in range(first, events.counter[Count.SLOTS]):
+        node = int(log.slots[nth(number)]["node"])
+        expected.reserved[nth(promise[Promise.RESERVED])] = node
+        expected.is_reserved[nth(node)] = 1
+        promise[Promise.RESERVED] += 1
+
+
+@kernel
+def _reserve_special(
     jobs: Jobs,
     demand: Records,
     site: Site,
@@ -139,24 +212,15 @@ def _reserve_nodes(
             expected.imagined[away] = row
             away += 1
             entry = look_next(expected.ends)
-        if place(site, demand, log, events, placer, head, wish):
+        if placer(site, demand, log, events, head, wish):
             promise[Promise.SHADOW] = end
-            for number in range(first, count[Count.SLOTS]):
-                expected.reserved[promise[Promise.RESERVED]] = log.slots[number]["node"]
-                expected.is_reserved[int(log.slots[number]["node"])] = 1
-                promise[Promise.RESERVED] += 1
-            slots = int(count[Count.SLOTS] - first)
-            if demand[wish]["plain"] == 0:
-                releaser(site, demand, log, head, wish, first, slots)
-            else:
-                release_plain(site, log, first, slots)
+            _note_reserved(log, events, expected, first)
+            releaser(site, demand, log, head, wish, first, int(count[Count.SLOTS] - first))
             count[Count.SLOTS] = first
             break
     while away > 0:
         away -= 1
         gpus = _put_back(jobs, demand, site, log, expected, int(expected.imagined[away]), gpus)
-    for place_ in range(promise[Promise.RESERVED]):
-        expected.reserved_free[int(site.node[int(expected.reserved[place_])]["free"])] += 1
 
 
 @kernel
@@ -214,49 +278,20 @@ def _put_back(jobs: Jobs, demand: Records, site: Site, log: Log, expected: Expec
 
 
 @inner
-def place_beside(
-    site: Site,
-    demand: Records,
-    log: Log,
-    events: Events,
-    expected: Expectations,
-    placer: Placer,
-    row: int,
-    wish: int,
-) -> bool:
-    """Place a job that would outlast the shadow time: without what is promised, or nothing."""
-    promise = expected.promise
-    asked = demand[nth(wish)]
-    if promise[Promise.COUNTS] > 0:
-        needed = expected.thousandths[nth(wish)]
-        if needed > promise[Promise.EXTRA] or not place(site, demand, log, events, placer, row, wish):
-            return False
-        promise[Promise.EXTRA] -= needed
-        return True
-    if asked["plain"] != 0 and not _roomy(site, expected, asked["large"], asked["many"], asked["rest"]):
-        return False
-    _show(site, expected, False)
-    placed = place(site, demand, log, events, placer, row, wish)
-    _show(site, expected, True)
-    return placed
-
-
-@kernel
-def _roomy(site: Site, expected: Expectations, large: int, many: int, rest: int) -> bool:
+def roomy(index: Index, reserved_free: NDArray[np.int64], large: int, many: int, rest: int) -> bool:
     """Return whether a plain job has room on the nodes that are not reserved, by the counts."""
-    index = site.openings
     fitting = 0
     for free in range(index.n_keys - 1, -1, -1):
         if free < large and (rest == 0 or free < rest):
             break
-        fitting += index.bits[nth(index.held + free)] - expected.reserved_free[nth(free)]
+        fitting += index.bits[nth(index.held + free)] - reserved_free[nth(free)]
         if free == large and fitting < many:
             return False
     return fitting >= many + (rest > 0)
 
 
-@kernel
-def _show(site: Site, expected: Expectations, shown: bool) -> None:
+@inner
+def show_reserved(site: Site, expected: Expectations, shown: bool) -> None:
     """Hide the reserved nodes and their GPUs, or show them again."""
     for place_ in range(expected.promise[Promise.RESERVED]):
         node = int(expected.reserved[nth(place_)])
