@@ -15,7 +15,15 @@ from gpuyard import __version__
 from gpuyard.cluster import Cluster
 from gpuyard.energy import EnergyModel, account
 from gpuyard.errors import ConfigError
-from gpuyard.metrics import attempts_table, cluster_digest, jobs_table, summarise, timeline_table, workload_digest
+from gpuyard.metrics import (
+    attempts_table,
+    cluster_digest,
+    fragmentation,
+    jobs_table,
+    summarise,
+    timeline_table,
+    workload_digest,
+)
 from gpuyard.policy import Policy, named_policy
 from gpuyard.record import Record
 from gpuyard.result import Result
@@ -126,11 +134,12 @@ def result_of(
     drawn = account(record, energy)
     if progress is not None:
         progress("metrics", None)
+    fragments = fragmentation(record, drawn.holdings, drawn.start, drawn.stop)
     return Result(
         jobs=jobs_table(record, drawn),
         attempts=attempts_table(record),
-        timeline=timeline_table(record, drawn, bin_width=bin_width),
-        numbers=summarise(record, drawn, window=window, warmup=warmup, until=until),
+        timeline=timeline_table(record, drawn, bin_width=bin_width, fragments=fragments),
+        numbers=summarise(record, drawn, window=window, warmup=warmup, until=until, fragments=fragments),
         scenario=_echo(record, drawn.model, scenario or {}),
     )
 

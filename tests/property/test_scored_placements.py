@@ -13,6 +13,8 @@ import pytest
 
 from conftest import cluster, workload
 from gpuyard.cluster import Cluster
+from gpuyard.holdings import hold
+from gpuyard.metrics import fragmentation
 from gpuyard.policy import Policy
 from gpuyard.record import Outcome, Record
 from gpuyard.simulation import schedule
@@ -30,6 +32,7 @@ class Node:
     cpu: int
     memory: int
     sizes: list[int] = field(default_factory=list)
+    whole_held: int = 0
 
     @property
     def free(self) -> int:
@@ -133,6 +136,16 @@ class Site:
             need = (chunk.milli or 1000) if hosted else 1001
             total += sum(left for left in node.gpus if left < need)
         return total
+
+    def stranded(self, node: Node) -> int:
+        """Return what is free in GPUs that no job of the mix could use."""
+        useful = [1001]
+        for job in self.mix:
+            if self.rows[job]["gpus"] > 0 and node.kind in self.kinds(job):
+                chunk = self.chunk(job, self.large(job, node.kind))
+                if chunk.asked > 0 and fits(node, chunk):
+                    useful.append(chunk.milli or 1000)
+        return sum(left for left in node.gpus if left < min(useful))
 
     def part(self, amount: int, most: int) -> int:
         return amount * 1_000_000 // most if most else 0
@@ -275,3 +288,25 @@ def test_scores_that_share_one_line_of_memory_are_worked_out_anew(
     cramped = schedule(jobs, site, policy)
     assert np.array_equal(roomy.slot_node, cramped.slot_node)
     assert np.array_equal(roomy.start, cramped.start)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_fragmentation_over_time_is_the_sum_over_the_nodes_at_every_instant(seed: int) -> None:
+    jobs, site = random_run(seed)
+    record = schedule(jobs, site, Policy(order="fifo", backfill="fit", placement=PLACEMENTS[seed % 5]))
+    found = fragmentation(record, hold(record), 0, record.stop)
+    assert found is not None
+    for now in np.unique(record.attempt_start).tolist():
+        said = Site(record)
+        for attempt in np.flatnonzero((record.attempt_start <= now) & (now < record.attempt_end)).tolist():
+            for slot in range(record.slot_offset[attempt], record.slot_offset[attempt + 1]):
+                node = said.nodes[record.slot_node[slot]]
+                chunk = said.chunk(int(record.attempt_job[attempt]), int(record.slot_gpus[slot]))
+                change(node, chunk, [int(record.slot_gpu[slot])] if chunk.milli else [], -1)
+                node.whole_held += chunk.gpus
+        for node in said.nodes:
+            for _ in range(node.whole_held):
+                node.gpus[node.gpus.index(1000)] = 0
+        at = int(np.searchsorted(found.fragments.times, now, side="right")) - 1
+        assert found.fragments.values[at] == sum(said.fragments(node) for node in said.nodes)
+        assert found.stranded.values[at] == sum(said.stranded(node) for node in said.nodes)

@@ -76,7 +76,7 @@ def test_allocation_and_utilization_are_weighted_by_time():
     assert found["allocation_rate"] == pytest.approx(300 / 400)
     assert found["utilization"] == pytest.approx((100 + 25) / 400)
     assert found["gpu_hours"] == pytest.approx(300 / 3600)
-    assert (found["goodput"], found["fragmentation"]) == (1.0, None)
+    assert (found["goodput"], found["fragmentation"], found["allocation_rate_end"]) == (1.0, 0.0, 0.0)
     assert found["activity_from"] == {"activity": 1.0, "class": 0.0, "default": 0.0}
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from gpuyard.metrics.digests import cluster_digest, schedule_digest, workload_digest
+from gpuyard.metrics.fragmentation import Fragmentation, fragmentation
 from gpuyard.metrics.summary import summarise
 from gpuyard.metrics.tables import attempts_table, jobs_table
 from gpuyard.metrics.timeline import timeline_table
 
 __all__ = [
+    "Fragmentation",
     "attempts_table",
     "cluster_digest",
+    "fragmentation",
     "jobs_table",
     "schedule_digest",
     "summarise",

@@ -11,7 +11,19 @@ import pyarrow as pa
 from gpuyard.metrics.facts import STATES
 from gpuyard.traces.schema import Column
 
-__all__ = ["ATTEMPTS", "HELD", "JOBS", "SUMMARY", "TIMELINE", "Key", "leaves", "reference", "schema", "undocumented"]
+__all__ = [
+    "ATTEMPTS",
+    "HELD",
+    "JOBS",
+    "SUMMARY",
+    "TIMELINE",
+    "UNWEIGHED",
+    "Key",
+    "leaves",
+    "reference",
+    "schema",
+    "undocumented",
+]
 
 HELD: Final = "held."
 """Prefix of the timeline's columns by job class."""
@@ -86,12 +98,29 @@ ATTEMPTS: Final[tuple[Column, ...]] = (
     ),
 )
 
+UNWEIGHED: Final = "no job could run, or too many different demands to weigh"
+"""When the timeline's fragmentation is null."""
+
 TIMELINE: Final[tuple[Column, ...]] = (
     _column("time", pa.float64(), "s", "start of the bin, since the origin"),
     _column("duration_s", pa.float64(), "s", "length of the bin; the first and last may be shorter than the rest"),
     _column("gpus_up", pa.float64(), "GPUs", "GPUs that were up"),
     _column("gpus_held", pa.float64(), "GPUs", "GPUs held by jobs, a fraction counted as what it is"),
     _column("gpus_busy", pa.float64(), "GPUs", "GPUs held x the activity of the jobs that hold them"),
+    _column(
+        "gpus_fragmented",
+        pa.float64(),
+        "GPUs",
+        "free GPUs that a job could not use where they are, the mean over all jobs of the workload",
+        UNWEIGHED,
+    ),
+    _column(
+        "gpus_stranded",
+        pa.float64(),
+        "GPUs",
+        "free GPUs that no job of the workload could use where they are",
+        UNWEIGHED,
+    ),
     _column("queued_jobs", pa.float64(), "jobs", "eligible jobs that wait"),
     _column("queued_gpus", pa.float64(), "GPUs", "GPUs these jobs ask for"),
     _column("running_jobs", pa.float64(), "jobs", "jobs that run"),
@@ -164,7 +193,13 @@ SUMMARY: Final[tuple[Key, ...]] = (
     _key("gpu.allocation_rate", "0 to 1", "GPUs held / GPUs up, over the window; holding is not using"),
     _key("gpu.utilization", "0 to 1", "busy share of the GPUs up: held x activity of the job that holds them"),
     _key("gpu.goodput", "0 to 1", "useful / held GPU time; 1 as long as nothing is preempted or restarted"),
-    _key("gpu.fragmentation", "0 to 1", "free GPUs no job of the workload could use; not computed: always null"),
+    _key("gpu.allocation_rate_end", "0 to 1", "GPUs held / GPUs up, at the end of the window"),
+    _key(
+        "gpu.fragmentation",
+        "0 to 1",
+        "share of the free GPU time that a job could not use where it is, the mean over all jobs of the workload",
+    ),
+    _key("gpu.stranded", "0 to 1", "share of the free GPU time that no job of the workload could use where it is"),
     _key("gpu.gpu_hours", "GPU h", "held in the window"),
     _key("gpu.gpu_hours_by_state.*", "GPU h", "held by jobs of this outcome"),
     _key(

@@ -16,9 +16,10 @@ from gpuyard.intervals import Spans
 from gpuyard.metrics.digests import schedule_digest
 from gpuyard.metrics.facts import STATES, JobTimes, job_times
 from gpuyard.metrics.fidelity import oversubscribed_block, recorded_block
+from gpuyard.metrics.fragmentation import Fragmentation, fragmentation
 from gpuyard.metrics.groups import Groups, by_gpus, by_label, everyone, percentile_block
 from gpuyard.metrics.queueing import is_saturated, waiting
-from gpuyard.record import Record
+from gpuyard.record import EndReason, Record
 from gpuyard.workload import MICROSECOND
 
 __all__ = ["summarise"]
@@ -61,6 +62,7 @@ def summarise(
     window: tuple[float, float] | None = None,
     warmup: float = 0.0,
     until: float | None = None,
+    fragments: Fragmentation | None = None,
 ) -> Numbers:
     """Return the numbers of ``summary.json``, as plain Python values; what does not exist is ``None``.
 
@@ -76,6 +78,9 @@ def summarise(
         Seconds at the start of the window that are left out.
     until
         When the run was told to stop, seconds since the origin: jobs submitted later do not count.
+    fragments
+        As :func:`gpuyard.metrics.fragmentation` returns it for the account's holdings and times; worked out if
+        not given.
 
     Raises
     ------
@@ -93,7 +98,7 @@ def summarise(
         "makespan_s": None if submitted is None or last is None else (last - submitted) / MICROSECOND,
         "first_submit_s": None if submitted is None else submitted / MICROSECOND,
         "last_end_s": None if last is None else last / MICROSECOND,
-        "gpu": _gpu(view),
+        "gpu": _gpu(view) | _left(view, fragments),
         "queue": _queue(view, *queue),
         "preemptions": 0,
         "restarts": 0,
@@ -232,12 +237,30 @@ def _gpu(view: _View) -> Numbers:
         "allocation_rate": held_parts / up_parts if up_parts else None,
         "utilization": busy_parts / (up_parts * ACTIVITY_PARTS) if up_parts else None,
         "goodput": 1.0 if held > 0 else None,
-        "fragmentation": None,
         "gpu_hours": held,
         "gpu_hours_by_state": hours,
         "activity_from": {
             name: _ratio(part, sum(of_source)) for name, part in zip(LOAD_SOURCES, of_source, strict=True)
         },
+    }
+
+
+def _left(view: _View, fragments: Fragmentation | None) -> Numbers:
+    """Return what the block ``gpu`` says of what is left free: at the end, and what of it is of use."""
+    record, holdings = view.record, view.account.holdings
+    edges = np.array([view.start, view.stop])
+    running = (record.attempt_start <= view.stop) & (
+        (record.attempt_end > view.stop)
+        | ((record.attempt_end == view.stop) & (record.attempt_reason == EndReason.STOPPED))
+    )
+    gpus = record.cluster.gpus * 1000
+    free = gpus * (view.stop - view.start) - holdings.spans.integrals(holdings.attempt_milli, edges)[0]
+    known = fragments or fragmentation(record, holdings, view.account.start, view.account.stop)
+    is_known = known is not None and free > 0
+    return {
+        "allocation_rate_end": int(holdings.attempt_milli[running].sum()) / gpus if gpus else None,
+        "fragmentation": known.fragments.integrals(edges)[0] / (free * known.jobs) if known and is_known else None,
+        "stranded": known.stranded.integrals(edges)[0] / free if known and is_known else None,
     }
 
 

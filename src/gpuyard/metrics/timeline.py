@@ -10,8 +10,9 @@ from gpuyard.energy.account import ACTIVITY_PARTS, NANOJOULES_PER_KWH, EnergyAcc
 from gpuyard.errors import ConfigError
 from gpuyard.holdings import asked_milli
 from gpuyard.intervals import Spans
-from gpuyard.metrics.columns import HELD, TIMELINE, schema
+from gpuyard.metrics.columns import HELD, TIMELINE, UNWEIGHED, schema
 from gpuyard.metrics.facts import seconds
+from gpuyard.metrics.fragmentation import Fragmentation, fragmentation
 from gpuyard.metrics.queueing import waiting
 from gpuyard.metrics.tables import metadata
 from gpuyard.record import Record
@@ -65,11 +66,18 @@ def _default_width(start: int, stop: int) -> int:
     return -(-(stop - start) // (day * (MOST_BINS - 1))) * day
 
 
-def timeline_table(record: Record, account: EnergyAccount, *, bin_width: float | None = None) -> pa.Table:
+def timeline_table(
+    record: Record,
+    account: EnergyAccount,
+    *,
+    bin_width: float | None = None,
+    fragments: Fragmentation | None = None,
+) -> pa.Table:
     """Return one row a bin over the whole run; columns as in :data:`gpuyard.metrics.columns.TIMELINE`.
 
     Each value is the exact mean over its bin, rounded once to float64.  ``held.<class>`` columns
-    follow, in alphabetical order of the classes; they add up to ``gpus_held``.
+    follow, in alphabetical order of the classes; they add up to ``gpus_held``.  ``fragments``: as
+    :func:`gpuyard.metrics.fragmentation` returns it for the account's holdings and times; worked out if not given.
     """
     edges = bin_edges(account.start, account.stop, bin_width)
     lengths = np.diff(edges)
@@ -81,13 +89,14 @@ def timeline_table(record: Record, account: EnergyAccount, *, bin_width: float |
         "gpus_up": np.full(lengths.size, float(record.cluster.gpus)),
         "gpus_held": _mean(spans, holdings.attempt_milli, edges, 1000),
         "gpus_busy": _mean(spans, account.busy_parts, edges, 1000 * ACTIVITY_PARTS),
+        **_fragmented(record, account, fragments, edges),
         "queued_jobs": _mean(queue, np.ones(jobs.size, np.int64), edges),
         "queued_gpus": _mean(queue, asked_milli(record.workload)[jobs], edges, 1000),
         "running_jobs": _mean(spans, np.ones(record.attempt_job.size, np.int64), edges),
         **_power(account, edges),
     }
     fields = list(schema(TIMELINE, {}))
-    arrays = [pa.array(columns[column.name]) for column in TIMELINE]
+    arrays = [pa.array(columns[column.name], from_pandas=column.null == UNWEIGHED) for column in TIMELINE]
     for name, held in _held_by_class(record, account, edges):
         fields.append(pa.field(f"{HELD}{name}", pa.float64()))
         arrays.append(pa.array(held))
@@ -102,6 +111,21 @@ def _mean(spans: Spans, weight: NDArray[np.int64], edges: NDArray[np.int64], uni
 def _over(integrals: list[int], lengths: NDArray[np.int64], unit: int) -> NDArray[np.float64]:
     pairs = zip(integrals, lengths.tolist(), strict=True)
     return np.array([whole / (length * unit) for whole, length in pairs], dtype=np.float64)
+
+
+def _fragmented(
+    record: Record, account: EnergyAccount, fragments: Fragmentation | None, edges: NDArray[np.int64]
+) -> dict[str, NDArray[np.float64]]:
+    """Return the mean fragmented and stranded GPUs of each bin; not a number where they are not known."""
+    known = fragments or fragmentation(record, account.holdings, account.start, account.stop)
+    lengths = np.diff(edges)
+    if known is None:
+        nothing = np.full(lengths.size, np.nan)
+        return {"gpus_fragmented": nothing, "gpus_stranded": nothing}
+    return {
+        "gpus_fragmented": _over(known.fragments.integrals(edges), lengths, 1000 * known.jobs),
+        "gpus_stranded": _over(known.stranded.integrals(edges), lengths, 1000),
+    }
 
 
 def _held_by_class(

@@ -1,0 +1,101 @@
+"""Fragmentation over time: how much of what is free the workload could use, where it is.
+
+The measure of Weng et al., "Beware of Fragmentation: Scheduling GPU-Sharing Workloads with Fragmentation Gradient
+Descent", USENIX ATC 2023, as docs/semantics.md defines it for the placement ``fgd``; here for any run, from its record.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuyard.holdings import Holdings
+from gpuyard.intervals import Spans, Steps
+from gpuyard.kernel.fragments import Held, follow
+from gpuyard.kernel.score_build import build_mix
+from gpuyard.lowering import lower_demands, lower_site
+from gpuyard.record import Outcome, Record
+
+__all__ = ["Fragmentation", "fragmentation"]
+
+_MOST_WORK = 2 * 10**10
+"""Demands looked at, over all events: beyond, fragmentation is not computed (some 20 s)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fragmentation:
+    """What is free and could not be used, over a run.
+
+    ``fragments``: thousandths of a GPU times jobs of the mix (``Phi`` of the whole cluster).
+    ``stranded``: thousandths of a GPU that no job of the mix could use where they are.
+    ``jobs``: how many jobs the mix has; at least one.
+    """
+
+    fragments: Steps
+    stranded: Steps
+    jobs: int
+
+
+def fragmentation(record: Record, holdings: Holdings, start: int, stop: int) -> Fragmentation | None:
+    """Return the fragmentation of a run from ``start`` to ``stop`` (int64 microseconds, around all of its attempts).
+
+    ``None`` where the mix is empty, or where so many different demands meet so many events that it would take
+    minutes.
+    """
+    asked = lower_demands(record.workload, record.cluster, record.policy)
+    counted = record.outcome != Outcome.REJECTED
+    jobs = np.bincount(asked.demand[counted], minlength=asked.demands.size)
+    site = lower_site(record.cluster, record.policy, asked, 0)
+    mix = build_mix(asked.demands, jobs, site.largest, asked.quanta)
+    gpus = int(site.node["size"].sum())
+    work = 2 * record.slot_node.size * max(1, mix.need.size)
+    if mix.jobs == 0 or mix.jobs * gpus * 1000 >= 2**63 or work > _MOST_WORK:
+        return None
+    times, event = _events(holdings.spans)
+    found = np.empty((event.size + 1, 2), np.int64)
+    held = Held(
+        attempt_job=record.attempt_job,
+        slot_offset=record.slot_offset,
+        slot_node=record.slot_node,
+        slot_gpus=record.slot_gpus,
+        slot_gpu=record.slot_gpu,
+        demand=asked.demand,
+    )
+    taken = np.zeros(gpus if asked.quanta else 0, np.int32)
+    follow(
+        event, held, asked.demands, mix, site.node, taken, asked.quanta, np.empty((site.node.size, 2), np.int64), found
+    )
+    free = 1000 * gpus - _held(holdings, event)
+    edges = np.concatenate([[start], times, [stop]])
+    return Fragmentation(
+        fragments=Steps(edges, mix.jobs * free - found[:, 0]),
+        stranded=Steps(edges, free - found[:, 1]),
+        jobs=mix.jobs,
+    )
+
+
+def _events(spans: Spans) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the times at which attempts that last end or start, and which: ends before starts at one instant.
+
+    A start is the number of the attempt, an end minus one less that.  Attempts that last no time change nothing.
+    """
+    lasting = np.flatnonzero(spans.end > spans.start)
+    starts = lasting[np.argsort(spans.start[lasting], kind="stable")]
+    ends = lasting[np.argsort(spans.end[lasting], kind="stable")]
+    started, ended = spans.start[starts], spans.end[ends]
+    number = np.arange(lasting.size)
+    times, event = np.empty(2 * lasting.size, np.int64), np.empty(2 * lasting.size, np.int64)
+    at = number + np.searchsorted(started, ended, side="left")
+    times[at], event[at] = ended, -1 - ends
+    at = number + np.searchsorted(ended, started, side="right")
+    times[at], event[at] = started, starts
+    return times, event
+
+
+def _held(holdings: Holdings, event: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the thousandths of a GPU that are held before the first event and after each."""
+    attempt = np.where(event >= 0, event, -1 - event)
+    milli = holdings.attempt_milli[attempt]
+    return np.concatenate([[0], np.cumsum(np.where(event >= 0, milli, -milli))])
