@@ -28,7 +28,7 @@ from gpuyard.lowering import (
     lower_site,
     rule_of,
 )
-from gpuyard.ordering import estimate_run_times, static_rank
+from gpuyard.ordering import estimate_run_times, is_scored, static_rank
 from gpuyard.policy import Policy
 from gpuyard.record import EndReason, Outcome, Record
 from gpuyard.streams import stream_key
@@ -153,8 +153,13 @@ def schedule(
 
 
 def _loop(policy: Policy) -> Callable[..., None]:
-    """Return the event loop that a policy needs."""
-    return run_easy if policy.replay == "schedule" and policy.backfill == "easy" else run
+    """Return the event loop that a policy needs; raise ConfigError where there is none."""
+    if policy.replay == "recorded":
+        return run
+    loop = {"none": run, "fit": run, "easy": run_easy}.get(policy.backfill)
+    if loop is None or is_scored(policy):
+        raise ConfigError(f"order {policy.order} with backfill {policy.backfill} cannot be simulated")
+    return loop
 
 
 def _expectations(
