@@ -136,11 +136,12 @@ def crowded_workloads(
     exact = draw(st.booleans())
     largest = max(1, int(site.node_gpus.max()))
     gpus = st.integers(1, largest) | st.integers(1, max(1, site.gpus))
+    longest = draw(st.sampled_from([9, 9, 30]))
     burst = st.sampled_from(draw(st.sampled_from([[0], [0, 0, 3], [0, 1, 2, 3, 4, 5, 6]])))
     rows = []
     for number in range(draw(st.integers(2, max_jobs))):
         more = _columns(draw, features, number, 1, scale)
-        runtime = draw(st.integers(1, 9) if plain or draw(st.integers(0, 9)) else st.just(0))
+        runtime = draw(st.integers(1, longest) if plain or draw(st.integers(0, 9)) else st.just(0))
         if not exact and draw(st.integers(0, 3)):
             more["time_limit"] = max(0, runtime + draw(st.integers(-3, 6))) * scale
         fraction = "fractions" in features and draw(st.booleans())

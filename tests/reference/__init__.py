@@ -41,8 +41,8 @@ easy
 
 - An expected end that is ``now`` has passed, as the job still runs: it counts as ``now + 1``.
 - "Released" is any END, also of a job that held nothing on the reserved nodes.
-- A job that starts *ahead of* the head (one that came later with a higher rank) does not make the reservation
-  anew, although it may have taken what was reserved.
+- The reservation is made anew also after a job has started *ahead of* the head (one that came later, with a higher
+  rank): it may have taken what was reserved, and what the page says of reservations that stay would not hold.
 - Reserved nodes do not fit and are not empty, but the shape of a job (the G of its type, whether one node is
   large enough) is that of the whole cluster.
 - counts: the shadow time is an expected end also where there are enough free GPUs now (and the head waits for its

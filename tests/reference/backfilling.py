@@ -66,7 +66,7 @@ class Easy(Strict):
         if not left:
             return
         before, now_made = self.kept, self.reserve(yard, left[0])
-        if before is None or before.head != now_made.head or before.ended < now_made.ended:
+        if (before is None or before.head != now_made.head) or before.ended < now_made.ended or not before.undisturbed:
             self.kept = now_made
         self.check_promise(yard, before, now_made)
         for job in left[1:]:
