@@ -83,7 +83,7 @@ def _change(asked: Records, this: Records, taken: NDArray[np.int32], gpu: int, g
     """Give a node back (+1) or take from it (-1) what one slot holds."""
     many = max(gpus, 1)
     if asked["share"] > 0:
-        at = nth(this["first_gpu"] + gpu)
+        at = nth(int(this["first_gpu"]) + gpu)
         before = taken[at]
         taken[at] -= sign * asked["share"]
         this["free"] += int(taken[at] == 0) - int(before == 0)

@@ -135,7 +135,7 @@ MEASURES: Final[tuple[Measure, ...]] = (
         key="gpu.fragmentation",
         label="Fragmentation",
         form="share",
-        meaning="free GPUs that no job of the workload could use",
+        meaning="share of what is free that a job could not use where it is, the mean over the workload",
         better="lower",
     ),
     Measure(

@@ -59,7 +59,7 @@ def summary_rows(result: Result) -> list[SummaryRow]:
         _row(result, "Allocation rate", "gpu.allocation_rate", "share", "held over up"),
         _row(result, "Utilization", "gpu.utilization", "share", "busy over up"),
         _row(result, "Goodput", "gpu.goodput", "share", "useful over held GPU time"),
-        _row(result, "Fragmentation", "gpu.fragmentation", "share", "free but of no use to any job"),
+        _row(result, "Fragmentation", "gpu.fragmentation", "share", "of what is free, for a job of the workload"),
         _row(result, "Queue, mean", "queue.mean_jobs", "number", _queue(result)),
         *_some(result, "Preemptions", "preemptions", "count"),
         *_some(result, "Restarts", "restarts", "count"),
