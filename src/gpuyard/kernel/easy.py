@@ -15,7 +15,7 @@ from gpuyard.kernel.instants import next_eligible, next_end, next_instant, relea
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.minima import first_within, put_value, take_value
 from gpuyard.kernel.placement import Placer, Releaser, place_plain
-from gpuyard.kernel.reservation import count_start, drop_reservation, forget, reserve, roomy, show_reserved
+from gpuyard.kernel.reservation import count_start, drop_reservation, forget, may_pass, reserve, show_reserved
 from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Queue, Records, Site
 
 __all__ = ["run_easy"]
@@ -50,7 +50,7 @@ def run_easy(
             if row == NOBODY:
                 break
             release(jobs, demand, dependencies, site, log, events, releaser, row, now)
-            forget(expected, row, int(jobs.claim[nth(row)]["demand"]))
+            forget(jobs, expected, row, int(jobs.claim[nth(row)]["demand"]))
             promise[Promise.RELEASED] = 1
         while True:
             row = next_eligible(jobs, dependencies, events, now)
@@ -125,37 +125,17 @@ def _schedule(
         _gather(jobs, queue, events)
     turn = 0
     while turn < promise[Promise.FRESH] if only_fresh else count[Count.HEADS] > 0:
-        if only_fresh:
-            row = int(expected.fresh[nth(turn)])
-            position = int(jobs.place[nth(row)]["position"])
-        else:
-            position = queue.lane[nth(queue.heads.row[0])]["cursor"]
-            row = int(queue.job[nth(position)])
-            pop(queue.heads, count[Count.HEADS])
-            count[Count.HEADS] -= 1
+        row = int(expected.fresh[nth(turn)]) if only_fresh else _take_turn(queue, events)
         turn += 1
         wish = int(jobs.claim[nth(row)]["demand"])
-        asked = demand[nth(wish)]
-        lane = queue.lane[nth(asked["lane"])]
+        lane = queue.lane[nth(demand[nth(wish)]["lane"])]
         short = promise[Promise.HEAD] == NOBODY or expected.estimate[nth(row)] <= promise[Promise.SHADOW] - now
-        hopeful = lane["blocked"] != promise[Promise.ROOM]
-        if hopeful and not short:
-            hopeful = lane["narrow"] != promise[Promise.TERMS] and _may_pass(site, demand, expected, wish)
-        placed = False
         first = count[Count.SLOTS]
-        if hopeful:
-            if not short:
-                show_reserved(site, expected, False)
-            if asked["plain"] == 0:
-                placed = placer(site, demand, log, events, row, wish)
-            else:
-                placed = place_plain(site, log, events, asked["large"], asked["many"], asked["rest"])
-            if not short:
-                show_reserved(site, expected, True)
-        if placed:
+        position = int(jobs.place[nth(row)]["position"])
+        if _place(demand, site, queue, log, events, expected, placer, row, wish, short):
             start_job(jobs, log, events, row, first, now)
             count_start(site, log, events, expected, row, wish, first, now, short)
-            _leave(queue, events, expected, asked["lane"], position)
+            _leave(queue, events, expected, demand[nth(wish)]["lane"], position)
         elif not short:
             lane["narrow"] = promise[Promise.TERMS]
         else:
@@ -168,7 +148,48 @@ def _schedule(
                 most = min(promise[Promise.SHADOW] - now, _ANY)
             position = first_within(expected.waiting, position + 1, most)
             if position != NOBODY and position < lane["end"]:
-                _look_at(jobs, queue, events, asked["lane"], position)
+                _look_at(jobs, queue, events, demand[nth(wish)]["lane"], position)
+
+
+@inlined
+def _take_turn(queue: Queue, events: Events) -> int:
+    """Take the lane whose turn it is out of the heap; return the job there."""
+    row = int(queue.job[nth(queue.lane[nth(queue.heads.row[0])]["cursor"])])
+    pop(queue.heads, events.counter[Count.HEADS])
+    events.counter[Count.HEADS] -= 1
+    return row
+
+
+@inlined
+def _place(
+    demand: Records,
+    site: Site,
+    queue: Queue,
+    log: Log,
+    events: Events,
+    expected: Expectations,
+    placer: Placer,
+    row: int,
+    wish: int,
+    short: bool,
+) -> bool:
+    """Place a job if what is known of its lane leaves hope; one that is not ``short`` beside what is promised."""
+    promise = expected.promise
+    asked = demand[nth(wish)]
+    lane = queue.lane[nth(asked["lane"])]
+    if lane["blocked"] == promise[Promise.ROOM]:
+        return False
+    if not short and (lane["narrow"] == promise[Promise.TERMS] or not may_pass(site, demand, expected, wish)):
+        return False
+    if not short:
+        show_reserved(site, expected, False)
+    if asked["plain"] == 0:
+        placed = placer(site, demand, log, events, row, wish)
+    else:
+        placed = place_plain(site, log, events, asked["large"], asked["many"], asked["rest"])
+    if not short:
+        show_reserved(site, expected, True)
+    return placed
 
 
 @inlined
@@ -185,17 +206,6 @@ def _stands(jobs: Jobs, queue: Queue, expected: Expectations) -> bool:
     else:
         first = int(jobs.place[nth(expected.fresh[0])]["rank"])
     return bool(first >= jobs.place[nth(head)]["rank"])
-
-
-@inlined
-def _may_pass(site: Site, demand: Records, expected: Expectations, wish: int) -> bool:
-    """Return whether a job that would outlast the shadow time might have room beside what is promised."""
-    asked = demand[nth(wish)]
-    if expected.promise[Promise.COUNTS] > 0:
-        return bool(expected.thousandths[nth(wish)] <= expected.promise[Promise.EXTRA])
-    if asked["plain"] == 0:
-        return True
-    return roomy(site.openings, expected.reserved_free, asked["large"], asked["many"], asked["rest"])
 
 
 @kernel

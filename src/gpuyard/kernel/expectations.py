@@ -11,10 +11,13 @@ from gpuyard.kernel.codes import NEVER, NOBODY, Promise
 from gpuyard.kernel.tables import Records
 
 __all__ = [
+    "CHUNK_ROOM",
     "FRESH_ROOM",
+    "Agenda",
     "Expectations",
     "Minima",
     "Timetable",
+    "build_agenda",
     "build_expectations",
     "build_minima",
     "build_timetable",
@@ -22,6 +25,20 @@ __all__ = [
 
 FRESH_ROOM = 64
 """Jobs that join at one instant and are remembered one by one; after more, the whole queue is looked at."""
+
+
+CHUNK_ROOM = 64
+"""Entries of a chunk of an agenda."""
+
+
+class Agenda(NamedTuple):
+    """Pairs of (time, row) in order, in sorted chunks; see :mod:`gpuyard.kernel.agenda`."""
+
+    time: NDArray[np.int64]
+    row: NDArray[np.int32]
+    held: NDArray[np.int32]  # entries of each chunk
+    order: NDArray[np.int32]  # chunks in order, then those not in use
+    size: NDArray[np.int64]  # chunks in use
 
 
 class Timetable(NamedTuple):
@@ -46,7 +63,7 @@ class Expectations(NamedTuple):
 
     estimate: NDArray[np.int64]  # shape (jobs,): at least 1
     thousandths: NDArray[np.int64]  # shape (demands,): GPUs asked for
-    ends: Timetable  # of running jobs, by expected end
+    ends: Agenda  # of running jobs, by expected end
     waiting: Minima  # estimates of waiting jobs, by position in the queue
     reserved: NDArray[np.int32]  # the nodes promised to the head
     is_reserved: NDArray[np.int8]  # shape (nodes,)
@@ -56,6 +73,18 @@ class Expectations(NamedTuple):
     imagined: NDArray[np.int32]  # running jobs taken away in imagination, or nodes to which GPUs come back
     imagined_gpu: NDArray[np.int32]  # and their GPUs, where those are tracked
     promise: NDArray[np.int64]  # by codes.Promise
+
+
+def build_agenda(entries: int) -> Agenda:
+    """Return an empty agenda of at most so many entries: any two neighbours hold more than half a chunk."""
+    chunks = 4 * (entries // CHUNK_ROOM + 1) + 2
+    return Agenda(
+        time=np.empty(chunks * CHUNK_ROOM, np.int64),
+        row=np.empty(chunks * CHUNK_ROOM, np.int32),
+        held=np.zeros(chunks, np.int32),
+        order=np.arange(chunks, dtype=np.int32),
+        size=np.zeros(1, np.int64),
+    )
 
 
 def build_timetable(jobs: int, entries: int) -> Timetable:
@@ -105,7 +134,7 @@ def build_expectations(
     return Expectations(
         estimate=np.maximum(estimate, 1),
         thousandths=np.where(share > 0, share * (1000 // max(quanta, 1)), demands["gpus"] * 1000),
-        ends=build_timetable(estimate.size, running),
+        ends=build_agenda(running),
         waiting=build_minima(positions),
         reserved=np.empty(node.size, np.int32),
         is_reserved=np.zeros(node.size, np.int8),

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuyard.kernel.agenda import enter, strike
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NEVER, NOBODY, Count, Promise
-from gpuyard.kernel.expectations import Expectations
+from gpuyard.kernel.expectations import CHUNK_ROOM, Expectations
 from gpuyard.kernel.fraction import take_share
 from gpuyard.kernel.index import insert, members, remove
 from gpuyard.kernel.jit import inlined, inner, kernel
@@ -15,9 +16,8 @@ from gpuyard.kernel.nodes import change_free, offer_node, withdraw_node
 from gpuyard.kernel.placement import Placer, Releaser, place_plain, release_plain
 from gpuyard.kernel.scored_placement import note_change
 from gpuyard.kernel.tables import Events, Index, Jobs, Log, Records, Site
-from gpuyard.kernel.timetable import enter, look_begin, look_next, strike
 
-__all__ = ["count_start", "drop_reservation", "forget", "reserve", "roomy", "show_reserved"]
+__all__ = ["count_start", "drop_reservation", "forget", "may_pass", "reserve", "show_reserved"]
 
 
 @inlined
@@ -51,9 +51,9 @@ def count_start(
 
 
 @inlined
-def forget(expected: Expectations, row: int, wish: int) -> None:
+def forget(jobs: Jobs, expected: Expectations, row: int, wish: int) -> None:
     """Note that a job ended."""
-    strike(expected.ends, row)
+    strike(expected.ends, jobs.job[nth(row)]["start"] + expected.estimate[nth(row)], row)
     expected.promise[Promise.FREE] += expected.thousandths[nth(wish)]
 
 
@@ -99,9 +99,27 @@ def reserve(
 
 
 @inlined
-def _expected_end(expected: Expectations, entry: int, now: int) -> int:
-    """Return when the job of an entry is expected to end: it did not end by now."""
-    return max(int(expected.ends.time[nth(entry)]), now + 1)
+def _row_at(expected: Expectations, chunk: int, at: int) -> int:
+    """Return the job of entry ``at`` of a chunk, counted in the order of expected ends; NOBODY after the last."""
+    ends = expected.ends
+    return int(ends.row[nth(ends.order[nth(chunk)] * CHUNK_ROOM + at)]) if chunk < ends.size[0] else NOBODY
+
+
+@inlined
+def _end_at(expected: Expectations, chunk: int, at: int, now: int) -> int:
+    """Return when that job is expected to end: not before the next instant, since it runs; NEVER after the last."""
+    ends = expected.ends
+    if chunk == ends.size[0]:
+        return NEVER
+    return max(int(ends.time[nth(ends.order[nth(chunk)] * CHUNK_ROOM + at)]), now + 1)
+
+
+@inlined
+def _after(expected: Expectations, chunk: int, at: int) -> tuple[int, int]:
+    """Return the chunk and the place of the entry after one."""
+    if at + 1 < expected.ends.held[nth(expected.ends.order[nth(chunk)])]:
+        return chunk, at + 1
+    return chunk + 1, 0
 
 
 @kernel
@@ -110,17 +128,17 @@ def _reserve_counts(jobs: Jobs, expected: Expectations, head: int, now: int) -> 
     promise = expected.promise
     needed = expected.thousandths[int(jobs.claim[head]["demand"])]
     free = promise[Promise.FREE]
-    look_begin(expected.ends)
-    entry = look_next(expected.ends)
-    while entry != NOBODY:
-        end = _expected_end(expected, entry, now)
-        while entry != NOBODY and _expected_end(expected, entry, now) == end:
-            free += expected.thousandths[int(jobs.claim[int(expected.ends.row[entry])]["demand"])]
-            entry = look_next(expected.ends)
-        if free >= needed:
+    chunk, at = 0, 0
+    end = _end_at(expected, chunk, at, now)
+    while end != NEVER:
+        free += expected.thousandths[int(jobs.claim[_row_at(expected, chunk, at)]["demand"])]
+        chunk, at = _after(expected, chunk, at)
+        following = _end_at(expected, chunk, at, now)
+        if following != end and free >= needed:
             promise[Promise.SHADOW] = end
             promise[Promise.EXTRA] = free - needed
             break
+        end = following
 
 
 @kernel
@@ -138,15 +156,11 @@ def _reserve_plain(
     fitting = members(site.openings, 1, large, many)
     fitting_rest = members(site.openings, 1, rest, all_chunks) if rest > 0 else all_chunks
     touched = 0
-    end = NEVER
-    look_begin(expected.ends)
-    entry = look_next(expected.ends)
-    while entry != NOBODY:
-        its_end = _expected_end(expected, entry, now)
-        if its_end != end and fitting >= many and fitting_rest >= all_chunks and end != NEVER:
-            break
-        end = its_end
-        claim = jobs.claim[nth(expected.ends.row[nth(entry)])]
+    chunk, at = 0, 0
+    end = shadow = _end_at(expected, chunk, at, now)
+    while end != NEVER and (end == shadow or fitting < many or fitting_rest < all_chunks):
+        shadow = end
+        claim = jobs.claim[nth(_row_at(expected, chunk, at))]
         for number in range(claim["slot"], claim["slot"] + claim["slots"]):
             node, back = nth(log.slots[nth(number)]["node"]), int(log.slots[nth(number)]["gpus"])
             before = int(site.node[node]["free"]) + int(expected.returned[node])
@@ -156,19 +170,20 @@ def _reserve_plain(
             expected.returned[node] += back
             fitting += before < large <= before + back
             fitting_rest += before < rest <= before + back
-        entry = look_next(expected.ends)
-    for at in range(touched):
-        node = nth(expected.imagined[nth(at)])
+        chunk, at = _after(expected, chunk, at)
+        end = _end_at(expected, chunk, at, now)
+    for place_ in range(touched):
+        node = nth(expected.imagined[nth(place_)])
         change_free(site, int(node), int(expected.returned[node]))
     if fitting >= many and fitting_rest >= all_chunks:
         first = count[Count.SLOTS]
         place_plain(site, log, events, large, many, rest)
-        promise[Promise.SHADOW] = end
+        promise[Promise.SHADOW] = shadow
         _note_reserved(log, events, expected, first)
         release_plain(site, log, first, int(count[Count.SLOTS] - first))
         count[Count.SLOTS] = first
-    for at in range(touched):
-        node = nth(expected.imagined[nth(at)])
+    for place_ in range(touched):
+        node = nth(expected.imagined[nth(place_)])
         change_free(site, int(node), -int(expected.returned[node]))
         expected.returned[node] = 0
 
@@ -202,22 +217,22 @@ def _reserve_special(
     wish = int(jobs.claim[head]["demand"])
     first = count[Count.SLOTS]
     away, gpus = 0, 0
-    look_begin(expected.ends)
-    entry = look_next(expected.ends)
-    while entry != NOBODY:
-        end = _expected_end(expected, entry, now)
-        while entry != NOBODY and _expected_end(expected, entry, now) == end:
-            row = int(expected.ends.row[entry])
-            gpus = _take_away(jobs, demand, site, log, expected, releaser, row, gpus)
-            expected.imagined[away] = row
-            away += 1
-            entry = look_next(expected.ends)
-        if placer(site, demand, log, events, head, wish):
+    chunk, at = 0, 0
+    end = _end_at(expected, chunk, at, now)
+    while end != NEVER:
+        row = _row_at(expected, chunk, at)
+        gpus = _take_away(jobs, demand, site, log, expected, releaser, row, gpus)
+        expected.imagined[away] = row
+        away += 1
+        chunk, at = _after(expected, chunk, at)
+        following = _end_at(expected, chunk, at, now)
+        if following != end and placer(site, demand, log, events, head, wish):
             promise[Promise.SHADOW] = end
             _note_reserved(log, events, expected, first)
             releaser(site, demand, log, head, wish, first, int(count[Count.SLOTS] - first))
             count[Count.SLOTS] = first
             break
+        end = following
     while away > 0:
         away -= 1
         gpus = _put_back(jobs, demand, site, log, expected, int(expected.imagined[away]), gpus)
@@ -277,8 +292,19 @@ def _put_back(jobs: Jobs, demand: Records, site: Site, log: Log, expected: Expec
     return gpus
 
 
+@inlined
+def may_pass(site: Site, demand: Records, expected: Expectations, wish: int) -> bool:
+    """Return whether a job that would outlast the shadow time might have room beside what is promised."""
+    asked = demand[nth(wish)]
+    if expected.promise[Promise.COUNTS] > 0:
+        return bool(expected.thousandths[nth(wish)] <= expected.promise[Promise.EXTRA])
+    if asked["plain"] == 0:
+        return True
+    return _roomy(site.openings, expected.reserved_free, asked["large"], asked["many"], asked["rest"])
+
+
 @inner
-def roomy(index: Index, reserved_free: NDArray[np.int64], large: int, many: int, rest: int) -> bool:
+def _roomy(index: Index, reserved_free: NDArray[np.int64], large: int, many: int, rest: int) -> bool:
     """Return whether a plain job has room on the nodes that are not reserved, by the counts."""
     fitting = 0
     for free in range(index.n_keys - 1, -1, -1):
