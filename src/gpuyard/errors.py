@@ -3,6 +3,7 @@
 GpuyardError            catch this one to catch them all
 |-- InputError          a file the user gave is wrong: names file, row, column, value and remedy
 |-- ConfigError         an option, name or scenario key is wrong: names it, the choices and the nearest
+|-- PolicyError         a user's own policy decided what cannot be: names the time, the job and the value
 `-- EngineError         the engine broke one of its own promises: a bug in gpuyard, please report it
 """
 
@@ -12,7 +13,7 @@ import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["ConfigError", "EngineError", "GpuyardError", "InputError", "unknown_name"]
+__all__ = ["ConfigError", "EngineError", "GpuyardError", "InputError", "PolicyError", "unknown_name"]
 
 
 class GpuyardError(Exception):
@@ -21,6 +22,10 @@ class GpuyardError(Exception):
 
 class ConfigError(GpuyardError):
     """An option, a name or a scenario key that cannot be used."""
+
+
+class PolicyError(GpuyardError):
+    """A user's own policy, or score, decided what cannot be; the message names the time, the job and the value."""
 
 
 class EngineError(GpuyardError):

@@ -15,36 +15,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuyard.errors import ConfigError
+from gpuyard.kernel.contenders import FEATURES
+from gpuyard.kernel.scorers import Scorer, Weight, multifactor, unicef, wfp
 from gpuyard.policy import Policy
 from gpuyard.streams import stream_key
 from gpuyard.workload import MICROSECOND, NEVER, Workload, to_ticks
 
-__all__ = ["FEATURES", "LONGEST_ESTIMATE", "SCORED", "estimate_run_times", "is_scored", "order_features", "static_rank"]
+__all__ = [
+    "FEATURES",
+    "LONGEST_ESTIMATE",
+    "SCORED",
+    "estimate_run_times",
+    "is_scored",
+    "order_features",
+    "score_weights",
+    "scorer_of",
+    "static_rank",
+]
 
-SCORED: Final = ("wfp", "unicef", "multifactor")
+SCORED: Final[Mapping[str, Scorer]] = {"wfp": wfp, "unicef": unicef, "multifactor": multifactor}
 """Orders whose score changes while a job waits."""
 LONGEST_ESTIMATE: Final = 2**61
 """microseconds: no estimate is longer, so that now and an estimate always add up to a tick."""
-
-FEATURES: Final = np.dtype(
-    [
-        ("submit", np.float64),  # s
-        ("estimate", np.float64),  # s, at least a microsecond
-        ("limit", np.float64),  # s, infinity where there is none
-        ("gpus", np.float64),  # GPUs, a fraction as such
-        ("priority", np.float64),
-        ("nice", np.float64),
-        ("qos", np.float64),  # factor of the job's QOS
-        ("partition", np.float64),  # factor of the job's partition
-        ("deadline", np.float64),  # s, infinity where there is none
-        ("size", np.float64),  # weight of the size times gpus over the cluster's GPUs
-        ("row", np.int64),
-        ("user", np.int64),  # number among the sorted distinct names; no name sorts first
-        ("tenant", np.int64),
-        ("job_class", np.int64),
-    ]
-)
-"""What a score may be made of, one record a job."""
 
 _WHOLE: Final = 1000
 """Thousandths of a GPU in a whole one."""
@@ -56,6 +48,17 @@ _MIX_B: Final = np.uint64(0x94D049BB133111EB)
 def is_scored(policy: Policy) -> bool:
     """Return whether the order computes a score in every pass, rather than once."""
     return policy.order in SCORED
+
+
+def scorer_of(policy: Policy) -> Scorer:
+    """Return the compiled function that scores waiting jobs; the order must be scored."""
+    return SCORED[policy.order]
+
+
+def score_weights(policy: Policy) -> NDArray[np.float64]:
+    """Return the weights that the scorer is given, float64, by :class:`~gpuyard.kernel.scorers.Weight`."""
+    named = policy.final_weights
+    return np.array([named[each.name.lower()] for each in Weight], np.float64)
 
 
 def estimate_run_times(workload: Workload, policy: Policy, seed: int) -> NDArray[np.int64]:
@@ -114,7 +117,7 @@ def static_rank(workload: Workload, policy: Policy, estimate: NDArray[np.int64],
 def order_features(
     workload: Workload, policy: Policy, estimate: NDArray[np.int64], cluster_gpus: int
 ) -> NDArray[np.void]:
-    """Return what scores are made of: records of :data:`FEATURES`, shape (jobs,).
+    """Return what scores are made of: records of :data:`FEATURES`, shape (jobs,); ``wait`` is left at 0.
 
     Parameters
     ----------
@@ -128,6 +131,7 @@ def order_features(
     table["estimate"] = np.maximum(estimate, 1) / MICROSECOND
     table["limit"] = _seconds(workload.time_limit)
     table["gpus"] = _gpu_milli(workload) / _WHOLE
+    table["doublings"] = _doublings(table["gpus"])
     table["priority"] = workload.integers("priority", 0)
     table["nice"] = workload.integers("nice", 0)
     table["qos"] = _factor(workload, "qos", policy.qos)
@@ -159,6 +163,12 @@ def _key(workload: Workload, order: str, estimate: NDArray[np.int64], seed: int)
 def _gpu_milli(workload: Workload) -> NDArray[np.int64]:
     """Return thousandths of GPUs, a fraction counted as such."""
     return np.where(workload.gpus == 1, workload.integers("gpu_milli", _WHOLE), workload.gpus * _WHOLE)
+
+
+def _doublings(gpus: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the binary logarithm of GPUs, at least 1; that of the C library, as for random numbers below."""
+    sizes, size = np.unique(gpus, return_inverse=True)
+    return _each(math.log2, np.maximum(sizes, 2.0))[size]
 
 
 def _seconds(ticks: NDArray[np.int64]) -> NDArray[np.float64]:

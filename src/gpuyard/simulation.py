@@ -13,12 +13,10 @@ from gpuyard.cluster import Cluster
 from gpuyard.errors import ConfigError, EngineError
 from gpuyard.kernel import build
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
-from gpuyard.kernel.easy import run_easy
 from gpuyard.kernel.engine import run
-from gpuyard.kernel.expectations import Expectations, build_expectations
-from gpuyard.kernel.launch import is_ready
 from gpuyard.kernel.launch import start as start_engine
-from gpuyard.kernel.tables import HOLD, Dependencies, Events, Site
+from gpuyard.kernel.tables import ARRAY, HOLD, Dependencies, Events
+from gpuyard.loops import check_scores, is_loop_ready, loop_of, loop_tables
 from gpuyard.lowering import (
     Asked,
     Rejections,
@@ -26,9 +24,8 @@ from gpuyard.lowering import (
     lower_dependencies,
     lower_durations,
     lower_site,
-    rule_of,
 )
-from gpuyard.ordering import estimate_run_times, is_scored, static_rank
+from gpuyard.ordering import estimate_run_times, static_rank
 from gpuyard.policy import Policy
 from gpuyard.record import EndReason, Outcome, Record
 from gpuyard.streams import stream_key
@@ -49,11 +46,7 @@ _STATES = {
 
 def is_compiled(workload: Workload, cluster: Cluster, policy: Policy) -> bool:
     """Return whether all that a run needs is in the cache; if not, the run compiles it first, which takes seconds."""
-    loop = _loop(policy)
-    if is_ready(loop, rule_of(policy)):
-        return True
-    asked = lower_demands(workload, cluster, policy)
-    return is_ready(loop, rule_of(policy), asked.demands, tracked=asked.quanta > 0)
+    return is_loop_ready(policy) or is_loop_ready(policy, lower_demands(workload, cluster, policy))
 
 
 def schedule(
@@ -96,18 +89,27 @@ def schedule(
     jobs = build.build_jobs(workload.submit, duration, demand, static_rank(workload, policy, estimate, seed))
     mix = np.bincount(asked.demand[accepted], minlength=asked.demands.size)
     site = lower_site(cluster, policy, asked, _signed(stream_key(seed, "placement")), mix)
-    loop = _loop(policy)
-    queue = build.build_queue(jobs, int(asked.demands["lane"].max(initial=0)) + 1, marked=loop is not run_easy)
+    loop = loop_of(policy)
+    queue = build.build_queue(jobs, int(asked.demands["lane"].max(initial=0)) + 1, marked=loop is run)
     log = build.build_log(
         int(asked.chunks[asked.demand[accepted]].sum()), int(accepted.sum()), tracked=asked.quanta > 0
     )
     events = _events(cluster, policy, asked, dependencies, int(accepted.sum()))
     forced = policy.replay == "recorded"
     tables = (jobs, asked.demands, dependencies, site, queue, log, events)
-    own = (int(forced),) if loop is run else (_expectations(policy, asked, site, estimate, events),)
+    own = loop_tables(
+        policy,
+        workload=workload,
+        cluster=cluster,
+        asked=asked,
+        site=site,
+        estimate=estimate,
+        running=events.ends.row.size,
+    )
     begun = time.perf_counter()
     _interruptible(lambda: start_engine(loop, *tables, *own, stop), events, len(workload), progress)
     kernel_s = time.perf_counter() - begun
+    check_scores(policy, workload, own)
     count = events.counter
     if until is None and (count[Count.RUNNING] or count[Count.WAITING] or count[Count.RELEASES]):
         raise EngineError(f"the engine stopped with {count[Count.WAITING]} jobs waiting")
@@ -149,31 +151,6 @@ def schedule(
         passes=int(count[Count.PASSES]),
         max_queue=int(count[Count.MAX_WAITING]),
         kernel_s=kernel_s,
-    )
-
-
-def _loop(policy: Policy) -> Callable[..., None]:
-    """Return the event loop that a policy needs; raise ConfigError where there is none."""
-    if policy.replay == "recorded":
-        return run
-    loop = {"none": run, "fit": run, "easy": run_easy}.get(policy.backfill)
-    if loop is None or is_scored(policy):
-        raise ConfigError(f"order {policy.order} with backfill {policy.backfill} cannot be simulated")
-    return loop
-
-
-def _expectations(
-    policy: Policy, asked: Asked, site: Site, estimate: NDArray[np.int64], events: Events
-) -> Expectations:
-    """Return what a scheduler that backfills knows beforehand."""
-    return build_expectations(
-        estimate=estimate,
-        demands=asked.demands,
-        node=site.node,
-        running=events.ends.row.size,
-        quanta=asked.quanta,
-        counts=policy.reservation == "counts",
-        positions=estimate.size,
     )
 
 
@@ -227,7 +204,8 @@ def _reject_unfit(workload: Workload, cluster: Cluster, policy: Policy, asked: A
     ticks = np.arange(tried.size, dtype=np.int64)
     once = np.ones(tried.size, np.int64)
     alone = build.build_jobs(2 * ticks, once, tried.astype(np.int32), ticks.astype(np.int32))
-    free = Dependencies(hold=np.empty(0, HOLD), child=np.empty(0, np.int32))
+    nobody = np.empty(0, np.int32)
+    free = Dependencies(hold=np.empty(0, HOLD), child=nobody, array=np.empty(0, ARRAY), task=nobody)
     site = lower_site(cluster, policy, asked, 0)
     log = build.build_log(int(asked.chunks[tried].sum()), tried.size, tracked=asked.quanta > 0)
     queue = build.build_queue(alone, 1)

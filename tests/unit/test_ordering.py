@@ -191,9 +191,11 @@ def test_features_are_seconds_gpus_and_factors() -> None:
     assert table.dtype == FEATURES
     assert {name: table[name].tolist() for name in table.dtype.names or ()} == {
         "submit": [5, 6],
+        "wait": [0, 0],
         "estimate": [1e-6, 60],
         "limit": [float("inf"), 60],
         "gpus": [0.25, 4],
+        "doublings": [1, 2],
         "priority": [0, -2],
         "nice": [3, 0],
         "qos": [2.5, 0],

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba.core.errors import NumbaExperimentalFeatureWarning
@@ -28,7 +28,15 @@ from gpuyard.kernel.placement import (
 from gpuyard.kernel.scored_placement import place_scored, release_scored
 from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Queue, Records, Site
 
-__all__ = ["is_ready", "start"]
+__all__ = ["Pointer", "is_ready", "start"]
+
+
+class Pointer(NamedTuple):
+    """A function that a loop calls by pointer, with what it returns and takes."""
+
+    function: Callable[..., Any]
+    signature: Any
+    """of numba, as in ``float64(int64)``"""
 
 
 @pointed
@@ -51,15 +59,16 @@ def start(
     queue: Queue,
     log: Log,
     events: Events,
-    *more: tuple[Any, ...] | int,
+    *more: Pointer | tuple[Any, ...] | int,
 ) -> None:
     """Run an event loop, such as :func:`gpuyard.kernel.engine.run`, with the placement functions that its demands need.
 
-    ``more`` are the loop's own tables and numbers; the placement functions come last.
+    ``more`` are the loop's own tables, numbers and pointers; the placement functions come last.
     """
+    given = tuple(each.function if isinstance(each, Pointer) else each for each in more)
     placer, releaser = _chosen(demand, site.rule, tracked=site.quanta > 0)
     if compiler.config.DISABLE_JIT:
-        engine(jobs, demand, dependencies, site, queue, log, events, *more, placer, releaser)
+        engine(jobs, demand, dependencies, site, queue, log, events, *given, placer, releaser)
         return
     whole = compiler.types.int64
     tables = tuple(compiler.typeof(table) for table in (jobs, demand, dependencies, site, queue, log, events))
@@ -72,11 +81,19 @@ def start(
         compiler.types.FunctionType(compiler.types.boolean(*placing)),
         compiler.types.FunctionType(compiler.types.none(*releasing)),
     )
-    own = tuple(compiler.typeof(each) if isinstance(each, tuple) else whole for each in more)
+    own = tuple(_type_of(each) for each in more)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NumbaExperimentalFeatureWarning)
         ready = compiled_for(engine, (*tables, *own, *pointers))
-    ready(jobs, demand, dependencies, site, queue, log, events, *more, placer, releaser)
+    ready(jobs, demand, dependencies, site, queue, log, events, *given, placer, releaser)
+
+
+def _type_of(given: Pointer | tuple[Any, ...] | int) -> Any:
+    """Return numba's type of what a loop is given; a function is compiled now."""
+    if isinstance(given, Pointer):
+        compiled_for(given.function, given.signature.args)
+        return compiler.types.FunctionType(given.signature)
+    return compiler.typeof(given) if isinstance(given, tuple) else compiler.types.int64
 
 
 def is_ready(engine: Callable[..., None], rule: int, demand: Records | None = None, *, tracked: bool = False) -> bool:

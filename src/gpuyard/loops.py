@@ -1,0 +1,129 @@
+"""Which event loop a policy needs, and the tables that only this loop has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuyard.cluster import Cluster
+from gpuyard.errors import ConfigError, PolicyError
+from gpuyard.kernel.codes import NOBODY
+from gpuyard.kernel.contenders import Contenders, build_contenders
+from gpuyard.kernel.easy import run_easy
+from gpuyard.kernel.engine import run
+from gpuyard.kernel.expectations import build_expectations
+from gpuyard.kernel.jit import is_kept
+from gpuyard.kernel.launch import Pointer, is_ready
+from gpuyard.kernel.planned import run_conservative, run_slurm
+from gpuyard.kernel.plans import build_plans
+from gpuyard.kernel.scored_queue import Passing, run_scored
+from gpuyard.kernel.scorers import scorer_signature
+from gpuyard.kernel.tables import Site
+from gpuyard.lowering import Asked, rule_of
+from gpuyard.ordering import is_scored, order_features, score_weights, scorer_of
+from gpuyard.policy import Policy
+from gpuyard.workload import MICROSECOND, Workload
+
+__all__ = ["check_scores", "is_loop_ready", "loop_of", "loop_tables"]
+
+Loop = Callable[..., None]
+
+_LOOPS: Final[Mapping[str, Loop]] = {
+    "none": run,
+    "fit": run,
+    "easy": run_easy,
+    "conservative": run_conservative,
+    "slurm": run_slurm,
+}
+"""By backfill, for orders with a fixed key."""
+_PASSING: Final = {"none": int(Passing.NOBODY), "fit": int(Passing.ALL), "easy": int(Passing.BESIDE)}
+"""Backfills for orders with a score."""
+
+
+def loop_of(policy: Policy) -> Loop:
+    """Return the event loop that a policy needs; raise ConfigError where there is none."""
+    if policy.replay == "recorded":
+        return run
+    if not is_scored(policy):
+        return _LOOPS[policy.backfill]
+    if policy.backfill not in _PASSING:
+        raise ConfigError(
+            f"backfill {policy.backfill} plans in an order that stays, and order {policy.order} is worked out anew in "
+            f"every pass; choose backfill {', '.join(_PASSING)}, or an order with a fixed key"
+        )
+    return run_scored
+
+
+def is_loop_ready(policy: Policy, asked: Asked | None = None) -> bool:
+    """Return whether all that a policy needs for some demands is compiled; without them, for any."""
+    loop = loop_of(policy)
+    if loop is run_scored and not is_kept(scorer_of(policy)):
+        return False
+    if asked is None:
+        return is_ready(loop, rule_of(policy))
+    return is_ready(loop, rule_of(policy), asked.demands, tracked=asked.quanta > 0)
+
+
+def loop_tables(
+    policy: Policy,
+    *,
+    workload: Workload,
+    cluster: Cluster,
+    asked: Asked,
+    site: Site,
+    estimate: NDArray[np.int64],
+    running: int,
+) -> tuple[Any, ...]:
+    """Return what the policy's loop takes beyond what all loops take, in its order.
+
+    Parameters
+    ----------
+    estimate
+        int64 microseconds, shape (jobs,).
+    running
+        How many jobs can run at once.
+    """
+    loop = loop_of(policy)
+    if loop is run:
+        return (int(policy.replay == "recorded"),)
+    if loop in (run_conservative, run_slurm):
+        planning = policy.planning
+        plans = build_plans(
+            estimate=estimate,
+            demands=asked.demands,
+            node=site.node,
+            running=running,
+            quanta=asked.quanta,
+            kept=policy.backfill == "conservative",
+            depth=planning.depth,
+            interval=planning.interval,
+            window=planning.window,
+            resolution=planning.resolution,
+        )
+        return (plans,)
+    expected = build_expectations(
+        estimate=estimate,
+        demands=asked.demands,
+        node=site.node,
+        running=running,
+        quanta=asked.quanta,
+        counts=policy.reservation == "counts",
+        positions=0 if loop is run_scored else estimate.size,
+    )
+    if loop is not run_scored:
+        return (expected,)
+    features = order_features(workload, policy, estimate, cluster.gpus)
+    contenders = build_contenders(features, asked.demands.size, score_weights(policy))
+    return contenders, expected, _PASSING[policy.backfill], Pointer(scorer_of(policy), scorer_signature())
+
+
+def check_scores(policy: Policy, workload: Workload, tables: tuple[Any, ...]) -> None:
+    """Raise PolicyError if the loop that had these tables met a score that is no number."""
+    for table in tables:
+        if isinstance(table, Contenders) and table.fault[0] != NOBODY:
+            row, now = table.fault.tolist()
+            job = workload.table["job_id"][row]
+            raise PolicyError(f"order {policy.order}: at {now / MICROSECOND:g} s the score of job '{job}' is no number")
