@@ -130,12 +130,14 @@ def crowded_workloads(
 ) -> Workload:
     """More jobs than fit, in bursts, with limits above and below the run times; times are multiples of ``scale``.
 
-    Plain jobs ask for GPUs only, and all take time.
+    Plain jobs ask for GPUs only, and all take time.  In half of the workloads one job asks for the whole site.
     """
     features = set() if plain else draw(st.sets(st.sampled_from(CROWDED_FEATURES), max_size=5))
     exact = draw(st.booleans())
     largest = max(1, int(site.node_gpus.max()))
-    gpus = st.integers(1, largest) | st.integers(1, max(1, site.gpus))
+    wide = draw(st.booleans())
+    narrow = st.integers(1, max(1, site.gpus // 3))
+    gpus = narrow if wide else st.integers(1, largest) | st.integers(1, max(1, site.gpus))
     longest = draw(st.sampled_from([9, 9, 30]))
     burst = st.sampled_from(draw(st.sampled_from([[0], [0, 0, 3], [0, 1, 2, 3, 4, 5, 6]])))
     rows = []
@@ -147,7 +149,8 @@ def crowded_workloads(
         fraction = "fractions" in features and draw(st.booleans())
         if fraction:
             more["gpu_milli"] = draw(st.sampled_from([250, 400, 500, 700]))
-        rows.append((draw(burst) * scale, runtime * scale, 1 if fraction else draw(gpus), more))
+        asked = 1 if fraction else site.gpus if wide and number == 1 else draw(gpus)
+        rows.append((draw(burst) * scale, runtime * scale, asked, more))
     return workload(*rows)
 
 

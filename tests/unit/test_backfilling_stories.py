@@ -126,6 +126,34 @@ def test_what_is_extra_is_given_away_once_and_short_jobs_do_not_need_it(tell):
     assert starts(tell, jobs, cluster(8), "easy", reservation="counts") == [0, 10, 2, 20, 3]
 
 
+@TEST
+def test_a_reserved_node_is_no_empty_node_either(tell):
+    """Two racks of four nodes of one GPU.  Job 0 needs 8 CPUs, on node 0; the head needs all three nodes with them.
+
+    That leaves three empty nodes in the first rack and two in the second: packed, job 2 goes to the second.
+    """
+    jobs = workload((0, 10, 1, {"cpus": 8}), (1, 10, 3, {"cpus": 24}), (2, 30, 2, {"cpus": 2}))
+    site = cluster(*[1] * 8, cpus=[8, 2, 2, 2, 8, 8, 2, 2], levels=[[0, 0, 0, 0, 1, 1, 1, 1]])
+    assert run(tell, jobs, site, "easy", placement="packed") == [(0, [0]), (10, [0, 4, 5]), (2, [6, 7])]
+
+
+@TEST
+def test_a_reserved_node_changes_the_shape_of_no_job(tell):
+    """Node 0 is reserved.  Without it job 2 could be cut in two; but it is for one node of 4."""
+    jobs = workload((0, 10, 3), (1, 10, 4), (2, 30, 4))
+    assert starts(tell, jobs, cluster(4, 2, 2), "easy") == [0, 10, 20]
+
+
+@TEST
+@pytest.mark.parametrize("reservation", ["nodes", "counts"])
+def test_easy_promises_anew_when_somebody_of_higher_rank_has_gone_ahead(tell, reservation):
+    """The head, job 1, is promised all nodes at 10; then job 2 takes one until 22, so that job 3 delays nobody."""
+    ranks = [{"priority": priority} for priority in (0, 0, 5, 0)]
+    jobs = workload((0, 10, 1, ranks[0]), (1, 5, 3, ranks[1]), (2, 20, 1, ranks[2]), (3, 15, 1, ranks[3]))
+    told = starts(tell, jobs, cluster(1, 1, 1), "easy", order="priority", reservation=reservation)
+    assert told == [0, 22, 2, 3]
+
+
 # --- conservative -----------------------------------------------------------------------------------------
 
 
