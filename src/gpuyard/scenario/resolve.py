@@ -155,13 +155,24 @@ class Resolver:
     def _make_workload(self, tell: Progress) -> tuple[Workload, Trace | None]:
         section = self._checked.workload
         if section.trace is None:
-            return self._synthesised(section, tell), None
+            return self._arriving(self._synthesised(section, tell)), None
         tell(f"reading {section.trace}", None)
         _verify(Path(section.trace), section.sha256)
         trace = _read(section.trace, section.format, section.gpu_rule, section.zone)
         if trace.table.num_rows == 0:
             raise _no_jobs(trace)
-        return _chosen(Workload.from_trace(trace), section, head=section.jobs), trace
+        return self._arriving(_chosen(Workload.from_trace(trace), section, head=section.jobs)), trace
+
+    def _arriving(self, workload: Workload) -> Workload:
+        """Return the jobs as they come, or, where the section says so, jobs that only arrive."""
+        ratio = self._checked.workload.arrivals_only
+        if ratio is None:
+            return workload
+        from gpuyard.scenario.arrivals import arrivals_only, check_arrivals_policy
+
+        with self._blamed_on("workload"):
+            check_arrivals_policy(self.policy())
+            return arrivals_only(workload, self._cluster.gpus, ratio, self._checked.run.seed)
 
     @cached_property
     def _spec(self) -> SynthesisSpec:
@@ -193,6 +204,9 @@ class Resolver:
         from gpuyard.synthesis import span_of
 
         options = RunOptions(**self._checked.run.model_dump())
+        if self._checked.workload.arrivals_only is not None:
+            last = float(len(workload) - 1)
+            return replace(options, until=last if options.until is None else min(last, options.until))
         span = span_of(workload) if synthetic and options.window is None else None
         return options if span is None else replace(options, window=(0.0, span))
 

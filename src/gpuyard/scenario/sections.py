@@ -116,6 +116,12 @@ class WorkloadSection(Section):
         default=None, description="Simulate only jobs submitted from A up to B, 2d..9d; the others are left out."
     )
     scale: float | None = Field(default=None, gt=0, description="Jobs arrive this many times as fast.")
+    arrivals_only: float | None = Field(
+        default=None,
+        gt=0,
+        description="No job ends: the jobs in random order, then random repeats, until they ask for this many times "
+        "the cluster's GPUs; what does not fit is skipped.",
+    )
     jobs: int | None = Field(default=None, ge=1, description="How many jobs to make; of a trace, the first so many.")
     days: float | None = Field(default=None, gt=0, description="Synthesis: days in which jobs are submitted.")
     load: float | None = Field(
