@@ -15,7 +15,8 @@ from gpuyard.kernel import build
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
 from gpuyard.kernel.engine import run
 from gpuyard.kernel.launch import start as start_engine
-from gpuyard.kernel.tables import ARRAY, HOLD, Dependencies, Events
+from gpuyard.kernel.launch import try_demands
+from gpuyard.kernel.tables import Dependencies, Events
 from gpuyard.loops import check_scores, is_loop_ready, loop_of, loop_tables
 from gpuyard.lowering import (
     Asked,
@@ -194,24 +195,14 @@ def _events(cluster: Cluster, policy: Policy, asked: Asked, dependencies: Depend
 
 def _reject_unfit(workload: Workload, cluster: Cluster, policy: Policy, asked: Asked, rejections: Rejections) -> None:
     """Reject the jobs that not even the empty cluster can hold: each demand is tried once, alone."""
-    demands = asked.demands.copy()
-    demands["lane"] = 0
+    demands = asked.demands
     nothing = (demands["gpus"] == 0) & (demands["cpu"] == 0)
     rejections.add(nothing[asked.demand], "asks for no GPU, and for no CPU that the cluster knows of")
     typeless = demands["kinds"] == 0
     rejections.add(typeless[asked.demand], "no node has a GPU type it accepts")
-    tried = np.flatnonzero(~nothing & ~typeless)
-    ticks = np.arange(tried.size, dtype=np.int64)
-    once = np.ones(tried.size, np.int64)
-    alone = build.build_jobs(2 * ticks, once, tried.astype(np.int32), ticks.astype(np.int32))
-    nobody = np.empty(0, np.int32)
-    free = Dependencies(hold=np.empty(0, HOLD), child=nobody, array=np.empty(0, ARRAY), task=nobody)
     site = lower_site(cluster, policy, asked, 0)
-    log = build.build_log(int(asked.chunks[tried].sum()), tried.size, tracked=asked.quanta > 0)
-    queue = build.build_queue(alone, 1)
-    start_engine(run, alone, demands, free, site, queue, log, build.build_events(2, 1), 1, NEVER - 1)
-    fits = np.zeros(demands.size, np.bool_)
-    fits[tried] = alone.claim["slots"] > 0
+    log = build.build_log(int(asked.chunks.max(initial=1)), 1, tracked=asked.quanta > 0)
+    fits = try_demands(demands, site, log, build.build_events(1, 1))
     unfit = ~fits[asked.demand]
     rejections.add(unfit & (workload.gpus > cluster.gpus), "asks for more GPUs than the cluster has")
     rejections.add(unfit, "does not fit the cluster even when it is empty")

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numba.core.errors import NumbaExperimentalFeatureWarning
+from numpy.typing import NDArray
 
 from gpuyard.kernel.codes import Placement
-from gpuyard.kernel.engine import run
 from gpuyard.kernel.jit import compiled_for, compiler, is_kept, pointed
 from gpuyard.kernel.placement import (
     Placer,
@@ -27,8 +27,9 @@ from gpuyard.kernel.placement import (
 )
 from gpuyard.kernel.scored_placement import place_scored, release_scored
 from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Queue, Records, Site
+from gpuyard.kernel.trial import plain_fits, try_each
 
-__all__ = ["Pointer", "is_ready", "start"]
+__all__ = ["Pointer", "is_ready", "start", "try_demands"]
 
 
 class Pointer(NamedTuple):
@@ -65,14 +66,36 @@ def start(
 
     ``more`` are the loop's own tables, numbers and pointers; the placement functions come last.
     """
-    given = tuple(each.function if isinstance(each, Pointer) else each for each in more)
+    _call(engine, (jobs, demand, dependencies, site, queue, log, events, *more), demand, site, log, events)
+
+
+def try_demands(demand: Records, site: Site, log: Log, events: Events) -> NDArray[np.bool_]:
+    """Return for each demand, shape (demands,), whether the empty site can hold it.
+
+    Plain ones are seen from the sizes of the nodes; the others are placed, each alone.  One that asks for nothing, or
+    for a type of GPU that is not there, is not held.
+    """
+    something = (demand["kinds"] > 0) & ((demand["gpus"] > 0) | (demand["cpu"] > 0))
+    fits = np.where(demand["plain"] > 0, plain_fits(demand, site.node["size"]), something)
+    tried = (fits & (demand["plain"] == 0)).astype(np.int64)
+    if tried.any():
+        asked = tried > 0
+        _call(try_each, (demand, site, log, events, tried), demand, site, log, events)
+        fits[asked] = tried[asked] > 0
+    return fits
+
+
+def _call(
+    function: Callable[..., None], given: tuple[Any, ...], demand: Records, site: Site, log: Log, events: Events
+) -> None:
+    """Call a kernel with what it is given and, as pointers, the functions that place and release these demands."""
+    passed = tuple(each.function if isinstance(each, Pointer) else each for each in given)
     placer, releaser = _chosen(demand, site.rule, tracked=site.quanta > 0)
     if compiler.config.DISABLE_JIT:
-        engine(jobs, demand, dependencies, site, queue, log, events, *given, placer, releaser)
+        function(*passed, placer, releaser)
         return
     whole = compiler.types.int64
-    tables = tuple(compiler.typeof(table) for table in (jobs, demand, dependencies, site, queue, log, events))
-    _, demands, _, sites, _, logs, pending = tables
+    demands, sites, logs, pending = (compiler.typeof(table) for table in (demand, site, log, events))
     placing = (sites, demands, logs, pending, whole, whole)
     releasing = (sites, demands, logs, whole, whole, whole, whole)
     compiled_for(placer, placing)
@@ -81,19 +104,19 @@ def start(
         compiler.types.FunctionType(compiler.types.boolean(*placing)),
         compiler.types.FunctionType(compiler.types.none(*releasing)),
     )
-    own = tuple(_type_of(each) for each in more)
+    own = tuple(_type_of(each) for each in given)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NumbaExperimentalFeatureWarning)
-        ready = compiled_for(engine, (*tables, *own, *pointers))
-    ready(jobs, demand, dependencies, site, queue, log, events, *given, placer, releaser)
+        ready = compiled_for(function, (*own, *pointers))
+    ready(*passed, placer, releaser)
 
 
-def _type_of(given: Pointer | tuple[Any, ...] | int) -> Any:
-    """Return numba's type of what a loop is given; a function is compiled now."""
+def _type_of(given: Any) -> Any:
+    """Return numba's type of what a kernel is given; a function is compiled now."""
     if isinstance(given, Pointer):
         compiled_for(given.function, given.signature.args)
         return compiler.types.FunctionType(given.signature)
-    return compiler.typeof(given) if isinstance(given, tuple) else compiler.types.int64
+    return compiler.types.int64 if isinstance(given, int) else compiler.typeof(given)
 
 
 def is_ready(engine: Callable[..., None], rule: int, demand: Records | None = None, *, tracked: bool = False) -> bool:
@@ -117,7 +140,7 @@ def is_ready(engine: Callable[..., None], rule: int, demand: Records | None = No
         needed = _chosen(demand, rule, tracked=tracked)
     elif rule >= Placement.FGD:
         needed = (place_scored, release_scored)
-    return all(is_kept(each) for each in (engine, run, *needed))
+    return all(is_kept(each) for each in (engine, *needed))
 
 
 def _chosen(demand: Records, rule: int, *, tracked: bool) -> tuple[Placer, Releaser]:
