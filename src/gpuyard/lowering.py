@@ -14,9 +14,9 @@ from gpuyard.kernel import build
 from gpuyard.kernel.codes import NEVER, NOBODY, Left, Placement
 from gpuyard.kernel.score_build import build_mix, build_scores, empty_mix
 from gpuyard.kernel.score_tables import Scores
-from gpuyard.kernel.tables import CHUNK, DEMAND, HOLD, NODE, Dependencies, Records, Site
+from gpuyard.kernel.tables import ARRAY, CHUNK, DEMAND, HOLD, NODE, Dependencies, Records, Site
 from gpuyard.policy import Policy
-from gpuyard.workload import Workload, to_ticks
+from gpuyard.workload import Workload, array_tasks, to_ticks
 
 __all__ = [
     "Asked",
@@ -250,13 +250,16 @@ def lower_dependencies(workload: Workload, policy: Policy, rejections: Rejection
     """Return who waits for whom; empty where no job is ever held back.  Jobs behind a rejected one are rejected."""
     nobody = np.empty(0, np.int32)
     hold = np.zeros(len(workload), HOLD)
+    hold["array"] = NOBODY
+    no_array = np.empty(0, ARRAY)
     if policy.replay == "recorded":
         hold["bound"] = np.maximum(to_ticks(workload.floats("start_time")), workload.submit)
-        return Dependencies(hold=hold, child=nobody)
+        return Dependencies(hold=hold, child=nobody, array=no_array, task=nobody)
     parent, child = _edges(workload)
     not_before = to_ticks(workload.floats("not_before"))
-    if parent.size == 0 and np.all(not_before == NEVER):
-        return Dependencies(hold=np.empty(0, HOLD), child=nobody)
+    limited = workload.has("array_limit")
+    if parent.size == 0 and np.all(not_before == NEVER) and not limited:
+        return Dependencies(hold=np.empty(0, HOLD), child=nobody, array=no_array, task=nobody)
     _reject_behind(parent, child, rejections)
     kept = rejections.accepted[child]
     parent, child = parent[kept], child[kept]
@@ -267,7 +270,23 @@ def lower_dependencies(workload: Workload, policy: Policy, rejections: Rejection
     hold["think"] = np.where(think == NEVER, 0, think)
     hold["children"] = np.bincount(parent, minlength=hold.size)
     hold["first_child"] = np.cumsum(hold["children"]) - hold["children"]
-    return Dependencies(hold=hold, child=child[by_parent].astype(np.int32))
+    array, task = _lower_arrays(workload, hold) if limited else (no_array, nobody)
+    return Dependencies(hold=hold, child=child[by_parent].astype(np.int32), array=array, task=task)
+
+
+def _lower_arrays(workload: Workload, hold: Records) -> tuple[Records, NDArray[np.int32]]:
+    """Return the arrays with a limit and their tasks; write each task's array."""
+    code, limit = array_tasks(workload)
+    task = np.flatnonzero(code >= 0)
+    task = task[np.argsort(code[task], kind="stable")]
+    array = np.zeros(limit.size, ARRAY)
+    size = np.bincount(code[task], minlength=limit.size)
+    array["end"] = np.cumsum(size)
+    array["first"] = array["end"] - size
+    array["cursor"] = array["end"]
+    array["free"] = limit
+    hold["array"] = code
+    return array, task.astype(np.int32)
 
 
 def _edges(workload: Workload) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

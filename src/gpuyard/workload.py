@@ -15,12 +15,43 @@ from gpuyard.traces.schema import COLUMNS, ORIGIN, STATES, job_schema
 from gpuyard.traces.trace import Rejection, Trace
 from gpuyard.units import MOST_CPUS, MOST_MEMORY_GIB, counted
 
-__all__ = ["MICROSECOND", "NEVER", "Workload", "to_ticks"]
+__all__ = ["MICROSECOND", "NEVER", "Workload", "array_tasks", "to_ticks"]
 
 MICROSECOND = 1_000_000
 """Ticks a second: inside, time is int64 microseconds."""
 NEVER = np.iinfo(np.int64).max
 """The tick that means "no time"."""
+
+
+def array_tasks(workload: Workload) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return which limited array each job is a task of, and the limit of each of these arrays.
+
+    Returns
+    -------
+    tuple of NDArray
+        int64, shape (jobs,): the number of the job's array, -1 for a job of no array with a limit; and int64, shape
+        (arrays,): how many of its tasks may be eligible or running at once.
+    """
+    number, arrays = _array_numbers(workload.table)
+    given = workload.integers("array_limit", 0)
+    limit = np.zeros(arrays, np.int64)
+    np.maximum.at(limit, number[number >= 0], given[number >= 0])
+    limited = np.cumsum(limit > 0) - 1
+    code = np.full(len(workload), -1, np.int64)
+    tasks = (number >= 0) & (limit[number] > 0 if arrays else False)
+    code[tasks] = limited[number[tasks]]
+    return code, limit[limit > 0]
+
+
+def _array_numbers(table: pa.Table) -> tuple[NDArray[np.int64], int]:
+    """Return the number of each job's array, -1 for none, and how many arrays there are: by name and user."""
+    names, users = (table[column].combine_chunks().dictionary_encode().indices for column in ("array", "user"))
+    name, user = (codes.cast(pa.int64()).fill_null(-1).to_numpy() for codes in (names, users))
+    number = np.full(table.num_rows, -1, np.int64)
+    tasks = name >= 0
+    pairs, code = np.unique(np.stack([name[tasks], user[tasks]]), axis=1, return_inverse=True)
+    number[tasks] = code.ravel()
+    return number, pairs.shape[1]
 
 
 def to_ticks(seconds: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -273,6 +304,8 @@ def _check(table: pa.Table, name: str) -> None:
     _refuse(
         alone, table, name, "array_limit", "the limit of an array needs an array", "name the array, or leave it null"
     )
+    if table["array_limit"].null_count != table.num_rows:
+        _check_arrays(table, name)
     backwards = _floats(table["end_time"]) < _floats(table["start_time"])
     _refuse(backwards, table, name, "end_time", "the job ends before it starts", "correct or drop the row")
     strange = table["state"].is_valid().to_numpy() & ~pc.is_in(table["state"], pa.array(STATES)).to_numpy()
@@ -285,6 +318,19 @@ def _check(table: pa.Table, name: str) -> None:
         )
     if table["depends_on"].null_count != table.num_rows:
         _check_dependencies(table, name)
+
+
+def _check_arrays(table: pa.Table, name: str) -> None:
+    """Raise for two tasks of one array that state different limits."""
+    number, arrays = _array_numbers(table)
+    limit = _floats(table["array_limit"])
+    stated = np.flatnonzero(np.isfinite(limit))
+    first = np.zeros(arrays)
+    first[number[stated[::-1]]] = limit[stated[::-1]]
+    other = np.zeros(table.num_rows, np.bool_)
+    other[stated] = limit[stated] != first[number[stated]]
+    rule = "two tasks of one array, of the same user, state different limits"
+    _refuse(other, table, name, "array_limit", rule, "state one limit for the array, or use two names")
 
 
 def _refuse(wrong: NDArray[np.bool_], table: pa.Table, name: str, column: str, rule: str, remedy: str) -> None:

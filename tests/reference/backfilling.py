@@ -78,14 +78,15 @@ class Easy(Strict):
     def reserve(self, yard: Yard, head: Job) -> Reservation:
         """Return a reservation for the head as things are now."""
         held = sum(run.job.thousandths for run in yard.running.values())
-        for at in sorted({yard.expected_end(run) for run in yard.running.values()}):
+        openings = {window.end for window in yard.windows if window.is_for(head) and window.end > yard.now}
+        for at in sorted({yard.expected_end(run) for run in yard.running.values()} | openings):
             if self.policy.reservation == "counts":
                 back = sum(run.job.thousandths for run in yard.running.values() if yard.expected_end(run) <= at)
                 extra = yard.gpus - held + back - head.thousandths
                 if extra >= 0:
                     return Reservation(head=head.row, shadow=at, extra=extra, ended=yard.ended)
             else:
-                pieces = place(yard.room(at=at), head, yard.rule)
+                pieces = place(yard.room(yard.closed(head, at), at), head, yard.rule)
                 if pieces is not None:
                     nodes = frozenset(piece.node for piece in pieces)
                     return Reservation(head=head.row, shadow=at, nodes=nodes, ended=yard.ended)

@@ -17,6 +17,7 @@ class Job:
     """One row of the workload; times in microseconds, CPUs in thousandths of a core, memory in MiB."""
 
     row: int
+    name: str
     submit: int
     runtime: int | None
     limit: int | None
@@ -39,6 +40,26 @@ class Job:
     recorded_start: int | None
     recorded_end: int | None
     state: str | None
+    tenant: str | None = None
+    array: tuple[str, str | None] | None = None
+    """name and user"""
+    array_limit: int | None = None
+
+    @property
+    def known_start(self) -> int | None:
+        """When it started by the record."""
+        return None if self.recorded_start is None else max(self.recorded_start, self.submit)
+
+    @property
+    def known_end(self) -> int | None:
+        """When it ended by the record."""
+        if self.recorded_end is not None or self.known_start is None or self.runtime is None:
+            return self.recorded_end
+        return self.known_start + self.runtime
+
+    def runs_at(self, begin: int) -> bool:
+        """Return whether it runs, by the record, when the simulation begins."""
+        return None not in (self.known_start, self.known_end) and self.known_start < begin < self.known_end
 
     @property
     def thousandths(self) -> int:
@@ -87,6 +108,7 @@ def read(workload: Workload, policy: Policy) -> list[Job]:
         milli = row["gpu_milli"] if row["gpus"] == 1 else None
         job = Job(
             row=number,
+            name=row["job_id"],
             submit=round(row["submit_time"] * SECOND),
             runtime=ticks(row["runtime"]),
             limit=ticks(row["time_limit"]),
@@ -109,6 +131,9 @@ def read(workload: Workload, policy: Policy) -> list[Job]:
             recorded_start=ticks(row["start_time"]),
             recorded_end=ticks(row["end_time"]),
             state=row["state"],
+            tenant=row["tenant"],
+            array=None if row.get("array") is None else (row["array"], row["user"]),
+            array_limit=row.get("array_limit"),
         )
         jobs.append(job)
     return jobs
@@ -136,9 +161,9 @@ def run_length(job: Job, policy: Policy) -> int | None:
     return job.runtime
 
 
-def ended_as(job: Job, policy: Policy) -> str:
-    """Return the outcome of a job that has ended."""
-    scheduled_to_kill = policy.replay == "schedule" and policy.on_limit == "kill"
+def ended_as(job: Job, policy: Policy, ran_on: bool = False) -> str:
+    """Return the outcome of a job that has ended; one that ran on from before the beginning is never killed."""
+    scheduled_to_kill = policy.replay == "schedule" and policy.on_limit == "kill" and not ran_on
     if scheduled_to_kill and job.limit is not None and job.runtime > job.limit:
         return "timed_out"
     recorded = {

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from gpuyard.cluster import Cluster
 from gpuyard.policy import Policy
+from gpuyard.windows import NodeWindow
 from gpuyard.workload import NEVER, Workload
 from reference.backfilling import Easy, Fit, Strict
-from reference.estimating import estimate
+from reference.beginning import estimated, left_at
+from reference.closing import Closing
 from reference.jobs import Fate, Job, ended_as, read, run_length, ticks
 from reference.placing import Room, Rule, place
 from reference.planning import Conservative, Slurm
@@ -46,27 +48,65 @@ def rejected_rows(jobs: Sequence[Job], cluster: Cluster, policy: Policy, rule: R
 class Simulation:
     """One run of one workload."""
 
-    def __init__(self, workload: Workload, cluster: Cluster, policy: Policy, seed: int, until: float | None) -> None:
+    def __init__(
+        self,
+        workload: Workload,
+        cluster: Cluster,
+        policy: Policy,
+        seed: int,
+        until: float | None,
+        *,
+        begin: float | None,
+        windows: Sequence[NodeWindow],
+    ) -> None:
         self.policy, self.stop = policy, ticks(until)
         self.recorded = policy.replay == "recorded"
-        self.jobs = read(workload, policy)
+        everybody = read(workload, policy)
+        self.begin, self.jobs = ticks(begin), everybody if begin is None else left_at(everybody, ticks(begin))
+        self.limits = {job.array: job.array_limit for job in everybody if job.array_limit is not None}
+        self.since: dict[int, int] = {}
+        """when tasks of arrays with a limit became eligible, by row"""
         self.rule = Rule(placement=policy.placement, seed=seed)
         rejected = rejected_rows(self.jobs, cluster, policy, self.rule)
         self.fates = [Fate(outcome="rejected" if job.row in rejected else "unfinished") for job in self.jobs]
         self.waiting = [job for job in self.jobs if job.row not in rejected]
-        estimates = {job.row: estimate(job, self.jobs, policy, seed) or 0 for job in self.waiting}
+        estimates = {job.row: estimated(job, everybody, self.jobs, policy, seed) for job in self.waiting}
         self.ranking = Ranking(policy=policy, estimates=estimates, seed=seed, cluster_gpus=cluster.gpus)
         self.scheduler = BACKFILLS[policy.backfill](policy)
         self.yard = Yard(
             cluster=cluster,
             rule=self.rule,
-            lengths={job.row: run_length(job, policy) for job in self.waiting},
+            lengths={
+                job.row: job.known_end - job.known_start if self.runs(job) else run_length(job, policy)
+                for job in self.waiting
+            },
             durations={row: max(each, 1) for row, each in estimates.items()},
+            windows=[Closing.of(window) for window in windows],
         )
 
     def eligible(self, job: Job) -> int | None:
         """Return when the job is eligible, ``None`` if that is not known yet."""
-        if self.recorded:
+        if not self.recorded and job.array in self.limits:
+            return self.since.get(job.row)
+        return self.ready(job)
+
+    def give_places(self, now: int, first: bool) -> None:
+        """Let tasks of arrays become eligible, by row, as far as their arrays have places."""
+        for array, limit in self.limits.items():
+            tasks = [job for job in self.jobs if job.array == array]
+            held = sum(
+                job.row in self.yard.running or (job.row in self.since and self.fates[job.row].end is None)
+                for job in tasks
+            )
+            for job in tasks:
+                ready = self.ready(job) if job in self.waiting else None
+                if ready is not None and ready <= now and job.row not in self.since and held < limit:
+                    self.since[job.row] = ready if first else now
+                    held += 1
+
+    def ready(self, job: Job) -> int | None:
+        """Return when the job is eligible as far as its array does not matter, ``None`` if that is not known yet."""
+        if self.recorded or self.runs(job):
             return job.submit
         if any(self.fates[parent].end is None for parent in job.parents):
             return None
@@ -76,22 +116,45 @@ class Simulation:
     def may_start(self, job: Job) -> int | None:
         return max(job.submit, job.recorded_start) if self.recorded else self.eligible(job)
 
+    def runs(self, job: Job) -> bool:
+        """Return whether the job runs already when the simulation begins."""
+        return self.begin is not None and job.runs_at(self.begin)
+
     def next_instant(self, now: int) -> int | None:
         """Return the next instant, ``None`` if there is none or it is later than the stop."""
-        times = [at for job in self.waiting if (at := self.may_start(job)) is not None and at > now]
-        times += [job.submit for job in self.waiting if job.submit > now]
+        begin = -NEVER if self.begin is None else self.begin
+        known = [self.may_start(job) if self.recorded else self.ready(job) for job in self.waiting]
+        times = [max(at, begin) for at in known if at is not None and max(at, begin) > now]
+        times += [max(job.submit, begin) for job in self.waiting if max(job.submit, begin) > now]
         times += [run.end for run in self.yard.running.values()]
+        times += [begin] if self.yard.running and begin > now else []
         times += [] if self.scheduler.due is None else [self.scheduler.due]
+        if any(self.may_start(job) is not None and self.may_start(job) <= now for job in self.waiting):
+            times += [window.end for window in self.yard.windows if window.end > now]
         at = min(times, default=None)
         return None if at is None or (self.stop is not None and at > self.stop) else at
 
+    def place_running(self) -> None:
+        """Let run on, by row, what runs when the simulation begins; who finds no room holds nothing."""
+        running = [job for job in self.waiting if self.runs(job)]
+        for job in running:
+            self.yard.now = job.known_start
+            self.yard.hold(job, place(self.yard.room(), job, self.rule) or [])
+            self.note_starts([job])
+            self.fates[job.row].start = job.known_start
+
     def run(self) -> list[Fate]:
-        now = -NEVER
+        now, first = -NEVER, True
+        self.place_running()
         while (at := self.next_instant(now)) is not None:
             self.yard.now = now = at
             for row in sorted(row for row, run in self.yard.running.items() if run.end == now):
                 self.yard.end(row)
-                self.fates[row].end, self.fates[row].outcome = now, ended_as(self.jobs[row], self.policy)
+                kept = self.runs(self.jobs[row])
+                self.fates[row].end, self.fates[row].outcome = now, ended_as(self.jobs[row], self.policy, kept)
+            self.yard.ended += any(window.end == now for window in self.yard.windows)
+            self.give_places(now, first and self.begin is not None)
+            first = False
             queue = [job for job in self.waiting if (at := self.may_start(job)) is not None and at <= now]
             if self.recorded:
                 self.replay(queue)
@@ -126,7 +189,14 @@ class Simulation:
 
 
 def simulate(
-    workload: Workload, cluster: Cluster, policy: Policy, seed: int = 0, until: float | None = None
+    workload: Workload,
+    cluster: Cluster,
+    policy: Policy,
+    seed: int = 0,
+    until: float | None = None,
+    *,
+    begin: float | None = None,
+    windows: Sequence[NodeWindow] = (),
 ) -> list[Fate]:
-    """Return the fate of each job, by row of the workload."""
-    return Simulation(workload, cluster, policy, seed, until).run()
+    """Return the fate of each job, by row of the workload; with ``begin``, of those that have not ended by then."""
+    return Simulation(workload, cluster, policy, seed, until, begin=begin, windows=windows).run()

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gpuyard.cluster import Cluster
+from reference.closing import Closing
 from reference.jobs import WHOLE, Job, Piece
 from reference.placing import Room, Rule, place
 
@@ -34,11 +35,12 @@ class Yard:
     now: int = 0
     running: dict[int, Run] = field(default_factory=dict)
     ended: int = 0
-    """how many jobs have ended so far"""
+    """how often something has been given back so far: jobs that ended, windows that did"""
     early: bool = False
     """whether a job has ended before its expected end; whoever acts on it sets it back"""
     late: bool = False
     """whether a job has ever ended after its expected end"""
+    windows: Sequence[Closing] = ()
 
     @property
     def gpus(self) -> int:
@@ -54,12 +56,16 @@ class Yard:
         stay = [run for run in self.running.values() if at is None or self.expected_end(run) > at]
         return Room(self.cluster, [piece for run in stay for piece in run.pieces], closed)
 
+    def closed(self, job: Job, at: int) -> frozenset[int]:
+        """Return the nodes that are closed for a job that would start then."""
+        return frozenset().union(*(window.closed(job, at, self.durations[job.row]) for window in self.windows))
+
     def can_start(self, job: Job, closed: Collection[int] = ()) -> bool:
-        return place(self.room(closed), job, self.rule) is not None
+        return place(self.room({*closed, *self.closed(job, self.now)}), job, self.rule) is not None
 
     def start(self, job: Job, closed: Collection[int] = ()) -> bool:
         """Start the job now if it can be placed on nodes that are not closed; return whether it was."""
-        pieces = place(self.room(closed), job, self.rule)
+        pieces = place(self.room({*closed, *self.closed(job, self.now)}), job, self.rule)
         if pieces is None:
             return False
         self.hold(job, pieces)

@@ -59,6 +59,8 @@ def release(
         release_plain(site, log, this["slot"], int(this["slots"]))
     if dependencies.child.size > 0:
         _tell_children(dependencies, events, row, now)
+    if dependencies.array.size > 0:
+        _give_back_place(dependencies, events, row, now)
 
 
 @kernel
@@ -82,11 +84,13 @@ def next_eligible(jobs: Jobs, dependencies: Dependencies, events: Events, now: i
     """RELEASE, then SUBMIT: return the next job that becomes eligible now; NOBODY when there is none left."""
     count = events.counter
     found = NOBODY
-    if count[Count.RELEASES] > 0 and events.releases.time[0] <= now:
-        found = int(events.releases.row[0])
+    while found == NOBODY and count[Count.RELEASES] > 0 and events.releases.time[0] <= now:
+        released = int(events.releases.row[0])
         pop(events.releases, count[Count.RELEASES])
         count[Count.RELEASES] -= 1
-        count[Count.RELEASED] += 1
+        if dependencies.array.size == 0 or _take_place(dependencies, released):
+            found = released
+            count[Count.RELEASED] += 1
     row = count[Count.NEXT]
     while found == NOBODY and row < jobs.job.size and jobs.job[nth(row)]["submit"] == now:
         if jobs.claim[nth(row)]["demand"] != NOBODY:
@@ -98,7 +102,8 @@ def next_eligible(jobs: Jobs, dependencies: Dependencies, events: Events, now: i
         row += 1
     count[Count.NEXT] = row
     if found != NOBODY:
-        jobs.job[nth(found)]["eligible"] = now
+        this = jobs.job[nth(found)]
+        this["eligible"] = min(this["eligible"], now)
     return found
 
 
@@ -109,10 +114,55 @@ def _hold_back(dependencies: Dependencies, events: Events, row: int, now: int) -
     if hold[row]["unmet"] > 0:
         return True
     if hold[row]["bound"] <= now:
-        return False
+        return dependencies.array.size > 0 and not _take_place(dependencies, row)
     push(events.releases, events.counter[Count.RELEASES], hold[row]["bound"], row)
     events.counter[Count.RELEASES] += 1
     return True
+
+
+@kernel
+def _take_place(dependencies: Dependencies, row: int) -> bool:
+    """Give a ready task a place of its array; if there is none, it waits for one."""
+    number = dependencies.hold[row]["array"]
+    if number == NOBODY:
+        return True
+    array = dependencies.array[number]
+    if array["free"] > 0:
+        array["free"] -= 1
+        return True
+    at = int(array["first"])
+    last = int(array["cursor"])
+    while at < last and dependencies.task[at] < row:  # tasks come by row: halve the rest
+        middle = (at + last) >> 1
+        if dependencies.task[middle] < row:
+            at = middle + 1
+        else:
+            last = middle
+    array["cursor"] = min(at, array["cursor"])
+    array["waiting"] += 1
+    dependencies.hold[row]["waits"] = 1
+    return False
+
+
+@kernel
+def _give_back_place(dependencies: Dependencies, events: Events, row: int, now: int) -> None:
+    """Let the first task that waits for a place of an ended task's array try again at this instant."""
+    number = dependencies.hold[row]["array"]
+    if number == NOBODY:
+        return
+    array = dependencies.array[number]
+    array["free"] += 1
+    if array["waiting"] == 0 or array["free"] <= 0:
+        return
+    at = array["cursor"]
+    while dependencies.hold[dependencies.task[at]]["waits"] == 0:
+        at += 1
+    found = int(dependencies.task[at])
+    dependencies.hold[found]["waits"] = 0
+    array["waiting"] -= 1
+    array["cursor"] = at + 1
+    push(events.releases, events.counter[Count.RELEASES], now, found)
+    events.counter[Count.RELEASES] += 1
 
 
 @inlined

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from gpuyard.kernel.score_tables import Scores
 
 __all__ = [
+    "ARRAY",
     "CHUNK",
     "CLAIM",
     "DEMAND",
@@ -94,9 +95,22 @@ HOLD = np.dtype(
         ("think", np.int64),  # delay after the last parent's end
         ("first_child", np.int64),
         ("children", np.int64),
+        ("array", np.int32),  # the limited array it is a task of, or NOBODY
+        ("waits", np.int32),  # 1 = ready, and waits for a place of its array
     ]
 )
 """What holds a job back, and whom it holds back."""
+
+ARRAY = np.dtype(
+    [
+        ("first", np.int64),  # its first task in Dependencies.task
+        ("end", np.int64),  # after its last task
+        ("free", np.int64),  # places nobody holds
+        ("waiting", np.int64),  # ready tasks without a place
+        ("cursor", np.int64),  # no task before this one waits
+    ]
+)
+"""A job array of which only so many tasks may be eligible or running at once."""
 
 NODE = np.dtype(
     [
@@ -135,7 +149,7 @@ LANE = np.dtype(
     [
         ("waiting", np.int64),
         ("head", np.int64),  # position of the first
-        ("blocked", np.int64),  # whether the first found no room; where jobs are backfilled: at which codes.Promise.ROOM
+        ("blocked", np.int64),  # whether the first found no room; under EASY: at which codes.Promise.ROOM
         ("narrow", np.int64),  # at which codes.Promise.TERMS it found none beside the reservation
         ("cursor", np.int64),  # position of the next to be tried in this pass
         ("end", np.int64),  # position after its last
@@ -204,10 +218,12 @@ class Site(NamedTuple):
 
 
 class Dependencies(NamedTuple):
-    """What holds each job back, and the rows of those it holds back; both empty where no job is held."""
+    """What holds each job back, and the rows of those it holds back; all empty where no job is held."""
 
     hold: Records
     child: NDArray[np.int32]
+    array: Records  # arrays with a limit
+    task: NDArray[np.int32]  # their tasks, array after array, by row
 
 
 class Jobs(NamedTuple):

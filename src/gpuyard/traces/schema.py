@@ -185,7 +185,7 @@ COLUMNS: tuple[Column, ...] = (
         dtype=pa.int32(),
         unit="jobs",
         null="no limit",
-        meaning="how many jobs of its array may run at once; only where there is an array",
+        meaning="how many jobs of its array may be eligible or running at once; only where there is an array",
     ),
     Column(
         name="job_class",

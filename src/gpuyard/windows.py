@@ -1,0 +1,163 @@
+"""Windows over nodes: maintenance, which drains nodes, and reservations, which keep them for some jobs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuyard.cluster import Cluster
+from gpuyard.errors import ConfigError
+from gpuyard.units import counted
+from gpuyard.workload import MICROSECOND, NEVER, Workload
+
+__all__ = ["NodeWindow", "closed_gpus"]
+
+_SPAN = re.compile(r"(?:(?P<level>.*\S)\s+)?(?P<first>\d+)(?:\s*-\s*(?P<last>\d+))?")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NodeWindow:
+    """Some nodes, closed from ``start`` to before ``end`` (s since the origin) to all jobs but the invited ones.
+
+    Parameters
+    ----------
+    nodes
+        Node numbers (``3``, ``"3"``, ``"0-15"``), node names, domains of a level (``"rack 3"``, ``"pod 0-1"``) or
+        ``"all"``: one or several.
+    users, tenants, partitions
+        Whose jobs are invited; without any, it is maintenance: nobody's are.
+
+    Raises
+    ------
+    ConfigError
+        For no nodes, or times that are not finite or do not follow each other.
+    """
+
+    nodes: tuple[int | str, ...]
+    start: float
+    end: float
+    users: tuple[str, ...] = ()
+    tenants: tuple[str, ...] = ()
+    partitions: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.nodes:
+            raise ConfigError("a window over nodes names at least one node, a range such as '0-15', or 'all'")
+        if not (abs(self.start) < NEVER / MICROSECOND / 4 and abs(self.end) < NEVER / MICROSECOND / 4):
+            raise ConfigError(f"a window over nodes has finite times, got {self.start} s to {self.end} s")
+        if self.end_tick <= self.start_tick:
+            raise ConfigError(f"a window over nodes ends after it starts, got {self.start:g} s to {self.end:g} s")
+
+    @property
+    def start_tick(self) -> int:
+        """When it starts, microseconds."""
+        return round(self.start * MICROSECOND)
+
+    @property
+    def end_tick(self) -> int:
+        """When it ends, microseconds."""
+        return round(self.end * MICROSECOND)
+
+    @property
+    def is_maintenance(self) -> bool:
+        """Whether nobody is invited."""
+        return not (self.users or self.tenants or self.partitions)
+
+    def node_numbers(self, cluster: Cluster) -> NDArray[np.int64]:
+        """Return the numbers of the nodes, ascending.
+
+        Raises
+        ------
+        ConfigError
+            For a node, level or domain that the cluster does not have.
+        """
+        chosen = np.zeros(cluster.nodes, np.bool_)
+        for each in self.nodes:
+            chosen[_nodes_of(str(each).strip(), cluster)] = True
+        return np.flatnonzero(chosen)
+
+    def invited(self, workload: Workload) -> NDArray[np.bool_]:
+        """Return which jobs are invited, bool, shape (jobs,).
+
+        Raises
+        ------
+        ConfigError
+            For a user, tenant or partition that no job has.
+        """
+        found = np.zeros(len(workload), np.bool_)
+        for column, names in (("user", self.users), ("tenant", self.tenants), ("partition", self.partitions)):
+            codes, known = workload.labels(column, "\0")
+            for name in names:
+                if name not in known:
+                    raise ConfigError(f"a reservation is for the {column} '{name}', but no job has that {column}")
+                found |= codes == known.index(name)
+        return found
+
+
+def closed_gpus(windows: Sequence[NodeWindow], cluster: Cluster) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return from when to when how many GPUs are closed to everybody, overlapping windows counted once.
+
+    Returns
+    -------
+    tuple of NDArray
+        The instants at which a maintenance starts or ends, int64 microseconds, shape (instants,), ascending; and the
+        GPUs closed from each to the next, int64, shape (instants,), 0 at the last.
+    """
+    drains = [each for each in windows if each.is_maintenance]
+    edges = sorted({tick for each in drains for tick in (each.start_tick, each.end_tick)})
+    nodes = [each.node_numbers(cluster) for each in drains]
+    gpus = []
+    for first, last in pairwise(edges):
+        closed = np.zeros(cluster.nodes, np.bool_)
+        for each, numbers in zip(drains, nodes, strict=True):
+            if each.start_tick < last and each.end_tick > first:
+                closed[numbers] = True
+        gpus.append(int(cluster.node_gpus[closed].sum()))
+    return np.array(edges, np.int64), np.array([*gpus, 0][: len(edges)], np.int64)
+
+
+def _nodes_of(text: str, cluster: Cluster) -> NDArray[np.int64]:
+    """Return the numbers of the nodes that one text names."""
+    if text == "all":
+        return np.arange(cluster.nodes)
+    if text in cluster.node_names:
+        return np.array([cluster.node_names.index(text)])
+    found = _SPAN.fullmatch(text)
+    if found is None:
+        raise ConfigError(
+            f"a window over nodes names '{text}', which is neither a node nor a domain of '{cluster.name}'; write a "
+            f"number, a range such as '0-15', {_example(cluster)}a node's name or 'all'"
+        )
+    first = int(found["first"])
+    last = first if found["last"] is None else int(found["last"])
+    if found["level"] is None:
+        _check_span(first, last, cluster.nodes, "node", text, cluster)
+        return np.arange(first, last + 1)
+    names = cluster.levels.names
+    if found["level"] not in names:
+        listed = ", ".join(names) if names else "none"
+        raise ConfigError(
+            f"a window over nodes names '{text}', but '{cluster.name}' has no level '{found['level']}'; its levels: "
+            f"{listed}"
+        )
+    domain = cluster.levels.domains[names.index(found["level"])]
+    _check_span(first, last, int(domain[-1]) + 1, found["level"], text, cluster)
+    return np.flatnonzero((domain >= first) & (domain <= last))
+
+
+def _example(cluster: Cluster) -> str:
+    return f"a domain such as '{cluster.levels.names[0]} 0', " if cluster.levels.names else ""
+
+
+def _check_span(first: int, last: int, many: int, what: str, text: str, cluster: Cluster) -> None:
+    if last < first:
+        raise ConfigError(f"a window over nodes names '{text}', a range that goes backwards")
+    if last >= many:
+        raise ConfigError(
+            f"a window over nodes names '{text}', but '{cluster.name}' has {counted(many, what)}, numbered from 0"
+        )

@@ -1,0 +1,41 @@
+"""Engine against reference where jobs are held back: arrays with a limit, in every loop."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import strategies as st
+
+from gpuyard.workload import Workload
+from oracle.comparing import EXAMPLES, compare
+from oracle.test_schedules import checked
+from strategies import VARIANTS, crowded_sites, crowded_workloads, policies
+
+
+@st.composite
+def in_arrays(draw: st.DrawFn, jobs: Workload) -> Workload:
+    """Put most jobs into one of three arrays, two of which have a limit."""
+    rows = jobs.table.to_pylist()
+    limits = {"a": draw(st.integers(1, 3)), "b": draw(st.integers(1, 2)), "c": None}
+    for row in rows:
+        row["array"] = draw(st.sampled_from(["a", "a", "b", "c", None]))
+        stated = draw(st.booleans()) and row["array"] is not None
+        row["array_limit"] = limits[row["array"]] if stated else None
+        row["user"] = draw(st.sampled_from([None, None, "ann"]))
+    return Workload.from_table(jobs.table.from_pylist(rows, schema=jobs.table.schema))
+
+
+@pytest.mark.parametrize("order", ["fifo", "sjf", "wfp"])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_arrays_have_the_schedule_of_the_reference(variant, order):
+    if order == "wfp" and variant.partition("-")[0] in {"conservative", "slurm"}:
+        pytest.skip("a plan needs an order that stays")
+
+    def check(data: st.DataObject) -> None:
+        scale = data.draw(st.sampled_from([1, 1, 1e-6]), label="scale")
+        cluster = data.draw(crowded_sites(), label="cluster")
+        workload = data.draw(in_arrays(data.draw(crowded_workloads(cluster, scale))), label="workload")
+        policy = data.draw(policies(scale=scale, variant=variant, order=order), label="policy")
+        until = data.draw(st.none() | st.none() | st.integers(0, 20).map(lambda at: at * scale), label="until")
+        compare(workload, cluster, policy, data.draw(st.integers(0, 3), label="seed"), until)
+
+    checked(f"arrays {variant} {order}", EXAMPLES, check)

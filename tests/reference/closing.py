@@ -1,0 +1,44 @@
+"""Windows over nodes: which nodes are closed for a job that would start at some time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gpuyard.windows import NodeWindow
+from reference.jobs import SECOND, Job
+
+
+@dataclass(frozen=True, kw_only=True)
+class Closing:
+    """One window; times in microseconds.  Only node numbers and ranges of them are understood here."""
+
+    nodes: frozenset[int]
+    start: int
+    end: int
+    users: tuple[str, ...]
+    tenants: tuple[str, ...]
+    partitions: tuple[str, ...]
+
+    @classmethod
+    def of(cls, window: NodeWindow) -> Closing:
+        nodes = set()
+        for each in window.nodes:
+            first, _, last = str(each).partition("-")
+            nodes |= set(range(int(first), int(last or first) + 1))
+        return cls(
+            nodes=frozenset(nodes),
+            start=round(window.start * SECOND),
+            end=round(window.end * SECOND),
+            users=window.users,
+            tenants=window.tenants,
+            partitions=window.partitions,
+        )
+
+    def is_for(self, job: Job) -> bool:
+        """Return whether the window keeps this job out."""
+        return not (job.user in self.users or job.tenant in self.tenants or job.partition in self.partitions)
+
+    def closed(self, job: Job, at: int, duration: int) -> frozenset[int]:
+        """Return the nodes closed for a job that would start then and is expected to stay so long."""
+        meets = self.is_for(job) and max(at, self.start) < min(at + duration, self.end)
+        return self.nodes if meets else frozenset()
