@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gpuyard.errors import InputError as InputError
     from gpuyard.experiment import simulate as simulate
     from gpuyard.policy import Policy as Policy
+    from gpuyard.policy import add_placement as add_placement
     from gpuyard.quality import examine as examine
     from gpuyard.result import Result as Result
     from gpuyard.scenario import Scenario as Scenario
@@ -48,6 +49,7 @@ _HOME = {
     "Scenario": ("gpuyard.scenario", "Scenario"),
     "SynthesisSpec": ("gpuyard.synthesis", "SynthesisSpec"),
     "Workload": ("gpuyard.workload", "Workload"),
+    "add_placement": ("gpuyard.policy", "add_placement"),
     "examine": ("gpuyard.quality", "examine"),
     "load_scenario": ("gpuyard.scenario", "load"),
     "read_trace": ("gpuyard.scenario", "read_trace"),
@@ -69,6 +71,7 @@ __all__ = [
     "Scenario",
     "SynthesisSpec",
     "Workload",
+    "add_placement",
     "examine",
     "load_scenario",
     "read_trace",

@@ -12,10 +12,11 @@ from gpuyard.cluster import Cluster
 from gpuyard.errors import ConfigError
 from gpuyard.kernel import build
 from gpuyard.kernel.codes import NEVER, NOBODY, Left, Placement
+from gpuyard.kernel.own import address_of
 from gpuyard.kernel.score_build import build_mix, build_scores, empty_mix
 from gpuyard.kernel.score_tables import Scores
 from gpuyard.kernel.tables import ARRAY, CHUNK, DEMAND, HOLD, NODE, Dependencies, Records, Site
-from gpuyard.policy import Policy
+from gpuyard.policy import OWN_PLACEMENTS, Policy
 from gpuyard.workload import Workload, array_tasks, to_ticks
 
 __all__ = [
@@ -312,7 +313,7 @@ def _reject_behind(parent: NDArray[np.int64], child: NDArray[np.int64], rejectio
 
 def rule_of(policy: Policy) -> Placement:
     """Return the code of a policy's placement."""
-    return _PLACEMENTS[policy.placement]
+    return _PLACEMENTS.get(policy.placement, Placement.OWN)
 
 
 def lower_site(
@@ -366,7 +367,7 @@ def lower_site(
         largest=largest,
         chunk=np.zeros(int(asked.chunks.max(initial=1)), CHUNK),
         plan=plan,
-        rule=int(_PLACEMENTS[policy.placement]),
+        rule=int(rule_of(policy)),
         stream=stream,
         scores=_lower_scores(cluster, policy, asked, node, largest, mix),
     )
@@ -388,7 +389,12 @@ def _lower_scores(
         if int(mix.sum()) * cluster.gpus * _WHOLE >= NEVER:
             raise ConfigError(f"placement fgd: {int(mix.sum()):,} jobs on {cluster.gpus:,} GPUs are too many to weigh")
         mixed = build_mix(asked.demands, mix, largest, asked.quanta)
-    return build_scores(node, rule, asked.quanta, 2 * asked.demands.size, mixed)
+    own = OWN_PLACEMENTS.get(policy.placement)
+    try:
+        address = 0 if own is None else address_of(own)
+    except TypeError as problem:
+        raise ConfigError(f"the score of placement '{policy.placement}' cannot be compiled: {problem}") from None
+    return build_scores(node, rule, asked.quanta, 2 * asked.demands.size, mixed, address)
 
 
 def _capacity(amount: NDArray[np.float64] | None, unit: int, nodes: int) -> NDArray[np.int64]:

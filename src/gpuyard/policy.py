@@ -8,9 +8,9 @@ The tables below are all that the command line, the JSON Schema and the error me
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from gpuyard.errors import ConfigError, unknown_name
 
@@ -22,14 +22,17 @@ __all__ = [
     "LIMITS",
     "NAMED",
     "ORDERS",
+    "OWN_PLACEMENTS",
     "PLACEMENTS",
     "REPLAYS",
     "RESERVATIONS",
     "UNLIMITED",
     "WEIGHTS",
     "Choice",
+    "PlacementScore",
     "Planning",
     "Policy",
+    "add_placement",
     "named_policy",
 ]
 
@@ -145,6 +148,10 @@ ESTIMATES: Final[dict[str, Choice]] = {
         "a stated error, not one that was measured",
     ),
 }
+PlacementScore: TypeAlias = Callable[[int, int, int, int, int, int, int, int, int, int], int]
+"""A score of a node; :func:`add_placement` says what the numbers are."""
+OWN_PLACEMENTS: Final[dict[str, PlacementScore]] = {}
+"""Placements that were added, by name."""
 LIMITS: Final = ("kill", "ignore")
 REPLAYS: Final = ("schedule", "recorded")
 RESERVATIONS: Final = ("nodes", "counts")
@@ -327,6 +334,36 @@ class Policy:
             if name in mapping and mapping[name] is None and value != UNLIMITED:
                 mapping[name] = value
         return {name: value for name, value in mapping.items() if value is not None and value != {}}
+
+
+def add_placement(name: str, score: PlacementScore, meaning: str) -> None:
+    """Add a placement that goes by a score of your own; policies and scenarios of this process then know its name.
+
+    Parameters
+    ----------
+    name
+        What policies call it; not the name of a placement that there is.
+    score
+        ``score(free_gpus, gpus, free_milli, free_cpu, free_memory, gpu_type, wanted_gpus, wanted_milli, wanted_cpu,
+        wanted_memory)``, whole numbers all, for a node on which the chunk fits.  Of the node: its wholly free GPUs, its
+        GPUs, what they have free in thousandths of a GPU, its free CPUs in thousandths of a core (0 where the cluster
+        states none), its free memory in MiB, and the number of its GPU type in alphabetical order, from 0.  Of the
+        chunk: its whole GPUs, or 0; its thousandths of one GPU, or 0; its CPUs and memory.  It returns a whole number;
+        the node with the highest goes first, then the lowest node; a fraction takes the GPU of that node with the
+        least free that fits.  The function is compiled by Numba, so it can use numbers and :mod:`math`, and it must
+        give the same for the same numbers: a node is asked again only when something on it has changed.
+    meaning
+        What it does, in a line.
+
+    Raises
+    ------
+    ConfigError
+        For a name that is taken, or no name.
+    """
+    if not name or name in PLACEMENTS:
+        raise ConfigError(f"a placement of your own needs a name that is not taken, got '{name}'")
+    OWN_PLACEMENTS[name] = score
+    PLACEMENTS[name] = Choice(meaning)
 
 
 def named_policy(name: str | Policy, **changes: object) -> Policy:

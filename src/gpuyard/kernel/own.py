@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]  # it has no types
 from numba import types
+from numba.core.errors import NumbaError
 from numba.core.extending import intrinsic, overload
 
 from gpuyard.kernel.jit import compiler
@@ -25,14 +26,23 @@ _KNOWN: dict[int, Any] = {}
 
 
 def address_of(function: OwnScore) -> int:
-    """Return the address under which the engine calls a score; the function is compiled now."""
+    """Return the address under which the engine calls a score; the function is compiled now.
+
+    Raises
+    ------
+    TypeError
+        For a function that cannot be compiled.
+    """
     for address, (kept, _) in _KNOWN.items():
         if kept is function:
             return address
     if compiler.config.DISABLE_JIT:
         address, compiled = len(_KNOWN) + 1, None
     else:
-        compiled = compiler.cfunc(types.int64(*(types.int64,) * ARGUMENTS))(function)
+        try:
+            compiled = compiler.cfunc(types.int64(*(types.int64,) * ARGUMENTS))(function)
+        except NumbaError as problem:
+            raise TypeError(str(problem).strip().splitlines()[-1]) from problem
         address = int(compiled.address)
     _KNOWN[address] = (function, compiled)
     return address

@@ -6,7 +6,7 @@ Descent", USENIX ATC 2023, as docs/semantics.md defines it for the placement ``f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,10 +44,11 @@ def fragmentation(record: Record, holdings: Holdings, start: int, stop: int) -> 
     ``None`` where the mix is empty, or where so many different demands meet so many events that it would take
     minutes.
     """
-    asked = lower_demands(record.workload, record.cluster, record.policy)
+    policy = replace(record.policy, placement="best-fit")  # whichever: only what is asked for and what is there
+    asked = lower_demands(record.workload, record.cluster, policy)
     counted = record.outcome != Outcome.REJECTED
     jobs = np.bincount(asked.demand[counted], minlength=asked.demands.size)
-    site = lower_site(record.cluster, record.policy, asked, 0)
+    site = lower_site(record.cluster, policy, asked, 0)
     mix = build_mix(asked.demands, jobs, site.largest, asked.quanta)
     gpus = int(site.node["size"].sum())
     work = 2 * record.slot_node.size * max(1, mix.need.size)
