@@ -69,13 +69,16 @@ class Conservative(Strict):
                 self.kept = False
         if yard.late or any(begin < yard.now for begin in self.begin.values()):
             self.kept = False
-        near = queue if self.policy.depth is None else queue[: self.policy.depth]
-        for job in queue[len(near) :]:
+        left = len(queue) if self.policy.depth is None else self.policy.depth
+        for job in queue[left:]:
             self.begin.pop(job.row, None)
         everybody = self.is_everybody_planned(yard)
-        for job in near:
+        for job in queue:
+            if left == 0:
+                break
             if everybody or self.begin.get(job.row, yard.now) <= yard.now:
                 self.plan_job(yard, job)
+            left -= job.row not in yard.running
         if self.kept:
             self.plan(yard).check(yard.now)
         if BEGIN_IS_AN_INSTANT:
