@@ -49,7 +49,8 @@ class KernelWatch:
         self.run(*tables)
         self.last_s = time.thread_time() - begun
         self.spent_s += self.last_s
-        names = inspect.signature(self.run).parameters
+        *names, more = inspect.signature(self.run).parameters
+        names += [f"{more} {number}" for number in range(1, len(tables) - len(names) + 1)]
         self.table_bytes = {name: _bytes(table) for name, table in zip(names, tables, strict=True)}
 
     def clock(self) -> float:
