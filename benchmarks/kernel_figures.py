@@ -10,6 +10,7 @@ import numpy as np
 
 from gpuyard.cluster import Cluster
 from gpuyard.energy import account
+from gpuyard.ordering import is_scored
 from gpuyard.policy import BACKFILLS, ORDERS, PLACEMENTS, Policy
 from gpuyard.record import Record
 from gpuyard.simulation import schedule
@@ -20,7 +21,17 @@ from sizes import Size
 from workloads import TICKS, draw, kept_waiting, racked, uniform
 from yardstick import Yardstick
 
-__all__ = ["by_depth", "by_nodes", "by_policy", "memory", "yardsticks"]
+__all__ = [
+    "by_depth",
+    "by_nodes",
+    "by_policy",
+    "demand_holds",
+    "kernel_s",
+    "mean_waiting",
+    "memory",
+    "nanoseconds",
+    "yardsticks",
+]
 
 FIFO = Policy(order="fifo", placement="best-fit")
 PACKED = Policy(order="fifo", placement="packed")
@@ -30,7 +41,8 @@ class WrongWorkError(Exception):
     """A benchmark did something else than it was to measure."""
 
 
-def _demand(holds: object, what: str) -> None:
+def demand_holds(holds: object, what: str) -> None:
+    """Raise if a benchmark did not do its work."""
     if not holds:
         raise WrongWorkError(what)
 
@@ -39,7 +51,7 @@ def kernel_s(workload: Workload, site: Cluster, policy: Policy, until: float | N
     """Return the CPU seconds of the kernel."""
     before = KERNEL.spent_s
     schedule(workload, site, policy, until=until)
-    _demand(KERNEL.spent_s > before, "the kernel was not measured")
+    demand_holds(KERNEL.spent_s > before, "the kernel was not measured")
     return KERNEL.last_s
 
 
@@ -47,7 +59,7 @@ def complete_s(workload: Workload, site: Cluster, policy: Policy) -> float:
     """Return the CPU seconds of the kernel, which always records who held what, and of the energy account in full."""
     record = schedule(workload, site, policy)
     begun = time.process_time()
-    _demand(account(record).totals.it_kwh > 0, "the account counts no energy")
+    demand_holds(account(record).totals.it_kwh > 0, "the account counts no energy")
     return KERNEL.last_s + time.process_time() - begun
 
 
@@ -59,8 +71,8 @@ def yardsticks(size: Size, yardstick: Yardstick, folder: Path) -> Section:
         csv, workload, site = jobs.write(folder / f"{nodes}.csv"), jobs.workload(), uniform(nodes)
         verdict = yardstick.judge(csv, nodes)
         record = schedule(workload, site, FIFO)
-        _demand(np.array_equal(record.start, verdict.start * TICKS), "another start than the yardstick's")
-        _demand((record.events, record.passes) == (2 * size.jobs, verdict.passes), "other instants")
+        demand_holds(np.array_equal(record.start, verdict.start * TICKS), "another start than the yardstick's")
+        demand_holds((record.events, record.passes) == (2 * size.jobs, verdict.passes), "other instants")
         theirs, ours, complete, flat, packed = least(
             size.rounds,
             partial(yardstick.cpu_s, csv, nodes),
@@ -78,7 +90,14 @@ def yardsticks(size: Size, yardstick: Yardstick, folder: Path) -> Section:
         ):
             rate = f"{size.jobs / seconds / 1e6:.2f}"
             rows.append(
-                (f"{nodes:,}", name, f"{seconds:.3f}", f"{seconds / theirs:.2f}", rate, _ns(seconds, 2 * size.jobs))
+                (
+                    f"{nodes:,}",
+                    name,
+                    f"{seconds:.3f}",
+                    f"{seconds / theirs:.2f}",
+                    rate,
+                    nanoseconds(seconds, 2 * size.jobs),
+                )
             )
         detail = f"{nodes:,} x 8, {size.jobs:,} jobs"
         if nodes == size.node_curve[0]:
@@ -101,7 +120,8 @@ def yardsticks(size: Size, yardstick: Yardstick, folder: Path) -> Section:
     )
 
 
-def _ns(seconds: float, events: int) -> str:
+def nanoseconds(seconds: float, events: int) -> str:
+    """Return the time of an event, in words."""
     return f"{seconds / events * 1e9:.0f}"
 
 
@@ -110,7 +130,7 @@ def by_nodes(size: Size) -> Section:
     sites = [(draw(size.jobs, nodes).workload(), uniform(nodes)) for nodes in size.node_curve]
     seconds = least(size.rounds, *(partial(kernel_s, workload, site, FIFO) for workload, site in sites))
     rows = [
-        (f"{nodes:,}", f"{nodes * 8:,}", _ns(each, 2 * size.jobs), f"{each / seconds[0]:.2f}")
+        (f"{nodes:,}", f"{nodes * 8:,}", nanoseconds(each, 2 * size.jobs), f"{each / seconds[0]:.2f}")
         for nodes, each in zip(size.node_curve, seconds, strict=True)
     ]
     targets = [
@@ -133,11 +153,13 @@ def by_depth(size: Size) -> Section:
     workloads = [kept_waiting(jobs, start // TICKS, depth).workload() for depth in size.depths]
     for depth, workload in zip(size.depths, workloads, strict=True):
         record = schedule(workload, site, FIFO, until=until)
-        _demand(record.max_queue == depth and np.count_nonzero(record.start <= last) == begun, f"depth is not {depth}")
+        demand_holds(
+            record.max_queue == depth and np.count_nonzero(record.start <= last) == begun, f"depth is not {depth}"
+        )
     strict = least(size.rounds, *(partial(kernel_s, each, site, FIFO, until) for each in workloads))
     passing = [_passing(size, depth) for depth in size.depths]
     rows = [
-        (f"{depth:,}", _ns(each, 2 * begun), f"{each / strict[0]:.2f}", f"{mean:,.0f}", f"{ns:.0f}")
+        (f"{depth:,}", nanoseconds(each, 2 * begun), f"{each / strict[0]:.2f}", f"{mean:,.0f}", f"{ns:.0f}")
         for depth, each, (mean, ns) in zip(size.depths, strict, passing, strict=True)
     ]
     target = Target(
@@ -173,10 +195,10 @@ def _passing(size: Size, depth: int) -> tuple[float, float]:
     until = float(start[len(jobs) - max(size.depths)]) / 1000
     record = schedule(workload, site, policy, until=until)
     (seconds,) = least(size.rounds, partial(kernel_s, workload, site, policy, until))
-    return _mean_waiting(record), seconds / record.events * 1e9
+    return mean_waiting(record), seconds / record.events * 1e9
 
 
-def _mean_waiting(record: Record) -> float:
+def mean_waiting(record: Record) -> float:
     """Return how many jobs waited, averaged over the time of the run."""
     begun = record.eligible <= record.stop
     waits = np.minimum(record.start, record.stop)[begun] - record.eligible[begun]
@@ -185,18 +207,23 @@ def _mean_waiting(record: Record) -> float:
 
 
 def by_policy(size: Size) -> Section:
-    """Measure every order with every backfill, and every placement."""
-    workload = draw(size.jobs, size.nodes).workload()
-    policies = [Policy(order=order, backfill=backfill) for backfill in BACKFILLS for order in ORDERS]
+    """Measure every order, every backfill and every placement; orders with a score on fewer jobs."""
+    large, small = (draw(jobs, size.nodes).workload() for jobs in (size.jobs, size.fewer_jobs))
+    policies = [Policy(order=order) for order in ORDERS]
+    policies += [Policy(backfill=backfill) for backfill in BACKFILLS if backfill != FIFO.backfill]
     policies += [Policy(placement=placement) for placement in PLACEMENTS if placement != FIFO.placement]
     rows = []
     for policy in policies:
+        workload = small if is_scored(policy) else large
         record = schedule(workload, racked(size.nodes), policy)
-        _demand(record.events == 2 * size.jobs, f"{policy.name} left jobs out")
+        demand_holds(record.events == 2 * len(workload), f"{policy.name} left jobs out")
         (seconds,) = least(min(size.rounds, 3), partial(kernel_s, workload, racked(size.nodes), policy))
-        mean = f"{_mean_waiting(record):,.0f}"
-        rows.append((f"`{policy.name}`", f"`{policy.placement}`", _ns(seconds, record.events), mean))
-    note = f"{size.jobs:,} jobs at load 1.0 on {size.nodes:,} x 8 in racks, units and pods."
+        mean = f"{mean_waiting(record):,.0f}"
+        rows.append((f"`{policy.name}`", f"`{policy.placement}`", nanoseconds(seconds, record.events), mean))
+    note = (
+        f"{size.jobs:,} jobs at load 1.0 on {size.nodes:,} x 8 in racks, units and pods; {size.fewer_jobs:,} where every "
+        "waiting job is scored in every pass."
+    )
     return Section(
         title="Policies", note=note, header=("policy", "placement", "ns an event", "mean waiting"), rows=rows
     )

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from backfill_figures import easy_by_depth, easy_yardstick
 from command_figures import commands, stages, time_goes
 from kernel_figures import by_depth, by_nodes, by_policy, memory, yardsticks
 from measure import watched_kernel
@@ -43,9 +44,12 @@ def main() -> int:
 def _sections(size: Size, folder: Path) -> Iterator[Section]:
     traces = Path(os.environ.get("GPUYARD_TRACES", _PROJECT.parent / "shared" / "traces"))
     philly = traces / "microsoft_philly_2017" / "philly.csv"
-    yield yardsticks(size, build_yardstick(folder), folder)
+    yardstick = build_yardstick(folder)
+    yield yardsticks(size, yardstick, folder)
+    yield easy_yardstick(size, yardstick, folder)
     yield by_nodes(size)
     yield by_depth(size)
+    yield easy_by_depth(size)
     yield by_policy(size)
     yield memory(size)
     yield commands(size, philly, folder)

@@ -42,14 +42,14 @@ class Yardstick:
 
     program: Path
 
-    def cpu_s(self, jobs: Path, nodes: int) -> float:
+    def cpu_s(self, jobs: Path, nodes: int, policy: str = "fifo") -> float:
         """Return the CPU time of one simulation, without reading and writing, as the program states it."""
-        return float(self._say(jobs, nodes)["cpu_s"])
+        return float(self._say(jobs, nodes, policy)["cpu_s"])
 
-    def judge(self, jobs: Path, nodes: int) -> Verdict:
-        """Return the schedule of strict fifo with best fit on nodes of 8 GPUs."""
+    def judge(self, jobs: Path, nodes: int, policy: str = "fifo") -> Verdict:
+        """Return the schedule with best fit on nodes of 8 GPUs: strict ``fifo``, or ``easyx``, its EASY."""
         out = jobs.with_suffix(".starts.csv")
-        said = self._say(jobs, nodes, "--out", str(out))
+        said = self._say(jobs, nodes, policy, "--out", str(out))
         table = csv_format.read_csv(out)
         return Verdict(
             cpu_s=float(said["cpu_s"]),
@@ -58,8 +58,8 @@ class Yardstick:
             node=table["node"].to_numpy(),
         )
 
-    def _say(self, jobs: Path, nodes: int, *more: str) -> dict[str, str]:
-        command = [str(self.program), str(jobs), str(nodes), "fifo", "nodes", *more]
+    def _say(self, jobs: Path, nodes: int, policy: str, *more: str) -> dict[str, str]:
+        command = [str(self.program), str(jobs), str(nodes), policy, "nodes", *more]
         answer = subprocess.run(command, check=True, capture_output=True, text=True)
         return dict(re.findall(r"(\S+?)=(\S+)", answer.stdout))
 
