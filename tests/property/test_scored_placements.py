@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numba
 import numpy as np
 import pytest
 
 from conftest import cluster, workload
 from gpuyard.cluster import Cluster
 from gpuyard.holdings import hold
+from gpuyard.kernel import scored
+from gpuyard.kernel.tables import Site as TableSite
 from gpuyard.metrics import fragmentation
 from gpuyard.policy import Policy
 from gpuyard.record import Outcome, Record
@@ -310,3 +313,29 @@ def test_fragmentation_over_time_is_the_sum_over_the_nodes_at_every_instant(seed
         at = int(np.searchsorted(found.fragments.times, now, side="right")) - 1
         assert found.fragments.values[at] == sum(said.fragments(node) for node in said.nodes)
         assert found.stranded.values[at] == sum(said.stranded(node) for node in said.nodes)
+
+
+@pytest.mark.skipif(not numba.config.DISABLE_JIT, reason="a compiled function cannot be replaced")
+@pytest.mark.parametrize("backfill", ["fit", "easy", "conservative", "slurm"])
+def test_scores_that_are_kept_are_those_that_would_be_worked_out_anew(
+    backfill: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where jobs are taken off the cluster in imagination, for a reservation, and put back."""
+    kept = scored._line
+
+    def forgetful(site: TableSite, *ask: int) -> int:
+        line = kept(site, *ask)
+        site.scores.known["stamp"] = 0
+        site.scores.worth["stamp"] = 0
+        return line
+
+    for seed in range(5):
+        jobs, site = random_run(seed)
+        for placement in PLACEMENTS:
+            policy = Policy(order="fifo", backfill=backfill, placement=placement, estimate="runtime")
+            remembered = schedule(jobs, site, policy)
+            with monkeypatch.context() as patch:
+                patch.setattr(scored, "_line", forgetful)
+                anew = schedule(jobs, site, policy)
+            assert np.array_equal(remembered.slot_node, anew.slot_node)
+            assert np.array_equal(remembered.start, anew.start)
