@@ -61,9 +61,9 @@ def easy_yardstick(size: Size, yardstick: Yardstick, folder: Path) -> Section:
     return Section(
         title="EASY against the yardstick",
         note=(
-            "CPU seconds on one core. Both reserve the same shadow time by the same rule and differ in one choice: which of the "
-            "nodes that are empty by then a head of several nodes is promised. The yardstick takes those that are free "
-            "first, `easy` those that the placement would choose, and the waits differ by that."
+            "CPU seconds on one core. The two differ in one choice only: which of the nodes that are empty by the shadow "
+            "time are promised to a head of several nodes. The yardstick takes those that are free first, `easy` those "
+            "that the placement would choose; the waits differ by that, and with that rule in the yardstick they are equal."
         ),
         header=("load", "yardstick", "`easy`", "x", "ns an event", "its mean wait, s", "ours, s", "mean waiting"),
         rows=rows,

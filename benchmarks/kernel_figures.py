@@ -221,8 +221,8 @@ def by_policy(size: Size) -> Section:
         mean = f"{mean_waiting(record):,.0f}"
         rows.append((f"`{policy.name}`", f"`{policy.placement}`", nanoseconds(seconds, record.events), mean))
     note = (
-        f"{size.jobs:,} jobs at load 1.0 on {size.nodes:,} x 8 in racks, units and pods; {size.fewer_jobs:,} where every "
-        "waiting job is scored in every pass."
+        f"{size.jobs:,} jobs at load 1.0 on {size.nodes:,} x 8 in racks, units and pods; {size.fewer_jobs:,} where "
+        "every waiting job is scored in every pass."
     )
     return Section(
         title="Policies", note=note, header=("policy", "placement", "ns an event", "mean waiting"), rows=rows
