@@ -9,25 +9,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuyard.cluster import Cluster
+from gpuyard.custom import OwnPolicy
+from gpuyard.deciding import Session
 from gpuyard.errors import ConfigError, PolicyError
+from gpuyard.kernel.beginning import expect_running, plan_running
+from gpuyard.kernel.called import run_called
 from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.contenders import Contenders, build_contenders
 from gpuyard.kernel.easy import run_easy
 from gpuyard.kernel.engine import run
-from gpuyard.kernel.expectations import build_expectations
+from gpuyard.kernel.expectations import Expectations, build_expectations
 from gpuyard.kernel.jit import is_kept
 from gpuyard.kernel.launch import Pointer, is_ready
 from gpuyard.kernel.planned import run_conservative, run_slurm
-from gpuyard.kernel.plans import build_plans
+from gpuyard.kernel.plans import Plans, build_plans
 from gpuyard.kernel.scored_queue import Passing, run_scored
 from gpuyard.kernel.scorers import scorer_signature
-from gpuyard.kernel.tables import Site
+from gpuyard.kernel.tables import Events, Jobs, Log, Site
 from gpuyard.lowering import Asked, rule_of
 from gpuyard.ordering import is_scored, order_features, score_weights, scorer_of
 from gpuyard.policy import Policy
 from gpuyard.workload import MICROSECOND, Workload
 
-__all__ = ["check_scores", "is_loop_ready", "loop_of", "loop_tables"]
+__all__ = ["check_scores", "is_loop_ready", "loop_of", "loop_tables", "note_running", "open_session"]
 
 Loop = Callable[..., None]
 
@@ -47,6 +51,8 @@ def loop_of(policy: Policy) -> Loop:
     """Return the event loop that a policy needs; raise ConfigError where there is none."""
     if policy.replay == "recorded":
         return run
+    if policy.decide is not None:
+        return run_called
     if not is_scored(policy):
         return _LOOPS[policy.backfill]
     if policy.backfill not in _PASSING:
@@ -118,6 +124,41 @@ def loop_tables(
     features = order_features(workload, policy, estimate, cluster.gpus)
     contenders = build_contenders(features, asked.demands.size, score_weights(policy))
     return contenders, expected, _PASSING[policy.backfill], Pointer(scorer_of(policy), scorer_signature())
+
+
+def note_running(
+    tables: tuple[Any, ...], jobs: Jobs, site: Site, log: Log, events: Events, rows: NDArray[np.int64]
+) -> None:
+    """Tell the loop that has these tables which jobs, int64, shape (running jobs,), run before its first instant."""
+    for table in tables:
+        if isinstance(table, Expectations):
+            expect_running(jobs, site, log, events, table, rows)
+        elif isinstance(table, Plans):
+            plan_running(jobs, table, rows)
+
+
+def open_session(
+    policy: Policy,
+    *,
+    workload: Workload,
+    cluster: Cluster,
+    asked: Asked,
+    estimate: NDArray[np.int64],
+    tables: tuple[Jobs, Site, Log, Events],
+) -> Session | None:
+    """Return the session of a user's own policy, which has its loop's tables; None where gpuyard decides."""
+    if not isinstance(policy.decide, OwnPolicy):
+        return None
+    features = order_features(workload, policy, estimate, cluster.gpus)
+    return Session(
+        policy.decide,
+        workload=workload,
+        cluster=cluster,
+        asked=asked,
+        contenders=build_contenders(features, asked.demands.size, score_weights(policy)),
+        tables=tables,
+        estimate=estimate,
+    )
 
 
 def check_scores(policy: Policy, workload: Workload, tables: tuple[Any, ...]) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from gpuyard.errors import ConfigError
 from gpuyard.kernel.contenders import FEATURES
 from gpuyard.kernel.scorers import Scorer, Weight, multifactor, unicef, wfp
-from gpuyard.policy import Policy
+from gpuyard.policy import OWN_ORDERS, Policy
 from gpuyard.streams import stream_key
 from gpuyard.workload import MICROSECOND, NEVER, Workload, to_ticks
 
@@ -47,12 +47,13 @@ _MIX_B: Final = np.uint64(0x94D049BB133111EB)
 
 def is_scored(policy: Policy) -> bool:
     """Return whether the order computes a score in every pass, rather than once."""
-    return policy.order in SCORED
+    return policy.order in SCORED or policy.order in OWN_ORDERS
 
 
 def scorer_of(policy: Policy) -> Scorer:
     """Return the compiled function that scores waiting jobs; the order must be scored."""
-    return SCORED[policy.order]
+    own = OWN_ORDERS.get(str(policy.order))
+    return SCORED[str(policy.order)] if own is None else own.function
 
 
 def score_weights(policy: Policy) -> NDArray[np.float64]:
@@ -110,7 +111,7 @@ def static_rank(workload: Workload, policy: Policy, estimate: NDArray[np.int64],
     if policy.replay == "recorded" or policy.order == "fifo" or is_scored(policy):
         return rows
     rank = np.empty(rows.size, np.int32)
-    rank[np.argsort(_key(workload, policy.order, estimate, seed), kind="stable")] = rows
+    rank[np.argsort(_key(workload, str(policy.order), estimate, seed), kind="stable")] = rows
     return rank
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from gpuyard.custom import Decider, OwnOrder, OwnPlacement, OwnPolicy, Source, load, own_policy
 from gpuyard.errors import ConfigError, unknown_name
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "LIMITS",
     "NAMED",
     "ORDERS",
+    "OWN_ORDERS",
     "OWN_PLACEMENTS",
     "PLACEMENTS",
     "REPLAYS",
@@ -152,6 +154,8 @@ PlacementScore: TypeAlias = Callable[[int, int, int, int, int, int, int, int, in
 """A score of a node; :func:`add_placement` says what the numbers are."""
 OWN_PLACEMENTS: Final[dict[str, PlacementScore]] = {}
 """Placements that were added, by name."""
+OWN_ORDERS: Final[dict[str, OwnOrder]] = {}
+"""Users' compiled orders that a policy was made with, by name."""
 LIMITS: Final = ("kill", "ignore")
 REPLAYS: Final = ("schedule", "recorded")
 RESERVATIONS: Final = ("nodes", "counts")
@@ -194,6 +198,9 @@ DEPENDENT: Final[dict[str, tuple[str, ...]]] = {
 UNLIMITED: Final = 2**31 - 1
 """The depth that no queue reaches."""
 
+_OWN_ORDER: Final = Choice("a score of your own", ("estimate", "weights", "qos", "partitions"))
+_SOURCES: Final[dict[str, Source]] = {}
+"""Where users' own orders and placements are from, by name."""
 _TABLES: Final = {"order": ORDERS, "backfill": BACKFILLS, "estimate": ESTIMATES}
 _ARTICLE: Final = {"order": "an", "backfill": "a", "estimate": "an"}
 _MICROSECOND: Final = 1_000_000
@@ -205,6 +212,7 @@ _PLANNING: Final[dict[str, tuple[int, float, float, float]]] = {
     "slurm": (500, 30.0, 86_400.0, 60.0),
 }
 """Default depth, interval, window and resolution (s)."""
+_BESIDE_OWN: Final = ("order", "backfill", "replay")
 _PLANNED: Final = ("depth", "interval", "window", "resolution")
 
 
@@ -229,7 +237,12 @@ class Policy:
     Parameters
     ----------
     order, backfill, placement
-        Names out of :data:`ORDERS` (or :data:`ALIASES`), :data:`BACKFILLS`, :data:`PLACEMENTS`.
+        Names out of :data:`ORDERS` (or :data:`ALIASES`), :data:`BACKFILLS`, :data:`PLACEMENTS`.  An order or a
+        placement may also be what ``@gpuyard.order`` or ``@gpuyard.placement`` made, or where to import that from:
+        ``module:name``, ``file.py:name``.
+    decide
+        An object of your own with a method ``decide(state)``, or where to import its class from.  It decides who
+        starts, in the place of order and backfill.
     on_limit
         ``kill`` ends a job at its time limit; ``ignore`` lets it run its run time.
     replay
@@ -262,9 +275,10 @@ class Policy:
         option that differs from its default and that nothing chosen uses.
     """
 
-    order: str = "fifo"
+    order: str | OwnOrder = "fifo"
     backfill: str = "none"
-    placement: str = "best-fit"
+    placement: str | OwnPlacement = "best-fit"
+    decide: str | Decider | OwnPolicy | None = None
     on_limit: str = "kill"
     replay: str = "schedule"
     spread: bool = False
@@ -281,11 +295,13 @@ class Policy:
     partitions: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "order", ALIASES.get(self.order, self.order))
+        object.__setattr__(self, "order", _own_name(self.order, OwnOrder))
+        object.__setattr__(self, "placement", _own_name(self.placement, OwnPlacement))
+        object.__setattr__(self, "decide", _own_decider(self.decide))
         for kind, known in (
-            ("order", [*ORDERS, *ALIASES]),
+            ("order", [*ORDERS, *ALIASES, *OWN_ORDERS]),
             ("backfill", BACKFILLS),
-            ("placement", PLACEMENTS),
+            ("placement", [*PLACEMENTS, *OWN_PLACEMENTS]),
             ("on_limit", LIMITS),
             ("replay", REPLAYS),
             ("estimate", ESTIMATES),
@@ -296,16 +312,25 @@ class Policy:
         for name in DEPENDENT["order"]:
             object.__setattr__(self, name, _factors(name, getattr(self, name)))
         _refuse_unused(self)
+        _refuse_beside_own(self)
         _check_counts(self)
         _check_numbers(self)
 
     @property
     def name(self) -> str:
-        """The shortest name of this order and backfill: ``fifo-fit``, ``sjf+fit``."""
+        """The shortest name of this order and backfill: ``fifo-fit``, ``sjf+fit``; or that of one's own class."""
+        if isinstance(self.decide, OwnPolicy):
+            return self.decide.source.name
         for name, pair in NAMED.items():
             if pair == (self.order, self.backfill):
                 return name
         return f"{self.order}+{self.backfill}"
+
+    @property
+    def own_sources(self) -> tuple[Source, ...]:
+        """Where the users' own parts of this policy are from; empty where all is gpuyard's."""
+        parts = [_SOURCES[name] for name in (str(self.order), str(self.placement)) if name in _SOURCES]
+        return (*parts, self.decide.source) if isinstance(self.decide, OwnPolicy) else tuple(parts)
 
     @property
     def planning(self) -> Planning:
@@ -327,6 +352,9 @@ class Policy:
         """Return the fields that matter to this policy, defaults filled in: ``Policy(**mapping)`` acts the same."""
         unused = {name for kind, names in DEPENDENT.items() for name in names if name not in _used(self, kind)}
         mapping = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in unused}
+        if isinstance(self.decide, OwnPolicy):
+            mapping = {name: value for name, value in mapping.items() if name not in _BESIDE_OWN}
+            mapping["decide"] = self.decide.source.name
         if "weights" in mapping:
             mapping["weights"] = self.final_weights
         defaults = dict(zip(_PLANNED, _PLANNING.get(self.backfill, ()), strict=False))
@@ -366,10 +394,21 @@ def add_placement(name: str, score: PlacementScore, meaning: str) -> None:
     PLACEMENTS[name] = Choice(meaning)
 
 
-def named_policy(name: str | Policy, **changes: object) -> Policy:
-    """Return the policy of that name, with fields changed: ``named_policy("fifo", placement="packed")``."""
+def named_policy(name: str | Policy | Decider | OwnOrder | OwnPlacement | OwnPolicy, **changes: object) -> Policy:
+    """Return the policy of that name, with fields changed: ``named_policy("fifo", placement="packed")``.
+
+    A name with a colon, ``module:Name`` or ``file.py:Name``, is imported, which runs that code.
+    """
+    if isinstance(name, str) and ":" in name:
+        name = load(name)
     if isinstance(name, Policy):
         policy = name
+    elif isinstance(name, OwnOrder):
+        policy = Policy(order=name)
+    elif isinstance(name, OwnPlacement):
+        policy = Policy(placement=name)
+    elif not isinstance(name, str):
+        policy = Policy(decide=name)
     elif name in NAMED:
         order, backfill = NAMED[name]
         policy = Policy(order=order, backfill=backfill)
@@ -384,9 +423,62 @@ def named_policy(name: str | Policy, **changes: object) -> Policy:
         raise ConfigError(f"a policy has no such field: {problem}") from None
 
 
+def _own_name(given: str | OwnOrder | OwnPlacement, wanted: type[OwnOrder | OwnPlacement]) -> str:
+    """Return the name under which an order or placement is known; a user's own is made known."""
+    if isinstance(given, str) and ":" in given and given not in OWN_ORDERS and given not in OWN_PLACEMENTS:
+        loaded = load(given)
+        if not isinstance(loaded, wanted):
+            raise ConfigError(f"'{given}' is no {'order' if wanted is OwnOrder else 'placement'} of your own")
+        given = loaded
+    if isinstance(given, str):
+        return ALIASES.get(given, given) if wanted is OwnOrder else given
+    if not isinstance(given, wanted):
+        raise ConfigError(f"expected the name of one, or one of your own, got {given!r}")
+    known = OWN_ORDERS if isinstance(given, OwnOrder) else OWN_PLACEMENTS
+    name, number = given.source.name, 1
+    while name in known and _function(known[name]) is not _function(given):
+        number += 1
+        name = f"{given.source.name}#{number}"
+    if isinstance(given, OwnOrder):
+        OWN_ORDERS[name] = given
+    else:
+        OWN_PLACEMENTS[name] = given.function
+    _SOURCES[name] = given.source if number == 1 else replace(given.source, name=name, importable=False)
+    return name
+
+
+def _function(own: object) -> object:
+    return own.written if isinstance(own, OwnOrder) else own.function if isinstance(own, OwnPlacement) else own
+
+
+def _own_decider(given: str | Decider | OwnPolicy | None) -> OwnPolicy | None:
+    """Return the object that decides, with where it is from."""
+    if isinstance(given, str):
+        loaded = load(given)
+        if not isinstance(loaded, OwnPolicy):
+            raise ConfigError(f"'{given}' has no method 'decide'")
+        return loaded
+    if given is None or isinstance(given, OwnPolicy):
+        return given
+    if isinstance(given, type) or not isinstance(given, Decider):
+        raise ConfigError(f"a policy of your own is an object with a method 'decide', got {given!r}")
+    return own_policy(given)
+
+
+def _refuse_beside_own(policy: Policy) -> None:
+    """Raise for what somebody's own policy leaves no room for."""
+    if policy.decide is None:
+        return
+    for name in _BESIDE_OWN:
+        blank = next(item.default for item in fields(policy) if item.name == name)
+        if getattr(policy, name) != blank:
+            raise ConfigError(f"'{name}' has no meaning beside '{policy.name}', which decides itself; leave it out")
+
+
 def _used(policy: Policy, kind: str) -> tuple[str, ...]:
     """Return the options that the chosen order, backfill or estimate uses."""
-    return _TABLES[kind][getattr(policy, kind)].options
+    chosen = getattr(policy, kind)
+    return (_OWN_ORDER if kind == "order" and chosen in OWN_ORDERS else _TABLES[kind][chosen]).options
 
 
 def _refuse_unused(policy: Policy) -> None:

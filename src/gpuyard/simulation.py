@@ -9,15 +9,17 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuyard.beginning import Beginning, begin_at
 from gpuyard.cluster import Cluster
 from gpuyard.errors import ConfigError, EngineError
 from gpuyard.kernel import build
+from gpuyard.kernel.beginning import place_running
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
 from gpuyard.kernel.engine import run
 from gpuyard.kernel.launch import start as start_engine
 from gpuyard.kernel.launch import try_demands
-from gpuyard.kernel.tables import Dependencies, Events
-from gpuyard.loops import check_scores, is_loop_ready, loop_of, loop_tables
+from gpuyard.kernel.tables import Dependencies, Events, Jobs
+from gpuyard.loops import check_scores, is_loop_ready, loop_of, loop_tables, note_running, open_session
 from gpuyard.lowering import (
     Asked,
     Rejections,
@@ -57,6 +59,7 @@ def schedule(
     *,
     seed: int = 0,
     until: float | None = None,
+    begin: float | None = None,
     progress: Progress | None = None,
 ) -> Record:
     """Schedule a workload on a cluster and return what happened.
@@ -67,26 +70,36 @@ def schedule(
         Of the random placement; nothing else here is random.
     until
         Stop at this instant, s since the origin; later instants are not processed.
+    begin
+        Begin at this instant, s since the origin, with what ran and waited by then according to the record.
     progress
         Called now and then with the share of jobs that have been submitted.
 
     Raises
     ------
     ConfigError
-        For a cluster or an ``until`` that cannot be simulated.
+        For a cluster, an ``until`` or a ``begin`` that cannot be simulated.
     """
-    if until is not None and not abs(until) < NEVER / MICROSECOND / 4:
-        raise ConfigError(f"until must be a finite number of seconds, got {until}")
+    _check_times(policy, begin, until)
     stop = NEVER - 1 if until is None else round(until * MICROSECOND)
+    everybody, middle = workload, None
+    if begin is not None:
+        middle = begin_at(workload, round(begin * MICROSECOND))
+        workload = middle.workload
     rejections = Rejections(len(workload))
     asked = lower_demands(workload, cluster, policy)
     _reject_unfit(workload, cluster, policy, asked, rejections)
     duration = lower_durations(workload, policy, rejections)
-    dependencies = lower_dependencies(workload, policy, rejections)
+    running = None if middle is None else middle.running
+    if middle is not None:
+        duration = np.where(middle.running, middle.end - np.where(middle.running, middle.start, 0), duration)
+    dependencies = lower_dependencies(workload, policy, rejections, running)
     accepted = rejections.accepted
     _check_horizon(workload, duration, dependencies, accepted)
     demand = np.where(accepted, asked.demand, NOBODY).astype(np.int32)
     estimate = estimate_run_times(workload, policy, seed)
+    if middle is not None and policy.estimate == "history":
+        estimate = estimate_run_times(everybody, policy, seed)[middle.kept]
     jobs = build.build_jobs(workload.submit, duration, demand, static_rank(workload, policy, estimate, seed))
     mix = np.bincount(asked.demand[accepted], minlength=asked.demands.size)
     site = lower_site(cluster, policy, asked, _signed(stream_key(seed, "placement")), mix)
@@ -95,23 +108,44 @@ def schedule(
     log = build.build_log(
         int(asked.chunks[asked.demand[accepted]].sum()), int(accepted.sum()), tracked=asked.quanta > 0
     )
-    events = _events(cluster, policy, asked, dependencies, int(accepted.sum()))
+    bounded = policy.replay == "schedule" and middle is None
+    events = _events(cluster, asked, dependencies, int(accepted.sum()), bounded=bounded)
     forced = policy.replay == "recorded"
     tables = (jobs, asked.demands, dependencies, site, queue, log, events)
-    own = loop_tables(
+    session = open_session(
         policy,
         workload=workload,
         cluster=cluster,
         asked=asked,
-        site=site,
         estimate=estimate,
-        running=events.ends.row.size,
+        tables=(jobs, site, log, events),
     )
+    own = (
+        session.tables
+        if session is not None
+        else loop_tables(
+            policy,
+            workload=workload,
+            cluster=cluster,
+            asked=asked,
+            site=site,
+            estimate=estimate,
+            running=events.ends.row.size,
+        )
+    )
+    if middle is not None:
+        rows = _set_beginning(jobs, middle, dependencies, accepted)
+        start_engine(place_running, *tables, rows)
+        note_running(own, jobs, site, log, events, rows)
     begun = time.perf_counter()
     _interruptible(lambda: start_engine(loop, *tables, *own, stop), events, len(workload), progress)
     kernel_s = time.perf_counter() - begun
     check_scores(policy, workload, own)
+    if session is not None:
+        session.close()
     count = events.counter
+    if session is not None and until is None and count[Count.WAITING]:
+        raise session.stalled(int(count[Count.WAITING]))
     if until is None and (count[Count.RUNNING] or count[Count.WAITING] or count[Count.RELEASES]):
         raise EngineError(f"the engine stopped with {count[Count.WAITING]} jobs waiting")
     if until is None:
@@ -123,6 +157,9 @@ def schedule(
     attempts = log.attempt_job[: count[Count.ATTEMPTS]].copy()
     ended = start[attempts] + duration[attempts]
     killed = (workload.runtime > workload.time_limit) & (policy.on_limit == "kill" and not forced)
+    first = -NEVER if middle is None else middle.begin
+    if middle is not None:
+        killed &= ~middle.running
     reason = np.where(killed[attempts], EndReason.TIME_LIMIT, EndReason.FINISHED)
     reason[ended > stop] = EndReason.STOPPED
     end = np.full(len(workload), NEVER, np.int64)
@@ -141,7 +178,7 @@ def schedule(
         reject_reason=rejections.reason,
         reject_reasons=tuple(rejections.texts),
         attempt_job=attempts,
-        attempt_start=start[attempts],
+        attempt_start=np.maximum(start[attempts], first),
         attempt_end=np.minimum(ended, stop),
         attempt_reason=reason.astype(np.int8),
         slot_offset=np.append(jobs.claim["slot"][attempts], used),
@@ -152,7 +189,47 @@ def schedule(
         passes=int(count[Count.PASSES]),
         max_queue=int(count[Count.MAX_WAITING]),
         kernel_s=kernel_s,
+        begin=None if middle is None else middle.begin,
     )
+
+
+def _check_times(policy: Policy, begin: float | None, until: float | None) -> None:
+    """Raise for a beginning or a stop that cannot be simulated."""
+    for name, value in (("begin", begin), ("until", until)):
+        if value is not None and not abs(value) < NEVER / MICROSECOND / 4:
+            raise ConfigError(f"{name} must be a finite number of seconds, got {value}")
+    if begin is None:
+        return
+    if policy.replay == "recorded":
+        raise ConfigError("replay recorded starts every job when the record does, so there is no begin; leave one out")
+    if until is not None and until < begin:
+        raise ConfigError(f"the simulation begins at {begin:g} s and stops before, at {until:g} s")
+
+
+def _set_beginning(
+    jobs: Jobs, middle: Beginning, dependencies: Dependencies, accepted: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Write what is known of jobs that were there before the first instant; return the rows of those that run.
+
+    Whoever becomes eligible at once when the simulation begins has been since it was ready.
+    """
+    submit, begin, hold = middle.workload.submit, middle.begin, dependencies.hold
+    rows = np.flatnonzero(middle.running & accepted)
+    jobs.job["submit"] = np.maximum(submit, begin)
+    jobs.job["start"][rows] = middle.start[rows]
+    jobs.job["eligible"][rows] = submit[rows]
+    ready, at_once = submit, accepted & ~middle.running
+    if hold.size:
+        ready = np.maximum(submit, hold["bound"])
+        at_once &= (hold["unmet"] == 0) & (ready <= begin)
+        tasks = np.flatnonzero(at_once & (hold["array"] != NOBODY))
+        tasks = tasks[np.argsort(hold["array"][tasks], kind="stable")]
+        array = hold["array"][tasks]
+        place = np.arange(tasks.size) - np.searchsorted(array, array)
+        at_once[tasks[place >= dependencies.array["free"][array]]] = False
+    since = np.flatnonzero(at_once & (ready < begin))
+    jobs.job["eligible"][since] = ready[since]
+    return rows
 
 
 def _check_horizon(
@@ -186,10 +263,10 @@ def _signed(key: int) -> int:
     return key - 2**64 if key >= 2**63 else key
 
 
-def _events(cluster: Cluster, policy: Policy, asked: Asked, dependencies: Dependencies, jobs: int) -> Events:
-    """Return heaps large enough for what can run, and be held back, at once."""
-    bounded = policy.replay == "schedule" and bool(np.all(asked.demands["gpus"] > 0))
-    running = min(jobs, cluster.gpus * max(asked.quanta, 1)) if bounded else jobs
+def _events(cluster: Cluster, asked: Asked, dependencies: Dependencies, jobs: int, *, bounded: bool) -> Events:
+    """Return heaps large enough for what can run (``bounded``: what has room), and be held back, at once."""
+    held = bounded and bool(np.all(asked.demands["gpus"] > 0))
+    running = min(jobs, cluster.gpus * max(asked.quanta, 1)) if held else jobs
     return build.build_events(running + 1, jobs + 1 if dependencies.hold.size else 1)
 
 

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuyard.kernel.bits import nth
-from gpuyard.kernel.codes import NOBODY, Count
+from gpuyard.kernel.codes import NEVER, NOBODY, Count
 from gpuyard.kernel.jit import inlined
-from gpuyard.kernel.tables import Events, Records
+from gpuyard.kernel.tables import Events, Jobs, Records
 
 __all__ = [
     "CHANCE",
@@ -18,6 +18,7 @@ __all__ = [
     "MICROSECONDS",
     "Contenders",
     "build_contenders",
+    "close_gaps",
     "forget_started",
     "join_contenders",
     "note_waits",
@@ -111,3 +112,17 @@ def forget_started(contenders: Contenders, events: Events, started: int) -> None
             contenders.eligible[nth(place)] = contenders.eligible[nth(last)]
             last -= 1
     count[Count.WAITING] = left
+
+
+@inlined
+def close_gaps(contenders: Contenders, jobs: Jobs, events: Events) -> None:
+    """Close the gaps of the jobs that started; the others keep their order."""
+    kept = 0
+    for place in range(events.counter[Count.WAITING]):
+        if jobs.job[nth(contenders.waiting[nth(place)]["row"])]["start"] != NEVER:
+            continue
+        if kept < place:
+            contenders.waiting[nth(kept)] = contenders.waiting[nth(place)]
+            contenders.eligible[nth(kept)] = contenders.eligible[nth(place)]
+        kept += 1
+    events.counter[Count.WAITING] = kept

@@ -90,7 +90,12 @@ def _compiled(function: Callable[P, R], *, inner: bool, **options: Any) -> Calla
 
 
 def compiled_for(function: Callable[P, R], arguments: tuple[Any, ...]) -> Callable[P, R]:
-    """Return a kernel compiled, or found in the cache, for just these argument compiler.types."""
+    """Return a kernel compiled, or found in the cache, for just these argument compiler.types.
+
+    A user's function, which was compiled for one signature when it was made, is returned as it is.
+    """
+    if not cast("Any", function)._can_compile:
+        return function
     return cast("Any", function).compile(arguments)
 
 
