@@ -5,13 +5,18 @@ The plan counts GPUs; types, shapes, CPUs and memory are obeyed when a job is to
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
+from gpuyard.kernel.decisions import note_plan
+from gpuyard.kernel.expectations import Timetable
 from gpuyard.kernel.instants import next_eligible, next_end, next_instant, release, start_job
 from gpuyard.kernel.jit import inlined, kernel
-from gpuyard.kernel.marks import drop_mark, last_mark, next_mark, put_mark
+from gpuyard.kernel.marks import Marks, drop_mark, last_mark, next_mark, put_mark
 from gpuyard.kernel.placement import Placer, Releaser, place_plain
-from gpuyard.kernel.plans import Plan, Plans
+from gpuyard.kernel.plans import Plan, Plans, Profile
 from gpuyard.kernel.profile import advance, change, copy_profile, first_room, least_free, next_change, plus
 from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Queue, Records, Site
 from gpuyard.kernel.timetable import enter, first_time, look_begin, look_next, strike
@@ -46,7 +51,10 @@ def run_conservative(
         if now == NEVER or now > stop:
             break
         _change_state(jobs, demand, dependencies, site, log, events, plans, releaser, now)
-        _prolong(jobs, plans, now)
+        _prolong(jobs, plans.thousandths, plans.ends, plans.plan, now)
+        _mark_beginning(jobs, plans.begins, plans.marks, now)
+        if plans.state[Plan.REACH] != NEVER:
+            _leave_behind(jobs, queue, plans)
         _plan_jobs(jobs, demand, site, queue, log, events, plans, placer, now)
         count[Count.MAX_WAITING] = max(count[Count.MAX_WAITING], count[Count.WAITING])
 
@@ -98,7 +106,7 @@ def _next_pass(jobs: Jobs, events: Events, plans: Plans, stop: int) -> int:
     return min(now, int(plans.state[Plan.DUE]), first_time(plans.begins, NEVER))
 
 
-@inlined
+@kernel
 def _change_state(
     jobs: Jobs,
     demand: Records,
@@ -111,31 +119,31 @@ def _change_state(
     now: int,
 ) -> None:
     """Apply what happens at an instant: who ends, who joins the queue."""
-    count, state = events.counter, plans.state
+    count, state, plan, ends, marks = events.counter, plans.state, plans.plan, plans.ends, plans.marks
     count[Count.LAST] = now
     count[Count.PASSES] += 1
-    advance(plans.plan, now)
+    advance(plan, now)
     while True:
         row = next_end(events, now)
         if row == NOBODY:
             break
         release(jobs, demand, dependencies, site, log, events, releaser, row, now)
         state[Plan.ROOM] += 1
-        end = int(plans.ends.time[nth(plans.ends.place[nth(row)])])
-        strike(plans.ends, row)
+        end = int(ends.time[nth(ends.place[nth(row)])])
+        strike(ends, row)
         if end > now:
             state[Plan.EARLY] = 1
-            change(plans.plan, now, end, int(plans.thousandths[nth(jobs.claim[nth(row)]["demand"])]))
+            change(plan, now, end, int(plans.thousandths[nth(jobs.claim[nth(row)]["demand"])]))
     while True:
         row = next_eligible(jobs, dependencies, events, now)
         if row == NOBODY:
             break
         position = int(jobs.place[nth(row)]["position"])
         count[Count.WAITING] += 1
-        put_mark(plans.marks, _WAITS, position)
+        put_mark(marks, _WAITS, position)
         if position <= state[Plan.REACH]:
             state[Plan.NEAR] += 1
-            put_mark(plans.marks, _UNPLANNED, position)
+            put_mark(marks, _UNPLANNED, position)
 
 
 @inlined
@@ -145,7 +153,32 @@ def _rounded(instant: int, resolution: int) -> int:
 
 
 @inlined
-def _run_job(jobs: Jobs, log: Log, events: Events, plans: Plans, row: int, first: int, now: int) -> None:
+def _finds_place(
+    site: Site,
+    demand: Records,
+    log: Log,
+    events: Events,
+    refused: NDArray[np.int64],
+    state: NDArray[np.int64],
+    placer: Placer,
+    row: int,
+    wish: int,
+) -> bool:
+    """Try a job; a demand that found no place since a job ended last finds none."""
+    if refused[nth(wish)] == state[Plan.ROOM]:
+        return False
+    asked = demand[nth(wish)]
+    if asked["plain"] == 0:
+        placed = placer(site, demand, log, events, row, wish)
+    else:
+        placed = place_plain(site, log, events, asked["large"], asked["many"], asked["rest"])
+    if not placed:
+        refused[nth(wish)] = state[Plan.ROOM]
+    return placed
+
+
+@inlined
+def _run_job(jobs: Jobs, log: Log, events: Events, plans: Plans, row: int, first: int, now: int, end: int) -> None:
     """Let a job run that holds the slots from ``first`` on: it leaves the queue, and the plan has it."""
     start_job(jobs, log, events, row, first, now)
     position = int(jobs.place[nth(row)]["position"])
@@ -153,57 +186,67 @@ def _run_job(jobs: Jobs, log: Log, events: Events, plans: Plans, row: int, first
     plans.state[Plan.NEAR] -= 1
     drop_mark(plans.marks, _WAITS, position)
     drop_mark(plans.marks, _UNPLANNED, position)
-    end = _rounded(plus(now, int(plans.estimate[nth(row)])), int(plans.state[Plan.RESOLUTION]))
     enter(plans.ends, end, row)
     change(plans.plan, now, end, -int(plans.thousandths[nth(jobs.claim[nth(row)]["demand"])]))
+
+
+@kernel
+def _room_later(plan: Profile, now: int, gpus: int, duration: int) -> int:
+    """Return the first instant after the plan's next change from which so much is free for so long, or NEVER."""
+    begin = next_change(plan, now)
+    return NEVER if begin == NEVER else first_room(plan, begin, gpus, duration, NEVER)
 
 
 # --- conservative ------------------------------------------------------------------------------------------
 
 
 @kernel
-def _prolong(jobs: Jobs, plans: Plans, now: int) -> None:
+def _prolong(jobs: Jobs, thousandths: NDArray[np.int64], ends: Timetable, plan: Profile, now: int) -> None:
     """Expect jobs that should have ended by now to run on for as long as they have run."""
-    while first_time(plans.ends, NEVER) <= now:
-        row = int(plans.ends.row[0])
+    while first_time(ends, NEVER) <= now:
+        row = int(ends.row[0])
         end = plus(now, max(now - int(jobs.job[nth(row)]["start"]), 1))
-        strike(plans.ends, row)
-        enter(plans.ends, end, row)
-        change(plans.plan, now, end, -int(plans.thousandths[nth(jobs.claim[nth(row)]["demand"])]))
+        strike(ends, row)
+        enter(ends, end, row)
+        change(plan, now, end, -int(thousandths[nth(jobs.claim[nth(row)]["demand"])]))
 
 
 @kernel
-def _mark_those_to_plan(jobs: Jobs, queue: Queue, plans: Plans, now: int) -> None:
-    """Mark jobs whose reservation begins; who falls behind the first so many of the queue loses its reservation."""
+def _mark_beginning(jobs: Jobs, begins: Timetable, marks: Marks, now: int) -> None:
+    """Mark the jobs whose reservation begins, to be planned."""
+    look_begin(begins)
+    entry = look_next(begins)
+    while entry != NOBODY and begins.time[nth(entry)] <= now:
+        put_mark(marks, _UNPLANNED, int(jobs.place[nth(begins.row[nth(entry)])]["position"]))
+        entry = look_next(begins)
+
+
+@kernel
+def _give_up(begins: Timetable, plan: Profile, row: int, gpus: int, duration: int) -> None:
+    """Take a reservation out of the plan."""
+    begin = int(begins.time[nth(begins.place[nth(row)])])
+    strike(begins, row)
+    change(plan, begin, plus(begin, duration), gpus)
+
+
+@kernel
+def _leave_behind(jobs: Jobs, queue: Queue, plans: Plans) -> None:
+    """Let those who fell behind the first so many of the queue lose their reservations."""
     state = plans.state
-    look_begin(plans.begins)
-    entry = look_next(plans.begins)
-    while entry != NOBODY and plans.begins.time[nth(entry)] <= now:
-        put_mark(plans.marks, _UNPLANNED, int(jobs.place[nth(plans.begins.row[nth(entry)])]["position"]))
-        entry = look_next(plans.begins)
-    while state[Plan.REACH] != NEVER and state[Plan.NEAR] > state[Plan.DEPTH]:
+    while state[Plan.NEAR] > state[Plan.DEPTH]:
         position = last_mark(plans.marks, _WAITS, int(state[Plan.REACH]))
         drop_mark(plans.marks, _UNPLANNED, position)
         row = int(queue.job[nth(position)])
         if plans.begins.place[nth(row)] != NOBODY:
-            _give_up(jobs, plans, row)
+            gpus = int(plans.thousandths[nth(jobs.claim[nth(row)]["demand"])])
+            _give_up(plans.begins, plans.plan, row, gpus, int(plans.estimate[nth(row)]))
         state[Plan.REACH] = position - 1
         state[Plan.NEAR] -= 1
 
 
-@kernel
-def _give_up(jobs: Jobs, plans: Plans, row: int) -> None:
-    """Take a reservation out of the plan."""
-    begin = int(plans.begins.time[nth(plans.begins.place[nth(row)])])
-    strike(plans.begins, row)
-    gpus = int(plans.thousandths[nth(jobs.claim[nth(row)]["demand"])])
-    change(plans.plan, begin, plus(begin, int(plans.estimate[nth(row)])), gpus)
-
-
 @inlined
-def _is_everybody_planned(plans: Plans, now: int) -> bool:
+def _is_everybody_planned(state: NDArray[np.int64], now: int) -> bool:
     """Return whether all are planned in this pass, as after an early end; if it is too soon, let a pass be due."""
-    state = plans.state
     state[Plan.DUE] = NEVER
     if state[Plan.EARLY] == 0:
         return False
@@ -216,7 +259,25 @@ def _is_everybody_planned(plans: Plans, now: int) -> bool:
     return True
 
 
-@inlined
+@kernel
+def _next_to_plan(marks: Marks, state: NDArray[np.int64], plane: int, start: int) -> int:
+    """Return the first position from ``start`` on whose job is to be planned in this pass, or NOBODY.
+
+    When a job has started, the next one of the queue comes among the first so many.
+    """
+    position = next_mark(marks, plane, start)
+    if position != NOBODY and position <= state[Plan.REACH]:
+        return position
+    if state[Plan.REACH] == NEVER or state[Plan.NEAR] >= state[Plan.DEPTH]:
+        return NOBODY
+    position = next_mark(marks, _WAITS, int(state[Plan.REACH]) + 1)
+    if position != NOBODY:
+        state[Plan.REACH] = position
+        state[Plan.NEAR] += 1
+    return position
+
+
+@kernel
 def _plan_jobs(
     jobs: Jobs,
     demand: Records,
@@ -233,88 +294,77 @@ def _plan_jobs(
     Where nothing is promised twice, a reservation that is to be made anew is searched for as if it ended where it
     begins now, and nothing changes if there is no earlier one: its own GPUs are free to it from then on.
     """
-    count, state = events.counter, plans.state
-    everybody = _is_everybody_planned(plans, now)
-    _mark_those_to_plan(jobs, queue, plans, now)
+    state, plan, begins, marks = plans.state, plans.plan, plans.begins, plans.marks
+    everybody = _is_everybody_planned(state, now)
     plane = _WAITS if everybody else _UNPLANNED
-    sound = everybody and least_free(plans.plan) >= 0
-    position = next_mark(plans.marks, plane, 0)
-    while True:
-        if position == NOBODY or position > state[Plan.REACH]:
-            position = _next_in_reach(plans)
-            if position == NOBODY:
-                break
+    sound = everybody and least_free(plan) >= 0
+    position = _next_to_plan(marks, state, plane, 0)
+    while position != NOBODY:
         row = int(queue.job[nth(position)])
         wish = int(jobs.claim[nth(row)]["demand"])
-        asked = demand[nth(wish)]
         gpus, duration = int(plans.thousandths[nth(wish)]), int(plans.estimate[nth(row)])
-        held = plans.begins.place[nth(row)] != NOBODY
+        entry = int(begins.place[nth(row)])
         limit = NEVER
-        if held and sound and plans.begins.time[nth(plans.begins.place[nth(row)])] > now:
-            limit = int(plans.begins.time[nth(plans.begins.place[nth(row)])])
-        elif held:
-            _give_up(jobs, plans, row)
-        begin = first_room(plans.plan, now, gpus, duration, limit)
-        if limit == NEVER or begin < limit:
+        if sound and entry != NOBODY and begins.time[nth(entry)] > now:
+            limit = int(begins.time[nth(entry)])
+        elif entry != NOBODY:
+            _give_up(begins, plan, row, gpus, duration)
+        begin = first_room(plan, now, gpus, duration, limit)
+        if begin < limit or limit == NEVER:
             if limit != NEVER:
-                _give_up(jobs, plans, row)
+                _give_up(begins, plan, row, gpus, duration)
             if begin == now:
-                placed = False
-                first = count[Count.SLOTS]
-                if plans.refused[nth(wish)] != state[Plan.ROOM]:
-                    if asked["plain"] == 0:
-                        placed = placer(site, demand, log, events, row, wish)
-                    else:
-                        placed = place_plain(site, log, events, asked["large"], asked["many"], asked["rest"])
-                if placed:
-                    _run_job(jobs, log, events, plans, row, first, now)
+                first = events.counter[Count.SLOTS]
+                if _finds_place(site, demand, log, events, plans.refused, state, placer, row, wish):
+                    _run_job(jobs, log, events, plans, row, first, now, plus(now, duration))
                 else:
-                    plans.refused[nth(wish)] = state[Plan.ROOM]
-                    begin = next_change(plans.plan, now)
-                    if begin != NEVER:
-                        begin = first_room(plans.plan, begin, gpus, duration, NEVER)
-            if begin == NEVER:
-                put_mark(plans.marks, _UNPLANNED, position)
-            elif begin > now:
-                drop_mark(plans.marks, _UNPLANNED, position)
-                enter(plans.begins, begin, row)
-                change(plans.plan, begin, plus(begin, duration), -gpus)
-        position = next_mark(plans.marks, plane, position + 1)
+                    begin = _room_later(plan, now, gpus, duration)
+            if begin > now:
+                _reserve(begins, marks, plan, row, position, begin, plus(begin, duration), gpus)
+                note_plan(log, row, begin, now)
+        position = _next_to_plan(marks, state, plane, position + 1)
 
 
-@kernel
-def _next_in_reach(plans: Plans) -> int:
-    """Let the next job be planned if fewer are than may be; return its position, or NOBODY."""
-    state = plans.state
-    if state[Plan.REACH] == NEVER or state[Plan.NEAR] >= state[Plan.DEPTH]:
-        return NOBODY
-    position = next_mark(plans.marks, _WAITS, int(state[Plan.REACH]) + 1)
-    if position != NOBODY:
-        state[Plan.REACH] = position
-        state[Plan.NEAR] += 1
-    return position
+@inlined
+def _reserve(
+    begins: Timetable, marks: Marks, plan: Profile, row: int, position: int, begin: int, end: int, gpus: int
+) -> None:
+    """Give a job its reservation; without one it will have to be planned again."""
+    if begin == NEVER:
+        put_mark(marks, _UNPLANNED, position)
+        return
+    drop_mark(marks, _UNPLANNED, position)
+    enter(begins, begin, row)
+    change(plan, begin, end, -gpus)
 
 
 # --- slurm -------------------------------------------------------------------------------------------------
 
 
 @kernel
-def _begin_draft(jobs: Jobs, plans: Plans, now: int) -> None:
+def _begin_draft(
+    jobs: Jobs,
+    thousandths: NDArray[np.int64],
+    ends: Timetable,
+    plan: Profile,
+    draft: Profile,
+    resolution: int,
+    now: int,
+) -> None:
     """Start a draft from the running jobs; those that should have ended are expected to end at the next instant."""
-    copy_profile(plans.plan, plans.draft)
+    copy_profile(plan, draft)
     late = 0
-    look_begin(plans.ends)
-    entry = look_next(plans.ends)
-    while entry != NOBODY and plans.ends.time[nth(entry)] <= now:
-        late += plans.thousandths[nth(jobs.claim[nth(plans.ends.row[nth(entry)])]["demand"])]
-        entry = look_next(plans.ends)
-    change(plans.draft, now, _rounded(now + 1, int(plans.state[Plan.RESOLUTION])), -late)
+    look_begin(ends)
+    entry = look_next(ends)
+    while entry != NOBODY and ends.time[nth(entry)] <= now:
+        late += thousandths[nth(jobs.claim[nth(ends.row[nth(entry)])]["demand"])]
+        entry = look_next(ends)
+    change(draft, now, _rounded(now + 1, resolution), -late)
 
 
 @inlined
-def _is_draft_due(plans: Plans, now: int, waiting: int) -> bool:
+def _is_draft_due(state: NDArray[np.int64], now: int, waiting: int) -> bool:
     """Return whether a draft is made in this pass; if it is too soon and somebody waits, let a pass be due."""
-    state = plans.state
     if state[Plan.DUE] <= now:
         state[Plan.DUE] = NEVER
     if state[Plan.BEFORE] == 0 or now - state[Plan.LAST] >= state[Plan.INTERVAL]:
@@ -326,7 +376,7 @@ def _is_draft_due(plans: Plans, now: int, waiting: int) -> bool:
     return False
 
 
-@inlined
+@kernel
 def _start_and_draft(
     jobs: Jobs,
     demand: Records,
@@ -339,47 +389,41 @@ def _start_and_draft(
     now: int,
 ) -> None:
     """Make one pass: start jobs up to the first that finds no place; then, if it is time, draft a plan from there."""
-    count, state = events.counter, plans.state
+    count, state, draft, refused = events.counter, plans.state, plans.draft, plans.refused
+    resolution = int(state[Plan.RESOLUTION])
+    horizon = min(plus(now, int(state[Plan.WINDOW])), NEVER - 1)
     drafted = False
-    left = int(state[Plan.DEPTH])
+    left = state[Plan.DEPTH]
     position = next_mark(plans.marks, _WAITS, 0)
-    while True:
-        wish = NOBODY
-        if position != NOBODY:
-            wish = int(jobs.claim[nth(queue.job[nth(position)])]["demand"])
-        if not drafted and (wish == NOBODY or plans.refused[nth(wish)] == state[Plan.ROOM]):
-            if not _is_draft_due(plans, now, count[Count.WAITING]):
-                break
-            drafted = True
-            if wish != NOBODY:
-                _begin_draft(jobs, plans, now)
-        if wish == NOBODY or left == 0:
+    while left > 0:
+        blocked = (
+            position == NOBODY or refused[nth(jobs.claim[nth(queue.job[nth(position)])]["demand"])] == state[Plan.ROOM]
+        )
+        if blocked and not drafted and not _is_draft_due(state, now, count[Count.WAITING]):
+            break
+        if position == NOBODY:
             break
         row = int(queue.job[nth(position)])
-        asked = demand[nth(wish)]
-        gpus = int(plans.thousandths[nth(wish)])
-        duration = _rounded(int(plans.estimate[nth(row)]), int(state[Plan.RESOLUTION]))
+        wish = int(jobs.claim[nth(row)]["demand"])
+        if blocked and not drafted:
+            drafted = True
+            _begin_draft(jobs, plans.thousandths, plans.ends, plans.plan, draft, resolution, now)
+        gpus, duration = int(plans.thousandths[nth(wish)]), _rounded(int(plans.estimate[nth(row)]), resolution)
         begin = now
         if drafted:
             left -= 1
-            begin = first_room(plans.draft, now, gpus, duration, NEVER)
+            begin = first_room(draft, now, gpus, duration, NEVER)
         if begin == now:
-            placed = False
             first = count[Count.SLOTS]
-            if plans.refused[nth(wish)] != state[Plan.ROOM]:
-                if asked["plain"] == 0:
-                    placed = placer(site, demand, log, events, row, wish)
-                else:
-                    placed = place_plain(site, log, events, asked["large"], asked["many"], asked["rest"])
-            if placed:
-                _run_job(jobs, log, events, plans, row, first, now)
+            if _finds_place(site, demand, log, events, refused, state, placer, row, wish):
+                end = _rounded(plus(now, int(plans.estimate[nth(row)])), resolution)
+                _run_job(jobs, log, events, plans, row, first, now, end)
+            elif drafted:
+                begin = _room_later(draft, now, gpus, duration)
             else:
-                plans.refused[nth(wish)] = state[Plan.ROOM]
-                if not drafted:
-                    continue
-                begin = next_change(plans.draft, now)
-                if begin != NEVER:
-                    begin = first_room(plans.draft, begin, gpus, duration, NEVER)
-        if drafted and begin != NEVER and begin <= plus(now, int(state[Plan.WINDOW])):
-            change(plans.draft, begin, plus(begin, duration), -gpus)
+                continue
+        if drafted and begin <= horizon:
+            change(draft, begin, plus(begin, duration), -gpus)
+        if drafted and begin > now:
+            note_plan(log, row, begin if begin <= horizon else NEVER, now)
         position = next_mark(plans.marks, _WAITS, position + 1)
