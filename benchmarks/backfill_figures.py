@@ -61,9 +61,10 @@ def easy_yardstick(size: Size, yardstick: Yardstick, folder: Path) -> Section:
     return Section(
         title="EASY against the yardstick",
         note=(
-            "CPU seconds on one core. The two differ in one choice only: which of the nodes that are empty by the shadow "
-            "time are promised to a head of several nodes. The yardstick takes those that are free first, `easy` those "
-            "that the placement would choose; the waits differ by that, and with that rule in the yardstick they are equal."
+            "CPU seconds on one core. The two differ in one choice only: which of the nodes that are empty by the "
+            "shadow time are promised to a head of several nodes. The yardstick takes those free first, `easy` "
+            "those that the placement would choose; the waits differ by that, and are equal where the yardstick is "
+            "given the same rule."
         ),
         header=("load", "yardstick", "`easy`", "x", "ns an event", "its mean wait, s", "ours, s", "mean waiting"),
         rows=rows,
