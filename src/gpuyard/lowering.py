@@ -47,6 +47,8 @@ _MOST_WORDS = 2**27
 """64-bit words of an index over nodes: 1 GiB."""
 _WHOLE = 1000
 """Thousandths of a GPU in a whole one, of a core in a core."""
+_FOR_EVER = 2**32
+"""Parents that never end: a job with so many is not submitted to the engine."""
 
 
 class Rejections:
@@ -247,8 +249,16 @@ def lower_order(workload: Workload, policy: Policy) -> NDArray[np.int32]:
     return rank
 
 
-def lower_dependencies(workload: Workload, policy: Policy, rejections: Rejections) -> Dependencies:
-    """Return who waits for whom; empty where no job is ever held back.  Jobs behind a rejected one are rejected."""
+def lower_dependencies(
+    workload: Workload, policy: Policy, rejections: Rejections, running: NDArray[np.bool_] | None = None
+) -> Dependencies:
+    """Return who waits for whom; empty where no job is ever held back.  Jobs behind a rejected one are rejected.
+
+    Parameters
+    ----------
+    running
+        bool, shape (jobs,): jobs that run before the first instant; they wait for nothing and are never submitted.
+    """
     nobody = np.empty(0, np.int32)
     hold = np.zeros(len(workload), HOLD)
     hold["array"] = NOBODY
@@ -257,9 +267,11 @@ def lower_dependencies(workload: Workload, policy: Policy, rejections: Rejection
         hold["bound"] = np.maximum(to_ticks(workload.floats("start_time")), workload.submit)
         return Dependencies(hold=hold, child=nobody, array=no_array, task=nobody)
     parent, child = _edges(workload)
+    runs = np.zeros(len(workload), np.bool_) if running is None else running
+    parent, child = parent[~runs[child]], child[~runs[child]]
     not_before = to_ticks(workload.floats("not_before"))
     limited = workload.has("array_limit")
-    if parent.size == 0 and np.all(not_before == NEVER) and not limited:
+    if parent.size == 0 and np.all(not_before == NEVER) and not limited and not runs.any():
         return Dependencies(hold=np.empty(0, HOLD), child=nobody, array=no_array, task=nobody)
     _reject_behind(parent, child, rejections)
     kept = rejections.accepted[child]
@@ -272,6 +284,9 @@ def lower_dependencies(workload: Workload, policy: Policy, rejections: Rejection
     hold["children"] = np.bincount(parent, minlength=hold.size)
     hold["first_child"] = np.cumsum(hold["children"]) - hold["children"]
     array, task = _lower_arrays(workload, hold) if limited else (no_array, nobody)
+    hold["unmet"][runs] = _FOR_EVER
+    busy = hold["array"][runs & rejections.accepted]
+    np.subtract.at(array["free"], busy[busy != NOBODY], 1)
     return Dependencies(hold=hold, child=child[by_parent].astype(np.int32), array=array, task=task)
 
 
@@ -313,7 +328,7 @@ def _reject_behind(parent: NDArray[np.int64], child: NDArray[np.int64], rejectio
 
 def rule_of(policy: Policy) -> Placement:
     """Return the code of a policy's placement."""
-    return _PLACEMENTS.get(policy.placement, Placement.OWN)
+    return _PLACEMENTS.get(str(policy.placement), Placement.OWN)
 
 
 def lower_site(
@@ -389,7 +404,7 @@ def _lower_scores(
         if int(mix.sum()) * cluster.gpus * _WHOLE >= NEVER:
             raise ConfigError(f"placement fgd: {int(mix.sum()):,} jobs on {cluster.gpus:,} GPUs are too many to weigh")
         mixed = build_mix(asked.demands, mix, largest, asked.quanta)
-    own = OWN_PLACEMENTS.get(policy.placement)
+    own = OWN_PLACEMENTS.get(str(policy.placement))
     try:
         address = 0 if own is None else address_of(own)
     except TypeError as problem:

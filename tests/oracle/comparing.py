@@ -17,9 +17,8 @@ EXAMPLES = int(os.environ.get("GPUYARD_EXAMPLES", "60"))
 """How many workloads are tried for each case."""
 
 
-def told(workload: Workload, cluster: Cluster, policy: Policy, run_seed: int, until: float | None) -> list[Fate]:
+def told(record: Record) -> list[Fate]:
     """Return the engine's record in the reference's words."""
-    record = schedule(workload, cluster, policy, seed=run_seed, until=until)
     slots = slots_by_job(record)
     return [
         Fate(
@@ -29,7 +28,7 @@ def told(workload: Workload, cluster: Cluster, policy: Policy, run_seed: int, un
             outcome=Outcome(record.outcome[job]).name.lower(),
             slots=slots.get(job, []),
         )
-        for job in range(len(workload))
+        for job in range(len(record.workload))
     ]
 
 
@@ -52,15 +51,18 @@ def without_gpu_numbers(fate: Fate) -> Fate:
     return fate
 
 
-def compare(workload: Workload, cluster: Cluster, policy: Policy, run_seed: int, until: float | None) -> None:
-    """Assert that both simulators tell the same story."""
-    expected = simulate(workload, cluster, policy, seed=run_seed, until=until)
-    found = told(workload, cluster, policy, run_seed, until)
+def compare(
+    workload: Workload, cluster: Cluster, policy: Policy, run_seed: int, until: float | None, **more: object
+) -> None:
+    """Assert that both simulators tell the same story; ``more``: ``begin`` and ``windows``."""
+    expected = simulate(workload, cluster, policy, seed=run_seed, until=until, **more)
+    record = schedule(workload, cluster, policy, seed=run_seed, until=until, **more)
+    found, workload = told(record), record.workload
     untracked = all(gpu == -1 for fate in found for _, _, gpu in fate.slots)
     has_fractions = workload.table["gpu_milli"].null_count < len(workload)
     if untracked and not has_fractions:
         expected = [without_gpu_numbers(fate) for fate in expected]
-    assert found == expected, story(workload, cluster, policy, found, expected)
+    assert found == expected, f"{more or ''}\n{story(workload, cluster, policy, found, expected)}"
 
 
 def story(workload: Workload, cluster: Cluster, policy: Policy, found: list[Fate], expected: list[Fate]) -> str:

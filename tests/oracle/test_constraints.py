@@ -1,4 +1,4 @@
-"""Engine against reference where jobs are held back: arrays with a limit, in every loop."""
+"""Engine against reference where jobs are held back: arrays with a limit; and a beginning in the middle."""
 
 from __future__ import annotations
 
@@ -39,3 +39,38 @@ def test_arrays_have_the_schedule_of_the_reference(variant, order):
         compare(workload, cluster, policy, data.draw(st.integers(0, 3), label="seed"), until)
 
     checked(f"arrays {variant} {order}", EXAMPLES, check)
+
+
+@st.composite
+def recorded(draw: st.DrawFn, jobs: Workload, scale: float) -> Workload:
+    """Write down, for most jobs, when they started and ended, whether or not there was room."""
+    rows = jobs.table.to_pylist()
+    for row in rows:
+        if draw(st.integers(0, 3)):
+            row["start_time"] = row["submit_time"] + draw(st.integers(-1, 8)) * scale
+            length = row["runtime"] if draw(st.booleans()) else draw(st.integers(0, 12)) * scale
+            row["end_time"] = None if draw(st.integers(0, 3)) == 0 else row["start_time"] + length
+        elif draw(st.integers(0, 4)) == 0:
+            row["start_time"], row["end_time"] = None, row["submit_time"] + 3 * scale
+    return Workload.from_table(jobs.table.from_pylist(rows, schema=jobs.table.schema))
+
+
+@pytest.mark.parametrize("order", ["fifo", "sjf", "wfp"])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_beginning_in_the_middle_has_the_schedule_of_the_reference(variant, order):
+    if order == "wfp" and variant.partition("-")[0] in {"conservative", "slurm"}:
+        pytest.skip("a plan needs an order that stays")
+
+    def check(data: st.DataObject) -> None:
+        scale = data.draw(st.sampled_from([1, 1, 1e-6]), label="scale")
+        cluster = data.draw(crowded_sites(), label="cluster")
+        jobs = data.draw(crowded_workloads(cluster, scale))
+        if data.draw(st.booleans()):
+            jobs = data.draw(in_arrays(jobs))
+        workload = data.draw(recorded(jobs, scale), label="workload")
+        policy = data.draw(policies(scale=scale, variant=variant, order=order), label="policy")
+        begin = data.draw(st.integers(0, 8).map(lambda at: at * scale), label="begin")
+        until = data.draw(st.none() | st.none() | st.integers(0, 20).map(lambda at: begin + at * scale), label="until")
+        compare(workload, cluster, policy, data.draw(st.integers(0, 3), label="seed"), until, begin=begin)
+
+    checked(f"begin {variant} {order}", EXAMPLES, check)

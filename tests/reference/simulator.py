@@ -86,7 +86,7 @@ class Simulation:
 
     def eligible(self, job: Job) -> int | None:
         """Return when the job is eligible, ``None`` if that is not known yet."""
-        if not self.recorded and job.array in self.limits:
+        if not self.recorded and job.array in self.limits and not self.runs(job):
             return self.since.get(job.row)
         return self.ready(job)
 

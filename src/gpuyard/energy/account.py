@@ -153,14 +153,14 @@ def _kwh(nanojoules: list[int]) -> NDArray[np.float64]:
 
 
 def span_of(record: Record) -> tuple[int, int]:
-    """Return the first submission and the end of the run, microseconds.
+    """Return when a run begins (the first submission, unless it was told) and when it ends, microseconds.
 
     The end is the last end of a job, or the stop where a job was left waiting or running.
     """
     submit = record.workload.submit
     if submit.size == 0:
         return 0, 0
-    start = int(submit.min())
+    start = int(submit.min()) if record.begin is None else record.begin
     ends = record.end[record.end != NEVER]
     last = int(ends.max()) if ends.size else start
     left = (record.outcome == Outcome.UNFINISHED) & (submit <= record.stop)

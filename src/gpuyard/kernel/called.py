@@ -86,7 +86,7 @@ def run_called(
             row = next_eligible(jobs, dependencies, events, now)
             if row == NOBODY:
                 break
-            join_contenders(contenders, events, row, now)
+            join_contenders(contenders, events, row, int(jobs.job[nth(row)]["eligible"]))
         count[Count.PASSES] += 1
         if count[Count.WAITING] > 0:
             _schedule(jobs, demand, site, log, events, contenders, verdict, address, placer, now)

@@ -60,7 +60,7 @@ def start(
     queue: Queue,
     log: Log,
     events: Events,
-    *more: Pointer | tuple[Any, ...] | int,
+    *more: Pointer | tuple[Any, ...] | NDArray[Any] | int,
 ) -> None:
     """Run an event loop, such as :func:`gpuyard.kernel.engine.run`, with the placement functions that its demands need.
 

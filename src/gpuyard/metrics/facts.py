@@ -50,6 +50,8 @@ def job_times(record: Record) -> JobTimes:
     ended = (record.end != NEVER) & (record.outcome != Outcome.UNFINISHED) & started
     ran = np.zeros(submit.size, dtype=np.int64)
     np.add.at(ran, record.attempt_job, record.attempt_end - record.attempt_start)
+    if record.begin is not None:
+        ran[started] += np.maximum(record.begin - record.start[started], 0)
     runtime = np.where(ended, ran, 0)
     jct = np.where(ended, record.end - submit, 0)
     slowdown = np.divide(jct, runtime, out=np.full(submit.size, np.nan), where=runtime > 0)

@@ -71,9 +71,10 @@ def summarise(
     record, account
         The facts of a run and its energy account.
     window
-        (start, end) in seconds since the origin; by default from the first submission to the last
-        end, or to the stop if jobs were left.  Time is cut to the end of the run.  Jobs count that were
-        submitted in [start, end), also after the last end; by default all do.
+        (start, end) in seconds since the origin; by default from the first submission, or from where the
+        simulation begins, to the last end, or to the stop if jobs were left.  Time is cut to the end of the run.
+        Jobs count that were submitted in [start, end), also after the last end; by default all do.  What is
+        there already when the simulation begins counts as submitted then.
     warmup
         Seconds at the start of the window that are left out.
     until
@@ -134,6 +135,8 @@ def _window(account: EnergyAccount, window: tuple[float, float] | None, warmup: 
 def _chosen(record: Record, start: int, window: tuple[float, float] | None, until: float | None) -> NDArray[np.bool_]:
     """Return which jobs count, bool, shape (jobs,): a job may be rejected after the last end, where no time is left."""
     submit = record.workload.submit
+    if record.begin is not None:
+        submit = np.maximum(submit, record.begin)
     chosen: NDArray[np.bool_] = submit >= start
     if window is not None and np.isfinite(window[1]):
         chosen &= submit < round(window[1] * MICROSECOND)

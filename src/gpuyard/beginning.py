@@ -1,0 +1,73 @@
+"""Beginning in the middle: what the record says of an instant becomes the state that a simulation begins with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from gpuyard.workload import MICROSECOND, NEVER, Workload, to_ticks
+
+__all__ = ["Beginning", "begin_at"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Beginning:
+    """The jobs that had not ended when a simulation begins.
+
+    ``begin``: int64 microseconds.  ``kept``: bool, shape (all jobs,), which jobs those are.  ``running``: bool, shape
+    (jobs,), which of them run by then; ``start`` and ``end``: int64 microseconds, shape (jobs,), from when to when by
+    the record, NEVER for the others.
+    """
+
+    workload: Workload
+    begin: int
+    kept: NDArray[np.bool_]
+    running: NDArray[np.bool_]
+    start: NDArray[np.int64]
+    end: NDArray[np.int64]
+
+
+def begin_at(workload: Workload, begin: int) -> Beginning:
+    """Return what is left of a workload at an instant, microseconds: jobs that had ended by the record are left out.
+
+    A dependency on a job that is left out is met: it becomes a bound of ``not_before``.
+    """
+    start = to_ticks(workload.floats("start_time"))
+    start = np.where(start == NEVER, NEVER, np.maximum(start, workload.submit))
+    end = to_ticks(workload.floats("end_time"))
+    known = (end == NEVER) & (start != NEVER) & (workload.runtime != NEVER)
+    end[known] = start[known] + workload.runtime[known]
+    kept = end > begin
+    left = _bound(workload, end, kept).where(kept, f"ended by {begin / MICROSECOND:g} s, when the simulation begins")
+    start, end = start[kept], end[kept]
+    running = (start < begin) & (end != NEVER)
+    return Beginning(
+        workload=left,
+        begin=begin,
+        kept=kept,
+        running=running,
+        start=np.where(running, start, NEVER),
+        end=np.where(running, end, NEVER),
+    )
+
+
+def _bound(workload: Workload, end: NDArray[np.int64], kept: NDArray[np.bool_]) -> Workload:
+    """Return the workload in which jobs wait until think time after the ends of those they need not wait for."""
+    if kept.all() or not workload.has("depends_on"):
+        return workload
+    think = to_ticks(workload.floats("think_time"))
+    bound = to_ticks(workload.floats("not_before"))
+    bound[bound == NEVER] = -NEVER
+    row_of = {job: row for row, job in enumerate(workload.table["job_id"].to_pylist())}
+    for row, names in enumerate(workload.table["depends_on"].to_pylist()):
+        delay = 0 if think[row] == NEVER else int(think[row])
+        for parent in (row_of[name] for name in names or ()):
+            if not kept[parent]:
+                bound[row] = max(bound[row], int(end[parent]) + delay)
+    at = workload.table.schema.get_field_index("not_before")
+    column = pa.array(bound / MICROSECOND, mask=bound == -NEVER)
+    table = workload.table.set_column(at, workload.table.schema.field(at), column)
+    return Workload(table=table, name=workload.name, rejected=workload.rejected, notes=workload.notes)
