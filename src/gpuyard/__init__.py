@@ -17,12 +17,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gpuyard.cluster import Cluster as Cluster
+    from gpuyard.custom import order as order
+    from gpuyard.custom import placement as placement
+    from gpuyard.deciding import State as State
     from gpuyard.energy import EnergyModel as EnergyModel
     from gpuyard.errors import ConfigError as ConfigError
     from gpuyard.errors import EngineError as EngineError
     from gpuyard.errors import GpuyardError as GpuyardError
     from gpuyard.errors import InputError as InputError
+    from gpuyard.errors import PolicyError as PolicyError
     from gpuyard.experiment import simulate as simulate
+    from gpuyard.kernel.contenders import FEATURES as FEATURES
     from gpuyard.policy import Policy as Policy
     from gpuyard.policy import add_placement as add_placement
     from gpuyard.quality import examine as examine
@@ -41,17 +46,22 @@ _HOME = {
     "Cluster": ("gpuyard.cluster", "Cluster"),
     "ConfigError": ("gpuyard.errors", "ConfigError"),
     "EnergyModel": ("gpuyard.energy", "EnergyModel"),
+    "FEATURES": ("gpuyard.kernel.contenders", "FEATURES"),
     "EngineError": ("gpuyard.errors", "EngineError"),
     "GpuyardError": ("gpuyard.errors", "GpuyardError"),
     "InputError": ("gpuyard.errors", "InputError"),
     "Policy": ("gpuyard.policy", "Policy"),
+    "PolicyError": ("gpuyard.errors", "PolicyError"),
     "Result": ("gpuyard.result", "Result"),
     "Scenario": ("gpuyard.scenario", "Scenario"),
+    "State": ("gpuyard.deciding", "State"),
     "SynthesisSpec": ("gpuyard.synthesis", "SynthesisSpec"),
     "Workload": ("gpuyard.workload", "Workload"),
     "add_placement": ("gpuyard.policy", "add_placement"),
     "examine": ("gpuyard.quality", "examine"),
     "load_scenario": ("gpuyard.scenario", "load"),
+    "order": ("gpuyard.custom", "order"),
+    "placement": ("gpuyard.custom", "placement"),
     "read_trace": ("gpuyard.scenario", "read_trace"),
     "run_scenario": ("gpuyard.scenario", "run"),
     "simulate": ("gpuyard.experiment", "simulate"),
@@ -60,6 +70,7 @@ _HOME = {
 """Where each public name lives."""
 
 __all__ = [
+    "FEATURES",
     "Cluster",
     "ConfigError",
     "EnergyModel",
@@ -67,13 +78,17 @@ __all__ = [
     "GpuyardError",
     "InputError",
     "Policy",
+    "PolicyError",
     "Result",
     "Scenario",
+    "State",
     "SynthesisSpec",
     "Workload",
     "add_placement",
     "examine",
     "load_scenario",
+    "order",
+    "placement",
     "read_trace",
     "run_scenario",
     "simulate",

@@ -90,7 +90,12 @@ ClusterOption = Annotated[
     typer.Option("--cluster", metavar="PRESET|FILE|NODESxGPUS", help="The cluster, such as phase-2 or 144x8."),
 ]
 PolicyOption = Annotated[
-    str | None, typer.Option("--policy", metavar="NAME", help="The scheduler; see 'gpuyard show policies'.")
+    str | None,
+    typer.Option(
+        "--policy",
+        metavar="NAME",
+        help="The scheduler; see 'gpuyard show policies'. Your own: module:Name or file.py:Name, whose code is run.",
+    ),
 ]
 OrderOption = Annotated[
     str | None, typer.Option("--order", metavar="NAME", help="Which job next, whatever the scheduler's name says.")

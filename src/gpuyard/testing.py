@@ -1,0 +1,343 @@
+"""A conformance kit: does a policy keep what every policy must keep?  On small random sites, told on the smallest.
+
+>>> from gpuyard.testing import check_policy
+>>> check_policy("easy", examples=20)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from gpuyard.cluster import Cluster
+from gpuyard.custom import Decider, OwnOrder, OwnPlacement
+from gpuyard.errors import GpuyardError, PolicyError
+from gpuyard.hardware import NodeType
+from gpuyard.policy import Policy, named_policy
+from gpuyard.record import Outcome, Record
+from gpuyard.simulation import schedule
+from gpuyard.topology.levels import Levels
+from gpuyard.traces.schema import COLUMNS
+from gpuyard.workload import MICROSECOND, Workload
+
+__all__ = ["Case", "check_policy", "find_fault"]
+
+SHIFT: Final = 864_000
+"""s: by how much all times are shifted.  Ten days, so that hours of the day and the grain of plans stay."""
+_MICRO: Final = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A small site and its jobs."""
+
+    nodes: tuple[tuple[str, int], ...]
+    """GPU type and GPUs of each node"""
+    jobs: tuple[dict[str, Any], ...]
+    """columns of the job table by name"""
+
+    def cluster(self) -> Cluster:
+        """Return the site."""
+        kinds = sorted(set(self.nodes))
+        gpus = np.array([gpus for _, gpus in self.nodes], np.int32)
+        return Cluster(
+            name="small",
+            node_names=tuple(f"n{number}" for number in range(len(self.nodes))),
+            node_gpus=gpus,
+            node_kind=np.array([kinds.index(node) for node in self.nodes], np.int16),
+            kinds=tuple(_node_type(*kind) for kind in kinds),
+            node_cpus=4 * gpus.astype(np.float64),
+            node_memory_gib=32 * gpus.astype(np.float64),
+            levels=Levels(names=(), domains=()),
+        )
+
+    def workload(self, shift: float = 0.0) -> Workload:
+        """Return the jobs, with all times later by so many seconds."""
+        rows = [
+            {**job, **{name: job[name] + shift for name in ("submit_time", "not_before") if name in job}}
+            for job in self.jobs
+        ]
+        used = [each for each in COLUMNS if any(each.name in row for row in rows)]
+        return Workload.from_table(
+            pa.table({each.name: pa.array([row.get(each.name) for row in rows], each.dtype) for each in used})
+        )
+
+    def __str__(self) -> str:
+        """Return nodes and jobs, one a line."""
+        nodes = ", ".join(f"{gpus} x {kind}" for kind, gpus in self.nodes)
+        lines = [", ".join(f"{name}={value!r}" for name, value in job.items()) for job in self.jobs]
+        return "\n".join([f"nodes: {nodes}", *(f"job: {line}" for line in lines)])
+
+
+def _node_type(gpu_type: str, gpus: int) -> NodeType:
+    """Return a node type of which only what jobs hold matters."""
+    return NodeType(
+        name=f"{gpus}-{gpu_type}",
+        gpu_type=gpu_type,
+        gpus=gpus,
+        cpus=4 * gpus,
+        memory_gib=32.0 * gpus,
+        idle_w=0.0,
+        gpu_dynamic_w=0.0,
+        cpu_dynamic_w=0.0,
+        source="made for a test",
+    )
+
+
+def check_policy(
+    policy: str | Policy | Decider | OwnOrder | OwnPlacement,
+    *,
+    examples: int = 100,
+    seed: int = 0,
+    shift: bool = True,
+) -> None:
+    """Raise if a policy breaks what every policy must keep.
+
+    It runs on random sites of a few nodes, with jobs of every kind, from small to larger.  What breaks is made smaller,
+    job by job and node by node, as long as it breaks the same.
+
+    Parameters
+    ----------
+    policy
+        A name, a composed policy, an object of your own, or what ``@gpuyard.order`` or ``@gpuyard.placement`` made.
+    examples
+        How many random sites and workloads.
+    seed
+        Of these, and of the runs.
+    shift
+        Whether the same jobs ten days later must get the same schedule, that much later.  Set it to False for a policy
+        that goes by the date.
+
+    Raises
+    ------
+    PolicyError
+        Which promise is broken, how, and on which site and jobs.
+    """
+    chosen = named_policy(policy)
+    for number in range(examples):
+        rng = np.random.default_rng([seed, number])
+        case = _draw(rng, jobs=1 + number * 12 // max(examples, 1))
+        fault = find_fault(chosen, case, seed=seed, shift=shift)
+        if fault is not None:
+            case, fault = _shrunk(chosen, case, fault, seed=seed, shift=shift)
+            raise PolicyError(f"{chosen.name} breaks '{fault[0]}': {fault[1]}\n{case}")
+
+
+def find_fault(policy: Policy, case: Case, *, seed: int = 0, shift: bool = True) -> tuple[str, str] | None:
+    """Return the first promise that a policy breaks on a case, and how; None where it keeps all."""
+    cluster, workload = case.cluster(), case.workload()
+    try:
+        record = schedule(workload, cluster, policy, seed=seed)
+    except GpuyardError as problem:
+        stalled = "still waits" in str(problem)
+        return ("every job that fits runs" if stalled else "its decisions are legal"), str(problem)
+    except Exception as problem:  # whatever a user's code raises is what is reported
+        return "it does not fail", f"{type(problem).__name__}: {problem}"
+    for promise, check in _PROMISES.items():
+        for fault in check(record):
+            return promise, fault
+    for promise, later in (("the same run again gives the same", 0), ("all later gives the same, later", SHIFT)):
+        if later and not shift:
+            continue
+        try:
+            other = schedule(case.workload(later), cluster, policy, seed=seed)
+            fault = next(
+                (f"job {job} starts elsewhere or at another time" for job in _differing(record, other, later)), ""
+            )
+        except Exception as problem:
+            fault = f"{type(problem).__name__}: {problem}"
+        if fault:
+            return promise, fault
+    return None
+
+
+def _job(record: Record, row: int) -> str:
+    return f"'{record.workload.table['job_id'][row]}'"
+
+
+def _seconds(tick: int) -> float:
+    return tick / MICROSECOND
+
+
+def _slots(record: Record, attempt: int) -> list[tuple[int, int, int]]:
+    """Return (node, GPUs, lowest GPU number or -1) of what an attempt holds."""
+    held = slice(int(record.slot_offset[attempt]), int(record.slot_offset[attempt + 1]))
+    columns = (record.slot_node[held], record.slot_gpus[held], record.slot_gpu[held])
+    return list(zip(*(column.tolist() for column in columns), strict=True))
+
+
+def _all_run(record: Record) -> Iterator[str]:
+    for row in np.flatnonzero(record.outcome == Outcome.UNFINISHED).tolist():
+        yield f"job {_job(record, row)} never ends"
+
+
+def _nobody_early(record: Record) -> Iterator[str]:
+    job = record.attempt_job
+    for attempt in np.flatnonzero(record.attempt_start < record.eligible[job]).tolist():
+        row = int(job[attempt])
+        yield f"job {_job(record, row)} starts before it is eligible at {_seconds(int(record.eligible[row])):g} s"
+
+
+def _whole_jobs(record: Record) -> Iterator[str]:
+    wanted, pieces = record.workload.gpus, record.workload.integers("nodes", 0)
+    spread = record.workload.integers("spread", 0) > 0
+    for attempt, row in enumerate(record.attempt_job.tolist()):
+        held = _slots(record, attempt)
+        gpus = sum(each for _, each, _ in held)
+        if gpus != wanted[row]:
+            yield f"job {_job(record, row)} holds {gpus} GPUs and asked for {wanted[row]}"
+        if len({node for node, _, _ in held}) != len(held) or not held:
+            yield f"job {_job(record, row)} holds two chunks on one node, or none"
+        if pieces[row] and not (spread[row] or record.policy.spread) and len(held) != pieces[row]:
+            yield f"job {_job(record, row)} holds {len(held)} nodes and asked for {pieces[row]}"
+
+
+def _right_types(record: Record) -> Iterator[str]:
+    codes, names = record.workload.labels("gpu_type", "")
+    types = record.cluster.gpu_types
+    for attempt, row in enumerate(record.attempt_job.tolist()):
+        wanted = set(names[codes[row]].split("|")) - {""}
+        got = {types[record.cluster.node_type[node]] for node, gpus, _ in _slots(record, attempt) if gpus}
+        if wanted and not got <= wanted:
+            yield f"job {_job(record, row)} wants {sorted(wanted)} and holds {sorted(got)}"
+
+
+def _nothing_twice(record: Record) -> Iterator[str]:
+    for start in np.unique(record.attempt_start).tolist():
+        running = np.flatnonzero((record.attempt_start <= start) & (record.attempt_end > start)).tolist()
+        for node in range(record.cluster.nodes):
+            text = _too_much(record, running, node)
+            if text:
+                yield f"at {_seconds(start):g} s node {node} {text}"
+
+
+def _too_much(record: Record, running: list[int], node: int) -> str:
+    """Return what a node holds too much of; nothing where all fits."""
+    workload, cluster = record.workload, record.cluster
+    milli, gpus = workload.integers("gpu_milli", 1000), workload.gpus
+    cpus, memory = np.nan_to_num(workload.floats("cpus")), np.nan_to_num(workload.floats("memory_gib"))
+    shares: dict[int, int] = {}
+    whole, cores, gib = 0, 0.0, 0.0
+    for attempt in running:
+        row = int(record.attempt_job[attempt])
+        for where, held, gpu in _slots(record, attempt):
+            if where != node:
+                continue
+            part = held / gpus[row] if gpus[row] else 1.0
+            cores, gib = cores + cpus[row] * part, gib + memory[row] * part
+            if gpus[row] == 1 and milli[row] < 1000:
+                shares[gpu] = shares.get(gpu, 0) + int(milli[row])
+            else:
+                whole += held
+    for gpu, taken in shares.items():
+        if taken > 1000:
+            return f"has {taken} thousandths of GPU {gpu} in use"
+    if whole + len(shares) > cluster.node_gpus[node]:
+        return f"has {whole + len(shares)} of {cluster.node_gpus[node]} GPUs in use"
+    for used, all_of_it, what in ((cores, cluster.node_cpus, "CPUs"), (gib, cluster.node_memory_gib, "GiB")):
+        if all_of_it is not None and used > all_of_it[node] + 1e-6:
+            return f"has {used:g} of {all_of_it[node]:g} {what} in use"
+    return ""
+
+
+_PROMISES: Final[dict[str, Callable[[Record], Iterator[str]]]] = {
+    "every job that fits runs": _all_run,
+    "nobody starts before it is eligible": _nobody_early,
+    "a job holds what it asked for": _whole_jobs,
+    "GPU types are respected": _right_types,
+    "nothing is held twice": _nothing_twice,
+}
+
+
+def _differing(first: Record, second: Record, later: int) -> Iterator[str]:
+    """Yield the jobs whose starts or slots differ beyond a shift of all times by so many seconds."""
+    for row in np.flatnonzero(first.outcome != second.outcome).tolist():
+        yield _job(first, row)
+    begun = first.outcome != Outcome.REJECTED
+    for row in np.flatnonzero(begun & (second.start - later * _MICRO != first.start)).tolist():
+        yield _job(first, row)
+    places = [
+        {int(row): sorted(_slots(record, attempt)) for attempt, row in enumerate(record.attempt_job)}
+        for record in (first, second)
+    ]
+    for row in sorted(places[0]):
+        if places[0][row] != places[1].get(row):
+            yield _job(first, row)
+
+
+def _draw(rng: np.random.Generator, jobs: int) -> Case:
+    """Return a random case of so many jobs: crowded, in bursts, of every kind."""
+    types = ["a", "b"][: int(rng.integers(1, 3))]
+    size = int(rng.choice([2, 4, 8]))
+    nodes = tuple((str(rng.choice(types)), size) for _ in range(int(rng.integers(1, 5))))
+    most = size * len(nodes)
+    kinds = set(rng.choice(["fraction", "type", "nodes", "spread", "limit", "later", "after", "cpus"], 3).tolist())
+    return Case(nodes=nodes, jobs=tuple(_draw_job(rng, number, kinds, most, types) for number in range(jobs)))
+
+
+def _draw_job(rng: np.random.Generator, number: int, kinds: set[str], most: int, types: list[str]) -> dict[str, Any]:
+    gpus = int(rng.integers(1, most + 1)) if rng.random() < 0.3 else int(rng.choice([1, 1, 2, 4]))
+    runtime = float(rng.integers(1, 20))
+    job: dict[str, Any] = {"job_id": str(number), "submit_time": float(rng.integers(0, 8)), "runtime": runtime}
+    job["gpus"] = gpus
+
+    def some(kind: str) -> bool:
+        return kind in kinds and bool(rng.random() < 0.5)
+
+    if some("fraction"):
+        job |= {"gpus": 1, "gpu_milli": int(rng.choice([250, 400, 500]))}
+    elif some("nodes") and gpus > 1:
+        job["nodes"] = 2
+    elif some("spread"):
+        job["spread"] = True
+    if some("type"):
+        job["gpu_type"] = str(rng.choice([*types, "a|b"]))
+    if some("limit"):
+        job["time_limit"] = runtime + float(rng.integers(-5, 10)) if runtime > 5 else runtime + 3
+    if some("later"):
+        job["not_before"] = float(rng.integers(0, 12))
+    if some("after") and number:
+        job["depends_on"] = [str(int(rng.integers(0, number)))]
+    if some("cpus"):
+        job |= {"cpus": float(rng.integers(1, 5)), "memory_gib": float(rng.integers(1, 40))}
+    return job
+
+
+def _smaller(case: Case) -> Iterator[Case]:
+    """Yield cases with a job, a node or a column less, or with rounder numbers."""
+    for number in range(len(case.jobs)):
+        gone = case.jobs[number]["job_id"]
+        if not any(gone in job.get("depends_on", ()) for job in case.jobs):
+            yield replace(case, jobs=case.jobs[:number] + case.jobs[number + 1 :])
+    for number in range(len(case.nodes) if len(case.nodes) > 1 else 0):
+        yield replace(case, nodes=case.nodes[:number] + case.nodes[number + 1 :])
+    for number, job in enumerate(case.jobs):
+        plainer = [{name: value for name, value in job.items() if name != extra} for extra in list(job)[4:]]
+        plainer += [
+            {**job, name: least} for name, least in (("submit_time", 0.0), ("runtime", 1.0)) if job[name] > least
+        ]
+        if job["gpus"] > 1:
+            plainer.append({**job, "gpus": job["gpus"] // 2})
+        for other in plainer:
+            yield replace(case, jobs=(*case.jobs[:number], other, *case.jobs[number + 1 :]))
+
+
+def _shrunk(
+    policy: Policy, case: Case, fault: tuple[str, str], *, seed: int, shift: bool
+) -> tuple[Case, tuple[str, str]]:
+    """Return a case on which the same promise is broken and that no smaller step keeps broken."""
+    going = True
+    while going and case.jobs:
+        going = False
+        for smaller in _smaller(case):
+            if not smaller.jobs:
+                continue
+            found = find_fault(policy, smaller, seed=seed, shift=shift)
+            if found is not None and found[0] == fault[0]:
+                case, fault, going = smaller, found, True
+                break
+    return case, fault
