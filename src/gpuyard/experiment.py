@@ -13,11 +13,13 @@ import pyarrow.compute as pc
 
 from gpuyard import __version__
 from gpuyard.cluster import Cluster
+from gpuyard.custom import Decider, OwnOrder, OwnPlacement
 from gpuyard.energy import EnergyModel, account
 from gpuyard.errors import ConfigError
 from gpuyard.metrics import (
     attempts_table,
     cluster_digest,
+    decisions_table,
     fragmentation,
     jobs_table,
     summarise,
@@ -41,7 +43,7 @@ def simulate(
     workload: Workload | Trace,
     cluster: Cluster,
     *,
-    policy: str | Policy = "fifo",
+    policy: str | Policy | Decider | OwnOrder | OwnPlacement = "fifo",
     placement: str | None = None,
     seed: int = 0,
     until: float | None = None,
@@ -49,6 +51,7 @@ def simulate(
     window: tuple[float, float] | None = None,
     warmup: float = 0.0,
     bin_width: float | None = None,
+    decisions: bool = False,
     scenario: Mapping[str, object] | None = None,
     progress: Progress | None = None,
     **policy_changes: object,
@@ -60,7 +63,8 @@ def simulate(
     workload, cluster
         The jobs and the site.
     policy, placement, policy_changes
-        A policy's name or object, and fields of it to change (``on_limit="ignore"``).
+        A policy's name or object, and fields of it to change (``on_limit="ignore"``); or an object of your own with
+        a method ``decide``, or what ``@gpuyard.order`` or ``@gpuyard.placement`` made.
     seed
         Of all random choices: same input and seed, same bytes.
     until
@@ -71,6 +75,8 @@ def simulate(
         What :func:`gpuyard.metrics.summarise` measures, s.
     bin_width
         Width of the timeline's bins, s; by default a round one that gives at most 2000 bins.
+    decisions
+        Also keep what the scheduler promised to whom, for :func:`gpuyard.explain`; everything else is the same.
     scenario
         Sections for ``scenario.toml`` that say where workload and cluster came from; they go
         before what is said here.  Without them, the result's folder cannot be run again.
@@ -103,9 +109,25 @@ def simulate(
     model = energy if isinstance(energy, EnergyModel) else EnergyModel.from_mapping(energy or {})
     chosen = named_policy(policy, **changes)
     tell("schedule", 0.0)
-    record = schedule(jobs, cluster, chosen, seed=seed, until=until, progress=lambda share: tell("schedule", share))
+    record = schedule(
+        jobs,
+        cluster,
+        chosen,
+        seed=seed,
+        until=until,
+        decisions=decisions,
+        progress=lambda share: tell("schedule", share),
+    )
     tell("schedule", 1.0)
-    run = {"seed": seed, "until": until, "window": window, "warmup": warmup, "bin_width": bin_width}
+    run: dict[str, object] = {
+        "seed": seed,
+        "until": until,
+        "window": window,
+        "warmup": warmup,
+        "bin_width": bin_width,
+    }
+    if decisions:
+        run["decisions"] = True
     tell("energy", None)
     return result_of(
         record,
@@ -141,6 +163,7 @@ def result_of(
         timeline=timeline_table(record, drawn, bin_width=bin_width, fragments=fragments),
         numbers=summarise(record, drawn, window=window, warmup=warmup, until=until, fragments=fragments),
         scenario=_echo(record, drawn.model, scenario or {}),
+        decisions=None if record.decisions is None else decisions_table(record),
     )
 
 
@@ -159,7 +182,7 @@ def _say_nothing(_: str, __: float | None) -> None:
 def _echo(record: Record, model: EnergyModel, given: Mapping[str, object]) -> dict[str, object]:
     """Return the scenario: the sections that were given, policy and energy resolved, and where all came from."""
     cluster, workload = record.cluster, record.workload
-    earlier = given.get("provenance")
+    earlier, own = given.get("provenance"), record.policy.own_sources
     sections: dict[str, object] = {
         "workload": {"name": workload.name},
         "cluster": {"name": cluster.name},
@@ -170,7 +193,7 @@ def _echo(record: Record, model: EnergyModel, given: Mapping[str, object]) -> di
     sections["provenance"] = {
         **(earlier if isinstance(earlier, Mapping) else {}),
         "versions": _versions(),
-        "runs_again": {"workload", "cluster"} <= given.keys(),
+        "runs_again": {"workload", "cluster"} <= given.keys() and all(source.importable for source in own),
         "workload": workload.name,
         "workload_jobs": len(workload),
         "workload_rejected_rows": len(workload.rejected),
@@ -182,6 +205,7 @@ def _echo(record: Record, model: EnergyModel, given: Mapping[str, object]) -> di
         "cluster_gpus": cluster.gpus,
         "cluster_sha256": cluster_digest(cluster),
         "seed": record.seed,
+        **({"own_code_sha256": {source.name: source.sha256 for source in own}} if own else {}),
     }
     return sections
 

@@ -12,7 +12,7 @@ from gpuyard.cluster import Cluster
 from gpuyard.policy import Policy
 from gpuyard.workload import Workload
 
-__all__ = ["EndReason", "Outcome", "Record"]
+__all__ = ["Decided", "EndReason", "Outcome", "Record"]
 
 
 class Outcome(IntEnum):
@@ -41,6 +41,21 @@ class EndReason(IntEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Decided:
+    """What only the engine knew: its promises, and who was first; see :mod:`gpuyard.kernel.decisions`.
+
+    Per entry, shape (entries,): ``entry``, records of :data:`gpuyard.kernel.tables.DECISION` in the order of time.
+    ``node`` has the reserved nodes, entry after entry.  ``lost`` later entries found no room, and ``nameless`` entries
+    none for their nodes.
+    """
+
+    entry: NDArray[np.void]
+    node: NDArray[np.int32]
+    lost: int
+    nameless: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Record:
     """Facts of one run.  Times are int64 microseconds since the origin; NEVER means no time.
 
@@ -58,7 +73,9 @@ class Record:
     A slot holds ``gpu_milli`` of its GPU if the job asks for a fraction, else whole GPUs.  An attempt without
     slots ran although the cluster had no room: this happens only under ``replay = "recorded"``.
 
-    ``stop`` is the instant the simulation stopped: the last end, or the ``until`` that was asked for.
+    ``stop`` is the instant the simulation stopped: the last end, or the ``until`` that was asked for.  ``begin`` is
+    the instant it began with a given state, or None: a job that ran by then has an earlier ``start``, and an attempt
+    that starts at ``begin``.  ``decisions`` is what the engine promised, where that was asked for.
     """
 
     workload: Workload
@@ -84,3 +101,5 @@ class Record:
     passes: int
     max_queue: int
     kernel_s: float
+    begin: int | None = None
+    decisions: Decided | None = None

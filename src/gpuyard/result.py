@@ -24,7 +24,7 @@ __all__ = ["FILES", "OPTIONAL_FILES", "Result", "check_folder"]
 
 FILES = ("summary.json", "jobs.parquet", "attempts.parquet", "timeline.parquet", "scenario.toml")
 """The files that make a folder a result."""
-OPTIONAL_FILES = ("report.html", "jobs.csv", "attempts.csv", "timeline.csv")
+OPTIONAL_FILES = ("decisions.parquet", "report.html", "jobs.csv", "attempts.csv", "timeline.csv")
 """Files that may stand beside them, and go with them when a run is saved to the same folder again."""
 
 _TABLES = ("jobs", "attempts", "timeline")
@@ -43,6 +43,8 @@ class Result:
     timeline: pa.Table
     numbers: Mapping[str, object]
     scenario: Mapping[str, object] = field(default_factory=dict)
+    decisions: pa.Table | None = None
+    """what the scheduler promised to whom, where the run was asked to keep it"""
 
     def summary(self) -> dict[str, object]:
         """Return the numbers of ``summary.json``."""
@@ -94,6 +96,8 @@ class Result:
             _write_parquet(table, folder / f"{name}.parquet")
             if csv:
                 csv_format.write_csv(_flat(table), folder / f"{name}.csv")
+        if self.decisions is not None:
+            _write_parquet(self.decisions, folder / "decisions.parquet")
         text = json.dumps(self.numbers, indent=2, ensure_ascii=False, allow_nan=False)
         (folder / "summary.json").write_text(text + "\n", encoding="utf-8")
         scenario = _without_none(self.scenario)
@@ -121,7 +125,9 @@ class Result:
         tables = {name: _read_parquet(place / f"{name}.parquet") for name in _TABLES}
         numbers = _read_text(place / "summary.json", json.loads)
         scenario = _read_text(place / "scenario.toml", tomllib.loads)
-        return cls(**tables, numbers=numbers, scenario=scenario)
+        log = place / "decisions.parquet"
+        decisions = _read_parquet(log) if log.is_file() else None
+        return cls(**tables, numbers=numbers, scenario=scenario, decisions=decisions)
 
 
 def check_folder(folder: str | Path) -> None:

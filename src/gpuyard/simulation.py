@@ -15,10 +15,11 @@ from gpuyard.errors import ConfigError, EngineError
 from gpuyard.kernel import build
 from gpuyard.kernel.beginning import place_running
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
+from gpuyard.kernel.decisions import Noted, build_decisions
 from gpuyard.kernel.engine import run
 from gpuyard.kernel.launch import start as start_engine
 from gpuyard.kernel.launch import try_demands
-from gpuyard.kernel.tables import Dependencies, Events, Jobs
+from gpuyard.kernel.tables import Decisions, Dependencies, Events, Jobs
 from gpuyard.loops import check_scores, is_loop_ready, loop_of, loop_tables, note_running, open_session
 from gpuyard.lowering import (
     Asked,
@@ -30,7 +31,7 @@ from gpuyard.lowering import (
 )
 from gpuyard.ordering import estimate_run_times, static_rank
 from gpuyard.policy import Policy
-from gpuyard.record import EndReason, Outcome, Record
+from gpuyard.record import Decided, EndReason, Outcome, Record
 from gpuyard.streams import stream_key
 from gpuyard.workload import MICROSECOND, Workload
 
@@ -60,6 +61,7 @@ def schedule(
     seed: int = 0,
     until: float | None = None,
     begin: float | None = None,
+    decisions: bool = False,
     progress: Progress | None = None,
 ) -> Record:
     """Schedule a workload on a cluster and return what happened.
@@ -72,6 +74,8 @@ def schedule(
         Stop at this instant, s since the origin; later instants are not processed.
     begin
         Begin at this instant, s since the origin, with what ran and waited by then according to the record.
+    decisions
+        Also note what is promised to whom; the schedule is the same.
     progress
         Called now and then with the share of jobs that have been submitted.
 
@@ -106,7 +110,10 @@ def schedule(
     loop = loop_of(policy)
     queue = build.build_queue(jobs, int(asked.demands["lane"].max(initial=0)) + 1, marked=loop is run)
     log = build.build_log(
-        int(asked.chunks[asked.demand[accepted]].sum()), int(accepted.sum()), tracked=asked.quanta > 0
+        int(asked.chunks[asked.demand[accepted]].sum()),
+        int(accepted.sum()),
+        tracked=asked.quanta > 0,
+        decisions=build_decisions(len(workload)) if decisions else None,
     )
     bounded = policy.replay == "schedule" and middle is None
     events = _events(cluster, asked, dependencies, int(accepted.sum()), bounded=bounded)
@@ -190,6 +197,18 @@ def schedule(
         max_queue=int(count[Count.MAX_WAITING]),
         kernel_s=kernel_s,
         begin=None if middle is None else middle.begin,
+        decisions=_decided(log.decisions) if decisions else None,
+    )
+
+
+def _decided(log: Decisions) -> Decided:
+    """Return what was noted, without the room that was left."""
+    state = log.state.tolist()
+    return Decided(
+        entry=log.entry[: state[Noted.ENTRIES]].copy(),
+        node=log.node[: state[Noted.NODES]].copy(),
+        lost=state[Noted.LOST],
+        nameless=state[Noted.NAMELESS],
     )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
+from gpuyard.kernel.decisions import build_decisions
 from gpuyard.kernel.tables import (
     CLAIM,
     DOMAIN,
@@ -16,6 +17,7 @@ from gpuyard.kernel.tables import (
     PLACE,
     SLOT,
     STEP,
+    Decisions,
     Domains,
     Events,
     Heap,
@@ -208,10 +210,14 @@ def build_queue(jobs: Jobs, lanes: int, *, marked: bool = True) -> Queue:
     )
 
 
-def build_log(slots: int, attempts: int, *, tracked: bool) -> Log:
+def build_log(slots: int, attempts: int, *, tracked: bool, decisions: Decisions | None = None) -> Log:
     """Return room for so many slots and attempts; for GPU numbers only where they are tracked."""
-    numbers = np.empty(slots if tracked else 0, np.int32)
-    return Log(slots=np.empty(slots, SLOT), gpu=numbers, attempt_job=np.empty(attempts, np.int32))
+    return Log(
+        slots=np.empty(slots, SLOT),
+        gpu=np.empty(slots if tracked else 0, np.int32),
+        attempt_job=np.empty(attempts, np.int32),
+        decisions=build_decisions(0, 0) if decisions is None else decisions,
+    )
 
 
 def build_events(running: int, releases: int) -> Events:

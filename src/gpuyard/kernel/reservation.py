@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from gpuyard.kernel.agenda import enter, strike
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NEVER, NOBODY, Count, Promise
+from gpuyard.kernel.decisions import note_reservation
 from gpuyard.kernel.expectations import CHUNK_ROOM, Expectations
 from gpuyard.kernel.fraction import take_share
 from gpuyard.kernel.index import insert, members, remove
@@ -89,6 +90,7 @@ def reserve(
     promise[Promise.EXTRA] = 0
     if promise[Promise.COUNTS] > 0:
         _reserve_counts(jobs, expected, head, now)
+        note_reservation(log, expected, head, now)
         return
     if demand[jobs.claim[head]["demand"]]["plain"] != 0:
         _reserve_plain(jobs, demand, site, log, events, expected, head, now)
@@ -96,6 +98,7 @@ def reserve(
         _reserve_special(jobs, demand, site, log, events, expected, placer, releaser, head, now)
     for place_ in range(promise[Promise.RESERVED]):
         expected.reserved_free[nth(site.node[nth(expected.reserved[nth(place_)])]["free"])] += 1
+    note_reservation(log, expected, head, now)
 
 
 @inlined
@@ -280,7 +283,7 @@ def _put_back(jobs: Jobs, demand: Records, site: Site, log: Log, expected: Expec
         withdraw_node(site, node)
         this["free"] -= held
         offer_node(site, node)
-    if site.quanta > 0 and asked["share"] == 0:
+    if site.quanta > 0 and asked["share"] == 0 and claim["slots"] > 0:
         for _ in range(asked["gpus"]):
             gpus -= 1
             gpu = int(expected.imagined_gpu[gpus])

@@ -11,6 +11,7 @@ from enum import IntEnum
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NEVER, NOBODY, Count, Promise
 from gpuyard.kernel.contenders import MICROSECONDS, Contenders, forget_started, join_contenders, note_waits
+from gpuyard.kernel.decisions import note_head
 from gpuyard.kernel.expectations import Expectations
 from gpuyard.kernel.instants import next_eligible, next_end, next_instant, release, start_job
 from gpuyard.kernel.jit import inlined, inner, kernel
@@ -70,7 +71,7 @@ def run_scored(
             row = next_eligible(jobs, dependencies, events, now)
             if row == NOBODY:
                 break
-            join_contenders(contenders, events, row, now)
+            join_contenders(contenders, events, row, int(jobs.job[nth(row)]["eligible"]))
         count[Count.PASSES] += 1
         if promise[Promise.RELEASED] > 0:
             promise[Promise.ROOM] += 1
@@ -140,6 +141,7 @@ def _schedule(  # noqa: PLR0912, PLR0915  # one body: a second call of what plac
         else:
             chance["blocked"] = promise[Promise.ROOM]
             if passing == Passing.NOBODY:
+                note_head(log, row, now)
                 break
             if passing == Passing.BESIDE and headless:
                 headless = False

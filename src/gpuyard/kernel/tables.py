@@ -18,6 +18,7 @@ __all__ = [
     "ARRAY",
     "CHUNK",
     "CLAIM",
+    "DECISION",
     "DEMAND",
     "DOMAIN",
     "GPU",
@@ -29,6 +30,7 @@ __all__ = [
     "PLACE",
     "SLOT",
     "STEP",
+    "Decisions",
     "Dependencies",
     "Domains",
     "Events",
@@ -160,6 +162,18 @@ LANE = np.dtype(
 SLOT = np.dtype([("node", np.int32), ("gpus", np.int32)])
 """What an attempt holds on one node."""
 
+DECISION = np.dtype(
+    [
+        ("time", np.int64),
+        ("begin", np.int64),  # when the job is promised to start; NEVER for no such promise
+        ("extra", np.int64),  # thousandths of a GPU left to others beside it, where these are counted; else -1
+        ("first", np.int64),  # its first node in Decisions.node; -1 where they found no room
+        ("job", np.int32),
+        ("nodes", np.int32),  # how many are reserved
+    ]
+)
+"""What was promised, or who was first and found no room."""
+
 CHUNK = np.dtype([("node", np.int64), ("gpus", np.int64)])
 """A chunk of a job and the node chosen for it."""
 
@@ -255,12 +269,22 @@ class Queue(NamedTuple):
     heads: Heap  # of the lanes that a pass still has to try, by the rank of their first job
 
 
+class Decisions(NamedTuple):
+    """What only the engine knows; no room where nobody asks for it.  See :mod:`gpuyard.kernel.decisions`."""
+
+    entry: Records
+    node: NDArray[np.int32]  # reserved nodes, entry after entry
+    last: NDArray[np.int64]  # shape (jobs,): the beginning that was noted last of a planned job
+    state: NDArray[np.int64]  # by decisions.Noted
+
+
 class Log(NamedTuple):
     """What happened: one slot a node held, attempt after attempt in the order they started."""
 
     slots: Records
     gpu: NDArray[np.int32]  # lowest GPU number of each slot on its node; empty where GPUs are not tracked
     attempt_job: NDArray[np.int32]
+    decisions: Decisions
 
 
 class Events(NamedTuple):

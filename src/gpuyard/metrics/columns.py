@@ -13,6 +13,7 @@ from gpuyard.traces.schema import Column
 
 __all__ = [
     "ATTEMPTS",
+    "DECISIONS",
     "HELD",
     "JOBS",
     "SUMMARY",
@@ -97,6 +98,41 @@ ATTEMPTS: Final[tuple[Column, ...]] = (
         "lowest GPU number on each of these nodes; -1 where GPU numbers were not tracked",
     ),
 )
+
+DECISIONS: Final[tuple[Column, ...]] = (
+    _column("time", pa.float64(), "s", "when it was decided, since the origin"),
+    _column(
+        "job_id",
+        pa.string(),
+        "name",
+        "easy: the first job in the queue, which found no room and was promised to start; conservative, slurm: a job "
+        "whose planned beginning changed; none, under an order with a score: the first job in the queue, for which all "
+        "others wait",
+    ),
+    _column(
+        "begin_time",
+        pa.float64(),
+        "s",
+        "when it is promised to start (easy: the shadow time), since the origin",
+        "no such time was found (slurm: within its window), or nothing is promised",
+    ),
+    _column(
+        "extra_gpus",
+        pa.float64(),
+        "GPUs",
+        "easy by counts: GPUs that jobs may take which would still run at that time",
+        "GPUs are not what is promised",
+    ),
+    _column("reserved_nodes", pa.int32(), "nodes", "easy on nodes: how many nodes are reserved for the job; else 0"),
+    _column(
+        "nodes",
+        pa.list_(pa.int32()),
+        "node",
+        "which nodes these are",
+        "the log had no room left for their numbers",
+    ),
+)
+"""What the scheduler promised, a row for each promise that differs from the one before; only with ``decisions``."""
 
 UNWEIGHED: Final = "no job could run, or too many different demands to weigh"
 """When the timeline's fragmentation is null."""
@@ -288,6 +324,7 @@ def reference() -> str:
     """Return the tables of ``docs/metrics.md`` in Markdown."""
     parts = ["### jobs.parquet\n", _table(JOBS), "### attempts.parquet\n", _table(ATTEMPTS)]
     held = _column(f"{HELD}<class>", pa.float64(), "GPUs", "GPUs held by jobs of this class, one column a class")
+    parts += ["### decisions.parquet\n", _table(DECISIONS)]
     parts += ["### timeline.parquet\n", _table((*TIMELINE, held)), "### summary.json\n", _keys()]
     return "\n".join(parts)
 

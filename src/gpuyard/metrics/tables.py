@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from gpuyard.energy.account import EnergyAccount
-from gpuyard.metrics.columns import ATTEMPTS, JOBS, schema
+from gpuyard.errors import ConfigError
+from gpuyard.metrics.columns import ATTEMPTS, DECISIONS, JOBS, schema
 from gpuyard.metrics.facts import STATES, job_times, seconds
 from gpuyard.record import EndReason, Outcome, Record
 from gpuyard.workload import MICROSECOND, NEVER
 
-__all__ = ["attempts_table", "jobs_table", "metadata"]
+__all__ = ["LOST", "NAMELESS", "attempts_table", "decisions_table", "jobs_table", "metadata"]
+
+LOST: Final = b"gpuyard:decisions_lost"
+"""Metadata of the decisions: how many later ones found no room."""
+NAMELESS: Final = b"gpuyard:decisions_without_nodes"
+"""Likewise: of how many the reserved nodes found no room."""
 
 
 def metadata(record: Record) -> Mapping[bytes, bytes]:
@@ -76,6 +83,30 @@ def attempts_table(record: Record) -> pa.Table:
         "first_gpu": pa.ListArray.from_arrays(offsets, pa.array(record.slot_gpu)),
     }
     return pa.table([columns[column.name] for column in ATTEMPTS], schema=schema(ATTEMPTS, metadata(record)))
+
+
+def decisions_table(record: Record) -> pa.Table:
+    """Return one row a decision, in the order of time; columns as in :data:`gpuyard.metrics.columns.DECISIONS`.
+
+    Its metadata say how many decisions did not fit (:data:`LOST`), and how many reserved nodes of others.
+    """
+    decided = record.decisions
+    if decided is None:
+        raise ConfigError("the run kept no decisions; run it with decisions=True")
+    entry = decided.entry
+    nameless = entry["first"] < 0
+    held = np.where(nameless, 0, entry["nodes"])
+    offsets = np.concatenate([[0], np.cumsum(held)]).astype(np.int32)
+    columns = {
+        "time": _numbers(seconds(entry["time"])),
+        "job_id": record.workload.table["job_id"].take(pa.array(entry["job"])),
+        "begin_time": _times(entry["begin"]),
+        "extra_gpus": _numbers(entry["extra"] / 1000, entry["extra"] < 0),
+        "reserved_nodes": pa.array(entry["nodes"]),
+        "nodes": pa.ListArray.from_arrays(pa.array(offsets), pa.array(decided.node), mask=pa.array(nameless)),
+    }
+    kept = {**metadata(record), LOST: b"%d" % decided.lost, NAMELESS: b"%d" % decided.nameless}
+    return pa.table([columns[column.name] for column in DECISIONS], schema=schema(DECISIONS, kept))
 
 
 def _numbers(values: NDArray[np.float64], null: NDArray[np.bool_] | None = None) -> pa.Array:

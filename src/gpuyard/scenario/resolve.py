@@ -39,6 +39,7 @@ class RunOptions:
     window: tuple[float, float] | None = None
     warmup: float = 0.0
     bin_width: float | None = None
+    decisions: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

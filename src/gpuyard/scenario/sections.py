@@ -195,6 +195,9 @@ class PolicySection(Section):
     order: str | None = Field(default=None, description=f"Which job next: {', '.join(ORDERS)}.")
     backfill: str | None = Field(default=None, description=f"Who may pass a blocked job: {', '.join(BACKFILLS)}.")
     placement: str | None = Field(default=None, description=f"Which GPUs: {', '.join(PLACEMENTS)}.")
+    decide: str | None = Field(
+        default=None, description="A class of your own that decides who starts: module:Name or file.py:Name."
+    )
     on_limit: str | None = Field(default=None, description=f"What happens at a time limit: {', '.join(LIMITS)}.")
     replay: str | None = Field(default=None, description=f"Who decides starts: {', '.join(REPLAYS)}.")
     spread: bool | None = Field(default=None, description="Every job may take GPUs from anywhere.")
@@ -231,6 +234,7 @@ class RunSection(Section):
     )
     warmup: Seconds = Field(default=0.0, description="Leave this long out of the measures at the window's start.")
     bin_width: Seconds | None = Field(default=None, description="Width of the bins of the timeline.")
+    decisions: bool | None = Field(default=None, description="Keep what the scheduler promises, for 'gpuyard explain'.")
 
 
 class ClusterSection(Section):
