@@ -47,6 +47,11 @@ class Yard:
         """The GPUs of the cluster, in thousandths."""
         return WHOLE * self.cluster.gpus
 
+    @property
+    def crowded(self) -> bool:
+        """Whether jobs run for which there was no room when the simulation began."""
+        return any(not run.pieces for run in self.running.values())
+
     def expected_end(self, run: Run) -> int:
         """Return when a running job is expected to end, which is never now or earlier."""
         return max(run.expected_end, self.now + 1)
