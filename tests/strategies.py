@@ -17,11 +17,11 @@ from reference import ESTIMATES, ORDERS, PLACEMENTS
 TYPES = ("a", "b", "c")
 FEATURES = (
     "fractions", "types", "cpus", "memory", "nodes", "spread", "priority", "not_before",
-    "dependencies", "time_limit", "state", "recorded", "halves",
+    "dependencies", "time_limit", "state", "recorded", "halves", "exclusive", "segment",
 )  # fmt: skip
 CROWDED_FEATURES = (
     "fractions", "types", "cpus", "nodes", "spread", "priority", "not_before", "dependencies", "deadline", "nice",
-    "user", "qos", "recorded",
+    "user", "qos", "recorded", "exclusive",
 )  # fmt: skip
 VARIANTS = (
     "none", "fit", "easy-nodes", "easy-counts", "conservative", "conservative-bounded", "slurm", "slurm-bounded",
@@ -84,6 +84,8 @@ def _columns(draw: st.DrawFn, features: set[str], number: int, unit: float, scal
         "memory": {"memory_gib": st.none() | st.integers(0, 12).map(lambda value: value * unit)},
         "nodes": {"nodes": st.none() | st.integers(1, 3)},
         "spread": {"spread": st.none() | st.booleans()},
+        "exclusive": {"exclusive": st.none() | st.just(True)},
+        "segment": {"segment": st.none() | st.integers(1, 3)},
         "priority": {"priority": st.none() | st.integers(-1, 1)},
         "not_before": {"not_before": st.none() | time},
         "time_limit": {"time_limit": st.none() | st.integers(0, 5).map(lambda value: value * scale)},
@@ -167,6 +169,8 @@ def policies(draw: st.DrawFn, variant: str | None = None, scale: float = 1, **fi
     if "backfill" not in fixed and fixed.get("replay") != "recorded":
         fields |= _terms(draw, variant or draw(st.sampled_from(VARIANTS)), scale)
     fields |= fixed
+    if not fields["spread"]:
+        fields.setdefault("exclusive", draw(st.integers(0, 7)) == 7)
     if fields["order"] == "multifactor" and draw(st.booleans()):
         weights = {"age": 5, "max_age": 6 * scale, "size": 2.5, "priority": 1, "qos": 1, "partition": -0.3, "nice": 0.7}
         fields |= {"weights": weights, "qos": {"high": 1, "low": 0.25}, "partitions": {"long": 1.5}}

@@ -41,6 +41,6 @@ def hold(record: Record) -> Holdings:
     np.cumsum(record.slot_gpus, out=gpus[1:])
     milli = np.diff(gpus[record.slot_offset]) * 1000
     if record.workload.has("gpu_milli"):
-        share = record.workload.integers("gpu_milli", 0)[record.attempt_job]
+        share = record.held_share[record.attempt_job]
         milli = np.where(share > 0, share * counts, milli)
     return Holdings(attempt_milli=milli, has_room=counts > 0, spans=Spans(record.attempt_start, record.attempt_end))

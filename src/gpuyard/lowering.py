@@ -15,13 +15,15 @@ from gpuyard.kernel.codes import NEVER, NOBODY, Left, Placement
 from gpuyard.kernel.own import address_of
 from gpuyard.kernel.score_build import build_mix, build_scores, empty_mix
 from gpuyard.kernel.score_tables import Scores
-from gpuyard.kernel.tables import ARRAY, CHUNK, DEMAND, HOLD, NODE, Dependencies, Records, Site
-from gpuyard.policy import OWN_PLACEMENTS, Policy
+from gpuyard.kernel.tables import ARRAY, CAPACITY, CHUNK, DEMAND, HOLD, NODE, Dependencies, Records, Site
+from gpuyard.locality import largest_block, lower_domains, lower_rails
+from gpuyard.policy import OWN_PLACEMENTS, UNSCORED, Policy
 from gpuyard.workload import Workload, array_tasks, to_ticks
 
 __all__ = [
     "Asked",
     "Rejections",
+    "exclusive_jobs",
     "lower_demands",
     "lower_dependencies",
     "lower_durations",
@@ -35,6 +37,10 @@ _PLACEMENTS = {
     "best-fit": Placement.BEST_FIT,
     "worst-fit": Placement.WORST_FIT,
     "random": Placement.RANDOM,
+    "spread": Placement.SPREAD,
+    "rail-aligned": Placement.RAIL_ALIGNED,
+    "topology-tree": Placement.TOPOLOGY_TREE,
+    "topology-block": Placement.TOPOLOGY_BLOCK,
     "packed": Placement.PACKED,
     "fgd": Placement.FGD,
     "least-left": Placement.LEAST_LEFT,
@@ -83,27 +89,29 @@ class Asked:
     chunks: NDArray[np.int64]
     """shape (demands,): the most nodes a job with this demand can sit on"""
     quanta: int
-    """parts that a GPU is divided into; 0 when no job asks for a fraction"""
+    """parts that a GPU is divided into; 0 when single GPUs are not tracked: no fractions, no rails"""
 
 
 def lower_demands(workload: Workload, cluster: Cluster, policy: Policy) -> Asked:
     """Return the distinct demands of a workload on a cluster."""
     gpus = workload.gpus
     milli = workload.integers("gpu_milli", _WHOLE)
-    fraction = (gpus == 1) & (milli < _WHOLE)
+    alone = exclusive_jobs(workload, policy)
+    fraction = (gpus == 1) & (milli < _WHOLE) & ~alone
     quantum = gcd(_WHOLE, *(int(value) for value in np.unique(milli[fraction]))) if fraction.any() else _WHOLE
     share = np.where(fraction, milli // quantum, 0)
     nodes = workload.integers("nodes", 0)
     spread = (workload.integers("spread", 0) > 0) | policy.spread
-    spread &= (gpus > 0) & ~fraction
+    spread &= (gpus > 0) & ~fraction & ~alone
     nodes = np.where(spread, 0, nodes)
     pieces = np.where(gpus > 0, gpus, np.maximum(nodes, 1))
     cpu = _per_piece(workload.floats("cpus"), _WHOLE, pieces, cluster.node_cpus is not None)
     memory = _per_piece(workload.floats("memory_gib"), 1024, pieces, cluster.node_memory_gib is not None)
     kinds = _allowed_kinds(workload, cluster, gpus)
-    columns = [gpus, share, cpu, memory, kinds, nodes, spread.astype(np.int64)]
+    segment = np.where(spread | fraction, 0, _segments(workload, policy))
+    columns = [gpus, share, cpu, memory, kinds, nodes, spread.astype(np.int64), alone.astype(np.int64), segment]
     demand, first = _distinct(columns)
-    gpus, share, cpu, memory, kinds, nodes, spread_ = (column[first] for column in columns)
+    gpus, share, cpu, memory, kinds, nodes, spread_, alone_, segment = (column[first] for column in columns)
     largest = _largest(cluster)
     several, chunks = _shapes(gpus, nodes, kinds, spread_, largest, cluster.nodes)
     demands = np.zeros(gpus.size, DEMAND)
@@ -111,19 +119,40 @@ def lower_demands(workload: Workload, cluster: Cluster, policy: Policy) -> Asked
         DEMAND.names or (), (gpus, share, cpu, memory, kinds, nodes, several, spread_), strict=False
     ):
         demands[name] = column
+    demands["alone"], demands["segment"] = alone_, segment
+    quanta = _WHOLE // quantum if fraction.any() else int(rule_of(policy) == Placement.RAIL_ALIGNED)
     if policy.backfill in ("fit", "easy") and policy.replay == "schedule":
         demands["lane"] = np.arange(gpus.size)
-    _mark_plain(demands, cluster, policy, fraction=bool(fraction.any()))
-    return Asked(demands=demands, demand=demand, chunks=chunks, quanta=_WHOLE // quantum if fraction.any() else 0)
+    _mark_plain(demands, cluster, policy, fraction=quanta > 0)
+    return Asked(demands=demands, demand=demand, chunks=chunks, quanta=quanta)
+
+
+def exclusive_jobs(workload: Workload, policy: Policy) -> NDArray[np.bool_]:
+    """Return which jobs have their nodes to themselves, shape (jobs,); raise ConfigError where placement cannot."""
+    alone = (workload.integers("exclusive", 0) > 0) | policy.exclusive
+    if (rule_of(policy) >= Placement.FGD or policy.decide is not None) and alone.any():
+        what = f"placement {policy.placement}" if policy.decide is None else f"'{policy.name}'"
+        raise ConfigError(
+            f"job '{workload.table['job_id'][int(np.argmax(alone))]}' is exclusive, which {what} does not know; "
+            f"choose one of {', '.join(UNSCORED)}, or drop 'exclusive'"
+        )
+    return alone
+
+
+def _segments(workload: Workload, policy: Policy) -> NDArray[np.int64]:
+    """Return the nodes of a segment of each job; 0 for none, and where the placement does not look at it."""
+    if policy.placement != "topology-block":
+        return np.zeros(len(workload), np.int64)
+    return workload.integers("segment", 0)
 
 
 def _mark_plain(demands: Records, cluster: Cluster, policy: Policy, *, fraction: bool) -> None:
     """Mark the demands that the engine's own loop can place, and write their chunks."""
     levels = policy.placement == "packed" and bool(cluster.levels.names)
-    direct = policy.placement != "random" and rule_of(policy) < Placement.FGD
+    direct = policy.placement in ("first-fit", "best-fit", "worst-fit", "packed")
     simple = direct and len(cluster.gpu_types) == 1 and not fraction
     asked = (demands["nodes"] == 0) & (demands["spread"] == 0) & (demands["gpus"] > 0) & (demands["kinds"] > 0)
-    free = asked & (demands["cpu"] == 0) & (demands["memory"] == 0)
+    free = asked & (demands["cpu"] == 0) & (demands["memory"] == 0) & (demands["alone"] == 0)
     demands["plain"] = free & simple & ((demands["several"] == 0) | (not levels))
     large = np.where(demands["several"] == 1, max(int(_largest(cluster).max()), 1), np.maximum(demands["gpus"], 1))
     demands["large"] = large
@@ -215,9 +244,14 @@ def _numbered(values: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
 def lower_durations(workload: Workload, policy: Policy, rejections: Rejections) -> NDArray[np.int64]:
     """Return how long each job runs, in ticks; jobs that cannot be simulated are rejected."""
     fraction = (workload.gpus == 1) & (workload.integers("gpu_milli", _WHOLE) < _WHOLE)
+    segment, nodes = _segments(workload, policy), workload.integers("nodes", 0)
+    uneven = (segment > 0) & (segment <= nodes) & (nodes % np.maximum(segment, 1) > 0)
     spread = ((workload.integers("spread", 0) > 0) | policy.spread) & ~fraction
     wide = (workload.integers("nodes", 0) > workload.gpus) & (workload.gpus > 0) & ~spread
     rejections.add(wide, "asks for more nodes than GPUs")
+    rejections.add(uneven & ~fraction & ~spread, "asks for segments that do not divide its nodes")
+    both = exclusive_jobs(workload, policy) & spread & (workload.gpus > 0)
+    rejections.add(both, "asks for nodes to itself and for GPUs from anywhere")
     if policy.replay == "recorded":
         start, end = to_ticks(workload.floats("start_time")), to_ticks(workload.floats("end_time"))
         rejections.add(start == NEVER, "no recorded start to replay")
@@ -346,7 +380,8 @@ def lower_site(
     Raises
     ------
     ConfigError
-        For more nodes, or more GPUs where single GPUs are tracked, than an index can hold.
+        For a block that is no level, nodes of more GPUs than the placement knows, and more nodes, or more GPUs where
+        single GPUs are tracked, than an index can hold.
     """
     tracked = cluster.gpus if asked.quanta else 0
     if max(cluster.nodes, tracked) > build.MOST_ITEMS:
@@ -368,24 +403,38 @@ def lower_site(
     n_keys = int(node["free"].max()) + 1
     lowest = 0 if np.any(asked.demands["gpus"] == 0) else 1
     gpu, shares = build.build_gpus(node, kinds, asked.quanta)
-    packed = policy.placement == "packed" and bool(np.any(asked.demands["several"]))
     plan = np.zeros(Left.SIZE, np.int64)
     plan[Left.KIND] = NOBODY
     largest = _largest(cluster).astype(np.int64)
+    rule = rule_of(policy)
+    masks, sets = lower_rails(cluster, rule)
     return Site(
         node=node,
         openings=build.build_index(kinds, n_keys, node["kind"], node["free"], lowest),
         gpu=gpu,
         shares=shares,
         quanta=asked.quanta,
-        domains=build.build_domains(node, cluster.levels.domains if packed else (), kinds, n_keys, asked.demands),
+        domains=lower_domains(cluster, rule, policy.block_level, asked.demands, node),
         largest=largest,
         chunk=np.zeros(int(asked.chunks.max(initial=1)), CHUNK),
         plan=plan,
-        rule=int(rule_of(policy)),
+        rule=int(rule),
         stream=stream,
         scores=_lower_scores(cluster, policy, asked, node, largest, mix),
+        capacity=_lower_capacity(asked, node),
+        hidden=np.zeros(0 if np.all(asked.demands["alone"]) else cluster.nodes, np.int32),
+        rail=masks,
+        rail_sets=sets,
+        block=largest_block(cluster, rule, policy.block_level),
     )
+
+
+def _lower_capacity(asked: Asked, node: Records) -> Records:
+    """Return what each node has when it is empty; nothing unless some job is alone on its nodes."""
+    capacity = np.zeros(node.size if np.any(asked.demands["alone"]) else 0, CAPACITY)
+    for name in CAPACITY.names or ():
+        capacity[name] = node[name][: capacity.size]
+    return capacity
 
 
 def _lower_scores(

@@ -29,6 +29,7 @@ __all__ = [
     "REPLAYS",
     "RESERVATIONS",
     "UNLIMITED",
+    "UNSCORED",
     "WEIGHTS",
     "Choice",
     "PlacementScore",
@@ -55,6 +56,7 @@ class Choice(NamedTuple):
 _TIES: Final = "then submit time, then row"
 _TANG: Final = "Tang, Lan, Desai, Buettner 2009, IEEE Cluster"
 _WENG: Final = "Weng et al. 2023, USENIX ATC"
+_SLURM_TOPOLOGY: Final = "Slurm Topology Guide, and the source of the plugin"
 _MUALEM: Final = "Mu'alem, Feitelson 2001, IEEE TPDS 12(6)"
 
 ORDERS: Final[dict[str, Choice]] = {
@@ -121,9 +123,22 @@ BACKFILLS: Final[dict[str, Choice]] = {
 PLACEMENTS: Final[dict[str, Choice]] = {
     "first-fit": Choice("the lowest node that fits"),
     "best-fit": Choice("the node that keeps the fewest GPUs free, then the lowest"),
-    "worst-fit": Choice("the node that keeps the most GPUs free, then the lowest (spread)"),
+    "worst-fit": Choice("the node that keeps the most GPUs free, then the lowest"),
     "random": Choice("any node that fits, with equal chance, from the run's seed"),
+    "spread": Choice("the rack with the most free GPUs, in it the node with the most; worst fit without racks"),
     "packed": Choice("the lowest topology level that holds the whole job, best fit inside it"),
+    "rail-aligned": Choice("as packed, a job of several nodes on the same GPU numbers of each, or it waits"),
+    "topology-tree": Choice(
+        "the lowest switch that holds the whole job, then as few and as tight leaf switches as do",
+        paper=_SLURM_TOPOLOGY,
+        assumption="best fit among equal switches and inside a leaf; no --switches, no node weights",
+    ),
+    "topology-block": Choice(
+        "segments of nodes (or the whole job) each on as few blocks as could hold it, the tightest that does",
+        ("block_level",),
+        _SLURM_TOPOLOGY,
+        "one base block size, so no aggregated blocks; best fit inside a block",
+    ),
     "fgd": Choice(
         "fragmentation gradient descent: the GPUs whose use leaves the workload the most usable free GPUs",
         paper=_WENG,
@@ -134,6 +149,9 @@ PLACEMENTS: Final[dict[str, Choice]] = {
     "gpu-packing": Choice("a GPU in part use, else a node in part use, else the smallest empty node", paper=_WENG),
     "gpu-clustering": Choice("a node that runs jobs of the same number of GPUs, then the fullest", paper=_WENG),
 }
+_SCORED: Final = ("fgd", "least-left", "dot-product", "gpu-packing", "gpu-clustering")
+UNSCORED: Final = tuple(name for name in PLACEMENTS if name not in _SCORED)
+"""Placements that give candidates no score."""
 ESTIMATES: Final[dict[str, Choice]] = {
     "limit": Choice("the time limit where there is one, else the run time"),
     "runtime": Choice("how long the job really runs", (), "", "perfect knowledge: a bound, not a scheduler"),
@@ -192,17 +210,19 @@ WEIGHTS: Final[dict[str, float]] = {
 DEPENDENT: Final[dict[str, tuple[str, ...]]] = {
     "order": ("weights", "qos", "partitions"),
     "backfill": ("reservation", "depth", "interval", "window", "resolution"),
+    "placement": ("block_level",),
     "estimate": ("history", "noise"),
 }
-"""Options that mean something only under some orders, backfills or estimates."""
+"""Options that mean something only under some orders, backfills, placements or estimates."""
 UNLIMITED: Final = 2**31 - 1
 """The depth that no queue reaches."""
 
 _OWN_ORDER: Final = Choice("a score of your own", ("estimate", "weights", "qos", "partitions"))
+_OWN_PLACEMENT: Final = Choice("a score of your own")
 _SOURCES: Final[dict[str, Source]] = {}
 """Where users' own orders and placements are from, by name."""
-_TABLES: Final = {"order": ORDERS, "backfill": BACKFILLS, "estimate": ESTIMATES}
-_ARTICLE: Final = {"order": "an", "backfill": "a", "estimate": "an"}
+_TABLES: Final = {"order": ORDERS, "backfill": BACKFILLS, "placement": PLACEMENTS, "estimate": ESTIMATES}
+_ARTICLE: Final = {"order": "an", "backfill": "a", "placement": "a", "estimate": "an"}
 _MICROSECOND: Final = 1_000_000
 _NOISIEST: Final = 10.0
 _LONGEST: Final = 36_500 * 86_400.0
@@ -250,6 +270,10 @@ class Policy:
         whatever the policy would have done, and counts where the record holds more than there is.
     spread
         ``True`` lets every job take GPUs from anywhere, as if each row said ``spread``.
+    exclusive
+        ``True`` gives every job its nodes to itself, as if each row said ``exclusive``.
+    block_level
+        ``placement="topology-block"``: the level whose domains are the blocks; ``None``: the lowest.
     estimate
         What the scheduler believes of a job's run time: a name out of :data:`ESTIMATES`.
     history
@@ -282,6 +306,8 @@ class Policy:
     on_limit: str = "kill"
     replay: str = "schedule"
     spread: bool = False
+    exclusive: bool = False
+    block_level: str | None = None
     estimate: str = "limit"
     history: int = 2
     noise: float = 0.5
@@ -313,6 +339,7 @@ class Policy:
             object.__setattr__(self, name, _factors(name, getattr(self, name)))
         _refuse_unused(self)
         _refuse_beside_own(self)
+        _check_exclusive(self)
         _check_counts(self)
         _check_numbers(self)
 
@@ -476,9 +503,11 @@ def _refuse_beside_own(policy: Policy) -> None:
 
 
 def _used(policy: Policy, kind: str) -> tuple[str, ...]:
-    """Return the options that the chosen order, backfill or estimate uses."""
+    """Return the options that the chosen order, backfill, placement or estimate uses."""
     chosen = getattr(policy, kind)
-    return (_OWN_ORDER if kind == "order" and chosen in OWN_ORDERS else _TABLES[kind][chosen]).options
+    if kind == "order" and chosen in OWN_ORDERS:
+        return _OWN_ORDER.options
+    return (_OWN_PLACEMENT if kind == "placement" and chosen in OWN_PLACEMENTS else _TABLES[kind][chosen]).options
 
 
 def _refuse_unused(policy: Policy) -> None:
@@ -508,6 +537,16 @@ def _factors(kind: str, given: object) -> dict[str, float]:
     if kind == "weights" and given.get("max_age", 1) <= 0:
         raise ConfigError(f"'weights.max_age' must be more than 0 seconds, got {given['max_age']!r}")
     return {str(name): float(value) for name, value in given.items()}
+
+
+def _check_exclusive(policy: Policy) -> None:
+    if policy.exclusive and policy.spread:
+        raise ConfigError("'exclusive' gives jobs whole nodes and 'spread' takes GPUs from anywhere; choose one")
+    if policy.exclusive and policy.placement not in UNSCORED:
+        raise ConfigError(
+            f"placement {policy.placement} does not know exclusive nodes; choose one of "
+            f"{', '.join(UNSCORED)}"
+        )
 
 
 def _check_counts(policy: Policy) -> None:

@@ -70,7 +70,8 @@ class Record:
 
     Per slot, shape (slots,): ``slot_node``, ``slot_gpus`` (GPUs held there; 1 for a fraction) and
     ``slot_gpu`` (lowest GPU number on that node where the run tracked GPU numbers, else -1).
-    A slot holds ``gpu_milli`` of its GPU if the job asks for a fraction, else whole GPUs.  An attempt without
+    A slot holds ``gpu_milli`` of its GPU if the job asks for a fraction, else whole GPUs; that of an exclusive job
+    (:attr:`exclusive`) holds all GPUs of its node.  An attempt without
     slots ran although the cluster had no room: this happens only under ``replay = "recorded"``.
 
     ``stop`` is the instant the simulation stopped: the last end, or the ``until`` that was asked for.  ``begin`` is
@@ -103,3 +104,13 @@ class Record:
     kernel_s: float
     begin: int | None = None
     decisions: Decided | None = None
+
+    @property
+    def exclusive(self) -> NDArray[np.bool_]:
+        """Which jobs have their nodes to themselves, bool, shape (jobs,)."""
+        return (self.workload.integers("exclusive", 0) > 0) | self.policy.exclusive
+
+    @property
+    def held_share(self) -> NDArray[np.int64]:
+        """Thousandths of its one GPU that each job holds, int64, shape (jobs,); 0 for a job that holds whole GPUs."""
+        return np.where(self.exclusive, 0, self.workload.integers("gpu_milli", 0))

@@ -50,7 +50,8 @@ _STATES = {
 
 def is_compiled(workload: Workload, cluster: Cluster, policy: Policy) -> bool:
     """Return whether all that a run needs is in the cache; if not, the run compiles it first, which takes seconds."""
-    return is_loop_ready(policy) or is_loop_ready(policy, lower_demands(workload, cluster, policy))
+    exclusive = policy.exclusive or workload.has("exclusive")
+    return (not exclusive and is_loop_ready(policy)) or is_loop_ready(policy, lower_demands(workload, cluster, policy))
 
 
 def schedule(

@@ -49,7 +49,7 @@ def mean_of_history(job: Job, jobs: Sequence[Job], number: int) -> int | None:
         for other in jobs
         if other.row != job.row
         and other.runtime is not None
-        and (other.user, other.thousandths) == (job.user, job.thousandths)
+        and (other.user, other.stated) == (job.user, job.stated)
         and recorded_end(other) <= job.submit
     ]
     last = sorted(alike, key=lambda other: (recorded_end(other), other.row))[-number:]

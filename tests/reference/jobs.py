@@ -27,7 +27,9 @@ class Job:
     cpus: int | None
     memory: int | None
     nodes: int | None
+    segment: int | None
     spread: bool
+    exclusive: bool
     priority: int
     deadline: int | None
     nice: int
@@ -63,7 +65,12 @@ class Job:
 
     @property
     def thousandths(self) -> int:
-        """The GPUs it asks for, in thousandths of a GPU."""
+        """The GPUs it asks for, in thousandths of a GPU; a fraction that is exclusive needs a whole one."""
+        return self.gpus * WHOLE if self.milli is None or self.exclusive else self.milli
+
+    @property
+    def stated(self) -> int:
+        """The GPUs of the job table, in thousandths of a GPU."""
         return self.gpus * WHOLE if self.milli is None else self.milli
 
     @property
@@ -118,7 +125,9 @@ def read(workload: Workload, policy: Policy) -> list[Job]:
             cpus=None if row["cpus"] is None else round(row["cpus"] * 1000),
             memory=None if row["memory_gib"] is None else round(row["memory_gib"] * 1024),
             nodes=row["nodes"],
+            segment=row["segment"],
             spread=(bool(row["spread"]) or policy.spread) and row["gpus"] > 0 and milli is None,
+            exclusive=bool(row["exclusive"]) or policy.exclusive,
             priority=row["priority"] or 0,
             deadline=ticks(row.get("deadline")),
             nice=row.get("nice") or 0,

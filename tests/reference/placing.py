@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from gpuyard.cluster import Cluster
+from reference import nearby
 from reference.jobs import WHOLE, Job, Piece, brings
+from reference.room import Room, fits
 
-PLACEMENTS = ("first-fit", "best-fit", "worst-fit", "random", "packed")
+PLACEMENTS = (
+    "first-fit", "best-fit", "worst-fit", "random", "packed", "spread", "rail-aligned", "topology-tree",
+    "topology-block",
+)  # fmt: skip
 
 
 def mix(z: int) -> int:
@@ -25,58 +29,17 @@ def random_bits(stream: str, seed: int, row: int, chunk: int) -> int:
     return mix((key + (row * 65536 + chunk + 1) * 0x9E3779B97F4A7C15) % 2**64)
 
 
-class Room:
-    """What is free while these pieces are held; closed nodes neither fit nor count as empty."""
-
-    def __init__(self, cluster: Cluster, pieces: Iterable[Piece], closed: Collection[int] = ()) -> None:
-        self.cluster = cluster
-        self.closed = closed
-        self.nodes = range(cluster.nodes)
-        self.type = [cluster.gpu_types[number] for number in cluster.node_type]
-        self.size = [int(gpus) for gpus in cluster.node_gpus]
-        self.milli = [[WHOLE] * size for size in self.size]
-        cpus, memory = cluster.node_cpus, cluster.node_memory_gib
-        self.cpus = None if cpus is None else [round(float(each) * 1000) for each in cpus]
-        self.memory = None if memory is None else [round(float(each) * 1024) for each in memory]
-        for piece in pieces:
-            for gpu in piece.gpus:
-                self.milli[piece.node][gpu] -= piece.milli
-            if self.cpus is not None:
-                self.cpus[piece.node] -= piece.cpus
-            if self.memory is not None:
-                self.memory[piece.node] -= piece.memory
-
-    def whole(self, node: int) -> list[int]:
-        """Return the wholly free GPUs of a node."""
-        return [gpu for gpu, free in enumerate(self.milli[node]) if free == WHOLE]
-
-    def empty(self, nodes: Iterable[int]) -> int:
-        """Return how many of these nodes have all their GPUs wholly free."""
-        return sum(len(self.whole(node)) == self.size[node] for node in nodes if node not in self.closed)
-
-    def has(self, node: int, cpus: int, memory: int) -> bool:
-        """Return whether a node is open and has so many free CPUs and so much free memory."""
-        if node in self.closed:
-            return False
-        enough_cpus = self.cpus is None or self.cpus[node] >= cpus
-        return enough_cpus and (self.memory is None or self.memory[node] >= memory)
-
-
-def fits(room: Room, job: Job, node: int, gpus: int) -> bool:
-    """Return whether a chunk of so many whole GPUs can go to the node now."""
-    return len(room.whole(node)) >= gpus and room.has(node, *brings(job, gpus))
-
-
 Place = tuple[int, ...]
 """(node,) or (node, GPU number)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """A placement and the seed of its random numbers."""
+    """A placement, its option and the seed of its random numbers."""
 
     placement: str
     seed: int
+    block_level: str | None = None
 
     def draw(self, row: int, chunk: int, candidates: int) -> int:
         """Return the random number below ``candidates`` that belongs to this seed, job and chunk."""
@@ -87,7 +50,7 @@ class Rule:
         assert self.placement in PLACEMENTS, f"the reference does not know {self.placement}"
         if self.placement == "first-fit":
             return min(places)
-        if self.placement == "worst-fit":
+        if self.placement in {"worst-fit", "spread"}:
             return min(places, key=lambda place: (-free(place), place))
         by_free = sorted(places, key=lambda place: (free(place), place))
         return by_free[self.draw(row, chunk, len(places)) if self.placement == "random" else 0]
@@ -96,11 +59,9 @@ class Rule:
 def place(room: Room, job: Job, rule: Rule) -> list[Piece] | None:
     """Return what the job would hold if it started now, or ``None``."""
     allowed = [node for node in room.nodes if job.gpus == 0 or job.types is None or room.type[node] in job.types]
-    if job.nodes is not None and 0 < job.gpus < job.nodes and not job.spread:
+    if is_impossible(room, job):
         return None
-    if job.gpus == 0 and (room.cpus is None or not job.cpus):
-        return None
-    if job.milli is not None:
+    if job.milli is not None and not job.exclusive:
         return place_fraction(room, job, allowed, rule)
     if job.spread:
         return place_spread(room, job, allowed, rule)
@@ -109,14 +70,36 @@ def place(room: Room, job: Job, rule: Rule) -> list[Piece] | None:
     else:
         groups = [[node for node in allowed if room.type[node] == name] for name in sorted(set(room.type))]
     for nodes in groups:
-        sizes = chunks(room, job, nodes)
-        if rule.placement == "packed" and len(sizes) > 1:
-            chosen = place_packed(room, job, nodes, sizes)
-        else:
-            chosen = place_chunks(room, job, nodes, sizes, rule)
-        if chosen:
-            return [whole_piece(room, job, node, gpus) for node, gpus in sorted(chosen.items())]
+        pieces = place_shape(room, job, nodes, rule)
+        if pieces:
+            return pieces
     return None
+
+
+def is_impossible(room: Room, job: Job) -> bool:
+    """Return whether the job could not be placed whatever is free."""
+    if job.nodes is not None and 0 < job.gpus < job.nodes and not job.spread:
+        return True
+    if job.gpus == 0 and (room.cpus is None or not job.cpus):
+        return True
+    return job.exclusive and job.spread
+
+
+def place_shape(room: Room, job: Job, nodes: Sequence[int], rule: Rule) -> list[Piece] | None:
+    """Return what a job that has a shape would hold on some of these nodes, or ``None``."""
+    sizes = chunks(room, job, nodes)
+    if rule.placement == "rail-aligned" and len(sizes) > 1 and job.gpus > 0:
+        aligned = nearby.place_aligned(room, job, nodes, sizes, place_packed) or {}
+        return [whole_piece(room, job, node, len(rails), rails) for node, rails in sorted(aligned.items())]
+    if rule.placement in {"packed", "rail-aligned"} and len(sizes) > 1:
+        chosen = place_packed(room, job, nodes, sizes)
+    elif rule.placement == "topology-tree":
+        chosen = nearby.place_by_tree(room, job, nodes, sizes)
+    elif rule.placement == "topology-block":
+        chosen = nearby.place_by_block(room, job, nodes, sizes, rule.block_level)
+    else:
+        chosen = place_chunks(room, job, nodes, sizes, rule)
+    return [whole_piece(room, job, node, gpus) for node, gpus in sorted((chosen or {}).items())]
 
 
 def max_size(room: Room, nodes: Iterable[int]) -> int:
@@ -137,10 +120,15 @@ def chunks(room: Room, job: Job, nodes: Sequence[int]) -> list[int]:
     return [largest] * quotient + [rest] * (rest > 0)
 
 
-def whole_piece(room: Room, job: Job, node: int, gpus: int) -> Piece:
-    """Return a chunk on a node: it takes the lowest-numbered wholly free GPUs."""
+def whole_piece(room: Room, job: Job, node: int, gpus: int, numbers: tuple[int, ...] | None = None) -> Piece:
+    """Return a chunk on a node: it takes the lowest-numbered wholly free GPUs, or those given; alone, all there is."""
+    if job.exclusive:
+        cpus = 0 if room.cpus is None else room.cpus[node]
+        memory = 0 if room.memory is None else room.memory[node]
+        return Piece(node=node, gpus=tuple(range(room.size[node])), milli=WHOLE, cpus=cpus, memory=memory)
     cpus, memory = brings(job, gpus)
-    return Piece(node=node, gpus=tuple(room.whole(node)[:gpus]), milli=WHOLE, cpus=cpus, memory=memory)
+    numbers = tuple(room.whole(node)[:gpus]) if numbers is None else numbers
+    return Piece(node=node, gpus=numbers, milli=WHOLE, cpus=cpus, memory=memory)
 
 
 def place_chunks(room: Room, job: Job, nodes: Sequence[int], sizes: Sequence[int], rule: Rule) -> dict[int, int]:
@@ -150,6 +138,9 @@ def place_chunks(room: Room, job: Job, nodes: Sequence[int], sizes: Sequence[int
         fitting = [(node,) for node in nodes if node not in chosen and fits(room, job, node, gpus)]
         if not fitting:
             return {}
+        if rule.placement == "spread":
+            chosen[nearby.emptiest(room, job, nodes, gpus, chosen)] = gpus
+            continue
         (node,) = rule.choose(fitting, lambda it: len(room.whole(it[0])), job.row, chunk)
         chosen[node] = gpus
     return chosen
@@ -176,6 +167,8 @@ def place_spread(room: Room, job: Job, nodes: Sequence[int], rule: Rule) -> list
         if not fitting:
             return None
         (node,) = rule.choose(fitting, lambda it: len(room.whole(it[0])), job.row, len(chosen))
+        if rule.placement == "spread":
+            node = nearby.emptiest(room, job, nodes, 1, chosen)
         chosen[node] = max(gpus for gpus in range(1, lacking + 1) if fits(room, job, node, gpus))
     return [whole_piece(room, job, node, gpus) for node, gpus in sorted(chosen.items())]
 

@@ -66,7 +66,7 @@ class Simulation:
         self.limits = {job.array: job.array_limit for job in everybody if job.array_limit is not None}
         self.since: dict[int, int] = {}
         """when tasks of arrays with a limit became eligible, by row"""
-        self.rule = Rule(placement=policy.placement, seed=seed)
+        self.rule = Rule(placement=policy.placement, seed=seed, block_level=policy.block_level)
         rejected = rejected_rows(self.jobs, cluster, policy, self.rule)
         self.fates = [Fate(outcome="rejected" if job.row in rejected else "unfinished") for job in self.jobs]
         self.waiting = [job for job in self.jobs if job.row not in rejected]

@@ -125,7 +125,7 @@ def test_a_default_that_is_written_out_is_no_mistake() -> None:
 
 
 def test_every_dependent_option_is_used_by_somebody_and_every_option_is_a_field() -> None:
-    tables = {"order": ORDERS, "backfill": BACKFILLS, "estimate": ESTIMATES}
+    tables = {"order": ORDERS, "backfill": BACKFILLS, "placement": PLACEMENTS, "estimate": ESTIMATES}
     for kind, options in DEPENDENT.items():
         used = {option for choice in tables[kind].values() for option in choice.options}
         assert set(options) == used - {"estimate"}
@@ -162,6 +162,7 @@ def test_only_what_matters_is_written_down() -> None:
         "on_limit": "kill",
         "replay": "schedule",
         "spread": False,
+        "exclusive": False,
         "estimate": "limit",
     }
     slurm = named_policy("slurm", depth=9).to_mapping()

@@ -106,7 +106,7 @@ def _loads(record: Record, load: NDArray[np.float64]) -> Loads:
     none: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
     share, gpus, piece = none, none, np.zeros(0, dtype=np.float64)
     if workload.has("gpu_milli"):
-        share = workload.integers("gpu_milli", 0)
+        share = record.held_share
     if record.cluster.node_cpus is not None and workload.has("cpus"):
         gpus, piece = workload.gpus, _piece_milli(workload)
     return Loads(load=load, share=share, gpus=gpus, piece=piece)

@@ -109,7 +109,13 @@ def build_gpus(node: Records, kinds: int, quanta: int) -> tuple[Records, Index]:
 
 
 def build_domains(
-    node: Records, levels: tuple[NDArray[np.int32], ...], kinds: int, n_keys: int, demands: Records
+    node: Records,
+    levels: tuple[NDArray[np.int32], ...],
+    kinds: int,
+    n_keys: int,
+    demands: Records,
+    *,
+    every_size: bool = False,
 ) -> Domains:
     """Return the counts of fitting and empty nodes for each level; empty where there is no level.
 
@@ -118,12 +124,15 @@ def build_domains(
     levels
         int32 arrays of shape (nodes,), lowest level first: the domain of each node.
     demands
-        What jobs ask for: which sizes of chunk are counted.
+        Which sizes of chunk are counted: those that these ask for.
+    every_size
+        Count all sizes from 1 GPU to the largest node instead.
     """
     level = np.zeros(len(levels), LEVEL)
     parts: list[Records] = []
     tally: list[NDArray[np.int64]] = []
-    reach = _reach(node, kinds, n_keys, demands)
+    counted = _every_size(node, kinds, n_keys) if every_size else _sizes(node, kinds, n_keys, demands)
+    reach = counted.ravel().cumsum(dtype=np.int32).reshape(counted.shape)
     kind = node["kind"].astype(np.int64)
     fitting, fit_node = _fitting(reach, kind, node["free"])
     lower: NDArray[np.int32] = np.arange(node.size, dtype=np.int32)
@@ -156,9 +165,16 @@ def build_domains(
     )
 
 
-def _reach(node: Records, kinds: int, n_keys: int, demands: Records) -> NDArray[np.int32]:
-    """Return, by (kind, free GPUs + 1), the number of the first size of chunk that so many free GPUs do not fit."""
-    asked = demands[demands["several"] > 0]
+def _every_size(node: Records, kinds: int, n_keys: int) -> NDArray[np.int32]:
+    """Return, by (kind, GPUs of a chunk + 1), whether chunks of so many GPUs are counted: all that a node fits."""
+    counted = np.zeros((kinds, n_keys + 1), np.int32)
+    for kind in range(kinds):
+        counted[kind, 2 : int(node["size"][node["kind"] == kind].max(initial=0)) + 2] = 1
+    return counted
+
+
+def _sizes(node: Records, kinds: int, n_keys: int, asked: Records) -> NDArray[np.int32]:
+    """Return, by (kind, GPUs of a chunk + 1), whether chunks of so many GPUs are counted: those that are asked for."""
     counted = np.zeros((kinds, n_keys + 1), np.int32)
     for kind in range(kinds):
         gpus, pieces = (asked[name][(asked["kinds"] >> kind & 1) > 0] for name in ("gpus", "nodes"))
@@ -167,7 +183,7 @@ def _reach(node: Records, kinds: int, n_keys: int, demands: Records) -> NDArray[
         each, more = gpus[exact] // pieces[exact], gpus[exact] % pieces[exact]
         sizes = np.concatenate([each, each + (more > 0), [largest] if shaped.any() else [], gpus[shaped] % largest])
         counted[kind, np.unique(sizes[sizes < n_keys]).astype(np.int64) + 1] = 1
-    return counted.ravel().cumsum(dtype=np.int32).reshape(counted.shape)
+    return counted
 
 
 def _fitting(

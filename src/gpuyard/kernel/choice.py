@@ -1,4 +1,4 @@
-"""One chunk, one node: what first-fit, best-fit, worst-fit and random choose.
+"""One chunk, one node: what first-fit, best-fit, worst-fit, random and spread choose.
 
 ``kinds`` is a bit set of GPU types.  Without CPUs or memory to respect, the first node that the index names has
 room; with them, nodes are tried in the placement's own order until one has, which can cost a look at every node.
@@ -11,6 +11,7 @@ from gpuyard.kernel.codes import NOBODY, Placement
 from gpuyard.kernel.index import count_at, item_at, loosest_key, lowest_item, tightest_key
 from gpuyard.kernel.jit import inner, kernel
 from gpuyard.kernel.nodes import has_room
+from gpuyard.kernel.racks import emptiest_node
 from gpuyard.kernel.tables import Site
 
 __all__ = ["pick_any", "tightest_in_range"]
@@ -22,12 +23,14 @@ def pick_any(site: Site, rule: int, kinds: int, gpus: int, cpu: int, memory: int
     index = site.openings
     if rule == Placement.RANDOM:
         return _random(site, kinds, gpus, cpu, memory, row, chunk)
+    if rule == Placement.SPREAD and site.domains.levels > 0:
+        return emptiest_node(site, kinds, gpus, cpu, memory)
     if rule == Placement.FIRST_FIT:
         node = _first(site, kinds, gpus, 0)
         while node != NOBODY and not has_room(site, node, cpu, memory):
             node = _first(site, kinds, gpus, node + 1)
         return node
-    worst = rule == Placement.WORST_FIT
+    worst = rule in (Placement.WORST_FIT, Placement.SPREAD)
     key = loosest_key(index, kinds, index.n_keys - 1) if worst else tightest_key(index, kinds, gpus)
     while key >= gpus and key != NOBODY:
         node = lowest_item(index, kinds, key, 0)
@@ -91,13 +94,15 @@ def _candidates(site: Site, kinds: int, key: int, cpu: int, memory: int) -> int:
 
 
 @inner
-def tightest_in_range(site: Site, kinds: int, gpus: int, cpu: int, memory: int, first: int, last: int) -> int:
-    """Return the best-fit node among nodes ``first`` to ``last - 1``, or NOBODY."""
+def tightest_in_range(
+    site: Site, kinds: int, gpus: int, cpu: int, memory: int, rails: int, first: int, last: int
+) -> int:
+    """Return the best-fit node among nodes ``first`` to ``last - 1`` with these ``rails`` free, or NOBODY."""
     key = tightest_key(site.openings, kinds, gpus)
     while key != NOBODY:
         node = lowest_item(site.openings, kinds, key, first)
         while node != NOBODY and node < last:
-            if has_room(site, node, cpu, memory):
+            if has_room(site, node, cpu, memory) and (rails == 0 or site.rail[node] & rails == rails):
                 return node
             node = lowest_item(site.openings, kinds, key, node + 1)
         key = tightest_key(site.openings, kinds, key + 1)

@@ -19,14 +19,19 @@ class Placement(IntEnum):
     BEST_FIT = 1
     WORST_FIT = 2
     RANDOM = 3
-    PACKED = 4
-    FGD = 5
+    SPREAD = 4
+    PACKED = 5
+    """this and all that follow place fractions and jobs of one chunk by best fit, unless said otherwise"""
+    RAIL_ALIGNED = 6
+    TOPOLOGY_TREE = 7
+    TOPOLOGY_BLOCK = 8
+    FGD = 9
     """this and all that follow score every candidate"""
-    LEAST_LEFT = 6
-    DOT_PRODUCT = 7
-    GPU_PACKING = 8
-    GPU_CLUSTERING = 9
-    OWN = 10
+    LEAST_LEFT = 10
+    DOT_PRODUCT = 11
+    GPU_PACKING = 12
+    GPU_CLUSTERING = 13
+    OWN = 14
     """a user's score"""
 
 
@@ -72,7 +77,11 @@ class Left(IntEnum):
     MEMORY = 7
     KIND = 8
     """GPU type, or NOBODY for a job without GPUs"""
-    SIZE = 9
+    RAILS = 9
+    """bit set of the GPU numbers of a large chunk, as in Site.rail; 0 = any will do"""
+    SMALL_RAILS = 10
+    """likewise of a small chunk"""
+    SIZE = 11
 
 
 class Promise(IntEnum):

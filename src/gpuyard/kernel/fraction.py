@@ -17,7 +17,7 @@ def pick_gpu(site: Site, kinds: int, share: int, cpu: int, memory: int, row: int
     """Return the GPU for a share under the site's placement rule, or NOBODY."""
     if site.rule == Placement.FIRST_FIT:
         return _first(site, kinds, share, cpu, memory)
-    if site.rule == Placement.WORST_FIT:
+    if site.rule in (Placement.WORST_FIT, Placement.SPREAD):
         key = loosest_key(site.shares, kinds, site.quanta)
         while key >= share:
             gpu = _with_key(site, kinds, key, cpu, memory, 0)

@@ -90,8 +90,9 @@ def _change(asked: Records, this: Records, taken: NDArray[np.int32], gpu: int, g
         many = 1
     else:
         this["free"] += sign * gpus
-    this["cpu"] += sign * asked["cpu"] * many
-    this["memory"] += sign * asked["memory"] * many
+    if asked["alone"] == 0:  # else no GPU is free there, and CPUs and memory make no difference
+        this["cpu"] += sign * asked["cpu"] * many
+        this["memory"] += sign * asked["memory"] * many
 
 
 @kernel

@@ -10,6 +10,7 @@ from gpuyard.kernel.tables import Index
 __all__ = [
     "count_at",
     "first_item",
+    "has_item",
     "insert",
     "item_at",
     "key_above",
@@ -59,6 +60,13 @@ def remove(index: Index, kind: int, key: int, item: int) -> None:
             bits[nth(at)] = after
             if after == 0:
                 bits[nth(index.keys + kind * index.key_words + (key >> 6))] &= ~(ONE << (key & 63))
+
+
+@inlined
+def has_item(index: Index, kind: int, key: int, item: int) -> bool:
+    """Return whether an item is kept under a key."""
+    word = (kind * index.n_keys + key) * index.width + (item >> 6)
+    return bool((index.bits[nth(word)] >> (item & 63)) & 1)
 
 
 @inlined

@@ -14,6 +14,7 @@ import numpy as np
 from numba.core.errors import NumbaExperimentalFeatureWarning
 from numpy.typing import NDArray
 
+from gpuyard.kernel.alone import place_alone, release_alone
 from gpuyard.kernel.codes import Placement
 from gpuyard.kernel.jit import compiled_for, compiler, is_kept, pointed
 from gpuyard.kernel.placement import (
@@ -25,7 +26,9 @@ from gpuyard.kernel.placement import (
     release_special,
     release_whole,
 )
+from gpuyard.kernel.rails import place_rails
 from gpuyard.kernel.scored_placement import place_scored, release_scored
+from gpuyard.kernel.switches import place_switched
 from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Queue, Records, Site
 from gpuyard.kernel.trial import plain_fits, try_each
 
@@ -138,9 +141,17 @@ def is_ready(engine: Callable[..., None], rule: int, demand: Records | None = No
     )
     if demand is not None:
         needed = _chosen(demand, rule, tracked=tracked)
-    elif rule >= Placement.FGD:
-        needed = (place_scored, release_scored)
+    elif rule >= Placement.RAIL_ALIGNED:
+        needed = _OWN_PLACERS.get(rule, (place_scored, release_scored))
     return all(is_kept(each) for each in (engine, *needed))
+
+
+_OWN_PLACERS: dict[int, tuple[Placer, Releaser]] = {
+    Placement.RAIL_ALIGNED: (place_rails, release_special),
+    Placement.TOPOLOGY_TREE: (place_switched, release_special),
+    Placement.TOPOLOGY_BLOCK: (place_switched, release_special),
+}
+"""Placements whose functions place every job that is not plain; those that score candidates have theirs in common."""
 
 
 def _chosen(demand: Records, rule: int, *, tracked: bool) -> tuple[Placer, Releaser]:
@@ -148,8 +159,10 @@ def _chosen(demand: Records, rule: int, *, tracked: bool) -> tuple[Placer, Relea
     special = demand[demand["plain"] == 0]
     if special.size == 0:
         return place_nothing, release_nothing
-    if rule >= Placement.FGD:
-        return place_scored, release_scored
+    if np.any(special["alone"]):
+        return place_alone, release_alone
+    if rule >= Placement.RAIL_ALIGNED:
+        return _OWN_PLACERS.get(rule, (place_scored, release_scored))
     if tracked or np.any(special["spread"]):
         return place_special, release_special
     if rule == Placement.PACKED and np.all(special["several"]):

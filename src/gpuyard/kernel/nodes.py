@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NOBODY
-from gpuyard.kernel.index import insert, remove
+from gpuyard.kernel.index import has_item, insert, remove
 from gpuyard.kernel.jit import inlined, inner, inner_inlined, kernel
 from gpuyard.kernel.tables import Domains, Site
 
-__all__ = ["change_free", "give_gpus", "has_room", "offer", "offer_node", "take_gpus", "withdraw", "withdraw_node"]
+__all__ = [
+    "change_free",
+    "give_gpus",
+    "has_room",
+    "is_offered",
+    "offer",
+    "offer_node",
+    "take_gpus",
+    "withdraw",
+    "withdraw_node",
+]
 
 
 @inner_inlined
@@ -101,6 +111,14 @@ def _recount(domains: Domains, node: int, nodes: int, kind: int, low: int, high:
 def has_room(site: Site, node: int, cpu: int, memory: int) -> bool:
     """Return whether a node has so much CPU and memory free."""
     return site.node[node]["cpu"] >= cpu and site.node[node]["memory"] >= memory
+
+
+@inner_inlined
+def is_offered(site: Site, node: int) -> bool:
+    """Return whether a node is neither withdrawn nor without anything that jobs could ask for."""
+    this = site.node[nth(node)]
+    free = int(this["free"])
+    return free >= site.openings.lowest and has_item(site.openings, int(this["kind"]), free, node)
 
 
 @inner

@@ -13,7 +13,7 @@ from gpuyard.kernel.bits import nth
 from gpuyard.kernel.choice import tightest_in_range
 from gpuyard.kernel.codes import NEVER, NOBODY, Left
 from gpuyard.kernel.jit import inlined, inner, kernel
-from gpuyard.kernel.nodes import has_room, withdraw_node
+from gpuyard.kernel.nodes import has_room, is_offered, withdraw_node
 from gpuyard.kernel.tables import Domains, Site
 
 __all__ = ["place_packed"]
@@ -23,27 +23,19 @@ _BLOCK = 256
 
 
 @kernel
-def _fitting(site: Site, level: int, domain: int, gpus: int) -> int:
-    """Return how many nodes of a domain fit a chunk of so many GPUs, looking at each."""
+def _fitting(site: Site, level: int, domain: int, size: int) -> int:
+    """Return how many nodes of a domain fit a large (0) or a small (1) chunk, looking at each."""
     plan = site.plan
     domains = site.domains
     found = 0
+    gpus, rails = plan[Left.LARGE_GPUS + size], plan[Left.RAILS + size]
     cpu, memory = plan[Left.CPU] * max(gpus, 1), plan[Left.MEMORY] * max(gpus, 1)
     row = domains.level[level]["base"] + domain
     for node in range(domains.domain[row]["first_node"], domains.domain[row + 1]["first_node"]):
         right = plan[Left.KIND] == NOBODY or site.node[node]["kind"] == plan[Left.KIND]
-        if right and site.node[node]["free"] >= gpus and has_room(site, node, cpu, memory) and not _chosen(site, node):
-            found += 1
+        if right and site.node[node]["free"] >= gpus and has_room(site, node, cpu, memory) and is_offered(site, node):
+            found += rails == 0 or site.rail[node] & rails == rails
     return found
-
-
-@kernel
-def _chosen(site: Site, node: int) -> bool:
-    """Return whether the job already has a chunk on a node."""
-    for place in range(site.plan[Left.PLACED]):  # noqa: SIM110  # the compiler has no any()
-        if site.chunk[place]["node"] == node:
-            return True
-    return False
 
 
 @inlined
@@ -65,9 +57,9 @@ def _empty(site: Site, level: int, domain: int) -> int:
 def _holds(site: Site, level: int, domain: int) -> bool:
     """Return whether a domain holds all that is left of the job."""
     large, small = site.plan[Left.LARGE], site.plan[Left.SMALL]
-    if large > 0 and _fitting(site, level, domain, site.plan[Left.LARGE_GPUS]) < large:
+    if large > 0 and _fitting(site, level, domain, 0) < large:
         return False
-    return small == 0 or _fitting(site, level, domain, site.plan[Left.SMALL_GPUS]) >= large + small
+    return small == 0 or _fitting(site, level, domain, 1) >= large + small
 
 
 @kernel
@@ -82,7 +74,7 @@ def _tightest_domain(site: Site, level: int, first: int, last: int) -> int:
     chunks = plan[Left.LARGE] + plan[Left.SMALL]
     if chunks > its["most"]:
         return NOBODY
-    if kind == NOBODY or plan[Left.CPU] > 0 or plan[Left.MEMORY] > 0:
+    if kind == NOBODY or plan[Left.CPU] > 0 or plan[Left.MEMORY] > 0 or plan[Left.RAILS] != 0:
         return _tightest_by_node(site, level, first, last)
     # each node for a chunk of the largest size is an empty one
     floor = plan[Left.LARGE] if plan[Left.LARGE_GPUS] == site.largest[kind] else 0
@@ -201,7 +193,7 @@ def _fill_nodes(site: Site, first: int, last: int) -> None:
         gpus = plan[Left.LARGE_GPUS + size]
         cpu, memory = plan[Left.CPU] * max(gpus, 1), plan[Left.MEMORY] * max(gpus, 1)
         while plan[Left.LARGE + size] > 0:
-            node = tightest_in_range(site, kinds, gpus, cpu, memory, first, last)
+            node = tightest_in_range(site, kinds, gpus, cpu, memory, plan[Left.RAILS + size], first, last)
             if node == NOBODY:
                 break
             withdraw_node(site, node)

@@ -126,6 +126,7 @@ def plan_chunks(site: Site, demand: Records, wish: int, kind: int) -> bool:
     plan[Left.CPU] = asked["cpu"]
     plan[Left.MEMORY] = asked["memory"]
     plan[Left.KIND] = kind if asked["gpus"] > 0 else NOBODY
+    plan[Left.RAILS] = plan[Left.SMALL_RAILS] = 0
     chunks = plan[Left.LARGE] + plan[Left.SMALL]
     kinds = 1 << kind if asked["gpus"] > 0 else -1
     if members(site.openings, kinds, plan[Left.LARGE_GPUS], plan[Left.LARGE]) < plan[Left.LARGE]:
@@ -222,7 +223,7 @@ def _choose_in_turn(site: Site, row: int) -> None:
 def place_whole(site: Site, demand: Records, log: Log, events: Events, row: int, wish: int) -> bool:
     """Place a job on whole GPUs, or none, in one chunk or several; return whether it found room."""
     asked = demand[wish]
-    packed = site.rule == Placement.PACKED
+    packed = site.rule >= Placement.PACKED
     if asked["several"] > 0:
         if packed:
             return place_group(site, demand, log, events, row, wish)
@@ -281,7 +282,7 @@ def _place_spread(site: Site, demand: Records, log: Log, events: Events, row: in
     asked = demand[wish]
     cpu, memory = asked["cpu"], asked["memory"]
     rule = site.rule
-    if rule == Placement.PACKED:
+    if rule >= Placement.PACKED:
         rule = Placement.BEST_FIT
     left = asked["gpus"]
     chunks = 0

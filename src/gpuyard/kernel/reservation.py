@@ -269,22 +269,27 @@ def _put_back(jobs: Jobs, demand: Records, site: Site, log: Log, expected: Expec
     claim = jobs.claim[row]
     wish = int(claim["demand"])
     asked = demand[wish]
+    whole = 0
     for number in range(int(claim["slot"]), int(claim["slot"] + claim["slots"])):
         node, held = int(log.slots[number]["node"]), int(log.slots[number]["gpus"])
         this = site.node[node]
         if asked["plain"] != 0:
             change_free(site, node, -held)
             continue
-        this["cpu"] -= asked["cpu"] * max(held, 1)
-        this["memory"] -= asked["memory"] * max(held, 1)
+        if asked["alone"] > 0:
+            this["cpu"], this["memory"] = 0, 0
+        else:
+            this["cpu"] -= asked["cpu"] * max(held, 1)
+            this["memory"] -= asked["memory"] * max(held, 1)
         if asked["share"] > 0:
             take_share(site, int(this["first_gpu"] + log.gpu[number]), asked["share"])
             continue
         withdraw_node(site, node)
         this["free"] -= held
         offer_node(site, node)
-    if site.quanta > 0 and asked["share"] == 0 and claim["slots"] > 0:
-        for _ in range(asked["gpus"]):
+        whole += held
+    if site.quanta > 0 and asked["share"] == 0:
+        for _ in range(whole):
             gpus -= 1
             gpu = int(expected.imagined_gpu[gpus])
             remove(site.shares, int(site.node[int(site.gpu[gpu]["node"])]["kind"]), site.quanta, gpu)

@@ -16,6 +16,7 @@ from gpuyard.kernel.score_tables import Scores
 
 __all__ = [
     "ARRAY",
+    "CAPACITY",
     "CHUNK",
     "CLAIM",
     "DECISION",
@@ -86,6 +87,8 @@ DEMAND = np.dtype(
         ("large", np.int64),  # GPUs of a large chunk
         ("many", np.int64),  # large chunks
         ("rest", np.int64),  # GPUs of the last, smaller chunk; 0 = there is none
+        ("alone", np.int64),  # 1 = its nodes hold nobody else, and all they have
+        ("segment", np.int64),  # chunks of a segment; 0 = the job is one; only where placement is by block
     ]
 )
 """A distinct thing that jobs ask for."""
@@ -124,6 +127,9 @@ NODE = np.dtype(
         ("memory", np.int64),  # free MiB
     ]
 )
+CAPACITY = np.dtype([("cpu", np.int64), ("memory", np.int64)])
+"""What a node has when it is empty, as in NODE."""
+
 GPU = np.dtype([("free", np.int32), ("owner", np.int32), ("node", np.int32)])
 """A single GPU: free quanta, the job that holds it whole or NOBODY, its node.  Only where GPUs are tracked."""
 
@@ -199,7 +205,7 @@ class Index(NamedTuple):
 
 
 class Domains(NamedTuple):
-    """Levels of locality, lowest first; no levels unless placement is packed and a job has several chunks.
+    """Levels of locality, lowest first; no levels unless the placement looks at them.
 
     The sizes of chunk that any job can ask of a GPU type are numbered, type after type and upwards in a type: a
     node counts under all sizes that it fits.  Most changes of a node cross no such size, and leave all counts alone.
@@ -229,6 +235,11 @@ class Site(NamedTuple):
     rule: int  # codes.Placement
     stream: int  # of random placement
     scores: Scores
+    capacity: Records  # shape (nodes,); empty unless some job is alone on its nodes
+    hidden: NDArray[np.int32]  # room for the nodes that such a job cannot have; empty if all jobs are alone
+    rail: NDArray[np.int64]  # shape (nodes,): free GPU numbers, the lowest the highest bit; empty unless rail-aligned
+    rail_sets: NDArray[np.int32]  # room to count nodes by such sets, for large and small chunks; likewise
+    block: NDArray[np.int64]  # shape (kinds + 1,): most nodes of each type, of any type, in a block
 
 
 class Dependencies(NamedTuple):

@@ -201,6 +201,8 @@ class PolicySection(Section):
     on_limit: str | None = Field(default=None, description=f"What happens at a time limit: {', '.join(LIMITS)}.")
     replay: str | None = Field(default=None, description=f"Who decides starts: {', '.join(REPLAYS)}.")
     spread: bool | None = Field(default=None, description="Every job may take GPUs from anywhere.")
+    exclusive: bool | None = Field(default=None, description="Every job has its nodes to itself.")
+    block_level: str | None = Field(default=None, description="placement topology-block: the level of the blocks.")
     estimate: str | None = Field(
         default=None, description=f"What the scheduler believes of a run time: {', '.join(ESTIMATES)}."
     )

@@ -232,13 +232,14 @@ def _forget_options(policy: dict[str, Any], above: Mapping[str, Any]) -> None:
 
 
 def _choices(policy: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the order, backfill and estimate that a section comes to, names that nobody knows included."""
+    """Return the order, backfill, placement and estimate that a section comes to, names that nobody knows included."""
     named = policy.get("name", "fifo")
     order, backfill = NAMED.get(named, (named, named)) if isinstance(named, str) else (None, None)
     order = policy.get("order", order)
     return {
         "order": ALIASES.get(order, order) if isinstance(order, str) else order,
         "backfill": policy.get("backfill", backfill),
+        "placement": policy.get("placement", "best-fit"),
         "estimate": policy.get("estimate", "limit"),
     }
 

@@ -132,6 +132,13 @@ COLUMNS: tuple[Column, ...] = (
         meaning="the job's GPUs may come from anywhere, in any pieces",
     ),
     Column(
+        name="exclusive",
+        dtype=pa.bool_(),
+        unit="yes or no",
+        null="no",
+        meaning="the job has its nodes to itself, and holds all they have (Slurm's --exclusive)",
+    ),
+    Column(
         name="priority",
         dtype=pa.int32(),
         unit="rank",

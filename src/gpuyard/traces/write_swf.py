@@ -52,6 +52,7 @@ NOT_HELD = (
     "nodes",
     "segment",
     "spread",
+    "exclusive",
     "priority",
     "nice",
     "deadline",
