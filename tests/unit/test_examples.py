@@ -12,7 +12,7 @@ import pytest
 from shown import ROOT, blocks, run
 
 FOLDER = ROOT / "examples"
-STORED = ("compare_placements", "own_cluster", "phase_1", "replay_trace")
+STORED = ("compare_placements", "own_cluster", "own_order", "own_policy", "phase_1", "replay_trace")
 ON_REAL_TRACES = ("recorded_waits", "room_while_waiting", "virtual_clusters")
 """Examples that need a trace that is not in the project: docs/validation.md shows what they print."""
 
