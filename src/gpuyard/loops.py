@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -26,12 +26,15 @@ from gpuyard.kernel.plans import Plans, build_plans
 from gpuyard.kernel.scored_queue import Passing, run_scored
 from gpuyard.kernel.scorers import scorer_signature
 from gpuyard.kernel.tables import Events, Jobs, Log, Site
+from gpuyard.kernel.windowed import run_windowed
+from gpuyard.kernel.windows import Windows, build_windows
 from gpuyard.lowering import Asked, rule_of
 from gpuyard.ordering import is_scored, order_features, score_weights, scorer_of
 from gpuyard.policy import Policy
+from gpuyard.windows import NodeWindow
 from gpuyard.workload import MICROSECOND, Workload
 
-__all__ = ["check_scores", "is_loop_ready", "loop_of", "loop_tables", "note_running", "open_session"]
+__all__ = ["check_scores", "is_loop_ready", "loop_of", "loop_tables", "lower_windows", "note_running", "open_session"]
 
 Loop = Callable[..., None]
 
@@ -47,8 +50,11 @@ _PASSING: Final = {"none": int(Passing.NOBODY), "fit": int(Passing.ALL), "easy":
 """Backfills for orders with a score."""
 
 
-def loop_of(policy: Policy) -> Loop:
-    """Return the event loop that a policy needs; raise ConfigError where there is none."""
+def loop_of(policy: Policy, *, windowed: bool = False) -> Loop:
+    """Return the event loop that a policy needs, ``windowed`` where nodes close; raise ConfigError if there is none."""
+    if windowed:
+        _check_windowed(policy)
+        return run_windowed
     if policy.replay == "recorded":
         return run
     if policy.decide is not None:
@@ -63,9 +69,26 @@ def loop_of(policy: Policy) -> Loop:
     return run_scored
 
 
-def is_loop_ready(policy: Policy, asked: Asked | None = None) -> bool:
+def _check_windowed(policy: Policy) -> None:
+    """Raise for a policy that does not go with maintenance and reserved nodes."""
+    choices = {
+        "replay recorded": policy.replay == "recorded",
+        "a policy of your own": policy.decide is not None,
+        f"order {policy.order}": is_scored(policy),
+        f"backfill {policy.backfill}": policy.backfill not in _PASSING,
+        "reservation counts": policy.backfill == "easy" and policy.reservation == "counts",
+    }
+    for choice, chosen in choices.items():
+        if chosen:
+            raise ConfigError(
+                f"maintenance and reserved nodes do not go with {choice}; choose backfill {', '.join(_PASSING)} (easy "
+                "on nodes), an order with a fixed key and replay schedule, or leave the windows out"
+            )
+
+
+def is_loop_ready(policy: Policy, asked: Asked | None = None, *, windowed: bool = False) -> bool:
     """Return whether all that a policy needs for some demands is compiled; without them, for any."""
-    loop = loop_of(policy)
+    loop = loop_of(policy, windowed=windowed)
     if loop is run_scored and not is_kept(scorer_of(policy)):
         return False
     if asked is None:
@@ -82,6 +105,7 @@ def loop_tables(
     site: Site,
     estimate: NDArray[np.int64],
     running: int,
+    windows: Windows | None = None,
 ) -> tuple[Any, ...]:
     """Return what the policy's loop takes beyond what all loops take, in its order.
 
@@ -91,8 +115,10 @@ def loop_tables(
         int64 microseconds, shape (jobs,).
     running
         How many jobs can run at once.
+    windows
+        Over the site's nodes, where there are any.
     """
-    loop = loop_of(policy)
+    loop = loop_of(policy, windowed=windows is not None)
     if loop is run:
         return (int(policy.replay == "recorded"),)
     if loop in (run_conservative, run_slurm):
@@ -119,11 +145,26 @@ def loop_tables(
         counts=policy.reservation == "counts",
         positions=0 if loop is run_scored else estimate.size,
     )
+    if windows is not None:
+        return expected, windows, _PASSING[policy.backfill]
     if loop is not run_scored:
         return (expected,)
     features = order_features(workload, policy, estimate, cluster.gpus)
     contenders = build_contenders(features, asked.demands.size, score_weights(policy))
     return contenders, expected, _PASSING[policy.backfill], Pointer(scorer_of(policy), scorer_signature())
+
+
+def lower_windows(windows: Sequence[NodeWindow], workload: Workload, cluster: Cluster) -> Windows | None:
+    """Return the kernel's form of windows over nodes, ``None`` where there is none."""
+    if not windows:
+        return None
+    return build_windows(
+        np.array([each.start_tick for each in windows], np.int64),
+        np.array([each.end_tick for each in windows], np.int64),
+        [each.node_numbers(cluster) for each in windows],
+        np.stack([~each.invited(workload) for each in windows], axis=1),
+        cluster.nodes,
+    )
 
 
 def note_running(

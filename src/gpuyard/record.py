@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gpuyard.cluster import Cluster
 from gpuyard.policy import Policy
+from gpuyard.windows import NodeWindow
 from gpuyard.workload import Workload
 
 __all__ = ["Decided", "EndReason", "Outcome", "Record"]
@@ -76,7 +77,8 @@ class Record:
 
     ``stop`` is the instant the simulation stopped: the last end, or the ``until`` that was asked for.  ``begin`` is
     the instant it began with a given state, or None: a job that ran by then has an earlier ``start``, and an attempt
-    that starts at ``begin``.  ``decisions`` is what the engine promised, where that was asked for.
+    that starts at ``begin``.  ``windows``: maintenance and reservations of nodes.  ``decisions`` is what the engine
+    promised, where that was asked for.
     """
 
     workload: Workload
@@ -103,6 +105,7 @@ class Record:
     max_queue: int
     kernel_s: float
     begin: int | None = None
+    windows: tuple[NodeWindow, ...] = ()
     decisions: Decided | None = None
 
     @property

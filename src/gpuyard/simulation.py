@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from gpuyard.kernel.engine import run
 from gpuyard.kernel.launch import start as start_engine
 from gpuyard.kernel.launch import try_demands
 from gpuyard.kernel.tables import Decisions, Dependencies, Events, Jobs
-from gpuyard.loops import check_scores, is_loop_ready, loop_of, loop_tables, note_running, open_session
+from gpuyard.loops import check_scores, is_loop_ready, loop_of, loop_tables, lower_windows, note_running, open_session
 from gpuyard.lowering import (
     Asked,
     Rejections,
@@ -33,6 +33,7 @@ from gpuyard.ordering import estimate_run_times, static_rank
 from gpuyard.policy import Policy
 from gpuyard.record import Decided, EndReason, Outcome, Record
 from gpuyard.streams import stream_key
+from gpuyard.windows import NodeWindow
 from gpuyard.workload import MICROSECOND, Workload
 
 __all__ = ["is_compiled", "schedule"]
@@ -48,7 +49,7 @@ _STATES = {
 }
 
 
-def is_compiled(workload: Workload, cluster: Cluster, policy: Policy) -> bool:
+def is_compiled(workload: Workload, cluster: Cluster, policy: Policy, *, windowed: bool = False) -> bool:
     """Return whether all that a run needs is in the cache; if not, the run compiles it first, which takes seconds."""
     exclusive = policy.exclusive or workload.has("exclusive")
     return (not exclusive and is_loop_ready(policy)) or is_loop_ready(policy, lower_demands(workload, cluster, policy))
@@ -62,6 +63,7 @@ def schedule(
     seed: int = 0,
     until: float | None = None,
     begin: float | None = None,
+    windows: Sequence[NodeWindow] = (),
     decisions: bool = False,
     progress: Progress | None = None,
 ) -> Record:
@@ -75,6 +77,8 @@ def schedule(
         Stop at this instant, s since the origin; later instants are not processed.
     begin
         Begin at this instant, s since the origin, with what ran and waited by then according to the record.
+    windows
+        Maintenance and reservations of nodes.
     decisions
         Also note what is promised to whom; the schedule is the same.
     progress
@@ -83,7 +87,7 @@ def schedule(
     Raises
     ------
     ConfigError
-        For a cluster, an ``until`` or a ``begin`` that cannot be simulated.
+        For a cluster, an ``until``, a ``begin`` or windows that cannot be simulated.
     """
     _check_times(policy, begin, until)
     stop = NEVER - 1 if until is None else round(until * MICROSECOND)
@@ -108,7 +112,11 @@ def schedule(
     jobs = build.build_jobs(workload.submit, duration, demand, static_rank(workload, policy, estimate, seed))
     mix = np.bincount(asked.demand[accepted], minlength=asked.demands.size)
     site = lower_site(cluster, policy, asked, _signed(stream_key(seed, "placement")), mix)
-    loop = loop_of(policy)
+    loop = loop_of(policy, windowed=bool(windows))
+    closing = lower_windows(windows, everybody, cluster)
+    if closing is not None:
+        asked.demands["lane"] = 0
+        closing = closing if middle is None else closing._replace(standing=closing.standing[middle.kept])
     queue = build.build_queue(jobs, int(asked.demands["lane"].max(initial=0)) + 1, marked=loop is run)
     log = build.build_log(
         int(asked.chunks[asked.demand[accepted]].sum()),
@@ -139,6 +147,7 @@ def schedule(
             site=site,
             estimate=estimate,
             running=events.ends.row.size,
+            windows=closing,
         )
     )
     if middle is not None:
@@ -198,6 +207,7 @@ def schedule(
         max_queue=int(count[Count.MAX_WAITING]),
         kernel_s=kernel_s,
         begin=None if middle is None else middle.begin,
+        windows=tuple(windows),
         decisions=_decided(log.decisions) if decisions else None,
     )
 
@@ -222,6 +232,8 @@ def _check_times(policy: Policy, begin: float | None, until: float | None) -> No
         return
     if policy.replay == "recorded":
         raise ConfigError("replay recorded starts every job when the record does, so there is no begin; leave one out")
+    if policy.decide is not None:
+        raise ConfigError("a policy of your own is not told what runs when the simulation begins; leave begin out")
     if until is not None and until < begin:
         raise ConfigError(f"the simulation begins at {begin:g} s and stops before, at {until:g} s")
 

@@ -1,10 +1,11 @@
-"""Engine against reference where jobs are held back: arrays with a limit; and a beginning in the middle."""
+"""Engine against reference: arrays with a limit, a beginning in the middle, windows over nodes."""
 
 from __future__ import annotations
 
 import pytest
 from hypothesis import strategies as st
 
+from gpuyard.windows import NodeWindow
 from gpuyard.workload import Workload
 from oracle.comparing import EXAMPLES, compare
 from oracle.test_schedules import checked
@@ -74,3 +75,47 @@ def test_a_beginning_in_the_middle_has_the_schedule_of_the_reference(variant, or
         compare(workload, cluster, policy, data.draw(st.integers(0, 3), label="seed"), until, begin=begin)
 
     checked(f"begin {variant} {order}", EXAMPLES, check)
+
+
+@st.composite
+def windows(draw: st.DrawFn, nodes: int, scale: float) -> list[NodeWindow]:
+    """Return up to three windows over some nodes, for everybody or to the exception of ann, of a tenant."""
+    found = []
+    for _ in range(draw(st.integers(1, 3))):
+        first = draw(st.integers(0, nodes - 1))
+        start = draw(st.integers(-2, 12))
+        found.append(
+            NodeWindow(
+                nodes=(f"{first}-{draw(st.integers(first, nodes - 1))}",),
+                start=start * scale,
+                end=(start + draw(st.integers(1, 8))) * scale,
+                users=draw(st.sampled_from([(), (), ("ann",)])),
+                tenants=draw(st.sampled_from([(), (), ("blue",)])),
+            )
+        )
+    return found
+
+
+@pytest.mark.parametrize("order", ["fifo", "sjf", "priority"])
+@pytest.mark.parametrize("variant", ["none", "fit", "easy-nodes"])
+def test_windows_over_nodes_have_the_schedule_of_the_reference(variant, order):
+    def check(data: st.DataObject) -> None:
+        scale = data.draw(st.sampled_from([1, 1, 1e-6]), label="scale")
+        cluster = data.draw(crowded_sites(), label="cluster")
+        jobs = data.draw(crowded_workloads(cluster, scale))
+        rows = jobs.table.to_pylist()
+        for number, row in enumerate(rows):
+            row["user"] = "ann" if number == 0 else data.draw(st.sampled_from([None, "ann", "bob"]))
+            row["tenant"] = "blue" if number == 0 else data.draw(st.sampled_from([None, "blue", "red"]))
+        jobs = Workload.from_table(jobs.table.from_pylist(rows, schema=jobs.table.schema))
+        begin = None
+        if data.draw(st.integers(0, 3)) == 0:
+            jobs = data.draw(recorded(jobs, scale))
+            begin = data.draw(st.integers(0, 5)) * scale
+        policy = data.draw(policies(scale=scale, variant=variant, order=order), label="policy")
+        closed = data.draw(windows(cluster.nodes, scale), label="windows")
+        until = data.draw(st.none() | st.none() | st.integers(5, 20).map(lambda at: at * scale), label="until")
+        run_seed = data.draw(st.integers(0, 3), label="seed")
+        compare(jobs, cluster, policy, run_seed, until, begin=begin, windows=closed)
+
+    checked(f"windows {variant} {order}", EXAMPLES, check)

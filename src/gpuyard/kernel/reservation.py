@@ -17,8 +17,9 @@ from gpuyard.kernel.nodes import change_free, offer_node, withdraw_node
 from gpuyard.kernel.placement import Placer, Releaser, place_plain, release_plain
 from gpuyard.kernel.scored_placement import note_change
 from gpuyard.kernel.tables import Events, Index, Jobs, Log, Records, Site
+from gpuyard.kernel.windows import Windows, close_for, next_window_end
 
-__all__ = ["count_start", "drop_reservation", "forget", "may_pass", "reserve", "show_reserved"]
+__all__ = ["count_start", "drop_reservation", "forget", "may_pass", "reserve", "reserve_open", "show_reserved"]
 
 
 @inlined
@@ -239,6 +240,60 @@ def _reserve_special(
     while away > 0:
         away -= 1
         gpus = _put_back(jobs, demand, site, log, expected, int(expected.imagined[away]), gpus)
+
+
+@kernel
+def reserve_open(
+    jobs: Jobs,
+    demand: Records,
+    site: Site,
+    log: Log,
+    events: Events,
+    expected: Expectations,
+    windows: Windows,
+    placer: Placer,
+    releaser: Releaser,
+    head: int,
+    now: int,
+) -> None:
+    """As :func:`reserve` on nodes, where windows close some: also their ends are instants that are gone through."""
+    promise, count = expected.promise, events.counter
+    wish = int(jobs.claim[head]["demand"])
+    asked = demand[wish]
+    first = count[Count.SLOTS]
+    drop_reservation(expected)
+    promise[Promise.HEAD] = head
+    promise[Promise.SHADOW] = NEVER
+    close_for(site, windows, head, now, 0)
+    away, gpus = 0, 0
+    chunk, at = 0, 0
+    instant = min(_end_at(expected, chunk, at, now), next_window_end(windows, now))
+    while instant != NEVER and promise[Promise.SHADOW] == NEVER:
+        while _end_at(expected, chunk, at, now) <= instant:
+            row = _row_at(expected, chunk, at)
+            gpus = _take_away(jobs, demand, site, log, expected, releaser, row, gpus)
+            expected.imagined[away] = row
+            away += 1
+            chunk, at = _after(expected, chunk, at)
+        close_for(site, windows, head, instant, int(expected.estimate[head]))
+        if asked["plain"] == 0:
+            placed = placer(site, demand, log, events, head, wish)
+        else:
+            placed = place_plain(site, log, events, asked["large"], asked["many"], asked["rest"])
+        if placed:
+            promise[Promise.SHADOW] = instant
+            _note_reserved(log, events, expected, first)
+            if asked["plain"] == 0:
+                releaser(site, demand, log, head, wish, first, int(count[Count.SLOTS] - first))
+            else:
+                release_plain(site, log, first, int(count[Count.SLOTS] - first))
+            count[Count.SLOTS] = first
+        close_for(site, windows, head, instant, 0)
+        instant = min(_end_at(expected, chunk, at, now), next_window_end(windows, instant))
+    while away > 0:
+        away -= 1
+        gpus = _put_back(jobs, demand, site, log, expected, int(expected.imagined[away]), gpus)
+    note_reservation(log, expected, head, now)
 
 
 @kernel

@@ -1,0 +1,152 @@
+"""Windows over nodes: which nodes are closed for a job that would start at some instant, hidden and shown again."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuyard.kernel.codes import NEVER, Promise
+from gpuyard.kernel.expectations import Expectations
+from gpuyard.kernel.index import insert, remove
+from gpuyard.kernel.jit import kernel
+from gpuyard.kernel.nodes import offer_node, withdraw_node
+from gpuyard.kernel.tables import Records, Site
+
+__all__ = ["WINDOW", "Windows", "build_windows", "close_for", "hide_reserved", "is_window_end", "next_window_end"]
+
+WINDOW = np.dtype(
+    [
+        ("start", np.int64),
+        ("end", np.int64),
+        ("first", np.int64),  # its first node in Windows.node
+        ("last", np.int64),  # after its last node
+        ("hides", np.int64),  # 1 = its nodes are hidden now
+    ]
+)
+"""A window over some nodes; microseconds."""
+
+
+class Windows(NamedTuple):
+    """Windows, and who they keep out.  Jobs of one *standing* are kept out by the same windows."""
+
+    window: Records
+    node: NDArray[np.int32]  # nodes, window after window
+    standing: NDArray[np.int32]  # shape (jobs,)
+    keeps_out: NDArray[np.int8]  # by (standing, window): 1 = the window keeps these jobs out
+    hidden: NDArray[np.int32]  # shape (nodes,): why a node is hidden: windows that hide it, and reservations
+
+
+def build_windows(
+    start: NDArray[np.int64],
+    end: NDArray[np.int64],
+    nodes: list[NDArray[np.int64]],
+    keeps_out: NDArray[np.bool_],
+    total: int,
+) -> Windows:
+    """Return windows that hide nothing yet.
+
+    Parameters
+    ----------
+    start, end
+        Microseconds, shape (windows,).
+    nodes
+        The numbers of each window's nodes.
+    keeps_out
+        Shape (jobs, windows).
+    total
+        Nodes of the site.
+    """
+    window = np.zeros(start.size, WINDOW)
+    size = np.array([each.size for each in nodes], np.int64)
+    window["start"], window["end"] = start, end
+    window["last"] = np.cumsum(size)
+    window["first"] = window["last"] - size
+    standings, standing = np.unique(keeps_out, axis=0, return_inverse=True)
+    return Windows(
+        window=window,
+        node=np.concatenate(nodes).astype(np.int32),
+        standing=standing.ravel().astype(np.int32),
+        keeps_out=standings.astype(np.int8).ravel(),
+        hidden=np.zeros(total, np.int32),
+    )
+
+
+@kernel
+def next_window_end(windows: Windows, now: int) -> int:
+    """Return the first end of a window after an instant, or NEVER."""
+    found = NEVER
+    for number in range(windows.window.size):
+        end = int(windows.window[number]["end"])
+        if now < end < found:
+            found = end
+    return found
+
+
+@kernel
+def is_window_end(windows: Windows, now: int) -> bool:
+    """Return whether a window ends at an instant."""
+    ends = False
+    for number in range(windows.window.size):
+        ends = ends or windows.window[number]["end"] == now
+    return bool(ends)
+
+
+@kernel
+def _hide(site: Site, windows: Windows, node: int) -> None:
+    """Hide a node and its GPUs for one more reason."""
+    windows.hidden[node] += 1
+    if windows.hidden[node] > 1:
+        return
+    withdraw_node(site, node)
+    if site.quanta > 0:
+        this = site.node[node]
+        for gpu in range(int(this["first_gpu"]), int(this["first_gpu"] + this["size"])):
+            free = int(site.gpu[gpu]["free"])
+            if free > 0:
+                remove(site.shares, int(this["kind"]), free, gpu)
+
+
+@kernel
+def _show(site: Site, windows: Windows, node: int) -> None:
+    """Show a node and its GPUs again, if there is no other reason to hide it."""
+    windows.hidden[node] -= 1
+    if windows.hidden[node] > 0:
+        return
+    offer_node(site, node)
+    if site.quanta > 0:
+        this = site.node[node]
+        for gpu in range(int(this["first_gpu"]), int(this["first_gpu"] + this["size"])):
+            free = int(site.gpu[gpu]["free"])
+            if free > 0:
+                insert(site.shares, int(this["kind"]), free, gpu)
+
+
+@kernel
+def close_for(site: Site, windows: Windows, row: int, begin: int, duration: int) -> None:
+    """Hide the nodes that are closed for a job that would start then, and show all others; duration 0: show all."""
+    base = int(windows.standing[row]) * windows.window.size
+    for number in range(windows.window.size):
+        this = windows.window[number]
+        closes = 0
+        if duration > 0 and windows.keeps_out[base + number] > 0:
+            closes = int(begin < this["end"] and begin + duration > this["start"])
+        if closes == this["hides"]:
+            continue
+        this["hides"] = closes
+        for place_ in range(this["first"], this["last"]):
+            if closes > 0:
+                _hide(site, windows, int(windows.node[place_]))
+            else:
+                _show(site, windows, int(windows.node[place_]))
+
+
+@kernel
+def hide_reserved(site: Site, windows: Windows, expected: Expectations, hidden: bool) -> None:
+    """Hide the reserved nodes, or show those that no window hides."""
+    for place_ in range(expected.promise[Promise.RESERVED]):
+        if hidden:
+            _hide(site, windows, int(expected.reserved[place_]))
+        else:
+            _show(site, windows, int(expected.reserved[place_]))
