@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from gpuyard.cluster import Cluster as Cluster
     from gpuyard.custom import order as order
     from gpuyard.custom import placement as placement
-    from gpuyard.deciding import State as State
     from gpuyard.energy import EnergyModel as EnergyModel
     from gpuyard.errors import ConfigError as ConfigError
     from gpuyard.errors import EngineError as EngineError
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from gpuyard.errors import InputError as InputError
     from gpuyard.errors import PolicyError as PolicyError
     from gpuyard.experiment import simulate as simulate
-    from gpuyard.kernel.contenders import FEATURES as FEATURES
+    from gpuyard.explanation import explain as explain
     from gpuyard.policy import Policy as Policy
     from gpuyard.policy import add_placement as add_placement
     from gpuyard.quality import examine as examine
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from gpuyard.scenario import run as run_scenario
     from gpuyard.synthesis import SynthesisSpec as SynthesisSpec
     from gpuyard.synthesis import synthesise as synthesise
+    from gpuyard.windows import NodeWindow as NodeWindow
     from gpuyard.workload import Workload as Workload
 
 __version__ = "0.1.0"
@@ -46,18 +46,18 @@ _HOME = {
     "Cluster": ("gpuyard.cluster", "Cluster"),
     "ConfigError": ("gpuyard.errors", "ConfigError"),
     "EnergyModel": ("gpuyard.energy", "EnergyModel"),
-    "FEATURES": ("gpuyard.kernel.contenders", "FEATURES"),
     "EngineError": ("gpuyard.errors", "EngineError"),
     "GpuyardError": ("gpuyard.errors", "GpuyardError"),
     "InputError": ("gpuyard.errors", "InputError"),
+    "NodeWindow": ("gpuyard.windows", "NodeWindow"),
     "Policy": ("gpuyard.policy", "Policy"),
     "PolicyError": ("gpuyard.errors", "PolicyError"),
     "Result": ("gpuyard.result", "Result"),
     "Scenario": ("gpuyard.scenario", "Scenario"),
-    "State": ("gpuyard.deciding", "State"),
     "SynthesisSpec": ("gpuyard.synthesis", "SynthesisSpec"),
     "Workload": ("gpuyard.workload", "Workload"),
     "add_placement": ("gpuyard.policy", "add_placement"),
+    "explain": ("gpuyard.explanation", "explain"),
     "examine": ("gpuyard.quality", "examine"),
     "load_scenario": ("gpuyard.scenario", "load"),
     "order": ("gpuyard.custom", "order"),
@@ -70,22 +70,22 @@ _HOME = {
 """Where each public name lives."""
 
 __all__ = [
-    "FEATURES",
     "Cluster",
     "ConfigError",
     "EnergyModel",
     "EngineError",
     "GpuyardError",
     "InputError",
+    "NodeWindow",
     "Policy",
     "PolicyError",
     "Result",
     "Scenario",
-    "State",
     "SynthesisSpec",
     "Workload",
     "add_placement",
     "examine",
+    "explain",
     "load_scenario",
     "order",
     "placement",

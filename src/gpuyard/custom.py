@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from gpuyard.errors import ConfigError
+from gpuyard.errors import ConfigError, GpuyardError
 
 __all__ = ["Decider", "OwnOrder", "OwnPlacement", "OwnPolicy", "Source", "load", "order", "own_policy", "placement"]
 
@@ -87,8 +87,8 @@ def order(function: Callable[..., Any]) -> OwnOrder:
     ----------
     function
         ``(now, jobs, out)`` or ``(now, jobs, out, weights)``: the instant in seconds; the waiting jobs, an array of
-        records with the fields of ``gpuyard.FEATURES`` (seconds, GPUs), in no particular order; float64 of the same
-        length, to be filled with their scores; the final weights of the policy, by
+        records with the fields of ``gpuyard.kernel.contenders.FEATURES`` (seconds, GPUs), in no particular order;
+        float64 of the same length, to be filled with their scores; the final weights of the policy, by
         :class:`gpuyard.kernel.scorers.Weight`.
 
     Raises
@@ -165,7 +165,13 @@ def load(name: str) -> OwnOrder | OwnPlacement | OwnPolicy:
     where, _, what = name.rpartition(":")
     if not where or not what.isidentifier():
         raise ConfigError(f"'{name}' names no code; write module:Name or file.py:Name")
-    found = getattr(_module(where), what, None)
+    try:
+        module = _module(where)
+    except GpuyardError:
+        raise
+    except Exception as problem:
+        raise ConfigError(f"importing '{where}' raised {type(problem).__name__}: {problem}") from problem
+    found = getattr(module, what, None)
     if found is None:
         raise ConfigError(f"'{where}' has no '{what}'")
     if isinstance(found, type) and hasattr(found, "decide"):
@@ -239,8 +245,15 @@ def _compile(function: Callable[..., Any], signature: Any, what: str) -> Callabl
 
     if compiler.config.DISABLE_JIT:
         return function
+    compiled: Callable[..., Any]
     try:
-        compiled: Callable[..., Any] = compiler.njit(signature, cache=_has_file(function))(function)
+        if _has_file(function):
+            try:
+                compiled = compiler.njit(signature, cache=True)(function)
+            except ImportError:  # what is kept was compiled under another name of the module
+                compiled = compiler.njit(signature)(function)
+        else:
+            compiled = compiler.njit(signature)(function)
     except compiler.core.errors.NumbaError as problem:
         lines = [line for line in str(problem).splitlines() if line.strip()]
         raise ConfigError(f"{what} cannot be compiled: {' '.join(lines[:4])}") from problem

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gpuyard.cluster import Cluster
 from gpuyard.custom import OwnPolicy
-from gpuyard.errors import PolicyError
+from gpuyard.errors import GpuyardError, PolicyError
 from gpuyard.kernel.callback import Callback
 from gpuyard.kernel.called import Blame, Verdict, build_verdict
 from gpuyard.kernel.codes import NOBODY, Count
@@ -55,8 +55,8 @@ class State:
     size: int
     """how many jobs wait"""
     waiting: Records
-    """records of the waiting jobs in the order in which they became eligible; fields of ``gpuyard.FEATURES``, of which
-    ``row`` names the job and ``wait`` is how long it has waited"""
+    """records of the waiting jobs in the order in which they became eligible; of their fields, which are those of
+    ``gpuyard.kernel.contenders.FEATURES``, ``row`` names the job and ``wait`` is how long it has waited"""
     free_gpus: NDArray[np.int32]
     """shape (nodes,): wholly free GPUs of each node"""
     node_gpus: NDArray[np.int32]
@@ -189,10 +189,13 @@ class Session:
         return str(self._workload.table["job_id"][row]) if 0 <= row < len(self._workload) else "none"
 
     def close(self) -> None:
-        """Raise what the policy raised, or PolicyError for a decision that cannot be."""
+        """Raise PolicyError for what the policy raised, which is its cause, or for a decision that cannot be."""
         self._callback.close()
-        if self._failure is not None:
-            raise self._failure
+        failure = self._failure
+        if isinstance(failure, Exception) and not isinstance(failure, GpuyardError):
+            raise self._problem(f"raises {type(failure).__name__}: {failure}") from failure
+        if failure is not None:
+            raise failure
         blame = self.verdict.blame
         if blame[Blame.FAULT] != Fault.NONE:
             text = _FAULTS[Fault(int(blame[Blame.FAULT]))].format(node=int(blame[Blame.NODE]))

@@ -133,6 +133,8 @@ def find_fault(policy: Policy, case: Case, *, seed: int = 0, shift: bool = True)
     try:
         record = schedule(workload, cluster, policy, seed=seed)
     except GpuyardError as problem:
+        if problem.__cause__ is not None:
+            return "it does not fail", str(problem)
         stalled = "still waits" in str(problem)
         return ("every job that fits runs" if stalled else "its decisions are legal"), str(problem)
     except Exception as problem:  # whatever a user's code raises is what is reported

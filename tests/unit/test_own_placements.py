@@ -18,7 +18,8 @@ def forget() -> Iterator[None]:
     """Placements added by a test are gone after it."""
     yield
     for name in list(OWN_PLACEMENTS):
-        del OWN_PLACEMENTS[name], PLACEMENTS[name]
+        del OWN_PLACEMENTS[name]
+        PLACEMENTS.pop(name, None)
 
 
 def most_cpu_left(  # noqa: PLR0917  # as the engine calls it

@@ -224,9 +224,10 @@ def test_named_nodes_must_be_of_the_type_and_as_many_as_there_are_chunks():
         run((1, 1), nodes=2)
 
 
-def test_what_a_policy_raises_comes_out():
-    with pytest.raises(ZeroDivisionError):
+def test_what_a_policy_raises_is_the_cause_of_what_comes_out():
+    with pytest.raises(gy.PolicyError, match="at 1 s raises ZeroDivisionError") as caught:
         starts(At(1, lambda state: 1 // 0))
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
 
 def test_a_policy_that_starts_nobody_is_an_error_and_not_a_result():
@@ -270,6 +271,7 @@ def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "mine_of_a_test.py"
     path.write_text(CODE, encoding="utf-8")
+    (tmp_path / "broken.py").write_text("class", encoding="utf-8")
     yield path
     sys.modules.pop("mine_of_a_test", None)
 
@@ -293,6 +295,7 @@ def test_a_policy_is_imported_by_name_and_its_source_is_written_down(code, where
         ("mine_of_a_test.py:Yours", "'mine_of_a_test.py' has no 'Yours'"),
         ("mine_of_a_test.py:number", "is a int; it must be a class with a method 'decide'"),
         ("mine_of_a_test.py:", "names no code"),
+        ("broken.py:Mine", "importing 'broken.py' raised SyntaxError"),
     ],
 )
 def test_a_name_that_leads_nowhere_says_so(code, name, said):
