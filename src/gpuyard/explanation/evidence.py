@@ -1,0 +1,300 @@
+"""What an explanation is made from: a saved result, its jobs and site, and what the scheduler promised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from gpuyard.beginning import begin_at
+from gpuyard.cluster import Cluster
+from gpuyard.errors import ConfigError, InputError
+from gpuyard.kernel.tables import Records
+from gpuyard.lowering import Asked, lower_demands
+from gpuyard.metrics import cluster_digest, decisions_table, schedule_digest, workload_digest
+from gpuyard.metrics.tables import LOST
+from gpuyard.ordering import estimate_run_times, is_scored, order_features, score_weights, scorer_of, static_rank
+from gpuyard.policy import Policy, named_policy
+from gpuyard.result import Result
+from gpuyard.scenario.model import Scenario
+from gpuyard.simulation import schedule
+from gpuyard.workload import MICROSECOND, Workload, to_ticks
+
+__all__ = ["NOT_NEEDED", "Evidence", "Promises", "find_job", "gather"]
+
+NOT_NEEDED: Final = "not needed"
+LONGEST_AGAIN: Final = 120.0
+"""s of engine time: a run that took longer is not made again for the sake of an explanation."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promises:
+    """The log of decisions, by row of the job.  Times are ticks, NEVER for none; shape (entries,)."""
+
+    time: NDArray[np.int64]
+    job: NDArray[np.int64]
+    begin: NDArray[np.int64]
+    table: pa.Table
+    lost: int
+    """later entries that found no room"""
+
+    def last(self, now: int) -> int:
+        """Return the last entry up to an instant, or -1; -1 too where the log has ended by then."""
+        entry = int(np.searchsorted(self.time, now, "right")) - 1
+        return -1 if self.lost and entry == self.time.size - 1 else entry
+
+    def last_of(self, row: int, now: int) -> int:
+        """Return the last entry of one job up to an instant, or -1."""
+        entries = self._of_job.get(row, np.empty(0, np.int64))
+        place = int(np.searchsorted(self.time[entries], now, "right")) - 1
+        return -1 if place < 0 else int(entries[place])
+
+    @cached_property
+    def _of_job(self) -> Mapping[int, NDArray[np.int64]]:
+        order = np.argsort(self.job, kind="stable")
+        rows, first = np.unique(self.job[order], return_index=True)
+        return dict(zip(rows.tolist(), np.split(order, first[1:]), strict=True)) if order.size else {}
+
+    def nodes(self, entry: int) -> list[int] | None:
+        """Return the nodes reserved by an entry; ``None`` where their numbers found no room."""
+        return self.table["nodes"][entry].as_py()
+
+    def extra(self, entry: int) -> float | None:
+        """Return the GPUs that others may take beside an entry; ``None`` where GPUs are not counted."""
+        return self.table["extra_gpus"][entry].as_py()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """A finished run as arrays.  Times are int64 microseconds, NEVER for none; jobs are rows of ``workload``."""
+
+    workload: Workload
+    cluster: Cluster
+    policy: Policy
+    seed: int
+    stop: int
+    begin: int | None
+    eligible: NDArray[np.int64]
+    start: NDArray[np.int64]
+    end: NDArray[np.int64]
+    attempt_job: NDArray[np.int64]
+    attempt_start: NDArray[np.int64]
+    attempt_end: NDArray[np.int64]
+    slot_offset: NDArray[np.int64]
+    slot_node: NDArray[np.int64]
+    slot_gpus: NDArray[np.int64]
+    slot_gpu: NDArray[np.int64]
+    result: Result
+    read_promises: Callable[[], tuple[Promises | None, str]]
+    """returns the log of decisions, and where it is from"""
+
+    @cached_property
+    def _promises(self) -> tuple[Promises | None, str]:
+        return self.read_promises()
+
+    @property
+    def promises(self) -> Promises | None:
+        """The log of decisions, read or made when it is first asked for; ``None`` where there is none."""
+        return self._promises[0]
+
+    @property
+    def log(self) -> str:
+        """Where the promises are from: ``saved``, ``made again``, ``not needed`` so far, or why there are none."""
+        return self._promises[1] if "_promises" in self.__dict__ else NOT_NEEDED
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The id of each job."""
+        return self.workload.table["job_id"].to_pylist()
+
+    @cached_property
+    def asked(self) -> Asked:
+        """What jobs ask for, as the engine sees it."""
+        return lower_demands(self.workload, self.cluster, self.policy)
+
+    @cached_property
+    def estimate(self) -> NDArray[np.int64]:
+        """How long each job is expected to run, at least a microsecond."""
+        return np.maximum(estimate_run_times(self.workload, self.policy, self.seed), 1)
+
+    @cached_property
+    def rank(self) -> NDArray[np.int32]:
+        """Each job's place in an order that stays."""
+        return static_rank(self.workload, self.policy, self.estimate, self.seed)
+
+    @cached_property
+    def scored(self) -> bool:
+        """Whether the order is worked out anew in every pass."""
+        return self.policy.replay == "schedule" and is_scored(self.policy)
+
+    @cached_property
+    def _features(self) -> Records:
+        return order_features(self.workload, self.policy, self.estimate, self.cluster.gpus)
+
+    def goes_later(self, row: int, others: NDArray[np.int64], now: int) -> NDArray[np.bool_]:
+        """Return which other jobs (int64 rows, shape (others,)) come after a job in the order, at an instant."""
+        if not self.scored:
+            return self.rank[others] > self.rank[row]
+        rows = np.append(others, row)
+        waiting = self._features[rows]
+        waiting["wait"] = (now - self.eligible[rows]) / MICROSECOND
+        score = np.empty(rows.size)
+        scorer: Any = scorer_of(self.policy)
+        getattr(scorer, "py_func", scorer)(now / MICROSECOND, waiting, score, score_weights(self.policy))
+        later = score[:-1] < score[-1]
+        return np.asarray(later | ((score[:-1] == score[-1]) & (others > row)))
+
+
+def gather(
+    result: Result, *, workload: Workload | None, cluster: Cluster | None, note: Callable[[str], None]
+) -> Evidence:
+    """Return what is known of a run; its jobs and site are made again from its scenario unless given.
+
+    Raises
+    ------
+    ConfigError
+        If they cannot be made again, or are not those that the result was made from.
+    """
+    jobs, site = _jobs_and_site(result, workload, cluster, note)
+    given = dict(_section(result, "policy"))
+    policy = named_policy(str(given.pop("name", "fifo")), **given)
+    run = _section(result, "run")
+    begin = None if run.get("begin") is None else round(float(run["begin"]) * MICROSECOND)
+    if begin is not None and len(jobs) != len(result.jobs):
+        jobs = begin_at(jobs, begin).workload
+    _check_same(result, jobs, site)
+    attempts = result.attempts
+    row_of = {name: row for row, name in enumerate(jobs.table["job_id"].to_pylist())}
+    attempt_end = _ticks(attempts["end_time"])
+    until = run.get("until")
+    return Evidence(
+        workload=jobs,
+        cluster=site,
+        policy=policy,
+        seed=int(run.get("seed", 0)),
+        stop=int(attempt_end.max(initial=jobs.submit.min(initial=0))) if until is None else round(until * MICROSECOND),
+        begin=begin,
+        eligible=_ticks(result.jobs["eligible_time"]),
+        start=_ticks(result.jobs["start_time"]),
+        end=_ticks(result.jobs["end_time"]),
+        attempt_job=np.array([row_of[name] for name in attempts["job_id"].to_pylist()], np.int64),
+        attempt_start=_ticks(attempts["start_time"]),
+        attempt_end=attempt_end,
+        slot_offset=_offsets(attempts["nodes"]),
+        slot_node=_flat(attempts["nodes"]),
+        slot_gpus=_flat(attempts["gpus_on_node"]),
+        slot_gpu=_flat(attempts["first_gpu"]),
+        result=result,
+        read_promises=partial(_promises, result, jobs, site, policy, note),
+    )
+
+
+def _section(result: Result, name: str) -> Mapping[str, Any]:
+    section = result.scenario.get(name)
+    return section if isinstance(section, Mapping) else {}
+
+
+def _jobs_and_site(
+    result: Result, workload: Workload | None, cluster: Cluster | None, note: Callable[[str], None]
+) -> tuple[Workload, Cluster]:
+    """Return the jobs and the site, as given or as the scenario makes them."""
+    if workload is not None and cluster is not None:
+        return workload, cluster
+    if _section(result, "provenance").get("runs_again") is False:
+        raise ConfigError(
+            "this result was made in Python from a workload and a cluster that no file describes, and only they say "
+            "what its jobs asked for; in Python, gpuyard.explain(result, job, workload=..., cluster=...) takes them"
+        )
+    note("reading the jobs of the run")
+    scenario = Scenario.from_mapping({key: item for key, item in result.scenario.items() if key != "provenance"})
+    made = scenario.read_workload()[0] if workload is None else workload
+    return made, scenario.build_cluster() if cluster is None else cluster
+
+
+def _check_same(result: Result, workload: Workload, cluster: Cluster) -> None:
+    """Raise if jobs or site are not those that the result was made from."""
+    known = _section(result, "provenance")
+    for what, found in (("workload", workload_digest(workload)), ("cluster", cluster_digest(cluster))):
+        if known.get(f"{what}_sha256", found) != found:
+            raise ConfigError(
+                f"the {what} '{known.get(what)}' is not the one that the result was made from (SHA-256 {found[:12]}... "
+                f"for {str(known[f'{what}_sha256'])[:12]}...), so it explains nothing; give the one that was simulated"
+            )
+
+
+def _promises(
+    result: Result, workload: Workload, cluster: Cluster, policy: Policy, note: Callable[[str], None]
+) -> tuple[Promises | None, str]:
+    """Return the log of decisions where explanations need one, and where it is from."""
+    if policy.replay == "recorded" or policy.decide is not None:
+        return None, NOT_NEEDED
+    if policy.backfill == "fit" or (policy.backfill == "none" and not is_scored(policy)):
+        return None, NOT_NEEDED
+    if result.decisions is not None:
+        return _lower(result.decisions, workload), "saved"
+    engine, run = result.numbers.get("engine"), _section(result, "run")
+    took = float(engine.get("wall_s", 0.0)) if isinstance(engine, Mapping) else 0.0
+    if took > LONGEST_AGAIN:
+        return None, f"the run took {took:.0f} s, too long to make it again here"
+    note("making the run again, to see what was promised to whom")
+    more = {} if run.get("begin") is None else {"begin": run["begin"]}
+    record = schedule(
+        workload, cluster, policy, seed=int(run.get("seed", 0)), until=run.get("until"), decisions=True, **more
+    )
+    if schedule_digest(record) != result.digest:
+        return None, "the run, made again with this version, has another schedule than the one that was saved"
+    return _lower(decisions_table(record), workload), "made again"
+
+
+def _lower(table: pa.Table, workload: Workload) -> Promises:
+    """Return the log by rows and ticks."""
+    row_of = {name: row for row, name in enumerate(workload.table["job_id"].to_pylist())}
+    return Promises(
+        time=_ticks(table["time"]),
+        job=np.array([row_of[name] for name in table["job_id"].to_pylist()], np.int64),
+        begin=_ticks(table["begin_time"]),
+        table=table,
+        lost=int((table.schema.metadata or {}).get(LOST, b"0")),
+    )
+
+
+def find_job(evidence: Evidence, job_id: str) -> int:
+    """Return the row of a job.
+
+    Raises
+    ------
+    InputError
+        If there is none of that id; names the nearest.
+    """
+    import difflib
+
+    if job_id in evidence.names:
+        return evidence.names.index(job_id)
+    nearest = difflib.get_close_matches(job_id, evidence.names[:100_000], n=1, cutoff=0.6)
+    hint = f"; did you mean '{nearest[0]}'?" if nearest else ""
+    raise InputError(
+        f"there is no such job{hint}",
+        path="jobs.parquet",
+        column="job_id",
+        value=job_id,
+        remedy=f"give the id of one of the {len(evidence.names):,} jobs",
+    )
+
+
+def _ticks(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    return to_ticks(column.cast(pa.float64()).fill_null(float("nan")).to_numpy().astype(np.float64))
+
+
+def _offsets(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    lengths = [np.diff(chunk.offsets.to_numpy()) for chunk in column.chunks]
+    return np.concatenate([[0], *(np.asarray(each, np.int64) for each in lengths)]).cumsum()
+
+
+def _flat(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    parts = [chunk.flatten().to_numpy().astype(np.int64) for chunk in column.chunks]
+    return np.concatenate([np.empty(0, np.int64), *parts])

@@ -1,0 +1,107 @@
+"""Where a job ran, and among which nodes the placement chose."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuyard.cluster import Cluster
+from gpuyard.explanation.evidence import Evidence
+from gpuyard.explanation.story import Placed
+from gpuyard.explanation.yard import Yard, allowed_nodes, demand_of, fitting_nodes, share_of
+from gpuyard.kernel.tables import Records
+from gpuyard.policy import PLACEMENTS
+
+__all__ = ["find_placed"]
+
+_WHOLE: Final = 1000
+
+
+def find_placed(evidence: Evidence, row: int) -> Placed | None:
+    """Return where a job first ran; ``None`` if it never did, or held nothing."""
+    attempts = np.flatnonzero(evidence.attempt_job == row)
+    if attempts.size == 0:
+        return None
+    attempt = int(attempts[0])
+    first, end = evidence.slot_offset[attempt], evidence.slot_offset[attempt + 1]
+    if first == end:
+        return None
+    nodes, gpus = evidence.slot_node[first:end], evidence.slot_gpus[first:end]
+    yard, exact = _yard_before(evidence, attempt)
+    want = demand_of(evidence, row)
+    fits = _candidates(evidence, yard, want, int(gpus.max()))
+    promised = _reserved_for_another(evidence, attempt)
+    open_to_it = fits & ~promised
+    if want["several"] and want["gpus"] > 0:
+        open_to_it &= yard.kind == yard.kind[nodes[0]]
+    candidates = np.flatnonzero(open_to_it)
+    decides = exact and evidence.policy.decide is None and evidence.policy.replay == "schedule"
+    level, domain = _common(evidence.cluster, nodes)
+    names = evidence.cluster.node_names
+    return Placed(
+        nodes=tuple(names[node] for node in nodes.tolist()),
+        gpus=tuple(gpus.tolist()),
+        placement=str(evidence.policy.placement),
+        meaning=PLACEMENTS[str(evidence.policy.placement)].meaning,
+        candidates=int(candidates.size) if decides else None,
+        reserved=int((fits & promised).sum()),
+        before=tuple(yard.free[nodes].tolist()) if exact else (),
+        most=int(yard.free[candidates].max()) if decides and candidates.size else None,
+        fewest=int(yard.free[candidates].min()) if decides and candidates.size else None,
+        level=level,
+        domain=domain,
+    )
+
+
+def _yard_before(evidence: Evidence, attempt: int) -> tuple[Yard, bool]:
+    """Return what was free when it was an attempt's turn, and whether that is certain.
+
+    Where a job that ran for no time started just before, it cannot be said whether it was over.
+    """
+    now = evidence.attempt_start[attempt]
+    earlier = np.arange(evidence.attempt_job.size) < attempt
+    yard = Yard(evidence)
+    for other in np.flatnonzero(earlier & (evidence.attempt_end > now)).tolist():
+        yard.hold(other)
+    brief = earlier & (evidence.attempt_start == now) & (evidence.attempt_end == now)
+    return yard, not bool(brief.any())
+
+
+def _candidates(evidence: Evidence, yard: Yard, want: Records, gpus: int) -> NDArray[np.bool_]:
+    """Return which nodes fit the largest chunk, bool, shape (nodes,)."""
+    usable = allowed_nodes(yard, want)
+    share = share_of(evidence, want)
+    if not share:
+        return fitting_nodes(yard, want, 1 if want["spread"] else gpus, usable)
+    some = yard.free > 0
+    for (node, _), used in yard.shared.items():
+        some[node] |= _WHOLE - used >= share
+    return fitting_nodes(yard, want, 0, usable) & some
+
+
+def _reserved_for_another(evidence: Evidence, attempt: int) -> NDArray[np.bool_]:
+    """Return which nodes did not exist for an attempt, bool, shape (nodes,): it might still have run when promised."""
+    closed = np.zeros(evidence.cluster.nodes, np.bool_)
+    row, now = int(evidence.attempt_job[attempt]), int(evidence.attempt_start[attempt])
+    promises = evidence.promises
+    if evidence.policy.backfill != "easy" or promises is None:
+        return closed
+    entry = promises.last(now)
+    if entry < 0 or evidence.start[promises.job[entry]] <= now:
+        return closed
+    head = np.array([promises.job[entry]])
+    short = now + int(evidence.estimate[row]) <= int(promises.begin[entry])
+    if not short and not evidence.goes_later(row, head, now)[0]:
+        closed[promises.nodes(entry) or []] = True
+    return closed
+
+
+def _common(cluster: Cluster, nodes: NDArray[np.int64]) -> tuple[str | None, int | None]:
+    """Return the lowest level on which nodes lie in one domain, and which it is."""
+    if nodes.size > 1:
+        for name, domain in zip(cluster.levels.names, cluster.levels.domains, strict=True):
+            if np.all(domain[nodes] == domain[nodes[0]]):
+                return name, int(domain[nodes[0]])
+    return None, None

@@ -1,0 +1,42 @@
+"""Who was waiting at an instant, and who of them was first, worked out from who started when."""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuyard.explanation.evidence import Evidence
+
+__all__ = ["Ahead"]
+
+
+class Ahead:
+    """The jobs that go before one job in an order that stays; asked at instants that do not go back."""
+
+    def __init__(self, evidence: Evidence, row: int, since: int, until: int) -> None:
+        self._rank, self._start = evidence.rank, evidence.start
+        eligible = evidence.eligible
+        rows = np.flatnonzero((evidence.rank < evidence.rank[row]) & (eligible < until) & (evidence.start > since))
+        self._rows = rows[np.argsort(eligible[rows], kind="stable")]
+        self.eligible: NDArray[np.int64] = eligible[self._rows]
+        """int64 ticks, ascending: when each of them became eligible"""
+        self._starts: NDArray[np.int64] = np.sort(self._start[self._rows])
+        self._next = 0
+        self._heap: list[tuple[int, int]] = []
+
+    def first(self, now: int) -> int | None:
+        """Return the first of those who wait after the passes of an instant, or ``None`` if nobody does."""
+        while self._next < self._rows.size and self.eligible[self._next] <= now:
+            row = int(self._rows[self._next])
+            heappush(self._heap, (int(self._rank[row]), row))
+            self._next += 1
+        while self._heap and self._start[self._heap[0][1]] <= now:
+            heappop(self._heap)
+        return self._heap[0][1] if self._heap else None
+
+    def count(self, now: int) -> int:
+        """Return how many of them wait after the passes of an instant."""
+        came = int(np.searchsorted(self.eligible, now, "right"))
+        return came - int(np.searchsorted(self._starts, now, "right"))

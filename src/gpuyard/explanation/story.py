@@ -1,0 +1,167 @@
+"""The life of a job as plain data: what it asked for, what held it back, why it waited, where it ran, how it ended.
+
+Times are seconds since the origin.  The mapping of a story has the same names and is what ``--json`` prints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+__all__ = ["REASONS", "Blocker", "Hold", "Passed", "Placed", "Story", "Stretch"]
+
+REASONS: Final[Mapping[str, str]] = {
+    "before_begin": "it was ready before the simulation begins",
+    "gpus": "too few GPUs were free",
+    "gpu_type": "enough GPUs were free, but not of a type it accepts",
+    "fragmentation": "enough GPUs were free, but no node, or set of nodes, had the shape",
+    "cpus": "nodes had the GPUs, but not the CPUs",
+    "memory": "nodes had the GPUs, but not the memory",
+    "order": "another job was first, and nobody may pass it",
+    "reservation": "it would have fitted, but for the reservation of another job",
+    "plan": "it would have fitted, but the GPUs are promised to others before it would end",
+    "interval": "it would have fitted, but plans are made only now and then",
+    "depth": "more jobs were ahead of it than are planned",
+    "placement": "GPUs were free, but the placement found no nodes for it",
+    "decider": "the policy's own code did not start it",
+    "unknown": "what was promised to whom is not known",
+}
+"""Why a job waits: the words of a stretch, and what they mean."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hold:
+    """What kept a submitted job from being eligible: ``dependency``, ``not_before`` or ``array_limit``."""
+
+    kind: str
+    start: float
+    end: float | None
+    """``None``: it never ended"""
+    jobs: tuple[str, ...] = ()
+    """the first few jobs behind it: the last parents to end, the tasks that held the places of the array"""
+    count: int = 0
+    """how many jobs these are in all"""
+    think_time: float = 0.0
+    limit: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blocker:
+    """The job that stood in the way: what it waited for, or what it was promised."""
+
+    job_id: str
+    gpus: float
+    reason: str | None = None
+    """why it waited itself, in the words of :data:`REASONS`"""
+    free: float | None = None
+    """GPUs that were free when it did"""
+    promised: float | None = None
+    """when it is promised to start; the last word on it in the stretch"""
+    first_promised: float | None = None
+    """the first word on it in the stretch, where it is another"""
+    nodes: tuple[str, ...] | None = None
+    """the nodes it is promised"""
+    extra_gpus: float | None = None
+    """easy by counts: GPUs that others may take beside it"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stretch:
+    """A part of the wait with one reason.  GPUs are the least and the most that were free to the job in it."""
+
+    start: float
+    end: float
+    reason: str
+    blocker: Blocker | None
+    fits: bool
+    """whether there were nodes for the job, had nothing else stood in the way"""
+    free: tuple[float, float]
+    allowed: tuple[float, float]
+    """of the GPU types it accepts"""
+    largest: tuple[float, float] | None = None
+    """GPUs of the largest job of this shape that would have fitted"""
+    chunk: int = 0
+    """GPUs that it needs on each of several nodes; 0 for a job of one node"""
+    chunks: int = 0
+    fitting: tuple[int, int] = (0, 0)
+    """nodes that fitted such a chunk"""
+    ahead: int | None = None
+    """jobs ahead of it in the queue when the stretch began"""
+    planned: float | None = None
+    """when it was itself promised to start (easy, as the first) or planned to begin (conservative, slurm)"""
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasted."""
+        return self.end - self.start
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passed:
+    """Jobs later in the order that started while the job waited."""
+
+    count: int
+    gpus: float
+    """that they held, in all"""
+    first: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placed:
+    """Where a job ran, and among how many nodes the placement chose."""
+
+    nodes: tuple[str, ...]
+    gpus: tuple[int, ...]
+    placement: str
+    meaning: str
+    candidates: int | None
+    """nodes that fitted the largest of its chunks when it was its turn; ``None`` where that cannot be said"""
+    reserved: int
+    """further nodes that would have fitted, and were reserved for another job"""
+    before: tuple[int, ...]
+    """wholly free GPUs of its nodes before it started"""
+    most: int | None
+    """wholly free GPUs of the candidate with the most, and with the fewest"""
+    fewest: int | None
+    level: str | None
+    """the lowest level on which its nodes are in one domain; ``None`` on one node, or if there is none"""
+    domain: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Story:
+    """The life of one job."""
+
+    job_id: str
+    asked: Mapping[str, Any]
+    """what it asked for: gpus, and where given gpu_milli, nodes, gpu_type, cpus, memory_gib, time_limit, estimate"""
+    policy: str
+    submit: float
+    eligible: float | None
+    holds: tuple[Hold, ...]
+    stretches: tuple[Stretch, ...]
+    """they follow one another from ``eligible`` to ``start``, or to the stop if it never started"""
+    passed: Passed | None
+    start: float | None
+    placed: Placed | None
+    end: float | None
+    state: str
+    reject_reason: str | None
+    log: str
+    """where the scheduler's promises are from: ``saved``, ``made again``, ``not needed``, or why there are none"""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def wait(self) -> float | None:
+        """Seconds from eligible to start, or ``None``."""
+        return None if self.start is None or self.eligible is None else self.start - self.eligible
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the story as plain tables, for JSON."""
+        return {**asdict(self), "wait": self.wait}
+
+    def __str__(self) -> str:
+        from gpuyard.explanation.telling import tell
+
+        return tell(self)

@@ -1,0 +1,279 @@
+"""The story of a job in words: short sentences, times as people say them and in exact seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Final
+
+from gpuyard.explanation.story import REASONS, Blocker, Hold, Passed, Placed, Story, Stretch
+from gpuyard.units import counted, format_seconds
+
+__all__ = ["tell"]
+
+_MOST_STRETCHES: Final = 12
+"""More are told in groups of one reason."""
+_MOST_GROUPS: Final = 8
+_MOST_NODES: Final = 8
+
+
+def tell(story: Story) -> str:
+    """Return a story as text of several lines."""
+    notes = [f"Note: {note}" for note in story.notes]
+    return "\n".join([*_life(story), *notes])
+
+
+def _life(story: Story) -> list[str]:
+    lines = [_opening(story), f"Submitted at {when(story.submit)}."]
+    lines += [_hold(hold) for hold in story.holds]
+    if story.state == "rejected":
+        return [*lines, f"Rejected: {story.reject_reason}."]
+    if story.eligible is None:
+        return [*lines, "It was not eligible when the simulation stopped."]
+    lines.append(f"Eligible at {when(story.eligible)}{_at_once(story)}.")
+    lines += _wait(story)
+    if story.passed is not None:
+        lines.append(_passed(story.passed))
+    if story.start is None:
+        return [*lines, "It had not started when the simulation stopped."]
+    lines.append(f"Started at {when(story.start)}.")
+    if story.placed is not None:
+        lines += _placed(story.placed)
+    elif story.asked.get("gpus", 0) > 0:
+        lines.append("There was no room for it: it ran as recorded and held nothing.")
+    return [*lines, _ending(story)]
+
+
+def exact(seconds: float) -> str:
+    """Return seconds with all their digits: ``3,600 s``, ``0.25 s``."""
+    text = f"{seconds:,.6f}".rstrip("0").rstrip(".")
+    return f"{text} s"
+
+
+def lasting(seconds: float) -> str:
+    """Return a duration for people, and in exact seconds where these say more: ``1h 40m (6,000 s)``."""
+    if seconds < 60:
+        return exact(seconds)
+    return f"{format_seconds(seconds)} ({exact(seconds)})"
+
+
+def when(seconds: float) -> str:
+    """Return an instant likewise, since the origin."""
+    return lasting(seconds) if seconds >= 0 else f"{lasting(-seconds)} before the origin"
+
+
+def gpus(number: float) -> str:
+    """Return so many GPUs: ``1 GPU``, ``0.25 GPUs``, ``1,024 GPUs``."""
+    return counted(number, "GPU")
+
+
+def _number(low: float, high: float) -> str:
+    shown = [f"{int(each):,}" if float(each).is_integer() else f"{each:g}" for each in (low, high)]
+    return shown[0] if low == high else f"{shown[0]} to {shown[1]}"
+
+
+def _opening(story: Story) -> str:
+    asked = story.asked
+    what = [gpus(asked["gpus"] if "gpu_milli" not in asked else asked["gpu_milli"] / 1000)]
+    if "nodes" in asked:
+        what.append(f"on {counted(asked['nodes'], 'node')}")
+    if "gpu_type" in asked:
+        what.append(f"of type {asked['gpu_type'].replace('|', ' or ')}")
+    if "cpus" in asked:
+        what.append(f"{asked['cpus']:g} CPUs")
+    if "memory_gib" in asked:
+        what.append(f"{asked['memory_gib']:g} GiB")
+    expected = f"expected to run {lasting(asked['estimate'])}"
+    return f"Job {story.job_id} asked for {', '.join(what)}; {expected}. Policy: {story.policy}."
+
+
+def _hold(hold: Hold) -> str:
+    until = "to the end of the simulation" if hold.end is None else f"until {when(hold.end)}"
+    if hold.kind == "not_before":
+        return f"It was not to start before {when(hold.end or 0.0)}."
+    jobs = _named(hold.jobs, hold.count)
+    if hold.kind == "array_limit":
+        limit = f"its array may have {counted(hold.limit or 0, 'task')} at once, and these had the places: {jobs}"
+        return f"From {when(hold.start)} it was held back {until}: {limit}."
+    think = f" and its think time of {lasting(hold.think_time)} was over" if hold.think_time else ""
+    verb = "had not ended" if hold.end is None else f"ended{think}"
+    last = "the last job it depends on" if hold.count == 1 else "the last jobs it depends on"
+    return f"It was held back {until}, when {last} {verb}: {jobs}."
+
+
+def _at_once(story: Story) -> str:
+    return ", at once" if story.eligible == story.submit else ""
+
+
+def _wait(story: Story) -> list[str]:
+    """Return how long it waited and why."""
+    if not story.stretches:
+        return [] if story.start is None else ["It did not wait."]
+    end = story.stretches[-1].end
+    lines = [f"It waited {lasting(end - story.stretches[0].start)}:"]
+    if len(story.stretches) <= _MOST_STRETCHES:
+        return lines + [f"  {_span(each.start, each.end)}: {_why(story, each)}" for each in story.stretches]
+    groups = [list(group) for _, group in groupby(story.stretches, key=lambda each: each.reason)]
+    if len(groups) > _MOST_GROUPS:
+        left = groups[_MOST_GROUPS - 2 : -1]
+        told = [*groups[: _MOST_GROUPS - 2], groups[-1]]
+        more = f"  ({counted(len(left), 'more change')} of the reason; --json lists them all)"
+        texts = [_group(story, group) for group in told]
+        return [*lines, *texts[:-1], more, texts[-1], *_sums(story)]
+    return [*lines, *(_group(story, group) for group in groups), *_sums(story)]
+
+
+def _group(story: Story, group: Sequence[Stretch]) -> str:
+    span = _span(group[0].start, group[-1].end)
+    if len(group) == 1:
+        return f"  {span}: {_why(story, group[0])}"
+    blockers = list(dict.fromkeys(each.blocker.job_id for each in group if each.blocker is not None))
+    names = f": {_named(blockers[:5], len(blockers))}" if blockers else ""
+    return f"  {span}: {REASONS[group[0].reason]}{names}."
+
+
+def _sums(story: Story) -> list[str]:
+    """Return how long each reason held in all."""
+    total: dict[str, float] = {}
+    for each in story.stretches:
+        total[each.reason] = total.get(each.reason, 0.0) + each.seconds
+    ordered = sorted(total.items(), key=lambda item: -item[1])
+    return ["In all:", *(f"  {lasting(seconds)}: {REASONS[reason]}." for reason, seconds in ordered)]
+
+
+def _span(start: float, end: float) -> str:
+    return f"from {when(start)} for {lasting(end - start)}"
+
+
+def _why(story: Story, stretch: Stretch) -> str:
+    """Return why it waited in a stretch, in a sentence or two."""
+    needed = _needed(story)
+    free = _were_free(stretch.free)
+    if stretch.reason == "gpus":
+        text = f"too few GPUs: {_number(*stretch.free)} free of the {needed} it needs"
+    elif stretch.reason == "gpu_type":
+        text = f"constraint: {free}, but {_number(*stretch.allowed)} of a type it accepts, and it needs {needed}"
+    elif stretch.reason in ("cpus", "memory"):
+        what = "CPUs" if stretch.reason == "cpus" else "memory"
+        text = f"constraint: {free}, and nodes had the GPUs it needs, but not the {what}"
+    elif stretch.reason == "fragmentation":
+        text = f"fragmentation: {_were_free(stretch.allowed)}, {_shape(story, stretch)}"
+    elif stretch.blocker is not None:
+        text = _blocked(stretch, stretch.blocker)
+    elif stretch.reason == "plan" and stretch.planned is not None:
+        text = f"{REASONS['plan']}; it was itself planned to begin at {when(stretch.planned)}"
+    else:
+        text = REASONS[stretch.reason]
+    if stretch.reason not in ("gpus", "gpu_type", "fragmentation", "cpus", "memory"):
+        return f"{text}."
+    promised = "" if stretch.planned is None else f"promised to start at {when(stretch.planned)}"
+    first = "first in the queue" if stretch.ahead == 0 else ""
+    more = " and ".join(filter(None, (first, promised)))
+    return f"{text}. It was {more}." if more else f"{text}."
+
+
+def _were_free(free: tuple[float, float]) -> str:
+    return "1 GPU was free" if free == (1, 1) else f"{_number(*free)} GPUs were free"
+
+
+def _needed(story: Story) -> str:
+    asked = story.asked
+    number = asked["gpu_milli"] / 1000 if "gpu_milli" in asked else asked["gpus"]
+    return _number(number, number)
+
+
+def _shape(story: Story, stretch: Stretch) -> str:
+    if "gpu_milli" in story.asked:
+        return (
+            f"but no GPU had {_needed(story)} of it free; the largest piece was {_number(*(stretch.largest or (0, 0)))}"
+        )
+    largest = stretch.largest or (0.0, 0.0)
+    if stretch.chunks:
+        nodes = (
+            f"{_number(*stretch.fitting)} of the {stretch.chunks} nodes with {gpus(stretch.chunk)} free that it needs"
+        )
+        return f"but only {nodes}; the largest job of its shape that fitted has {_largest(largest)}"
+    return f"but no node had {_needed(story)} of them; the largest job that fitted on one node has {_largest(largest)}"
+
+
+def _largest(largest: tuple[float, float]) -> str:
+    return gpus(largest[0]) if largest[0] == largest[1] else f"{_number(*largest)} GPUs"
+
+
+def _blocked(stretch: Stretch, blocker: Blocker) -> str:
+    job = f"job {blocker.job_id}"
+    if stretch.reason == "order":
+        waits = f"job {blocker.job_id} was first and nobody may pass it; it needed {gpus(blocker.gpus)}"
+        if blocker.free is not None:
+            waits += f", {_number(blocker.free, blocker.free)} were free"
+        if blocker.reason not in (None, "gpus"):
+            waits += f" ({REASONS[str(blocker.reason)]})"
+        return waits + ("; this job would have fitted" if stretch.fits else "; this job would not have fitted either")
+    had = f"{_were_free(stretch.free)} and it would have fitted"
+    if stretch.reason == "plan":
+        own = "" if stretch.planned is None else f"; it was itself planned to begin at {when(stretch.planned)}"
+        at = "" if blocker.promised is None else f" from {when(blocker.promised)} on"
+        return f"{had}, but GPUs are promised to others before it would end, first to {job}{at}{own}"
+    if blocker.promised is None:
+        return f"{had}, but {job} is first and has a reservation; for when is not known"
+    moved = "" if blocker.first_promised is None else f" (at first {when(blocker.first_promised)})"
+    return f"{had}, but {_promise(blocker, job)} at {when(blocker.promised)}{moved}, when this job would still run"
+
+
+def _promise(blocker: Blocker, job: str) -> str:
+    if blocker.extra_gpus is not None:
+        return f"{job} is promised {gpus(blocker.gpus)} and {gpus(blocker.extra_gpus)} are left over beside it"
+    if blocker.nodes is None:
+        return f"{job} is promised nodes"
+    return f"{job} is promised {_nodes(blocker.nodes)}"
+
+
+def _nodes(names: Sequence[str]) -> str:
+    noun = "node" if len(names) == 1 else "nodes"
+    return f"{noun} {_named(names[:_MOST_NODES], len(names))}"
+
+
+def _named(names: Sequence[str], count: int) -> str:
+    more = count - len(names)
+    return ", ".join(names) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _passed(passed: Passed) -> str:
+    jobs = "1 job that comes" if passed.count == 1 else f"{passed.count:,} jobs that come"
+    return (
+        f"Meanwhile {jobs} later in the order started, with {gpus(passed.gpus)}: {_named(passed.first, passed.count)}."
+    )
+
+
+def _placed(placed: Placed) -> list[str]:
+    """Return where it ran and why there."""
+    where = [f"{name} ({gpus(number)})" for name, number in zip(placed.nodes, placed.gpus, strict=True)]
+    level = f", all in {placed.level} {placed.domain}" if placed.level is not None else ""
+    lines = [f"It ran on {_named(where[:_MOST_NODES], len(where))}{level}."]
+    if placed.candidates is None:
+        return lines
+    lines.append(f"Placement {placed.placement}: {placed.meaning}. {_choice(placed)}.")
+    if placed.reserved:
+        verb = "was" if placed.reserved == 1 else "were"
+        lines.append(f"{counted(placed.reserved, 'more node')} would have fitted, but {verb} reserved for another job.")
+    return lines
+
+
+def _choice(placed: Placed) -> str:
+    most, fewest = placed.most or 0, placed.fewest or 0
+    part = " its largest part" if len(placed.nodes) > 1 else ""
+    if placed.candidates == 1:
+        return f"1 node fitted{part}, with {gpus(most)} wholly free"
+    chosen = _number(min(placed.before), max(placed.before))
+    its = "those taken" if len(placed.nodes) > 1 else "the one taken"
+    each = " each" if fewest == most else ""
+    free = f"{gpus(most)}{each}" if fewest == most else f"{_number(fewest, most)} GPUs"
+    return f"{counted(placed.candidates or 0, 'node')} fitted{part}, with {free} wholly free; {its} had {chosen}"
+
+
+def _ending(story: Story) -> str:
+    if story.end is None or story.start is None:
+        return "It was running when the simulation stopped."
+    ran = lasting(story.end - story.start)
+    how = {"timed_out": "killed at its time limit"}.get(story.state, story.state)
+    return f"Ended at {when(story.end)} after {ran}: {how}."

@@ -1,0 +1,321 @@
+"""Why a job waited, stretch by stretch, and who started instead.
+
+Nothing is decided between two instants at which a job starts or ends, so the reason that holds after the passes of one
+holds up to the next.  What was free *to the job* at its turn is what is free after the instant, and what jobs later in
+the order took at it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuyard.explanation.evidence import Evidence
+from gpuyard.explanation.queue import Ahead
+from gpuyard.explanation.story import Blocker, Passed, Stretch
+from gpuyard.explanation.yard import Shortage, Yard, allowed_nodes, demand_of, find_shortage, held_milli
+from gpuyard.workload import MICROSECOND, NEVER
+
+__all__ = ["find_passed", "find_stretches"]
+
+_SHOWN = 5
+"""Jobs that are named out of many."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Moment:
+    """What is known of one instant of the wait."""
+
+    time: int
+    reason: str
+    shortage: Shortage | None
+    free: float
+    allowed: float
+    ahead: int | None
+    blocker: int | None = None
+    behind: Shortage | None = None
+    entry: int = -1
+    """the promise to the blocker"""
+    planned: int = NEVER
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What is the same all through a stretch."""
+        return self.reason, self.blocker, self.shortage is None, self.behind and self.behind.reason
+
+
+def find_stretches(evidence: Evidence, row: int) -> tuple[Stretch, ...]:
+    """Return why a job waited, from when it was eligible to its start, or to the stop."""
+    since, until = int(evidence.eligible[row]), int(min(evidence.start[row], evidence.stop))
+    if since >= until or evidence.policy.replay == "recorded":
+        return ()
+    stretches = []
+    if evidence.begin is not None and since < evidence.begin:
+        stretches.append(_before_begin(since, min(evidence.begin, until)))
+        since = min(evidence.begin, until)
+    run: list[_Moment] = []
+    for moment in _moments(evidence, row, since, until):
+        if run and moment.key != run[0].key:
+            stretches.append(_stretch(evidence, run, moment.time))
+            run = []
+        run.append(moment)
+    if run:
+        stretches.append(_stretch(evidence, run, until))
+    return tuple(stretches)
+
+
+def find_passed(evidence: Evidence, row: int) -> Passed | None:
+    """Return who started while a job waited although it comes later in the order, or ``None`` if nobody did."""
+    since, until = int(evidence.eligible[row]), int(min(evidence.start[row], evidence.stop))
+    if since >= until or evidence.policy.replay == "recorded" or evidence.policy.decide is not None:
+        return None
+    low, high = (int(np.searchsorted(evidence.attempt_start, tick, "left")) for tick in (since, until))
+    times, jobs = evidence.attempt_start[low:high], evidence.attempt_job[low:high]
+    ran_before = evidence.start[jobs] < times
+    times, jobs = times[~ran_before], jobs[~ran_before]
+    later = np.zeros(jobs.size, np.bool_)
+    if evidence.scored:
+        for first, end in _groups(times):
+            later[first:end] = evidence.goes_later(row, jobs[first:end], int(times[first]))
+    else:
+        later = evidence.goes_later(row, jobs, since)
+    jobs = jobs[later]
+    if jobs.size == 0:
+        return None
+    gpus = sum(held_milli(evidence, int(job)) for job in jobs) / 1000
+    return Passed(count=int(jobs.size), gpus=gpus, first=tuple(evidence.names[job] for job in jobs[:_SHOWN]))
+
+
+def _groups(times: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Yield where each run of equal times begins and ends."""
+    edges = np.flatnonzero(np.diff(times)) + 1
+    yield from zip([0, *edges.tolist()], [*edges.tolist(), times.size], strict=True) if times.size else ()
+
+
+def _before_begin(since: int, until: int) -> Stretch:
+    return Stretch(
+        start=since / MICROSECOND,
+        end=until / MICROSECOND,
+        reason="before_begin",
+        blocker=None,
+        fits=False,
+        free=(0.0, 0.0),
+        allowed=(0.0, 0.0),
+    )
+
+
+def _moments(evidence: Evidence, row: int, since: int, until: int) -> Iterator[_Moment]:
+    """Yield what held the job back after each instant of its wait at which something started or ended."""
+    start, end = evidence.attempt_start, evidence.attempt_end
+    yard = Yard(evidence)
+    for attempt in np.flatnonzero((start < since) & (end >= since)).tolist():
+        yard.hold(attempt)
+    low, high = (int(np.searchsorted(start, tick, "left")) for tick in (since, until))
+    by_end = np.argsort(end, kind="stable")
+    gone = int(np.searchsorted(end[by_end], since, "left"))
+    judge = _Judge(evidence, row, since, until, yard)
+    changes = [np.array([since]), start[low:high], end[(end >= since) & (end < until)], *judge.turns(since, until)]
+    for now in np.unique(np.concatenate(changes)).tolist():
+        started = []
+        while low < high and start[low] == now:
+            yard.hold(low)
+            started.append(low)
+            low += 1
+        while gone < by_end.size and end[by_end[gone]] == now:
+            yard.give_back(int(by_end[gone]))
+            gone += 1
+        yield judge.moment(now, started)
+
+
+class _Judge:
+    """Says what holds one job back, given what is free."""
+
+    def __init__(self, evidence: Evidence, row: int, since: int, until: int, yard: Yard) -> None:
+        self.evidence, self.row, self.yard = evidence, row, yard
+        self.ahead = None if evidence.scored else Ahead(evidence, row, since, until)
+        self.usable = allowed_nodes(yard, demand_of(evidence, row))
+
+    def turns(self, since: int, until: int) -> Iterator[NDArray[np.int64]]:
+        """Yield the instants at which others came to the front, or were promised something, int64."""
+        if self.ahead is not None:
+            came = self.ahead.eligible
+            yield came[(came > since) & (came < until)]
+        promises = self.evidence.promises if self.evidence.policy.backfill != "fit" else None
+        if promises is not None:
+            first, end = np.searchsorted(promises.time, [since, until]).tolist()
+            yield promises.time[first:end]
+
+    def moment(self, now: int, started: list[int]) -> _Moment:
+        """Return what held the job back after the passes of an instant, at which these attempts started."""
+        evidence, yard = self.evidence, self.yard
+        taken = self._taken_later(now, started)
+        for attempt in taken:
+            yard.give_back(attempt)
+        shortage = find_shortage(evidence, yard, self.row)
+        free, allowed = float(yard.milli.sum()) / 1000, float(yard.milli[self.usable].sum()) / 1000
+        if shortage is not None:
+            allowed = shortage.allowed
+        for attempt in taken:
+            yard.hold(attempt)
+        known = {
+            "time": now,
+            "shortage": shortage,
+            "free": free,
+            "allowed": allowed,
+            "ahead": None if self.ahead is None else self.ahead.count(now),
+        }
+        return _Moment(**known, **self._reason(now, shortage))  # type: ignore[arg-type]
+
+    def _taken_later(self, now: int, started: list[int]) -> list[int]:
+        """Return the attempts of later jobs that started at this instant: the job saw what they took as free.
+
+        Where a job ran for no time, an instant has several passes, and what was free at each is not known.
+        """
+        evidence = self.evidence
+        if not started or evidence.policy.backfill == "none" or evidence.policy.decide is not None:
+            return []
+        if any(evidence.attempt_end[attempt] <= now for attempt in started):
+            return []
+        jobs = evidence.attempt_job[started]
+        later = evidence.goes_later(self.row, jobs, now) & (evidence.start[jobs] == now)
+        return [attempt for attempt, is_later in zip(started, later.tolist(), strict=True) if is_later]
+
+    def _reason(self, now: int, shortage: Shortage | None) -> dict[str, object]:
+        policy = self.evidence.policy
+        own = "placement" if shortage is None else shortage.reason
+        if policy.decide is not None:
+            return {"reason": "decider" if shortage is None else own}
+        if policy.backfill == "none":
+            return self._behind_first(now, own)
+        if policy.backfill == "easy" and shortage is None:
+            return self._beside_reservation(now)
+        if policy.backfill in ("conservative", "slurm") and shortage is None:
+            return self._planned(now)
+        return {"reason": own, **self._own_promise(now)}
+
+    def _own_promise(self, now: int) -> dict[str, object]:
+        """Return what the job was itself promised."""
+        promises = self.evidence.promises
+        if promises is None:
+            return {}
+        easy = self.evidence.policy.backfill == "easy"
+        entry = promises.last(now) if easy else promises.last_of(self.row, now)
+        if entry < 0 or promises.job[entry] != self.row or promises.begin[entry] <= now:
+            return {}
+        return {"planned": int(promises.begin[entry])}
+
+    def _first(self, now: int) -> tuple[int | None, bool]:
+        """Return the first job in the queue, and whether that is known."""
+        if self.ahead is not None:
+            first = self.ahead.first(now)
+            return (self.row if first is None else first), True
+        promises = self.evidence.promises
+        entry = -1 if promises is None else promises.last(now)
+        return (None, False) if promises is None or entry < 0 else (int(promises.job[entry]), True)
+
+    def _behind_first(self, now: int, own: str) -> dict[str, object]:
+        first, known = self._first(now)
+        if not known or first is None:
+            return {"reason": "unknown"}
+        if first == self.row:
+            return {"reason": own}
+        return {"reason": "order", "blocker": first, "behind": find_shortage(self.evidence, self.yard, first)}
+
+    def _beside_reservation(self, now: int) -> dict[str, object]:
+        first, known = self._first(now)
+        if first == self.row:
+            return {"reason": "placement"}
+        promises = self.evidence.promises
+        entry = -1 if promises is None else promises.last(now)
+        if not known or promises is None or entry < 0 or promises.job[entry] != first:
+            return {"reason": "reservation" if known else "unknown", "blocker": first}
+        return {"reason": "reservation", "blocker": first, "entry": entry}
+
+    def _planned(self, now: int) -> dict[str, object]:
+        evidence, promises = self.evidence, self.evidence.promises
+        if self.ahead is not None and self.ahead.count(now) >= evidence.policy.planning.depth:
+            return {"reason": "depth"}
+        if promises is None:
+            return {"reason": "unknown"}
+        entry = promises.last_of(self.row, now)
+        if entry < 0:
+            return {"reason": "interval" if evidence.policy.backfill == "slurm" else "unknown"}
+        planned = int(promises.begin[entry])
+        if evidence.policy.backfill == "slurm" and planned <= now:
+            return {"reason": "interval", "planned": planned}
+        return {"reason": "plan", "planned": planned, **self._nearest_promise(now)}
+
+    def _nearest_promise(self, now: int) -> dict[str, object]:
+        """Return who else is promised to begin first, before this job would end, of those that wait."""
+        evidence, promises = self.evidence, self.evidence.promises
+        assert promises is not None  # asked for by its only caller
+        upto = int(np.searchsorted(promises.time, now, "right"))
+        rows, last = np.unique(promises.job[:upto][::-1], return_index=True)
+        entries = upto - 1 - last
+        begins = promises.begin[entries]
+        waits = (rows != self.row) & (evidence.start[rows] > now) & (begins > now)
+        waits &= begins < now + evidence.estimate[self.row]
+        if not waits.any():
+            return {}
+        nearest = int(np.flatnonzero(waits)[np.argmin(begins[waits])])
+        return {"blocker": int(rows[nearest]), "entry": int(entries[nearest])}
+
+
+def _stretch(evidence: Evidence, run: list[_Moment], until: int) -> Stretch:
+    """Return the stretch of moments that have one reason."""
+    first = run[0]
+    shortages = [moment.shortage for moment in run if moment.shortage is not None]
+    return Stretch(
+        start=first.time / MICROSECOND,
+        end=until / MICROSECOND,
+        reason=first.reason,
+        blocker=None if first.blocker is None else _blocker(evidence, run),
+        fits=first.shortage is None,
+        free=_range([moment.free for moment in run]),
+        allowed=_range([moment.allowed for moment in run]),
+        largest=_range([each.largest for each in shortages]) if shortages else None,
+        chunk=shortages[0].chunk if shortages else 0,
+        chunks=shortages[0].chunks if shortages else 0,
+        fitting=(min(each.fitting for each in shortages), max(each.fitting for each in shortages))
+        if shortages
+        else (0, 0),
+        ahead=first.ahead,
+        planned=_seconds(run[-1].planned),
+    )
+
+
+def _blocker(evidence: Evidence, run: list[_Moment]) -> Blocker:
+    first, last = run[0], run[-1]
+    row = int(first.blocker or 0)
+    promises = evidence.promises
+    given: dict[str, object] = {}
+    if promises is not None and last.entry >= 0:
+        nodes = promises.nodes(last.entry)
+        names = None if nodes is None else tuple(evidence.cluster.node_names[node] for node in nodes)
+        earlier = _seconds(int(promises.begin[first.entry])) if first.entry >= 0 else None
+        promised = _seconds(int(promises.begin[last.entry]))
+        given = {
+            "promised": promised,
+            "first_promised": None if earlier == promised else earlier,
+            "nodes": names,
+            "extra_gpus": promises.extra(last.entry),
+        }
+    behind = first.behind
+    return Blocker(
+        job_id=evidence.names[row],
+        gpus=held_milli(evidence, row) / 1000,
+        reason=None if behind is None else behind.reason,
+        free=None if behind is None else behind.free,
+        **given,  # type: ignore[arg-type]
+    )
+
+
+def _range(values: list[float]) -> tuple[float, float]:
+    return min(values), max(values)
+
+
+def _seconds(tick: int) -> float | None:
+    return None if tick == NEVER else tick / MICROSECOND
