@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from numbers import Real
 
@@ -31,6 +31,7 @@ from gpuyard.record import Record
 from gpuyard.result import Result
 from gpuyard.simulation import schedule
 from gpuyard.traces.trace import Trace
+from gpuyard.windows import NodeWindow, window_tables
 from gpuyard.workload import Workload
 
 __all__ = ["Progress", "result_of", "simulate"]
@@ -47,6 +48,8 @@ def simulate(
     placement: str | None = None,
     seed: int = 0,
     until: float | None = None,
+    begin: float | None = None,
+    windows: Sequence[NodeWindow] = (),
     energy: EnergyModel | Mapping[str, object] | None = None,
     window: tuple[float, float] | None = None,
     warmup: float = 0.0,
@@ -69,6 +72,12 @@ def simulate(
         Of all random choices: same input and seed, same bytes.
     until
         Stop at this second since the origin; by default, run until all jobs have ended.
+    begin
+        Begin at this second since the origin, with the jobs that ran or waited then according to the record; those
+        that had ended are left out, and measures begin here.  By default, begin with the first submission on an
+        empty cluster.
+    windows
+        Maintenance, for which nodes are drained, and reservations, which keep nodes for some jobs.
     energy
         The site's power, cooling, carbon and price: a model, or the keys of one.
     window, warmup
@@ -102,7 +111,7 @@ def simulate(
     if not isinstance(jobs, Workload) or not isinstance(cluster, Cluster):
         got = type(jobs if not isinstance(jobs, Workload) else cluster).__name__
         raise ConfigError(f"simulate takes a Workload and a Cluster, got {got}; build one with its classmethods")
-    for name, value in (("until", until), ("bin_width", bin_width)):
+    for name, value in (("until", until), ("begin", begin), ("bin_width", bin_width)):
         _check_seconds(name, value)
     tell = progress if progress is not None else _say_nothing
     changes = policy_changes if placement is None else {"placement": placement, **policy_changes}
@@ -115,6 +124,8 @@ def simulate(
         chosen,
         seed=seed,
         until=until,
+        begin=begin,
+        windows=windows,
         decisions=decisions,
         progress=lambda share: tell("schedule", share),
     )
@@ -126,6 +137,8 @@ def simulate(
         "warmup": warmup,
         "bin_width": bin_width,
     }
+    if begin is not None:
+        run["begin"] = begin
     if decisions:
         run["decisions"] = True
     tell("energy", None)
@@ -136,7 +149,7 @@ def simulate(
         warmup=warmup,
         until=until,
         bin_width=bin_width,
-        scenario={"run": run, **(scenario or {})},
+        scenario={"run": run, **window_tables(windows), **(scenario or {})},
         progress=progress,
     )
 

@@ -15,7 +15,7 @@ from gpuyard.errors import ConfigError
 from gpuyard.units import counted
 from gpuyard.workload import MICROSECOND, NEVER, Workload
 
-__all__ = ["NodeWindow", "closed_gpus"]
+__all__ = ["NodeWindow", "closed_gpus", "window_tables"]
 
 _SPAN = re.compile(r"(?:(?P<level>.*\S)\s+)?(?P<first>\d+)(?:\s*-\s*(?P<last>\d+))?")
 
@@ -119,6 +119,18 @@ def closed_gpus(windows: Sequence[NodeWindow], cluster: Cluster) -> tuple[NDArra
                 closed[numbers] = True
         gpus.append(int(cluster.node_gpus[closed].sum()))
     return np.array(edges, np.int64), np.array([*gpus, 0][: len(edges)], np.int64)
+
+
+def window_tables(windows: Sequence[NodeWindow]) -> dict[str, list[dict[str, object]]]:
+    """Return windows as a scenario writes them: lists of tables under ``maintenance`` and ``reservation``."""
+    tables: dict[str, list[dict[str, object]]] = {}
+    for each in windows:
+        table: dict[str, object] = {"nodes": list(each.nodes), "start": each.start, "end": each.end}
+        for name, names in (("user", each.users), ("tenant", each.tenants), ("partition", each.partitions)):
+            if names:
+                table[name] = list(names)
+        tables.setdefault("maintenance" if each.is_maintenance else "reservation", []).append(table)
+    return tables
 
 
 def _nodes_of(text: str, cluster: Cluster) -> NDArray[np.int64]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from conftest import cluster, workload
+from gpuyard import NodeWindow, simulate
 from gpuyard.energy import EnergyModel, account
 from gpuyard.errors import ConfigError
 from gpuyard.metrics import summarise
@@ -257,7 +258,11 @@ def test_every_key_is_explained_and_every_explained_key_exists():
         record(workload((0, 1, 1, {"start_time": 0.0})), cluster(1), (0, 0, 1, []), policy=Policy(replay="recorded"))
     )
     assert undocumented(replayed) == []
-    paths = set(leaves(replayed))
+    constrained = simulate(
+        workload((0, 1, 1, {"deadline": 3.0})), cluster(1), windows=[NodeWindow(nodes=(0,), start=5, end=6)]
+    ).summary()
+    assert undocumented(constrained) == []
+    paths = {*leaves(replayed), *leaves(constrained)}
     assert [key.path for key in SUMMARY if key.path not in paths] == []
     assert all(key.unit and key.meaning for key in SUMMARY)
 

@@ -13,6 +13,7 @@ from gpuyard.energy.model import LOAD_SOURCES
 from gpuyard.errors import ConfigError
 from gpuyard.holdings import asked_milli
 from gpuyard.intervals import Spans
+from gpuyard.metrics.deadlines import deadline_block
 from gpuyard.metrics.digests import schedule_digest
 from gpuyard.metrics.facts import STATES, JobTimes, job_times
 from gpuyard.metrics.fidelity import oversubscribed_block, recorded_block
@@ -20,6 +21,7 @@ from gpuyard.metrics.fragmentation import Fragmentation, fragmentation
 from gpuyard.metrics.groups import Groups, by_gpus, by_label, everyone, percentile_block
 from gpuyard.metrics.queueing import is_saturated, waiting
 from gpuyard.record import EndReason, Record
+from gpuyard.windows import closed_gpus
 from gpuyard.workload import MICROSECOND
 
 __all__ = ["summarise"]
@@ -109,6 +111,8 @@ def summarise(
         "by_class": _grouped(view, by_label(record.workload, "job_class")),
         "by_tenant": _grouped(view, by_label(record.workload, "tenant")),
         "by_gpus": _grouped(view, by_gpus(record.workload)),
+        "deadlines": deadline_block(record, view.times, view.chosen),
+        "maintenance": _maintenance(view),
         "oversubscribed": oversubscribed_block(record, account.holdings, view.start, view.stop),
         "recorded": recorded_block(record, view.times, view.chosen),
         "engine": _engine(record),
@@ -323,6 +327,23 @@ def _network(view: _View) -> Numbers:
         "cross_rack_share": crossing,
         "multi_node_share": _ratio(on_several, held),
         "mean_speed": 1.0 if record.attempt_job.size else None,
+    }
+
+
+def _maintenance(view: _View) -> Numbers | None:
+    """Return the block ``maintenance``: what windows closed to everybody; ``None`` in a run without windows."""
+    record = view.record
+    if not record.windows:
+        return None
+    edges, gpus = closed_gpus(record.windows, record.cluster)
+    inside = np.clip(edges, view.start, view.stop)
+    closed = sum(int(each) * int(length) for each, length in zip(gpus, np.diff(inside), strict=False))
+    drains = sum(each.is_maintenance for each in record.windows)
+    return {
+        "windows": drains,
+        "reservations": len(record.windows) - drains,
+        "gpu_hours": closed / MICROSECOND / 3600,
+        "share": _ratio(closed / MICROSECOND / 3600, view.gpu_hours_up),
     }
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gpuyard.energy.account import EnergyAccount
 from gpuyard.errors import ConfigError
 from gpuyard.metrics.columns import ATTEMPTS, DECISIONS, JOBS, schema
+from gpuyard.metrics.deadlines import lateness
 from gpuyard.metrics.facts import STATES, job_times, seconds
 from gpuyard.record import EndReason, Outcome, Record
 from gpuyard.workload import MICROSECOND, NEVER
@@ -37,7 +38,8 @@ def jobs_table(record: Record, account: EnergyAccount) -> pa.Table:
         record.attempt_job, weights=account.holdings.attempt_milli / 1000 * lengths, minlength=len(record.workload)
     )
     waiting, running = ~times.started, ~times.ended
-    recorded = record.workload.floats("start_time")
+    recorded, due = record.workload.floats("start_time"), record.workload.floats("deadline")
+    late, is_late = lateness(record, times)
     columns = {
         "job_id": given["job_id"],
         "submit_time": _numbers(seconds(record.workload.submit)),
@@ -59,6 +61,8 @@ def jobs_table(record: Record, account: EnergyAccount) -> pa.Table:
         "bounded_slowdown": _numbers(times.bounded_slowdown, running),
         "gpu_time": _numbers(gpu_time.astype(np.float64)),
         "energy_kwh": _numbers(account.job_kwh + account.job_idle_kwh),
+        "deadline": _numbers(due, ~np.isfinite(due)),
+        "lateness": _numbers(seconds(late), ~is_late),
         "recorded_start_time": _numbers(recorded, ~np.isfinite(recorded)),
     }
     return pa.table([columns[column.name] for column in JOBS], schema=schema(JOBS, metadata(record)))

@@ -16,6 +16,7 @@ from gpuyard.metrics.fragmentation import Fragmentation, fragmentation
 from gpuyard.metrics.queueing import waiting
 from gpuyard.metrics.tables import metadata
 from gpuyard.record import Record
+from gpuyard.windows import closed_gpus
 from gpuyard.workload import MICROSECOND
 
 __all__ = ["MOST_BINS", "WIDTHS", "bin_edges", "timeline_table"]
@@ -87,6 +88,7 @@ def timeline_table(
         "time": seconds(edges[:-1]),
         "duration_s": seconds(lengths),
         "gpus_up": np.full(lengths.size, float(record.cluster.gpus)),
+        "gpus_closed": _closed(record, edges),
         "gpus_held": _mean(spans, holdings.attempt_milli, edges, 1000),
         "gpus_busy": _mean(spans, account.busy_parts, edges, 1000 * ACTIVITY_PARTS),
         **_fragmented(record, account, fragments, edges),
@@ -111,6 +113,14 @@ def _mean(spans: Spans, weight: NDArray[np.int64], edges: NDArray[np.int64], uni
 def _over(integrals: list[int], lengths: NDArray[np.int64], unit: int) -> NDArray[np.float64]:
     pairs = zip(integrals, lengths.tolist(), strict=True)
     return np.array([whole / (length * unit) for whole, length in pairs], dtype=np.float64)
+
+
+def _closed(record: Record, edges: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the mean GPUs of each bin on nodes under maintenance."""
+    instants, gpus = closed_gpus(record.windows, record.cluster)
+    if instants.size < 2:
+        return np.zeros(edges.size - 1)
+    return _mean(Spans(instants[:-1], instants[1:]), gpus[:-1], edges)
 
 
 def _fragmented(

@@ -188,7 +188,8 @@ def _describe(error: Mapping[str, Any], path: tuple[str, ...]) -> str:
 def _known_keys(path: tuple[str, ...]) -> list[str]:
     model: type[BaseModel] = Model
     for part in path:
-        model = SECTIONS[part]
+        if not part.isdigit():
+            model = SECTIONS[part]
     names = sorted(model.model_fields)
     return names if path else ["extends", *names]
 

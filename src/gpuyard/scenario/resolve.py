@@ -17,6 +17,7 @@ from gpuyard.cluster import Cluster
 from gpuyard.errors import ConfigError, InputError
 from gpuyard.policy import Policy, named_policy
 from gpuyard.units import counted, parse_window
+from gpuyard.windows import NodeWindow
 from gpuyard.workload import Workload
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class RunOptions:
 
     seed: int = 0
     until: float | None = None
+    begin: float | None = None
     window: tuple[float, float] | None = None
     warmup: float = 0.0
     bin_width: float | None = None
@@ -55,6 +57,7 @@ class Resolved:
     energy: EnergyModel
     options: RunOptions
     echo: Mapping[str, Any]
+    windows: tuple[NodeWindow, ...] = ()
 
     def __iter__(self) -> Iterator[Any]:
         return iter((self.workload, self.cluster, self.policy, self.energy, self.options))
@@ -135,10 +138,32 @@ class Resolver:
         cluster = self.cluster()
         with self._blamed_on("cluster"):
             _check_nodes(cluster)
+        windows = self.windows()
         workload, trace = self.workload(tell)
         options = self._options(workload, synthetic=trace is None)
         echo = self._echo(policy, energy, options, trace)
-        return Resolved(workload=workload, cluster=cluster, policy=policy, energy=energy, options=options, echo=echo)
+        return Resolved(
+            workload=workload,
+            cluster=cluster,
+            policy=policy,
+            energy=energy,
+            options=options,
+            echo=echo,
+            windows=windows,
+        )
+
+    def windows(self) -> tuple[NodeWindow, ...]:
+        """Return maintenance and reservations of nodes, each of whose nodes the cluster has."""
+        found = []
+        for section, tables in (("maintenance", self._checked.maintenance), ("reservation", self._checked.reservation)):
+            with self._blamed_on(section):
+                for table in tables:
+                    given = table.model_dump()
+                    names = {f"{name}s": tuple(given.get(name, ())) for name in ("user", "tenant", "partition")}
+                    window = NodeWindow(nodes=tuple(table.nodes), start=table.start, end=table.end, **names)
+                    window.node_numbers(self._cluster)
+                    found.append(window)
+        return tuple(found)
 
     def energy(self) -> EnergyModel:
         """Return the energy model."""
@@ -209,7 +234,9 @@ class Resolver:
             last = float(len(workload) - 1)
             return replace(options, until=last if options.until is None else min(last, options.until))
         span = span_of(workload) if synthetic and options.window is None else None
-        return options if span is None else replace(options, window=(0.0, span))
+        if span is None:
+            return options
+        return replace(options, window=(min(max(options.begin or 0.0, 0.0), span), span))
 
     def _echo(self, policy: Policy, energy: EnergyModel, options: RunOptions, trace: Trace | None) -> dict[str, Any]:
         """Return the scenario with names made definite, paths absolute, and digests and versions added."""
@@ -253,7 +280,8 @@ def simulate_resolved(resolved: Resolved, tell: Progress) -> Result:
     workload, cluster, policy, energy, options = resolved
     simulating = f"simulating {counted(len(workload), 'job')} on {counted(cluster.gpus, 'GPU')}"
     stages = {"schedule": simulating, "energy": "adding up the energy", "metrics": "measuring"}
-    first = simulating if is_compiled(workload, cluster, policy) else "compiling the engine; this happens once"
+    ready = is_compiled(workload, cluster, policy, windowed=bool(resolved.windows))
+    first = simulating if ready else "compiling the engine; this happens once"
 
     def say(stage: str, share: float | None) -> None:
         if stage == "schedule" and not share:
@@ -266,6 +294,7 @@ def simulate_resolved(resolved: Resolved, tell: Progress) -> Result:
         cluster,
         policy=policy,
         energy=energy,
+        windows=resolved.windows,
         scenario=resolved.echo,
         progress=say,
         **asdict(options),

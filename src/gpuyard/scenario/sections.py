@@ -76,6 +76,10 @@ def _names(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _items(value: Any) -> Any:
+    return [value] if isinstance(value, str | int) else value
+
+
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(json_schema_extra={"type": ["number", "string"]})]
 """Seconds, or a text such as ``15m``."""
 End = Annotated[float, BeforeValidator(_end), Field(json_schema_extra={"type": ["number", "string"]})]
@@ -229,6 +233,10 @@ class RunSection(Section):
 
     seed: int = Field(default=0, ge=0, le=2**63 - 1, description="Seed of everything random.")
     until: Seconds | None = Field(default=None, description="Stop the simulation at this time since the origin.")
+    begin: Seconds | None = Field(
+        default=None,
+        description="Begin at this time since the origin, with what ran and waited then according to the trace.",
+    )
     window: Annotated[tuple[Seconds, End], BeforeValidator(_pair)] | None = Field(
         default=None,
         description="Simulate everything and measure from A to B, 2d..9d or ['2d', '9d']; from the first submission to "
@@ -237,6 +245,30 @@ class RunSection(Section):
     warmup: Seconds = Field(default=0.0, description="Leave this long out of the measures at the window's start.")
     bin_width: Seconds | None = Field(default=None, description="Width of the bins of the timeline.")
     decisions: bool | None = Field(default=None, description="Keep what the scheduler promises, for 'gpuyard explain'.")
+
+
+class MaintenanceSection(Section):
+    """``[[maintenance]]``: some nodes run nothing for a while; jobs are not started that would still be there."""
+
+    nodes: Annotated[list[int | str], BeforeValidator(_items)] = Field(
+        description="Numbers, ranges such as '0-15', names, domains of a level such as 'rack 3', or 'all'."
+    )
+    start: Seconds = Field(description="When it starts, since the origin.")
+    end: Seconds = Field(description="When it ends, since the origin.")
+
+
+class ReservationSection(MaintenanceSection):
+    """``[[reservation]]``: some nodes are kept for some jobs for a while; for all others it is maintenance."""
+
+    user: Names = Field(default=[], description="The users whose jobs may run there.")
+    tenant: Names = Field(default=[], description="The tenants whose jobs may run there.")
+    partition: Names = Field(default=[], description="The partitions whose jobs may run there.")
+
+    @model_validator(mode="after")
+    def _for_somebody(self) -> Self:
+        if not (self.user or self.tenant or self.partition):
+            raise ValueError("a reservation is for a user, tenant or partition; [[maintenance]] is for nobody")
+        return self
 
 
 class ClusterSection(Section):
@@ -275,6 +307,8 @@ class Model(BaseModel):
     policy: PolicySection = Field(default_factory=PolicySection)
     energy: EnergySection = Field(default_factory=EnergySection)
     run: RunSection = Field(default_factory=RunSection)
+    maintenance: list[MaintenanceSection] = Field(default=[], description="Nodes that are closed to all for a while.")
+    reservation: list[ReservationSection] = Field(default=[], description="Nodes that are kept for some for a while.")
     provenance: dict[str, Any] = Field(default_factory=dict, description="Versions a result was made with.")
 
 
@@ -284,5 +318,7 @@ SECTIONS: Final[dict[str, type[BaseModel]]] = {
     "policy": PolicySection,
     "energy": EnergySection,
     "run": RunSection,
+    "maintenance": MaintenanceSection,
+    "reservation": ReservationSection,
 }
 """The sections by name."""

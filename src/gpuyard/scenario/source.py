@@ -117,6 +117,10 @@ def read_layers(source: str | Path) -> Layered:
     return layered
 
 
+TABLE_LISTS: Final = ("maintenance", "reservation")
+"""Sections of which a scenario has several, each in double brackets."""
+
+
 def parse_sets(assignments: Iterable[str]) -> dict[str, Any]:
     """Return the layer that ``section.key=value`` texts make; a value is TOML, or else plain text.
 
@@ -129,7 +133,8 @@ def parse_sets(assignments: Iterable[str]) -> dict[str, Any]:
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
         keys = [key.strip() for key in path.split(".")]
-        if not equals or len(keys) < 2 or not all(keys):
+        alone = len(keys) == 1 and keys[0] in TABLE_LISTS
+        if not equals or (len(keys) < 2 and not alone) or not all(keys):
             raise ConfigError(f"'{assignment}' sets nothing; write section.key=value, such as policy.placement=packed")
         table = layer
         for key in keys[:-1]:
