@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BackfillOption",
+    "BeginOption",
     "ClusterOption",
     "EstimateOption",
     "FormatOption",
@@ -113,6 +114,10 @@ PlacementOption = Annotated[
 SeedOption = Annotated[int | None, typer.Option("--seed", metavar="N", help="Seed of everything random.")]
 UntilOption = Annotated[
     str | None, typer.Option("--until", metavar="TIME", help="Stop the simulation here: 90, 90s, 15m, 3h, 7d.")
+]
+BeginOption = Annotated[
+    str | None,
+    typer.Option("--begin", metavar="TIME", help="Begin here, with what ran and waited then according to the trace."),
 ]
 JobsOption = Annotated[
     int | None, typer.Option("--jobs", metavar="N", min=1, help="So many synthetic jobs; of a trace, the first N.")

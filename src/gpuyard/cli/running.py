@@ -9,6 +9,7 @@ import typer
 
 from gpuyard.cli.options import (
     BackfillOption,
+    BeginOption,
     ClusterOption,
     EstimateOption,
     FormatOption,
@@ -63,6 +64,7 @@ def run(
     placement: PlacementOption = None,
     seed: SeedOption = None,
     until: UntilOption = None,
+    begin: BeginOption = None,
     measure: MeasureOption = None,
     jobs: JobsOption = None,
     sets: SetOption = None,
@@ -70,6 +72,9 @@ def run(
         Path | None, typer.Option("-o", "--output", metavar="DIR", help="Save the run's files in this folder.")
     ] = None,
     with_report: Annotated[bool, typer.Option("--report/--no-report", help="Also save report.html with -o.")] = True,
+    decisions: Annotated[
+        bool | None, typer.Option("--decisions", help="Keep what the scheduler promises, for 'gpuyard explain'.")
+    ] = None,
     detail: Annotated[bool, typer.Option("--detail", help="Also print tables by class, tenant and size.")] = False,
     json: JsonOption = False,
     no_progress: NoProgressOption = False,
@@ -101,7 +106,7 @@ def run(
                 "estimate": estimate,
                 "placement": placement,
             },
-            "run": {"seed": seed, "until": until, "window": measure},
+            "run": {"seed": seed, "until": until, "begin": begin, "window": measure, "decisions": decisions},
         },
         sets,
     )
