@@ -13,7 +13,13 @@ from shown import ROOT, blocks, run
 
 FOLDER = ROOT / "examples"
 STORED = ("compare_placements", "own_cluster", "own_order", "own_policy", "phase_1", "replay_trace")
-ON_REAL_TRACES = ("recorded_waits", "room_while_waiting", "virtual_clusters")
+ON_REAL_TRACES = (
+    "backfilled_waits",
+    "orders_of_philly",
+    "recorded_waits",
+    "room_while_waiting",
+    "virtual_clusters",
+)
 """Examples that need a trace that is not in the project: docs/validation.md shows what they print."""
 
 
