@@ -1,4 +1,4 @@
-"""How long the jobs of a log wait under each way of backfilling, with the limits that users gave and with true run times.
+"""How long the jobs of a log wait under each way of backfilling, by the limits that users gave and by true run times.
 
 python examples/backfilled_waits.py TRACE NODESxGPUS
 """
