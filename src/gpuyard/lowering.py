@@ -29,6 +29,7 @@ __all__ = [
     "lower_durations",
     "lower_order",
     "lower_site",
+    "reject_contradictions",
     "rule_of",
 ]
 
@@ -241,17 +242,23 @@ def _numbered(values: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
     return rank.astype(np.int64), distinct.size
 
 
+def reject_contradictions(workload: Workload, policy: Policy, rejections: Rejections) -> None:
+    """Reject the jobs that ask for what no cluster has."""
+    alone = exclusive_jobs(workload, policy)
+    fraction = (workload.gpus == 1) & (workload.integers("gpu_milli", _WHOLE) < _WHOLE)
+    spread = ((workload.integers("spread", 0) > 0) | policy.spread) & (workload.gpus > 0) & ~fraction
+    rejections.add(alone & spread, "asks for nodes to itself and for GPUs from anywhere")
+    segment, nodes = _segments(workload, policy), workload.integers("nodes", 0)
+    uneven = (segment > 0) & (segment <= nodes) & (nodes % np.maximum(segment, 1) > 0)
+    rejections.add(uneven & ~(fraction & ~alone) & ~spread, "asks for segments that do not divide its nodes")
+
+
 def lower_durations(workload: Workload, policy: Policy, rejections: Rejections) -> NDArray[np.int64]:
     """Return how long each job runs, in ticks; jobs that cannot be simulated are rejected."""
     fraction = (workload.gpus == 1) & (workload.integers("gpu_milli", _WHOLE) < _WHOLE)
-    segment, nodes = _segments(workload, policy), workload.integers("nodes", 0)
-    uneven = (segment > 0) & (segment <= nodes) & (nodes % np.maximum(segment, 1) > 0)
     spread = ((workload.integers("spread", 0) > 0) | policy.spread) & ~fraction
     wide = (workload.integers("nodes", 0) > workload.gpus) & (workload.gpus > 0) & ~spread
     rejections.add(wide, "asks for more nodes than GPUs")
-    rejections.add(uneven & ~fraction & ~spread, "asks for segments that do not divide its nodes")
-    both = exclusive_jobs(workload, policy) & spread & (workload.gpus > 0)
-    rejections.add(both, "asks for nodes to itself and for GPUs from anywhere")
     if policy.replay == "recorded":
         start, end = to_ticks(workload.floats("start_time")), to_ticks(workload.floats("end_time"))
         rejections.add(start == NEVER, "no recorded start to replay")

@@ -28,6 +28,7 @@ from gpuyard.lowering import (
     lower_dependencies,
     lower_durations,
     lower_site,
+    reject_contradictions,
 )
 from gpuyard.ordering import estimate_run_times, static_rank
 from gpuyard.policy import Policy
@@ -305,6 +306,7 @@ def _events(cluster: Cluster, asked: Asked, dependencies: Dependencies, jobs: in
 def _reject_unfit(workload: Workload, cluster: Cluster, policy: Policy, asked: Asked, rejections: Rejections) -> None:
     """Reject the jobs that not even the empty cluster can hold: each demand is tried once, alone."""
     demands = asked.demands
+    reject_contradictions(workload, policy, rejections)
     nothing = (demands["gpus"] == 0) & (demands["cpu"] == 0)
     rejections.add(nothing[asked.demand], "asks for no GPU, and for no CPU that the cluster knows of")
     typeless = demands["kinds"] == 0

@@ -61,6 +61,8 @@ def place(room: Room, job: Job, rule: Rule) -> list[Piece] | None:
     allowed = [node for node in room.nodes if job.gpus == 0 or job.types is None or room.type[node] in job.types]
     if is_impossible(room, job):
         return None
+    if job.exclusive:
+        room = room.untouched()
     if job.milli is not None and not job.exclusive:
         return place_fraction(room, job, allowed, rule)
     if job.spread:

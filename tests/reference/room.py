@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from copy import copy
 
 from gpuyard.cluster import Cluster
 from reference.jobs import WHOLE, Job, Piece, brings
@@ -31,6 +32,12 @@ class Room:
             if self.memory is not None:
                 self.memory[piece.node] -= piece.memory
 
+    def untouched(self) -> Room:
+        """Return the room of those who share with nobody: nodes in use are closed."""
+        beside = copy(self)
+        beside.closed = {node for node in self.nodes if node in self.closed or self.users[node]}
+        return beside
+
     def whole(self, node: int) -> list[int]:
         """Return the wholly free GPUs of a node."""
         return [gpu for gpu, free in enumerate(self.milli[node]) if free == WHOLE]
@@ -53,6 +60,4 @@ class Room:
 
 def fits(room: Room, job: Job, node: int, gpus: int) -> bool:
     """Return whether a chunk of so many whole GPUs can go to the node now."""
-    if job.exclusive and room.users[node]:
-        return False
     return len(room.whole(node)) >= gpus and room.has(node, *brings(job, gpus)) and room.suits(node, gpus)
