@@ -12,12 +12,13 @@ from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
 from gpuyard.kernel.decisions import note_plan
 from gpuyard.kernel.expectations import Timetable
+from gpuyard.kernel.frontier import Frontier, first_hope, note_gift, note_vain, open_frontier
 from gpuyard.kernel.instants import next_eligible, next_end, next_instant, release, start_job
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.marks import Marks, drop_mark, last_mark, next_mark, put_mark
 from gpuyard.kernel.placement import Placer, Releaser, place_plain
 from gpuyard.kernel.plans import Plan, Plans, Profile
-from gpuyard.kernel.profile import advance, change, copy_profile, first_room, least_free, next_change, plus
+from gpuyard.kernel.profile import advance, change, copy_profile, first_room, free_before, least_free, next_change, plus
 from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Queue, Records, Site
 from gpuyard.kernel.timetable import enter, first_time, look_begin, look_next, strike
 
@@ -294,10 +295,11 @@ def _plan_jobs(
     Where nothing is promised twice, a reservation that is to be made anew is searched for as if it ended where it
     begins now, and nothing changes if there is no earlier one: its own GPUs are free to it from then on.
     """
-    state, plan, begins, marks = plans.state, plans.plan, plans.begins, plans.marks
+    state, plan, begins, marks, frontier = plans.state, plans.plan, plans.begins, plans.marks, plans.frontier
     everybody = _is_everybody_planned(state, now)
     plane = _WAITS if everybody else _UNPLANNED
     sound = everybody and least_free(plan) >= 0
+    open_frontier(frontier)
     position = _next_to_plan(marks, state, plane, 0)
     while position != NOBODY:
         row = int(queue.job[nth(position)])
@@ -308,10 +310,17 @@ def _plan_jobs(
         if sound and entry != NOBODY and begins.time[nth(entry)] > now:
             limit = int(begins.time[nth(entry)])
         elif entry != NOBODY:
+            note_gift(frontier, int(begins.time[nth(entry)]))
             _give_up(begins, plan, row, gpus, duration)
-        begin = first_room(plan, now, gpus, duration, limit)
+        hope = now
+        if everybody:
+            hope = _first_hope(frontier, plan, wish, gpus, duration, now, limit)
+        begin = first_room(plan, hope, gpus, duration, limit)
+        if everybody and begin > now:
+            note_vain(frontier, wish, duration, begin)
         if begin < limit or limit == NEVER:
             if limit != NEVER:
+                note_gift(frontier, limit)
                 _give_up(begins, plan, row, gpus, duration)
             if begin == now:
                 first = events.counter[Count.SLOTS]
@@ -323,6 +332,19 @@ def _plan_jobs(
                 _reserve(begins, marks, plan, row, position, begin, plus(begin, duration), gpus)
                 note_plan(log, row, begin, now)
         position = _next_to_plan(marks, state, plane, position + 1)
+
+
+@kernel
+def _first_hope(frontier: Frontier, plan: Profile, wish: int, gpus: int, duration: int, now: int, limit: int) -> int:
+    """Return an instant before which a job finds no room, or now; ``limit`` is where its own reservation begins.
+
+    Others did not have its own GPUs.  That matters only to a stay that reaches them, for which there must be room right
+    before they begin.
+    """
+    hope = first_hope(frontier, wish, duration, now)
+    if limit != NEVER and hope > limit - duration and free_before(plan, limit) >= gpus:
+        hope = max(limit - duration + 1, now)
+    return hope
 
 
 @inlined

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gpuyard.kernel.codes import NEVER, NOBODY
 from gpuyard.kernel.expectations import Timetable, build_timetable
+from gpuyard.kernel.frontier import Frontier, build_frontier
 from gpuyard.kernel.marks import Marks, build_marks
 from gpuyard.kernel.tables import Records
 
@@ -92,6 +93,7 @@ class Plans(NamedTuple):
     marks: Marks  # by position: who waits; who waits and has to be planned in the next pass
     plan: Profile  # running jobs, and the reservations that are kept
     draft: Profile  # with reservations that are not kept
+    frontier: Frontier
     state: NDArray[np.int64]  # by Plan
 
 
@@ -135,14 +137,16 @@ def build_plans(
     state[Plan.DEPTH] = near
     state[Plan.INTERVAL], state[Plan.WINDOW], state[Plan.RESOLUTION] = interval, window, resolution
     state[Plan.ROOM] = 1
+    thousandths = np.where(share > 0, share * (1000 // max(quanta, 1)), demands["gpus"] * 1000)
     return Plans(
         estimate=np.maximum(estimate, 1),
-        thousandths=np.where(share > 0, share * (1000 // max(quanta, 1)), demands["gpus"] * 1000),
+        thousandths=thousandths,
         refused=np.zeros(demands.size, np.int64),
         ends=build_timetable(jobs, running),
         begins=build_timetable(jobs if kept else 0, near if kept else 0),
         marks=build_marks(jobs),
         plan=build_profile(free, 2 * (running + (near if kept else 0)) + 8),
         draft=build_profile(free, 0 if kept else 2 * (running + near) + 8),
+        frontier=build_frontier(thousandths, near if kept else 0),
         state=state,
     )

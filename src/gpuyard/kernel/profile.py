@@ -12,7 +12,7 @@ from gpuyard.kernel.codes import NEVER
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.plans import SHIFT, WIDTH, Profile, Used
 
-__all__ = ["advance", "change", "copy_profile", "first_room", "least_free", "next_change", "plus"]
+__all__ = ["advance", "change", "copy_profile", "first_room", "free_before", "least_free", "next_change", "plus"]
 
 
 @inlined
@@ -243,12 +243,41 @@ def next_change(profile: Profile, instant: int) -> int:
 
 
 @kernel
+def free_before(profile: Profile, instant: int) -> int:
+    """Return what is free right before an instant that is later than the first step."""
+    number = _stretch_at(profile, instant - 1)
+    this = profile.stretch[nth(number)]
+    step = (int(this["room"]) << SHIFT) + _step_at(profile, number, instant - 1)
+    return int(profile.free[nth(step)] + this["pending"])
+
+
+@kernel
 def least_free(profile: Profile) -> int:
     """Return no more than what is free at the worst of times."""
     least = NEVER
     for number in range(profile.used[Used.STRETCHES]):
         least = min(least, int(profile.stretch[nth(number)]["low"]))
     return least
+
+
+@inlined
+def _stretch_with(profile: Profile, number: int, gpus: int) -> int:
+    """Return the first stretch from a number on in which so much may be free at some time; their number if none."""
+    stretches = int(profile.used[Used.STRETCHES])
+    while number < stretches and profile.stretch[nth(number)]["high"] < gpus:
+        number += 1
+    return number
+
+
+@inlined
+def _stretch_without(profile: Profile, number: int, gpus: int, end: int) -> int:
+    """Return the first stretch from a number on that begins at ``end`` or later, or may have less free at some time."""
+    stretches = int(profile.used[Used.STRETCHES])
+    while number < stretches and profile.stretch[nth(number)]["low"] >= gpus:
+        if profile.stretch[nth(number)]["first"] >= end:
+            break
+        number += 1
+    return number
 
 
 @kernel
@@ -268,9 +297,7 @@ def first_room(profile: Profile, start: int, gpus: int, duration: int, limit: in
         while index < size and profile.free[nth(base + index)] < enough:
             index += 1
         if index == size:
-            number += 1
-            while number < stretches and stretch[nth(number)]["high"] < gpus:
-                number += 1
+            number = _stretch_with(profile, number + 1, gpus)
             if number == stretches or stretch[nth(number)]["first"] >= limit:
                 return limit
             index = 0
@@ -284,9 +311,7 @@ def first_room(profile: Profile, start: int, gpus: int, duration: int, limit: in
                 index += 1
             if index < size:
                 break
-            number += 1
-            while number < stretches and stretch[nth(number)]["low"] >= gpus and stretch[nth(number)]["first"] < end:
-                number += 1
+            number = _stretch_without(profile, number + 1, gpus, end)
             if number == stretches or stretch[nth(number)]["first"] >= end:
                 return begin
             index = 0
