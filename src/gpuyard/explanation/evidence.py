@@ -23,6 +23,7 @@ from gpuyard.policy import Policy, named_policy
 from gpuyard.result import Result
 from gpuyard.scenario.model import Scenario
 from gpuyard.simulation import schedule
+from gpuyard.windows import NodeWindow
 from gpuyard.workload import MICROSECOND, Workload, to_ticks
 
 __all__ = ["NOT_NEEDED", "Evidence", "Promises", "find_job", "gather"]
@@ -133,6 +134,25 @@ class Evidence:
         return self.policy.replay == "schedule" and is_scored(self.policy)
 
     @cached_property
+    def windows(self) -> list[tuple[NDArray[np.bool_], int, int, NDArray[np.bool_]]]:
+        """Maintenance and reserved nodes: which nodes (bool), from when, until when, and which jobs are invited."""
+        found = []
+        for table in _windows(self.result):
+            window = _window(table)
+            nodes = np.zeros(self.cluster.nodes, np.bool_)
+            nodes[window.node_numbers(self.cluster)] = True
+            found.append((nodes, window.start_tick, window.end_tick, window.invited(self.workload)))
+        return found
+
+    def closed_nodes(self, row: int, now: int) -> NDArray[np.bool_] | None:
+        """Return which nodes are closed to a job that would start now, bool, shape (nodes,); ``None`` for none."""
+        closed = None
+        for nodes, start, end, invited in self.windows:
+            if not invited[row] and now < end and now + int(self.estimate[row]) > start:
+                closed = nodes if closed is None else closed | nodes
+        return closed
+
+    @cached_property
     def _features(self) -> Records:
         return order_features(self.workload, self.policy, self.estimate, self.cluster.gpus)
 
@@ -199,6 +219,17 @@ def _section(result: Result, name: str) -> Mapping[str, Any]:
     return section if isinstance(section, Mapping) else {}
 
 
+def _windows(result: Result) -> list[Mapping[str, Any]]:
+    """Return the windows over nodes as the scenario has them: maintenance, then reservations."""
+    tables = [result.scenario.get(section) for section in ("maintenance", "reservation")]
+    return [table for several in tables if isinstance(several, list) for table in several]
+
+
+def _window(table: Mapping[str, Any]) -> NodeWindow:
+    invited = {f"{name}s": tuple(table.get(name, ())) for name in ("user", "tenant", "partition")}
+    return NodeWindow(nodes=tuple(table["nodes"]), start=float(table["start"]), end=float(table["end"]), **invited)
+
+
 def _jobs_and_site(
     result: Result, workload: Workload | None, cluster: Cluster | None, note: Callable[[str], None]
 ) -> tuple[Workload, Cluster]:
@@ -242,9 +273,15 @@ def _promises(
     if took > LONGEST_AGAIN:
         return None, f"the run took {took:.0f} s, too long to make it again here"
     note("making the run again, to see what was promised to whom")
-    more = {} if run.get("begin") is None else {"begin": run["begin"]}
     record = schedule(
-        workload, cluster, policy, seed=int(run.get("seed", 0)), until=run.get("until"), decisions=True, **more
+        workload,
+        cluster,
+        policy,
+        seed=int(run.get("seed", 0)),
+        until=run.get("until"),
+        begin=run.get("begin"),
+        windows=[_window(table) for table in _windows(result)],
+        decisions=True,
     )
     if schedule_digest(record) != result.digest:
         return None, "the run, made again with this version, has another schedule than the one that was saved"

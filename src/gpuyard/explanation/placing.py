@@ -31,7 +31,8 @@ def find_placed(evidence: Evidence, row: int) -> Placed | None:
     nodes, gpus = evidence.slot_node[first:end], evidence.slot_gpus[first:end]
     yard, exact = _yard_before(evidence, attempt)
     want = demand_of(evidence, row)
-    fits = _candidates(evidence, yard, want, int(gpus.max()))
+    closed = evidence.closed_nodes(row, int(evidence.attempt_start[attempt]))
+    fits = _candidates(evidence, yard, want, _chunk(evidence, yard, row, gpus), closed)
     promised = _reserved_for_another(evidence, attempt)
     open_to_it = fits & ~promised
     if want["several"] and want["gpus"] > 0:
@@ -55,6 +56,16 @@ def find_placed(evidence: Evidence, row: int) -> Placed | None:
     )
 
 
+def _chunk(evidence: Evidence, yard: Yard, row: int, held: NDArray[np.int64]) -> int:
+    """Return the GPUs of the largest chunk that a job asked for; one that is exclusive holds more."""
+    want = demand_of(evidence, row)
+    if not want["alone"]:
+        return int(held.max())
+    if not want["several"]:
+        return int(want["gpus"])
+    return -(-int(want["gpus"]) // int(want["nodes"])) if want["nodes"] else int(held.max())
+
+
 def _yard_before(evidence: Evidence, attempt: int) -> tuple[Yard, bool]:
     """Return what was free when it was an attempt's turn, and whether that is certain.
 
@@ -69,9 +80,13 @@ def _yard_before(evidence: Evidence, attempt: int) -> tuple[Yard, bool]:
     return yard, not bool(brief.any())
 
 
-def _candidates(evidence: Evidence, yard: Yard, want: Records, gpus: int) -> NDArray[np.bool_]:
+def _candidates(
+    evidence: Evidence, yard: Yard, want: Records, gpus: int, closed: NDArray[np.bool_] | None
+) -> NDArray[np.bool_]:
     """Return which nodes fit the largest chunk, bool, shape (nodes,)."""
     usable = allowed_nodes(yard, want)
+    if closed is not None:
+        usable &= ~closed
     share = share_of(evidence, want)
     if not share:
         return fitting_nodes(yard, want, 1 if want["spread"] else gpus, usable)

@@ -15,6 +15,12 @@ _MOST_STRETCHES: Final = 12
 """More are told in groups of one reason."""
 _MOST_GROUPS: Final = 8
 _MOST_NODES: Final = 8
+_OWN: Final = ("gpus", "gpu_type", "fragmentation", "closed", "exclusive", "cpus", "memory")
+"""Reasons that lie between the job and the site, and not with another job."""
+_CONSTRAINTS: Final = {
+    "closed": "the nodes that would have done were closed to it, for maintenance or for others",
+    "exclusive": "it has its nodes to itself, and too few nodes had nobody on them",
+}
 
 
 def tell(story: Story) -> str:
@@ -153,6 +159,8 @@ def _why(story: Story, stretch: Stretch) -> str:
         text = f"too few GPUs: {_number(*stretch.free)} free of the {needed} it needs"
     elif stretch.reason == "gpu_type":
         text = f"constraint: {free}, but {_number(*stretch.allowed)} of a type it accepts, and it needs {needed}"
+    elif stretch.reason in ("closed", "exclusive"):
+        text = f"constraint: {free}, but {_CONSTRAINTS[stretch.reason]}"
     elif stretch.reason in ("cpus", "memory"):
         what = "CPUs" if stretch.reason == "cpus" else "memory"
         text = f"constraint: {free}, and nodes had the GPUs it needs, but not the {what}"
@@ -164,7 +172,7 @@ def _why(story: Story, stretch: Stretch) -> str:
         text = f"{REASONS['plan']}; it was itself planned to begin at {when(stretch.planned)}"
     else:
         text = REASONS[stretch.reason]
-    if stretch.reason not in ("gpus", "gpu_type", "fragmentation", "cpus", "memory"):
+    if stretch.reason not in _OWN:
         return f"{text}."
     promised = "" if stretch.planned is None else f"promised to start at {when(stretch.planned)}"
     first = "first in the queue" if stretch.ahead == 0 else ""

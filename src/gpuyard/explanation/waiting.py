@@ -147,6 +147,8 @@ class _Judge:
         if promises is not None:
             first, end = np.searchsorted(promises.time, [since, until]).tolist()
             yield promises.time[first:end]
+        ends = np.array([end for _, _, end, _ in self.evidence.windows], np.int64)
+        yield ends[(ends > since) & (ends < until)]
 
     def moment(self, now: int, started: list[int]) -> _Moment:
         """Return what held the job back after the passes of an instant, at which these attempts started."""
@@ -154,7 +156,7 @@ class _Judge:
         taken = self._taken_later(now, started)
         for attempt in taken:
             yard.give_back(attempt)
-        shortage = find_shortage(evidence, yard, self.row)
+        shortage = find_shortage(evidence, yard, self.row, evidence.closed_nodes(self.row, now))
         free, allowed = float(yard.milli.sum()) / 1000, float(yard.milli[self.usable].sum()) / 1000
         if shortage is not None:
             allowed = shortage.allowed
@@ -222,7 +224,10 @@ class _Judge:
             return {"reason": "unknown"}
         if first == self.row:
             return {"reason": own}
-        return {"reason": "order", "blocker": first, "behind": find_shortage(self.evidence, self.yard, first)}
+        return {"reason": "order", "blocker": first, "behind": self._short(first, now)}
+
+    def _short(self, row: int, now: int) -> Shortage | None:
+        return find_shortage(self.evidence, self.yard, row, self.evidence.closed_nodes(row, now))
 
     def _beside_reservation(self, now: int) -> dict[str, object]:
         first, known = self._first(now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,7 @@ class Yard:
         self.memory = _whole(site.node_memory_gib, 1024, site.nodes)
         self.largest = np.zeros(len(site.gpu_types), np.int64)
         np.maximum.at(self.largest, self.kind, self.free)
+        self.size, self.cores, self.room = self.free.copy(), self.cpu.copy(), self.memory.copy()
         self.shared: dict[tuple[int, int], int] = {}
 
     def hold(self, attempt: int) -> None:
@@ -49,6 +51,9 @@ class Yard:
             return
         nodes, gpus = evidence.slot_node[first:end], evidence.slot_gpus[first:end]
         want = demand_of(evidence, int(evidence.attempt_job[attempt]))
+        if want["alone"]:
+            self._change_alone(nodes, sign)
+            return
         pieces = np.maximum(gpus, 1)
         self.cpu[nodes] += sign * int(want["cpu"]) * pieces
         self.memory[nodes] += sign * int(want["memory"]) * pieces
@@ -68,12 +73,20 @@ class Yard:
         else:
             self.shared.pop(key)
 
+    def _change_alone(self, nodes: NDArray[np.int64], sign: int) -> None:
+        """Take or give back all that nodes have."""
+        self.free[nodes] += sign * self.size[nodes]
+        self.milli[nodes] += sign * self.size[nodes] * _WHOLE
+        self.cpu[nodes] += sign * self.cores[nodes]
+        self.memory[nodes] += sign * self.room[nodes]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Shortage:
     """Why a job could not be placed at an instant, whoever else waited.
 
-    ``reason`` is ``gpus``, ``gpu_type``, ``cpus``, ``memory`` or ``fragmentation``.  GPUs count fractions as such;
+    ``reason`` is ``gpus``, ``gpu_type``, ``closed``, ``exclusive``, ``cpus``, ``memory`` or ``fragmentation``.
+    GPUs count fractions as such;
     ``allowed`` are those of the types that the job accepts (the most of one type, if it has to be one).
     """
 
@@ -115,35 +128,43 @@ def find_shortage(evidence: Evidence, yard: Yard, row: int, closed: NDArray[np.b
         bool, shape (nodes,): nodes that it may not use.
     """
     want = demand_of(evidence, row)
-    usable = allowed_nodes(yard, want)
+    of_type = usable = allowed_nodes(yard, want)
     if closed is not None:
-        usable = usable & ~closed
+        usable = of_type & ~closed
     needed = held_milli(evidence, row)
     if placed(evidence, yard, want, usable):
         return None
-    free, allowed = int(yard.milli.sum()), _allowed(yard, want, usable)
+    free, allowed = int(yard.milli.sum()), _allowed(yard, want, of_type)
     largest = _largest(evidence, yard, want, usable)
     chunk, chunks, fitting = _chunks(yard, want, usable)
 
-    def short(reason: str) -> Shortage:
-        return Shortage(
-            reason=reason,
-            needed=needed / _WHOLE,
-            free=free / _WHOLE,
-            allowed=allowed / _WHOLE,
-            largest=largest / _WHOLE,
-            chunk=chunk,
-            chunks=chunks,
-            fitting=fitting,
-        )
-
     if free < needed:
-        return short("gpus")
-    if allowed < needed:
-        return short("gpu_type")
+        reason = "gpus"
+    elif allowed < needed:
+        reason = "gpu_type"
+    elif closed is not None and placed(evidence, yard, want, of_type):
+        reason = "closed"
+    else:
+        reason = _shape_reason(evidence, yard, want, usable)
+    return Shortage(
+        reason=reason,
+        needed=needed / _WHOLE,
+        free=free / _WHOLE,
+        allowed=allowed / _WHOLE,
+        largest=largest / _WHOLE,
+        chunk=chunk,
+        chunks=chunks,
+        fitting=fitting,
+    )
+
+
+def _shape_reason(evidence: Evidence, yard: Yard, want: Records, usable: NDArray[np.bool_]) -> str:
+    """Return what else than the number of GPUs was missing."""
+    if want["alone"] and placed(evidence, yard, want, usable, alone=False):
+        return "exclusive"
     if not placed(evidence, yard, want, usable, cpu=False, memory=False):
-        return short("fragmentation")
-    return short("memory" if placed(evidence, yard, want, usable, memory=False) else "cpus")
+        return "fragmentation"
+    return "memory" if placed(evidence, yard, want, usable, memory=False) else "cpus"
 
 
 def allowed_nodes(yard: Yard, want: Records) -> NDArray[np.bool_]:
@@ -152,11 +173,20 @@ def allowed_nodes(yard: Yard, want: Records) -> NDArray[np.bool_]:
 
 
 def fitting_nodes(
-    yard: Yard, want: Records, gpus: int, usable: NDArray[np.bool_], *, cpu: bool = True, memory: bool = True
+    yard: Yard,
+    want: Records,
+    gpus: int,
+    usable: NDArray[np.bool_],
+    *,
+    cpu: bool = True,
+    memory: bool = True,
+    alone: bool = True,
 ) -> NDArray[np.bool_]:
     """Return which nodes fit a chunk of so many whole GPUs, bool, shape (nodes,)."""
     pieces = max(gpus, 1)
     fits = usable & (yard.free >= gpus)
+    if alone and want["alone"]:
+        fits &= (yard.free == yard.size) & (yard.cpu == yard.cores)
     if cpu and want["cpu"] > 0:
         fits &= yard.cpu >= int(want["cpu"]) * pieces
     if memory and want["memory"] > 0:
@@ -165,23 +195,31 @@ def fitting_nodes(
 
 
 def placed(
-    evidence: Evidence, yard: Yard, want: Records, usable: NDArray[np.bool_], *, cpu: bool = True, memory: bool = True
+    evidence: Evidence,
+    yard: Yard,
+    want: Records,
+    usable: NDArray[np.bool_],
+    *,
+    cpu: bool = True,
+    memory: bool = True,
+    alone: bool = True,
 ) -> bool:
     """Return whether there are nodes for a demand."""
+    fitting = partial(fitting_nodes, yard, want, cpu=cpu, memory=memory, alone=alone)
     share = share_of(evidence, want)
     if share:
-        fits = fitting_nodes(yard, want, 0, usable, cpu=cpu, memory=memory)
+        fits = fitting(0, usable)
         if bool(np.any(fits & (yard.free > 0))):
             return True
         return any(fits[node] and _WHOLE - used >= share for (node, _), used in yard.shared.items())
     if want["spread"]:
         return int(_most_spread(yard, want, usable, cpu=cpu, memory=memory).sum()) >= int(want["gpus"])
     if not want["several"]:
-        return bool(fitting_nodes(yard, want, int(want["gpus"]), usable, cpu=cpu, memory=memory).any())
+        return bool(fitting(int(want["gpus"]), usable).any())
     for within in _pools(yard, want, usable):
         large, many, rest, chunks = _shape(yard, want, within)
-        fits_large = fitting_nodes(yard, want, large, within, cpu=cpu, memory=memory)
-        fits_rest = fitting_nodes(yard, want, rest, within, cpu=cpu, memory=memory) if chunks > many else fits_large
+        fits_large = fitting(large, within)
+        fits_rest = fitting(rest, within) if chunks > many else fits_large
         if fits_large.sum() >= many and fits_rest.sum() >= chunks:
             return True
     return False
