@@ -3,6 +3,13 @@
 Numba caches a compiled function under the hash of its own file only, so an edit of a helper in
 another file would silently run the old code.  Here the stamp of every function is the hash of all
 kernel sources, together with the compiler settings that Numba leaves out of its key.
+
+A function that other kernels call is linked into each of them and optimised there again, so machine code of its own
+would never run.  Numba emits it all the same, and optimises it with everything it calls linked in; both together take
+half of the time of a first run.  Here such a function is a *part*: optimised alone, and linked only into a *whole*,
+which is a function that Python or a pointer calls.  The same function can be both, and then is compiled for each.
+Numba has no setting for this, so :class:`_Part` and :class:`_Whole` change how its code libraries are finished; where
+a Numba has not the methods they change, everything is compiled its way.
 """
 
 from __future__ import annotations
@@ -14,6 +21,9 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
 from numba.core import caching
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
+from numba.core.environment import lookup_environment
 from numba.core.registry import CPUDispatcher
 
 __all__ = ["cache_stamp", "compiled_for", "inlined", "inner", "inner_inlined", "is_kept", "kernel", "pointed"]
@@ -68,24 +78,112 @@ class _KernelCache(caching.FunctionCache):
     _impl_class = _Implementation
 
 
-class _Inner(CPUDispatcher):
+_CHANGED = ("finalize", "add_linking_library", "get_pointer_to_function", "_finalize_specific")
+_USED = ("_raise_if_finalized", "_optimize_final_module", "_finalize_dynamic_globals")
+HAS_PARTS = hasattr(Compiler, "_compile_bytecode") and all(hasattr(JITCodeLibrary, each) for each in _CHANGED + _USED)
+"""Whether Numba finishes its code libraries in the steps that are changed here."""
+
+
+class _Part(JITCodeLibrary):
+    """Code that is only ever linked into other code, without what it calls itself: a whole links that once."""
+
+    def finalize(self) -> None:
+        self._raise_if_finalized()  # type: ignore[no-untyped-call]
+        self._optimize_final_module()  # type: ignore[no-untyped-call]
+        self._finalize_dynamic_globals()  # type: ignore[no-untyped-call]
+        self._finalized = True
+
+    def get_pointer_to_function(self, name: str) -> int:
+        return 0
+
+    @property
+    def codegen(self) -> Any:
+        return self  # asked for to set the environment, which is set in the whole
+
+    def set_env(self, name: str, environment: object) -> None:
+        pass
+
+
+class _Whole(JITCodeLibrary):
+    """Code that runs, with all its parts and theirs."""
+
+    def add_linking_library(self, library: Any) -> None:
+        super().add_linking_library(library)  # type: ignore[no-untyped-call]
+        if isinstance(library, _Part):
+            for each in library._linking_libraries:
+                if each not in self._linking_libraries:
+                    self.add_linking_library(each)
+
+    def _finalize_specific(self) -> None:
+        super()._finalize_specific()  # type: ignore[no-untyped-call]
+        for variable in self._final_module.global_variables:
+            environment = lookup_environment(variable.name)  # type: ignore[no-untyped-call]
+            if environment is not None:
+                self.codegen.set_env(variable.name, environment)
+
+
+class _PartCompiler(Compiler):
+    def _compile_bytecode(self) -> Any:
+        state = self.state
+        library: Any = _Part
+        state.library = library(state.targetctx.codegen(), state.func_id.func_qualname)
+        return super()._compile_bytecode()  # type: ignore[no-untyped-call]
+
+
+class _WholeCompiler(Compiler):
+    def _compile_bytecode(self) -> Any:
+        state = self.state
+        library: Any = _Whole
+        state.library = library(state.targetctx.codegen(), state.func_id.func_qualname)
+        state.library.enable_object_caching()
+        return super()._compile_bytecode()  # type: ignore[no-untyped-call]
+
+
+class _Called(CPUDispatcher):
+    """A function that Python or a pointer calls; other kernels are given its part."""
+
+    part: Any
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        return self.part.get_call_template(args, kws)
+
+    def get_overload(self, sig: Any) -> Any:
+        return self.part.get_overload(sig)
+
+
+class _Pointed(_Called):
     """A function without the code that unpacks Python's arguments, a fifth of what would be compiled."""
+
+    def __call__(self, *arguments: object) -> object:
+        raise TypeError(f"{self.py_func.__name__} is called by pointer only")
+
+
+class _Inner(CPUDispatcher):
+    """A function that Python cannot call."""
 
     def __call__(self, *arguments: object) -> object:
         raise TypeError(f"{self.py_func.__name__} is called by other kernels only")
 
 
-def _compiled(function: Callable[P, R], *, inner: bool, **options: Any) -> Callable[P, R]:
-    inner = inner or function.__name__.startswith("_")
-    if inner:
-        options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True} | options
+def _compiled(function: Callable[P, R], kind: type[CPUDispatcher], **options: Any) -> Callable[P, R]:
+    """Return a function to be compiled as this kind of dispatcher, or, with the JIT off, the function as it is."""
+    if kind is _Called and function.__name__.startswith("_"):
+        kind = _Inner
+    if kind is not _Called:
+        options["no_cpython_wrapper"] = True
+    if kind is _Inner:
+        options["no_cfunc_wrapper"] = True
+    if HAS_PARTS:
+        options["pipeline_class"] = _PartCompiler if kind is _Inner else _WholeCompiler
     dispatcher = compiler.njit(nogil=True, _nrt=False, **options)(function)
-    if not compiler.config.DISABLE_JIT:
-        if inner:
-            dispatcher.__class__ = _Inner
+    if compiler.config.DISABLE_JIT:
+        return cast("Callable[P, R]", dispatcher)
+    dispatcher.__class__ = kind
+    if kind is not _Inner:  # nor is a part kept on disk: whoever finds the whole there needs none
         dispatcher._cache = _KernelCache(dispatcher.py_func)  # type: ignore[no-untyped-call]
-        compile_for = dispatcher.compile
-        dispatcher.compile = lambda arguments: compile_for(tuple(_widest(each) for each in arguments))
+        dispatcher.part = _compiled(function, _Inner, forceinline=options.get("forceinline", False))
+    compile_for = dispatcher.compile
+    dispatcher.compile = lambda arguments: compile_for(tuple(_widest(each) for each in arguments))
     return cast("Callable[P, R]", dispatcher)
 
 
@@ -122,24 +220,24 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
 
     A function whose name begins with an underscore is compiled as by :func:`inner`.
     """
-    return _compiled(function, inner=False)
+    return _compiled(function, _Called)
 
 
 def inner(function: Callable[P, R]) -> Callable[P, R]:
-    """As :func:`kernel`, for a function that only other kernels call: it compiles faster."""
-    return _compiled(function, inner=True)
+    """As :func:`kernel`, for a function that only other kernels call: it is never a whole."""
+    return _compiled(function, _Inner)
 
 
 def pointed(function: Callable[P, R]) -> Callable[P, R]:
     """As :func:`inner`, for a function that kernels call by pointer."""
-    return _compiled(function, inner=True, no_cfunc_wrapper=False)
+    return _compiled(function, _Pointed)
 
 
 def inlined(function: Callable[P, R]) -> Callable[P, R]:
     """As :func:`kernel`, for a small function on the hot path: its call would cost more than its work."""
-    return _compiled(function, inner=False, forceinline=True)
+    return _compiled(function, _Called, forceinline=True)
 
 
 def inner_inlined(function: Callable[P, R]) -> Callable[P, R]:
     """As :func:`inlined`, for a function that only other kernels call."""
-    return _compiled(function, inner=True, forceinline=True)
+    return _compiled(function, _Inner, forceinline=True)
