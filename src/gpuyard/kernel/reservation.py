@@ -12,7 +12,7 @@ from gpuyard.kernel.decisions import note_reservation
 from gpuyard.kernel.expectations import CHUNK_ROOM, Expectations
 from gpuyard.kernel.fraction import take_share
 from gpuyard.kernel.index import insert, members, remove
-from gpuyard.kernel.jit import inlined, inner, kernel
+from gpuyard.kernel.jit import inlined, inner, inner_inlined, kernel
 from gpuyard.kernel.nodes import change_free, offer_node, withdraw_node
 from gpuyard.kernel.placement import Placer, Releaser, place_plain, release_plain
 from gpuyard.kernel.scored_placement import note_change
@@ -70,7 +70,7 @@ def drop_reservation(expected: Expectations) -> None:
     expected.promise[Promise.HEAD] = NOBODY
 
 
-@kernel
+@inner_inlined
 def reserve(
     jobs: Jobs,
     demand: Records,
@@ -145,7 +145,7 @@ def _reserve_counts(jobs: Jobs, expected: Expectations, head: int, now: int) -> 
         end = following
 
 
-@kernel
+@inner_inlined
 def _reserve_plain(
     jobs: Jobs, demand: Records, site: Site, log: Log, events: Events, expected: Expectations, head: int, now: int
 ) -> None:
