@@ -2,7 +2,6 @@
 
 A named scheduler is a combination: ``fifo`` is order fifo without backfill, ``easy`` is order fifo with
 backfill ``easy``.  The objects are frozen; :mod:`gpuyard.lowering` and :mod:`gpuyard.ordering` lower them.
-The tables below are all that the command line, the JSON Schema and the error messages say about a name.
 """
 
 from __future__ import annotations
@@ -10,8 +9,24 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
+from gpuyard.choices import (
+    ALIASES,
+    BACKFILLS,
+    DEPENDENT,
+    ESTIMATES,
+    LIMITS,
+    NAMED,
+    ORDERS,
+    PLACEMENTS,
+    REPLAYS,
+    RESERVATIONS,
+    UNLIMITED,
+    UNSCORED,
+    WEIGHTS,
+    Choice,
+)
 from gpuyard.custom import Decider, OwnOrder, OwnPlacement, OwnPolicy, Source, load, own_policy
 from gpuyard.errors import ConfigError, unknown_name
 
@@ -39,183 +54,12 @@ __all__ = [
     "named_policy",
 ]
 
-
-class Choice(NamedTuple):
-    """What there is to say about one name."""
-
-    meaning: str
-    """what it does, with its tie rule"""
-    options: tuple[str, ...] = ()
-    """fields of :class:`Policy` that it uses"""
-    paper: str = ""
-    """authors, year and venue of the source; empty where there is none to name"""
-    assumption: str = ""
-    """what is taken for granted, or stated from memory"""
-
-
-_TIES: Final = "then submit time, then row"
-_TANG: Final = "Tang, Lan, Desai, Buettner 2009, IEEE Cluster"
-_WENG: Final = "Weng et al. 2023, USENIX ATC"
-_SLURM_TOPOLOGY: Final = "Slurm Topology Guide, and the source of the plugin"
-_MUALEM: Final = "Mu'alem, Feitelson 2001, IEEE TPDS 12(6)"
-
-ORDERS: Final[dict[str, Choice]] = {
-    "fifo": Choice("submit time, then row"),
-    "sjf": Choice(f"shortest estimate first, {_TIES}", ("estimate",)),
-    "ljf": Choice(f"longest estimate first, {_TIES}", ("estimate",)),
-    "smallest": Choice(f"fewest GPUs first, {_TIES}"),
-    "largest": Choice(f"most GPUs first, {_TIES}"),
-    "smallest-area": Choice(
-        f"least GPUs x estimate first, {_TIES}; also called qssf",
-        ("estimate",),
-        "Hu et al. 2021, SC (QSSF)",
-        "the estimate model stands in for the paper's trained predictor",
-    ),
-    "priority": Choice(f"highest priority first, {_TIES}"),
-    "edf": Choice(
-        f"earliest deadline first, jobs without one last, {_TIES}",
-        (),
-        "Liu, Layland 1973, J. ACM 20(1)",
-        "nothing is preempted, so no deadline is promised",
-    ),
-    "random": Choice("in an order drawn from the run's seed", (), "", "a baseline, not a scheduler anybody runs"),
-    "wfp": Choice(
-        f"highest (wait / estimate)^3 x GPUs first, {_TIES}",
-        ("estimate",),
-        f"{_TANG} (WFP3)",
-        "GPUs in place of the paper's nodes",
-    ),
-    "unicef": Choice(
-        f"highest wait / (log2(GPUs) x estimate) first, {_TIES}",
-        ("estimate",),
-        f"{_TANG} (UNICEF)",
-        "the logarithm is kept at 1 for one or two GPUs, where the published form divides by zero",
-    ),
-    "multifactor": Choice(
-        f"highest weighted sum of age, size, priority, QOS, partition and nice first, {_TIES}",
-        ("weights", "qos", "partitions"),
-        "Slurm priority/multifactor plugin, manual",
-        "without the fair-share factor; weights are gpuyard's defaults, Slurm's own are from memory",
-    ),
-}
-BACKFILLS: Final[dict[str, Choice]] = {
-    "none": Choice("strict: nobody passes a blocked head"),
-    "fit": Choice("aggressive: any waiting job that fits may start, in order"),
-    "easy": Choice(
-        "only the head holds a reservation; others may pass if they do not delay it",
-        ("estimate", "reservation"),
-        f"Lifka 1995, JSSPP; {_MUALEM}",
-        "estimates that are too short can delay the head",
-    ),
-    "conservative": Choice(
-        "every waiting job holds a reservation, and none moves to later",
-        ("estimate", "depth", "interval"),
-        _MUALEM,
-        "reservations count GPUs; types, shapes, CPUs and memory are obeyed when a job is to start",
-    ),
-    "slurm": Choice(
-        "bounded planning: the first jobs of the queue, every interval, within a window",
-        ("estimate", "depth", "interval", "window", "resolution"),
-        "Slurm sched/backfill plugin, manual",
-        "depth, interval, window and resolution are Slurm's defaults from memory; reservations count GPUs",
-    ),
-}
-PLACEMENTS: Final[dict[str, Choice]] = {
-    "first-fit": Choice("the lowest node that fits"),
-    "best-fit": Choice("the node that keeps the fewest GPUs free, then the lowest"),
-    "worst-fit": Choice("the node that keeps the most GPUs free, then the lowest"),
-    "random": Choice("any node that fits, with equal chance, from the run's seed"),
-    "spread": Choice("the rack with the most free GPUs, in it the node with the most; worst fit without racks"),
-    "packed": Choice("the lowest topology level that holds the whole job, best fit inside it"),
-    "rail-aligned": Choice("as packed, a job of several nodes on the same GPU numbers of each, or it waits"),
-    "topology-tree": Choice(
-        "the lowest switch that holds the whole job, then as few and as tight leaf switches as do",
-        paper=_SLURM_TOPOLOGY,
-        assumption="best fit among equal switches and inside a leaf; no --switches, no node weights",
-    ),
-    "topology-block": Choice(
-        "segments of nodes (or the whole job) each on as few blocks as could hold it, the tightest that does",
-        ("block_level",),
-        _SLURM_TOPOLOGY,
-        "one base block size, so no aggregated blocks; best fit inside a block",
-    ),
-    "fgd": Choice(
-        "fragmentation gradient descent: the GPUs whose use leaves the workload the most usable free GPUs",
-        paper=_WENG,
-        assumption="the mix of demands is the workload's own; CPUs and memory count where the cluster states them",
-    ),
-    "least-left": Choice("the node with the least CPUs and GPUs left over, as shares of the largest node", paper=_WENG),
-    "dot-product": Choice("the node whose free CPUs and GPUs, times what is asked for, are least", paper=_WENG),
-    "gpu-packing": Choice("a GPU in part use, else a node in part use, else the smallest empty node", paper=_WENG),
-    "gpu-clustering": Choice("a node that runs jobs of the same number of GPUs, then the fullest", paper=_WENG),
-}
-_SCORED: Final = ("fgd", "least-left", "dot-product", "gpu-packing", "gpu-clustering")
-UNSCORED: Final = tuple(name for name in PLACEMENTS if name not in _SCORED)
-"""Placements that give candidates no score."""
-ESTIMATES: Final[dict[str, Choice]] = {
-    "limit": Choice("the time limit where there is one, else the run time"),
-    "runtime": Choice("how long the job really runs", (), "", "perfect knowledge: a bound, not a scheduler"),
-    "history": Choice(
-        "mean run time of the user's last jobs with as many GPUs; as limit where there is none",
-        ("history",),
-        "Tsafrir, Etsion, Feitelson 2007, IEEE TPDS 18(6)",
-        "ends are those of the record, so that every scheduler gets the same estimates",
-    ),
-    "noise": Choice(
-        "run time x exp(noise x z), z standard normal from the run's seed",
-        ("noise",),
-        "",
-        "a stated error, not one that was measured",
-    ),
-}
 PlacementScore: TypeAlias = Callable[[int, int, int, int, int, int, int, int, int, int], int]
 """A score of a node; :func:`add_placement` says what the numbers are."""
 OWN_PLACEMENTS: Final[dict[str, PlacementScore]] = {}
 """Placements that were added, by name."""
 OWN_ORDERS: Final[dict[str, OwnOrder]] = {}
 """Users' compiled orders that a policy was made with, by name."""
-LIMITS: Final = ("kill", "ignore")
-REPLAYS: Final = ("schedule", "recorded")
-RESERVATIONS: Final = ("nodes", "counts")
-ALIASES: Final[dict[str, str]] = {"qssf": "smallest-area"}
-"""Other names of orders; a policy holds the order's own name."""
-NAMED: Final[dict[str, tuple[str, str]]] = {
-    "fifo": ("fifo", "none"),
-    "fifo-fit": ("fifo", "fit"),
-    "easy": ("fifo", "easy"),
-    "conservative": ("fifo", "conservative"),
-    "slurm": ("fifo", "slurm"),
-    "sjf": ("sjf", "none"),
-    "ljf": ("ljf", "none"),
-    "smallest": ("smallest", "none"),
-    "largest": ("largest", "none"),
-    "qssf": ("smallest-area", "none"),
-    "priority": ("priority", "none"),
-    "edf": ("edf", "none"),
-    "wfp": ("wfp", "none"),
-    "unicef": ("unicef", "none"),
-    "multifactor": ("multifactor", "none"),
-}
-"""Order and backfill of each named scheduler."""
-WEIGHTS: Final[dict[str, float]] = {
-    "age": 1000.0,
-    "max_age": 604_800.0,
-    "size": 0.0,
-    "priority": 1.0,
-    "qos": 0.0,
-    "partition": 0.0,
-    "nice": 1.0,
-}
-"""Weights of ``multifactor`` and their defaults; ``max_age`` is seconds."""
-DEPENDENT: Final[dict[str, tuple[str, ...]]] = {
-    "order": ("weights", "qos", "partitions"),
-    "backfill": ("reservation", "depth", "interval", "window", "resolution"),
-    "placement": ("block_level",),
-    "estimate": ("history", "noise"),
-}
-"""Options that mean something only under some orders, backfills, placements or estimates."""
-UNLIMITED: Final = 2**31 - 1
-"""The depth that no queue reaches."""
 
 _OWN_ORDER: Final = Choice("a score of your own", ("estimate", "weights", "qos", "partitions"))
 _OWN_PLACEMENT: Final = Choice("a score of your own")
@@ -544,8 +388,7 @@ def _check_exclusive(policy: Policy) -> None:
         raise ConfigError("'exclusive' gives jobs whole nodes and 'spread' takes GPUs from anywhere; choose one")
     if policy.exclusive and policy.placement not in UNSCORED:
         raise ConfigError(
-            f"placement {policy.placement} does not know exclusive nodes; choose one of "
-            f"{', '.join(UNSCORED)}"
+            f"placement {policy.placement} does not know exclusive nodes; choose one of {', '.join(UNSCORED)}"
         )
 
 
