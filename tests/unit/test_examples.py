@@ -12,7 +12,7 @@ import pytest
 from shown import ROOT, blocks, run
 
 FOLDER = ROOT / "examples"
-STORED = ("compare_placements", "own_cluster", "own_order", "own_policy", "phase_1", "replay_trace")
+STORED = ("compare_placements", "maintenance", "own_cluster", "own_order", "own_policy", "phase_1", "replay_trace")
 ON_REAL_TRACES = (
     "backfilled_waits",
     "orders_of_philly",

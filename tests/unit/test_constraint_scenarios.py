@@ -1,0 +1,89 @@
+"""Maintenance, reservations and a beginning in scenario files, on the command line and in a run's folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gpuyard.errors import ConfigError
+from gpuyard.scenario import Scenario, load, run
+
+TRACE = "job_id,submit_time,start_time,runtime,gpus,user\na,0,0,20,4,ann\nb,1,,5,8,bob\nc,2,,3,4,ann\n"
+FILE = """
+[workload]
+trace = "jobs.csv"
+[cluster]
+nodes = 4
+gpus_per_node = 2
+nodes_per_rack = 2
+[[maintenance]]
+nodes = "rack 1"
+start = "1m"
+end = 90
+[[reservation]]
+nodes = [0]
+start = 200
+end = 300
+user = "ann"
+"""
+
+
+def written(folder: Path) -> Path:
+    (folder / "jobs.csv").write_text(TRACE, encoding="utf-8")
+    path = folder / "lab.toml"
+    path.write_text(FILE, encoding="utf-8")
+    return path
+
+
+def test_a_file_says_when_which_nodes_are_closed_and_to_whom(tmp_path: Path) -> None:
+    resolved = load(written(tmp_path)).resolve()
+    drain, kept = resolved.windows
+    assert (drain.nodes, drain.start, drain.end, drain.is_maintenance) == (("rack 1",), 60, 90, True)
+    assert (kept.nodes, kept.users, kept.is_maintenance) == ((0,), ("ann",), False)
+
+
+def test_a_saved_run_has_its_windows_and_beginning_and_runs_again(tmp_path: Path) -> None:
+    scenario = load(written(tmp_path)).apply_sets(
+        ["run.begin=3", 'maintenance=[{nodes="2-3", start=4, end=30}]', "reservation=[]"]
+    )
+    first = run(scenario)
+    first.save(tmp_path / "out")
+    again = run(load(tmp_path / "out"))
+    assert first.jobs["start_time"].to_pylist() == [0, 30, 35]
+    assert again.summary()["engine"]["digest"] == first.summary()["engine"]["digest"]
+    assert again.summary()["maintenance"] == first.summary()["maintenance"]
+    assert again.scenario["run"]["begin"] == 3
+
+
+@pytest.mark.parametrize(
+    ("assignment", "text"),
+    [
+        ('maintenance=[{nodes="9", start=1, end=2}]', r"\[maintenance\].*has 4 nodes"),
+        ('maintenance=[{nodes="0", start=1, stop=2}]', r"has no key 'stop'"),
+        ('maintenance=[{nodes="0", start=3, end=2}]', r"ends after it starts"),
+        ('maintenance=[{nodes="0", start=1}]', r"end: field required"),
+        ('reservation=[{nodes="0", start=1, end=2}]', r"a reservation is for a user, tenant or partition"),
+        ("policy=easy", r"sets nothing"),
+    ],
+)
+def test_what_cannot_be_meant_is_said(tmp_path: Path, assignment: str, text: str) -> None:
+    with pytest.raises(ConfigError, match=text):
+        load(written(tmp_path)).apply_sets([assignment]).resolve()
+
+
+def test_a_reservation_for_nobody_who_submits_is_refused(tmp_path: Path) -> None:
+    scenario = load(written(tmp_path)).apply_sets(['reservation=[{nodes="0", start=1, end=2, user="eve"}]'])
+    with pytest.raises(ConfigError, match="user 'eve', but no job has that user"):
+        run(scenario)
+
+
+def test_a_mapping_is_as_good_as_a_file() -> None:
+    scenario = Scenario.from_mapping(
+        {
+            "cluster": {"nodes": 2, "gpus_per_node": 8},
+            "workload": {"days": 0.5, "load": 0.4},
+            "maintenance": [{"nodes": [1], "start": 0, "end": "1h"}],
+        }
+    )
+    assert scenario.resolve().windows[0].end == 3600
