@@ -89,7 +89,7 @@ def _look(  # noqa: PLR0911  # one return for each thing that may be wrong
         seen[nth(node)] = seen[site.node.size]
         this = site.node[nth(node)]
         if asked["gpus"] > 0:
-            other = asked["several"] > 0 and kind != NOBODY and kind != int(this["kind"])  # noqa: PLR1714
+            other = asked["several"] > 0 and kind != NOBODY and kind != int(this["kind"])
             if other or asked["kinds"] >> this["kind"] & 1 == 0:
                 return Fault.WRONG_TYPE.value, node
             kind = int(this["kind"])
