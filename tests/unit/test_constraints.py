@@ -213,6 +213,14 @@ def test_easy_reserves_at_the_end_of_a_window_and_lets_short_jobs_pass(tell):
     assert [start for _, start, _ in run(tell, jobs, PAIR, policy=EASY, windows=down)] == [0, 20, 2, 25]
 
 
+@TEST
+def test_easy_reserves_at_the_end_of_a_window_where_nothing_runs(tell):
+    """Job 0 needs both nodes, which it has from 10 on: job 1 is back by then, job 2 would not be."""
+    down = [gy.NodeWindow(nodes=(0,), start=0, end=10)]
+    jobs = workload((0, 5, 8), (1, 5, 4), (2, 12, 4))
+    assert [start for _, start, _ in run(tell, jobs, PAIR, policy=EASY, windows=down)] == [10, 1, 15]
+
+
 def test_windows_that_close_nothing_change_nothing():
     jobs = workload(*((number % 5, 3 + number % 4, 1 + number % 8) for number in range(40)))
     far = [gy.NodeWindow(nodes=("0-1",), start=1e6, end=2e6)]
