@@ -5,13 +5,32 @@ Nodes that are withdrawn, because the job uses them already or they are reserved
 
 from __future__ import annotations
 
-from gpuyard.kernel.bits import nth
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuyard.kernel.bits import nth, trailing_zeros
 from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.jit import inlined, inner, kernel
 from gpuyard.kernel.nodes import has_room, is_offered
 from gpuyard.kernel.tables import Site
 
-__all__ = ["emptiest_node", "nodes_fitting"]
+__all__ = ["counted_at", "emptiest_node", "nodes_fitting"]
+
+
+@inner
+def counted_at(site: Site, level: int, kinds: int, gpus: int, cpu: int, memory: int) -> int:
+    """Return where the counts of nodes that fit a chunk begin in the tally, a domain each, or NOBODY.
+
+    There are such counts for chunks of GPUs of one type, where neither CPUs nor memory matter.
+    """
+    if gpus == 0 or cpu > 0 or memory > 0 or kinds & (kinds - 1) != 0:
+        return NOBODY
+    kind = trailing_zeros(kinds)
+    if gpus > site.largest[nth(kind)]:
+        return NOBODY
+    its = site.domains.level[nth(level)]
+    number = int(site.domains.reach[nth(kind * (site.openings.n_keys + 1) + 1 + gpus)]) - 1
+    return int(its["fitting"] + number * its["size"])
 
 
 @inner
@@ -50,7 +69,12 @@ def emptiest_node(site: Site, kinds: int, gpus: int, cpu: int, memory: int) -> i
     domains = site.domains
     its = domains.level[0]
     best, most = NOBODY, NOBODY
-    for domain in range(its["size"]):
+    row = counted_at(site, 0, kinds, gpus, cpu, memory)
+    if row != NOBODY:
+        kind = trailing_zeros(kinds)
+        at = its["fitting"] + int(domains.reach[nth(kind * (site.openings.n_keys + 1) + 1)]) * its["size"]
+        best = _emptiest_counted(domains.tally, at, site.largest[nth(kind)], its["size"], row)
+    for domain in range(its["size"] if row == NOBODY else 0):
         free = _free_gpus(site, domain, kinds)
         if free > most and nodes_fitting(site, 0, domain, kinds, gpus, cpu, memory) > 0:
             best, most = domain, free
@@ -61,6 +85,20 @@ def emptiest_node(site: Site, kinds: int, gpus: int, cpu: int, memory: int) -> i
         if site.node[nth(node)]["free"] > most and _fits(site, node, kinds, gpus, cpu, memory):
             chosen, most = node, int(site.node[nth(node)]["free"])
     return chosen
+
+
+@kernel
+def _emptiest_counted(tally: NDArray[np.int32], at: int, sizes: int, domains: int, row: int) -> int:
+    """Return the domain with the most free GPUs of those with a fitting node, from their counts alone, or NOBODY."""
+    best, most = NOBODY, NOBODY
+    for domain in range(domains):
+        if tally[nth(row + domain)] > 0:
+            free = 0
+            for number in range(sizes):
+                free += tally[nth(at + number * domains + domain)]
+            if free > most:
+                best, most = domain, free
+    return best
 
 
 @kernel

@@ -6,6 +6,9 @@ large chunk there.  A leaf is a domain of the lowest level of ``site.domains``, 
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.choice import tightest_in_range
 from gpuyard.kernel.codes import NEVER, NOBODY, Count, Left, Placement
@@ -13,7 +16,7 @@ from gpuyard.kernel.index import tightest_key
 from gpuyard.kernel.jit import inner, kernel, pointed
 from gpuyard.kernel.nodes import take_gpus, withdraw_node
 from gpuyard.kernel.placement import place_special, plan_chunks, settle
-from gpuyard.kernel.racks import nodes_fitting
+from gpuyard.kernel.racks import counted_at, nodes_fitting
 from gpuyard.kernel.tables import Events, Log, Records, Site
 
 __all__ = ["place_switched"]
@@ -148,6 +151,11 @@ def _tightest(site: Site, level: int, first: int, last: int, kinds: int) -> int:
     left = site.plan[Left.LARGE] + site.plan[Left.SMALL]
     if left > site.domains.level[level]["most"]:
         return NOBODY
+    large, small = _rows(site, level, kinds)
+    if min(large, small) != NOBODY:
+        return _best_counted(
+            site.domains.tally, large, site.plan[Left.LARGE], small, site.plan[Left.SMALL], first, last, True
+        )
     best, fewest = NOBODY, NEVER
     for domain in range(first, last):
         taken, fitting = _taken(site, level, domain, kinds)
@@ -157,8 +165,50 @@ def _tightest(site: Site, level: int, first: int, last: int, kinds: int) -> int:
 
 
 @kernel
+def _rows(site: Site, level: int, kinds: int) -> tuple[int, int]:
+    """Return where the counts of nodes that fit a large and a small chunk begin, NOBODY where there are none."""
+    plan = site.plan
+    large = counted_at(site, level, kinds, plan[Left.LARGE_GPUS], plan[Left.CPU], plan[Left.MEMORY])
+    if plan[Left.SMALL] == 0:
+        return large, large
+    return large, counted_at(site, level, kinds, plan[Left.SMALL_GPUS], plan[Left.CPU], plan[Left.MEMORY])
+
+
+@kernel
+def _best_counted(
+    tally: NDArray[np.int32],
+    large: int,
+    many: int,
+    small: int,
+    few: int,
+    first: int,
+    last: int,
+    whole: bool,
+) -> int:
+    """As :func:`_tightest` (``whole``) or :func:`_roomiest`, from the counts alone."""
+    best = NOBODY
+    fewest, most = NEVER, 0
+    for domain in range(first, last):
+        fitting = int(tally[nth(small + domain)])
+        taken = min(many, int(tally[nth(large + domain)]))
+        if few > 0:
+            taken += min(few, fitting - taken)
+        if whole:
+            if taken == many + few and fitting < fewest:
+                best, fewest = domain, fitting
+        elif taken > most:
+            best, most = domain, taken
+    return best
+
+
+@kernel
 def _roomiest(site: Site, first: int, last: int, kinds: int) -> int:
     """Return the leaf that takes the most of the chunks left, or NOBODY where none takes any."""
+    large, small = _rows(site, 0, kinds)
+    if min(large, small) != NOBODY:
+        return _best_counted(
+            site.domains.tally, large, site.plan[Left.LARGE], small, site.plan[Left.SMALL], first, last, False
+        )
     best, most = NOBODY, 0
     for leaf in range(first, last):
         taken, _ = _taken(site, 0, leaf, kinds)
