@@ -146,11 +146,15 @@ def test_a_reserved_node_changes_the_shape_of_no_job(tell):
 
 @TEST
 @pytest.mark.parametrize("reservation", ["nodes", "counts"])
-def test_easy_promises_anew_when_somebody_of_higher_rank_has_gone_ahead(tell, reservation):
-    """The head, job 1, is promised all nodes at 10; then job 2 takes one until 22, so that job 3 delays nobody."""
+@pytest.mark.parametrize("order", [{"order": "priority"}, {"order": "multifactor", "weights": {"age": 0}}])
+def test_easy_promises_anew_when_somebody_of_higher_rank_has_gone_ahead(tell, order, reservation):
+    """The head, job 1, is promised all nodes at 10; then job 2 takes one until 22, so that job 3 delays nobody.
+
+    Without an age, the score of multifactor is the priority.
+    """
     ranks = [{"priority": priority} for priority in (0, 0, 5, 0)]
     jobs = workload((0, 10, 1, ranks[0]), (1, 5, 3, ranks[1]), (2, 20, 1, ranks[2]), (3, 15, 1, ranks[3]))
-    told = starts(tell, jobs, cluster(1, 1, 1), "easy", order="priority", reservation=reservation)
+    told = starts(tell, jobs, cluster(1, 1, 1), "easy", reservation=reservation, **order)
     assert told == [0, 22, 2, 3]
 
 
