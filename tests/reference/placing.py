@@ -6,13 +6,13 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from reference import nearby
+from reference import nearby, scoring
 from reference.jobs import WHOLE, Job, Piece, brings
 from reference.room import Room, fits
 
 PLACEMENTS = (
     "first-fit", "best-fit", "worst-fit", "random", "packed", "spread", "rail-aligned", "topology-tree",
-    "topology-block",
+    "topology-block", *scoring.PLACEMENTS,
 )  # fmt: skip
 
 
@@ -40,6 +40,8 @@ class Rule:
     placement: str
     seed: int
     block_level: str | None = None
+    mix: Sequence[Job] = ()
+    """the jobs that are not rejected, which only ``fgd`` looks at"""
 
     def draw(self, row: int, chunk: int, candidates: int) -> int:
         """Return the random number below ``candidates`` that belongs to this seed, job and chunk."""
@@ -104,6 +106,17 @@ def place_shape(room: Room, job: Job, nodes: Sequence[int], rule: Rule) -> list[
     return [whole_piece(room, job, node, gpus) for node, gpus in sorted((chosen or {}).items())]
 
 
+def pick(room: Room, job: Job, rule: Rule, places: Sequence[Place], gpus: int, chunk: int = 0) -> Place:
+    """Return the node for a chunk of so many GPUs, or the node and the GPU for a fraction, of those that fit."""
+    if rule.placement in scoring.PLACEMENTS:
+        return scoring.choose(rule.placement, room, job, places, gpus, rule.mix)
+
+    def free(place: Place) -> int:
+        return len(room.whole(place[0])) if len(place) == 1 else room.milli[place[0]][place[1]]
+
+    return rule.choose(places, free, job.row, chunk)
+
+
 def max_size(room: Room, nodes: Iterable[int]) -> int:
     return max((room.size[node] for node in nodes), default=0)
 
@@ -143,7 +156,7 @@ def place_chunks(room: Room, job: Job, nodes: Sequence[int], sizes: Sequence[int
         if rule.placement == "spread":
             chosen[nearby.emptiest(room, job, nodes, gpus, chosen)] = gpus
             continue
-        (node,) = rule.choose(fitting, lambda it: len(room.whole(it[0])), job.row, chunk)
+        (node,) = pick(room, job, rule, fitting, gpus, chunk)
         chosen[node] = gpus
     return chosen
 
@@ -158,7 +171,7 @@ def place_fraction(room: Room, job: Job, nodes: Sequence[int], rule: Rule) -> li
     ]
     if not fitting:
         return None
-    node, gpu = rule.choose(fitting, lambda it: room.milli[it[0]][it[1]], job.row)
+    node, gpu = pick(room, job, rule, fitting, 1)
     return [Piece(node=node, gpus=(gpu,), milli=milli, cpus=needs[0], memory=needs[1])]
 
 
@@ -168,7 +181,7 @@ def place_spread(room: Room, job: Job, nodes: Sequence[int], rule: Rule) -> list
         fitting = [(node,) for node in nodes if node not in chosen and fits(room, job, node, 1)]
         if not fitting:
             return None
-        (node,) = rule.choose(fitting, lambda it: len(room.whole(it[0])), job.row, len(chosen))
+        (node,) = pick(room, job, rule, fitting, 1, len(chosen))
         if rule.placement == "spread":
             node = nearby.emptiest(room, job, nodes, 1, chosen)
         chosen[node] = max(gpus for gpus in range(1, lacking + 1) if fits(room, job, node, gpus))

@@ -15,6 +15,7 @@ class Room:
     def __init__(self, cluster: Cluster, pieces: Iterable[Piece], closed: Collection[int] = ()) -> None:
         self.cluster = cluster
         self.closed = closed
+        self.pieces = list(pieces)
         self.nodes = range(cluster.nodes)
         self.type = [cluster.gpu_types[number] for number in cluster.node_type]
         self.size = [int(gpus) for gpus in cluster.node_gpus]
@@ -23,7 +24,7 @@ class Room:
         cpus, memory = cluster.node_cpus, cluster.node_memory_gib
         self.cpus = None if cpus is None else [round(float(each) * 1000) for each in cpus]
         self.memory = None if memory is None else [round(float(each) * 1024) for each in memory]
-        for piece in pieces:
+        for piece in self.pieces:
             self.users[piece.node] += 1
             for gpu in piece.gpus:
                 self.milli[piece.node][gpu] -= piece.milli

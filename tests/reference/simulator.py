@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from gpuyard.cluster import Cluster
 from gpuyard.policy import Policy
@@ -68,6 +69,7 @@ class Simulation:
         """when tasks of arrays with a limit became eligible, by row"""
         self.rule = Rule(placement=policy.placement, seed=seed, block_level=policy.block_level)
         rejected = rejected_rows(self.jobs, cluster, policy, self.rule)
+        self.rule = replace(self.rule, mix=[job for job in self.jobs if job.row not in rejected])
         self.fates = [Fate(outcome="rejected" if job.row in rejected else "unfinished") for job in self.jobs]
         self.waiting = [job for job in self.jobs if job.row not in rejected]
         estimates = {job.row: estimated(job, everybody, self.jobs, policy, seed) for job in self.waiting}
