@@ -18,6 +18,7 @@ from gpuyard.explanation.placing import find_placed
 from gpuyard.explanation.story import REASONS, Blocker, Hold, Passed, Placed, Story, Stretch
 from gpuyard.explanation.telling import tell
 from gpuyard.explanation.waiting import find_passed, find_stretches
+from gpuyard.explanation.yard import demand_of
 from gpuyard.result import Result
 from gpuyard.workload import MICROSECOND, Workload
 
@@ -128,6 +129,8 @@ def _asked(evidence: Evidence, row: int) -> dict[str, Any]:
         "user",
     )
     said = {name: table[name][row].as_py() for name in names}
+    if demand_of(evidence, row)["alone"]:  # of which a fraction is a whole GPU
+        said |= {"exclusive": True, "gpu_milli": None}
     said["estimate"] = int(evidence.estimate[row]) / MICROSECOND
     return {name: value for name, value in said.items() if value is not None}
 

@@ -100,8 +100,9 @@ def _reserved_for_another(evidence: Evidence, attempt: int) -> NDArray[np.bool_]
     """Return which nodes did not exist for an attempt, bool, shape (nodes,): it might still have run when promised."""
     closed = np.zeros(evidence.cluster.nodes, np.bool_)
     row, now = int(evidence.attempt_job[attempt]), int(evidence.attempt_start[attempt])
-    promises = evidence.promises
-    if evidence.policy.backfill != "easy" or promises is None:
+    waited = np.any((evidence.eligible <= now) & (evidence.start > now))
+    promises = evidence.promises if waited and evidence.policy.backfill == "easy" else None
+    if promises is None:
         return closed
     entry = promises.last(now)
     if entry < 0 or evidence.start[promises.job[entry]] <= now:

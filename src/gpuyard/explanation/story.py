@@ -137,7 +137,8 @@ class Story:
 
     job_id: str
     asked: Mapping[str, Any]
-    """what it asked for: gpus, and where given gpu_milli, nodes, gpu_type, cpus, memory_gib, time_limit, estimate"""
+    """what it asked for: gpus, and where given gpu_milli, exclusive, nodes, gpu_type, cpus, memory_gib, time_limit; and
+    the estimate"""
     policy: str
     submit: float
     eligible: float | None

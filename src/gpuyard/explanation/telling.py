@@ -83,6 +83,8 @@ def _opening(story: Story) -> str:
     what = [gpus(asked["gpus"] if "gpu_milli" not in asked else asked["gpu_milli"] / 1000)]
     if "nodes" in asked:
         what.append(f"on {counted(asked['nodes'], 'node')}")
+    if "exclusive" in asked:
+        what.append("with its nodes to itself")
     if "gpu_type" in asked:
         what.append(f"of type {asked['gpu_type'].replace('|', ' or ')}")
     if "cpus" in asked:
@@ -114,7 +116,9 @@ def _at_once(story: Story) -> str:
 def _wait(story: Story) -> list[str]:
     """Return how long it waited and why."""
     if not story.stretches:
-        return [] if story.start is None else ["It did not wait."]
+        if story.start is None:
+            return []
+        return ["It did not wait." if not story.wait else "Recorded replay: it starts when the record says."]
     end = story.stretches[-1].end
     lines = [f"It waited {lasting(end - story.stretches[0].start)}:"]
     if len(story.stretches) <= _MOST_STRETCHES:
@@ -274,9 +278,8 @@ def _choice(placed: Placed) -> str:
         return f"1 node fitted{part}, with {gpus(most)} wholly free"
     chosen = _number(min(placed.before), max(placed.before))
     its = "those taken" if len(placed.nodes) > 1 else "the one taken"
-    each = " each" if fewest == most else ""
-    free = f"{gpus(most)}{each}" if fewest == most else f"{_number(fewest, most)} GPUs"
-    return f"{counted(placed.candidates or 0, 'node')} fitted{part}, with {free} wholly free; {its} had {chosen}"
+    free = gpus(most) if fewest == most else f"{_number(fewest, most)} GPUs"
+    return f"{counted(placed.candidates or 0, 'node')} fitted{part}, each with {free} wholly free; {its} had {chosen}"
 
 
 def _ending(story: Story) -> str:

@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 from gpuyard.explanation.evidence import Evidence
 from gpuyard.kernel.tables import Records
 
-__all__ = ["Shortage", "Yard", "find_shortage", "held_milli"]
+__all__ = [
+    "Shortage",
+    "Yard",
+    "allowed_nodes",
+    "demand_of",
+    "find_shortage",
+    "fitting_nodes",
+    "held_milli",
+    "share_of",
+]
 
 _WHOLE = 1000
 
@@ -86,8 +95,8 @@ class Shortage:
     """Why a job could not be placed at an instant, whoever else waited.
 
     ``reason`` is ``gpus``, ``gpu_type``, ``closed``, ``exclusive``, ``cpus``, ``memory`` or ``fragmentation``.
-    GPUs count fractions as such;
-    ``allowed`` are those of the types that the job accepts (the most of one type, if it has to be one).
+    GPUs count fractions as such; ``allowed`` are those of the types that the job accepts (the most of one type, if it
+    has to be one).
     """
 
     reason: str
