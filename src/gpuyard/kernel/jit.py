@@ -171,7 +171,7 @@ def _compiled(function: Callable[P, R], kind: type[CPUDispatcher], **options: An
         kind = _Inner
     if kind is not _Called:
         options["no_cpython_wrapper"] = True
-    if kind is _Inner:
+    if kind is not _Pointed:
         options["no_cfunc_wrapper"] = True
     if HAS_PARTS:
         options["pipeline_class"] = _PartCompiler if kind is _Inner else _WholeCompiler
