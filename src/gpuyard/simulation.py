@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuyard.beginning import Beginning, begin_at
 from gpuyard.cluster import Cluster
+from gpuyard.deciding import Session
 from gpuyard.errors import ConfigError, EngineError
 from gpuyard.kernel import build
 from gpuyard.kernel.beginning import place_running
@@ -19,7 +22,7 @@ from gpuyard.kernel.decisions import Noted, build_decisions
 from gpuyard.kernel.engine import run
 from gpuyard.kernel.launch import start as start_engine
 from gpuyard.kernel.launch import try_demands
-from gpuyard.kernel.tables import Decisions, Dependencies, Events, Jobs
+from gpuyard.kernel.tables import Decisions, Dependencies, Events, Jobs, Log, Queue, Records, Site
 from gpuyard.loops import check_scores, is_loop_ready, loop_of, loop_tables, lower_windows, note_running, open_session
 from gpuyard.lowering import (
     Asked,
@@ -91,25 +94,74 @@ def schedule(
         For a cluster, an ``until``, a ``begin`` or windows that cannot be simulated.
     """
     _check_times(policy, begin, until)
+    middle = None if begin is None else begin_at(workload, round(begin * MICROSECOND))
+    given = _lower(workload, cluster, policy, middle, seed=seed, windows=windows, decisions=decisions)
     stop = NEVER - 1 if until is None else round(until * MICROSECOND)
-    everybody, middle = workload, None
-    if begin is not None:
-        middle = begin_at(workload, round(begin * MICROSECOND))
-        workload = middle.workload
+    begun = time.perf_counter()
+    _interruptible(
+        lambda: start_engine(given.loop, *given.tables, *given.own, stop), given.events, len(given.workload), progress
+    )
+    kernel_s = time.perf_counter() - begun
+    check_scores(policy, given.workload, given.own)
+    if given.session is not None:
+        given.session.close()
+    count = given.events.counter
+    if until is None:
+        if given.session is not None and count[Count.WAITING]:
+            raise given.session.stalled(int(count[Count.WAITING]))
+        if count[Count.RUNNING] or count[Count.WAITING] or count[Count.RELEASES]:
+            raise EngineError(f"the engine stopped with {count[Count.WAITING]} jobs waiting")
+        stop = int(count[Count.LAST])
+    return _record(given, cluster, policy, seed=seed, stop=stop, windows=tuple(windows), kernel_s=kernel_s)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Given:
+    """All that the engine is given, and what its answer is read with."""
+
+    workload: Workload
+    middle: Beginning | None
+    asked: Asked
+    rejections: Rejections
+    duration: NDArray[np.int64]
+    loop: Callable[..., None]
+    tables: tuple[Jobs, Records, Dependencies, Site, Queue, Log, Events]
+    own: tuple[Any, ...]
+    session: Session | None
+    decisions: bool
+
+    @property
+    def log(self) -> Log:
+        return self.tables[5]
+
+    @property
+    def events(self) -> Events:
+        return self.tables[6]
+
+
+def _lower(
+    everybody: Workload,
+    cluster: Cluster,
+    policy: Policy,
+    middle: Beginning | None,
+    *,
+    seed: int,
+    windows: Sequence[NodeWindow],
+    decisions: bool,
+) -> _Given:
+    """Turn what people name into the engine's tables, with the jobs placed that already run at the beginning."""
+    workload = everybody if middle is None else middle.workload
     rejections = Rejections(len(workload))
     asked = lower_demands(workload, cluster, policy)
     _reject_unfit(workload, cluster, policy, asked, rejections)
     duration = lower_durations(workload, policy, rejections)
-    running = None if middle is None else middle.running
     if middle is not None:
         duration = np.where(middle.running, middle.end - np.where(middle.running, middle.start, 0), duration)
-    dependencies = lower_dependencies(workload, policy, rejections, running)
+    dependencies = lower_dependencies(workload, policy, rejections, None if middle is None else middle.running)
     accepted = rejections.accepted
     _check_horizon(workload, duration, dependencies, accepted)
     demand = np.where(accepted, asked.demand, NOBODY).astype(np.int32)
-    estimate = estimate_run_times(workload, policy, seed)
-    if middle is not None and policy.estimate == "history":
-        estimate = estimate_run_times(everybody, policy, seed)[middle.kept]
+    estimate = _estimates(everybody, policy, middle, seed)
     jobs = build.build_jobs(workload.submit, duration, demand, static_rank(workload, policy, estimate, seed))
     mix = np.bincount(asked.demand[accepted], minlength=asked.demands.size)
     site = lower_site(cluster, policy, asked, _signed(stream_key(seed, "placement")), mix)
@@ -127,55 +179,60 @@ def schedule(
     )
     bounded = policy.replay == "schedule" and middle is None
     events = _events(cluster, asked, dependencies, int(accepted.sum()), bounded=bounded)
-    forced = policy.replay == "recorded"
-    tables = (jobs, asked.demands, dependencies, site, queue, log, events)
-    session = open_session(
-        policy,
-        workload=workload,
-        cluster=cluster,
-        asked=asked,
-        estimate=estimate,
-        tables=(jobs, site, log, events),
-    )
+    about: dict[str, Any] = {"workload": workload, "cluster": cluster, "asked": asked, "estimate": estimate}
+    session = open_session(policy, **about, tables=(jobs, site, log, events))
     own = (
-        session.tables
-        if session is not None
-        else loop_tables(
-            policy,
-            workload=workload,
-            cluster=cluster,
-            asked=asked,
-            site=site,
-            estimate=estimate,
-            running=events.ends.row.size,
-            windows=closing,
-        )
+        loop_tables(policy, **about, site=site, running=events.ends.row.size, windows=closing)
+        if session is None
+        else session.tables
     )
+    tables = (jobs, asked.demands, dependencies, site, queue, log, events)
     if middle is not None:
         rows = _set_beginning(jobs, middle, dependencies, accepted)
         start_engine(place_running, *tables, rows)
         note_running(own, jobs, site, log, events, rows)
-    begun = time.perf_counter()
-    _interruptible(lambda: start_engine(loop, *tables, *own, stop), events, len(workload), progress)
-    kernel_s = time.perf_counter() - begun
-    check_scores(policy, workload, own)
-    if session is not None:
-        session.close()
-    count = events.counter
-    if session is not None and until is None and count[Count.WAITING]:
-        raise session.stalled(int(count[Count.WAITING]))
-    if until is None and (count[Count.RUNNING] or count[Count.WAITING] or count[Count.RELEASES]):
-        raise EngineError(f"the engine stopped with {count[Count.WAITING]} jobs waiting")
-    if until is None:
-        stop = int(count[Count.LAST])
+    return _Given(
+        workload=workload,
+        middle=middle,
+        asked=asked,
+        rejections=rejections,
+        duration=duration,
+        loop=loop,
+        tables=tables,
+        own=own,
+        session=session,
+        decisions=decisions,
+    )
+
+
+def _estimates(everybody: Workload, policy: Policy, middle: Beginning | None, seed: int) -> NDArray[np.int64]:
+    """Return the estimates of the jobs that take part; the history is that of all jobs."""
+    if middle is None or policy.estimate != "history":
+        return estimate_run_times(everybody if middle is None else middle.workload, policy, seed)
+    return estimate_run_times(everybody, policy, seed)[middle.kept]
+
+
+def _record(
+    given: _Given,
+    cluster: Cluster,
+    policy: Policy,
+    *,
+    seed: int,
+    stop: int,
+    windows: tuple[NodeWindow, ...],
+    kernel_s: float,
+) -> Record:
+    """Return what happened, read off the engine's tables."""
+    workload, middle, log, count = given.workload, given.middle, given.log, given.events.counter
+    jobs, accepted = given.tables[0], given.rejections.accepted
+    forced = policy.replay == "recorded"
     eligible, start = jobs.job["eligible"].copy(), jobs.job["start"].copy()
     if forced:
         seen = accepted & (workload.submit <= stop)
         eligible[seen] = workload.submit[seen]
     attempts = log.attempt_job[: count[Count.ATTEMPTS]].copy()
-    ended = start[attempts] + duration[attempts]
+    ended = start[attempts] + given.duration[attempts]
     killed = (workload.runtime > workload.time_limit) & (policy.on_limit == "kill" and not forced)
-    first = -NEVER if middle is None else middle.begin
     if middle is not None:
         killed &= ~middle.running
     reason = np.where(killed[attempts], EndReason.TIME_LIMIT, EndReason.FINISHED)
@@ -192,24 +249,24 @@ def schedule(
         eligible=eligible,
         start=start,
         end=end,
-        outcome=_outcomes(workload, rejections, end, killed),
-        reject_reason=rejections.reason,
-        reject_reasons=tuple(rejections.texts),
+        outcome=_outcomes(workload, given.rejections, end, killed),
+        reject_reason=given.rejections.reason,
+        reject_reasons=tuple(given.rejections.texts),
         attempt_job=attempts,
-        attempt_start=np.maximum(start[attempts], first),
+        attempt_start=np.maximum(start[attempts], -NEVER if middle is None else middle.begin),
         attempt_end=np.minimum(ended, stop),
         attempt_reason=reason.astype(np.int8),
         slot_offset=np.append(jobs.claim["slot"][attempts], used),
         slot_node=log.slots["node"][:used].copy(),
         slot_gpus=log.slots["gpus"][:used].copy(),
-        slot_gpu=log.gpu[:used].copy() if asked.quanta else np.full(used, NOBODY, np.int32),
+        slot_gpu=log.gpu[:used].copy() if given.asked.quanta else np.full(used, NOBODY, np.int32),
         events=int(count[Count.NEXT] + count[Count.RELEASED] + attempts.size - count[Count.RUNNING]),
         passes=int(count[Count.PASSES]),
         max_queue=int(count[Count.MAX_WAITING]),
         kernel_s=kernel_s,
         begin=None if middle is None else middle.begin,
-        windows=tuple(windows),
-        decisions=_decided(log.decisions) if decisions else None,
+        windows=windows,
+        decisions=_decided(log.decisions) if given.decisions else None,
     )
 
 
