@@ -100,7 +100,7 @@ def test_a_queue_gives_the_lowest_rank_of_the_lanes_that_are_not_blocked(seed: i
     waiting: set[int] = set()
     blocked: set[int] = set()
     for row in dice.sample(range(total), min(total, 300)):
-        join(queue, jobs, table, events, row, 7)
+        join(queue, jobs, table, events, row)
         waiting.add(row)
         if lanes == 1:
             blocked = {lane for lane in blocked if rank[row] > min(rank[n] for n in waiting)}
