@@ -300,7 +300,7 @@ def test_reserved_nodes_are_no_candidates_of_a_job_that_would_outstay_the_promis
 def test_a_job_of_several_nodes_says_where_they_meet() -> None:
     site = cluster(8, 8, 8, 8, levels=[[0, 0, 1, 1]])
     lines = told("1", (0, 100, 8), (1, 10, 16), site=site, placement="packed")
-    assert lines[5] == "It ran on n2 (8 GPUs), n3 (8 GPUs), all in level-0 1."
+    assert lines[5] == "It ran on 2 nodes with 8 GPUs each: n2, n3, all in level-0 1."
 
 
 # --- the log of decisions -------------------------------------------------------------------------------------------

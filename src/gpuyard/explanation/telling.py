@@ -259,9 +259,14 @@ def _passed(passed: Passed) -> str:
 
 def _placed(placed: Placed) -> list[str]:
     """Return where it ran and why there."""
-    where = [f"{name} ({gpus(number)})" for name, number in zip(placed.nodes, placed.gpus, strict=True)]
+    if len(placed.nodes) > 1 and len(set(placed.gpus)) == 1:
+        each = f"{counted(len(placed.nodes), 'node')} with {gpus(placed.gpus[0])} each"
+        where = f"{each}: {_named(placed.nodes[:_MOST_NODES], len(placed.nodes))}"
+    else:
+        parts = [f"{name} ({gpus(number)})" for name, number in zip(placed.nodes, placed.gpus, strict=True)]
+        where = _named(parts[:_MOST_NODES], len(parts))
     level = f", all in {placed.level} {placed.domain}" if placed.level is not None else ""
-    lines = [f"It ran on {_named(where[:_MOST_NODES], len(where))}{level}."]
+    lines = [f"It ran on {where}{level}."]
     if placed.candidates is None:
         return lines
     lines.append(f"Placement {placed.placement}: {placed.meaning}. {_choice(placed)}.")

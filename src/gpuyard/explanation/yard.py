@@ -169,10 +169,10 @@ def find_shortage(evidence: Evidence, yard: Yard, row: int, closed: NDArray[np.b
 
 def _shape_reason(evidence: Evidence, yard: Yard, want: Records, usable: NDArray[np.bool_]) -> str:
     """Return what else than the number of GPUs was missing."""
-    if want["alone"] and placed(evidence, yard, want, usable, alone=False):
-        return "exclusive"
-    if not placed(evidence, yard, want, usable, cpu=False, memory=False):
+    if not placed(evidence, yard, want, usable, cpu=False, memory=False, alone=False):
         return "fragmentation"
+    if not placed(evidence, yard, want, usable, cpu=False, memory=False):
+        return "exclusive"
     return "memory" if placed(evidence, yard, want, usable, memory=False) else "cpus"
 
 
