@@ -6,6 +6,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import fields
 
+import numba
+
 from gpuyard.cluster import Cluster
 from gpuyard.policy import Policy
 from gpuyard.record import Outcome, Record
@@ -13,7 +15,7 @@ from gpuyard.simulation import schedule
 from gpuyard.workload import NEVER, Workload
 from reference import SECOND, Fate, scoring, simulate
 
-EXAMPLES = int(os.environ.get("GPUYARD_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("GPUYARD_EXAMPLES", "15" if numba.config.DISABLE_JIT else "60"))
 """How many workloads are tried for each case."""
 
 

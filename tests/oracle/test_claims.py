@@ -17,7 +17,7 @@ from reference import simulate
 from strategies import VARIANTS, crowded_sites, crowded_workloads, policies
 
 CHOSEN = settings(
-    max_examples=4 * EXAMPLES,
+    max_examples=2 * EXAMPLES,
     derandomize=True,
     deadline=None,
     database=None,

@@ -14,6 +14,7 @@ ORDERS = (
     "fifo", "sjf", "ljf", "smallest", "largest", "smallest-area", "priority", "edf", "random", "wfp", "unicef",
     "multifactor",
 )  # fmt: skip
+SCORED = ("wfp", "unicef", "multifactor")
 WEIGHTS = {"age": 1000, "max_age": 604_800, "size": 0, "priority": 1, "qos": 0, "partition": 0, "nice": 1}
 
 
