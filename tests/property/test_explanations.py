@@ -86,8 +86,9 @@ def check_reason(evidence: Evidence, story: Story, stretch: Stretch) -> None:
 @given(data=st.data())
 def test_every_wait_is_covered_and_no_reason_is_contradicted(variant: str, data: st.DataObject) -> None:
     site = data.draw(crowded_sites())
-    jobs = data.draw(crowded_workloads(site, 1))
-    policy = data.draw(policies(variant))
+    plain = variant.startswith("conservative")  # else jobs that never fit their plan make passes by the microsecond
+    jobs = data.draw(crowded_workloads(site, 1, plain=plain))
+    policy = data.draw(policies(variant, **({"exclusive": False} if plain else {})))
     seed = data.draw(st.integers(0, 3))
     try:
         result = simulate(jobs, site, policy=policy, seed=seed, decisions=True)
