@@ -49,7 +49,7 @@ def test_help_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        "run", "validate", "convert", "generate", "show", "compare", "report", "topo", "topo build",
+        "run", "validate", "convert", "generate", "show", "compare", "report", "explain", "topo", "topo build",
         "topo import", "topo draw", "topo export", "traces", "traces list", "traces fetch",
     ],
 )  # fmt: skip
