@@ -41,9 +41,9 @@ def fragmentation(record: Record, holdings: Holdings, start: int, stop: int) -> 
     ``None`` where the mix is empty, or where so many different demands meet so many events that it would take
     minutes.
     """
-    from gpuyard.kernel.fragments import Held, follow  # noqa: PLC0415  # with the compiler, when there is a run
-    from gpuyard.kernel.score_build import build_mix  # noqa: PLC0415
-    from gpuyard.lowering import lower_demands, lower_site  # noqa: PLC0415
+    from gpuyard.kernel.fragments import Held, follow  # with the compiler, when there is a run
+    from gpuyard.kernel.score_build import build_mix
+    from gpuyard.lowering import lower_demands, lower_site
 
     policy = replace(record.policy, placement="best-fit")  # whichever: only what is asked for and what is there
     asked = lower_demands(record.workload, record.cluster, policy)
