@@ -108,15 +108,16 @@ class Conservative(Strict):
         """Start the job now or give it a new reservation."""
         self.thousandths[job.row] = job.thousandths
         before = self.begin.pop(job.row, None)
-        for at in self.plan(yard).begins(yard.now, yard.durations[job.row], job.thousandths):
-            if at > yard.now:
-                self.begin[job.row] = at
-                self.check_promise(before, at)
-                return
-            if yard.start(job):
-                self.check_promise(before, at)
-                return
+        plan, duration = self.plan(yard), yard.durations[job.row]
+        at = next(plan.begins(yard.now, duration, job.thousandths), None)
+        if at == yard.now and not yard.start(job):
             self.kept = False
+            release = min((run.expected_end for run in yard.running.values()), default=None)
+            at = None if release is None else next(plan.begins(release, duration, job.thousandths), None)
+        if at is not None:
+            self.check_promise(before, at)
+            if job.row not in yard.running:
+                self.begin[job.row] = at
 
     def check_promise(self, before: int | None, at: int) -> None:
         """Assert that a reservation does not move to later.

@@ -205,6 +205,18 @@ def test_conservative_keeps_a_reservation_that_begins_when_nothing_else_happens(
     assert starts(tell, jobs, cluster(4), "conservative") == [0, 2, 8, 2]
 
 
+def test_conservative_does_not_look_again_before_something_can_have_changed():
+    """Jobs 0 and 1 hold one GPU on each of two nodes; 2 and 3 need two on one node, for no time at all.
+
+    Two GPUs are free, so the plan has room for one of them, but the shape is not there before 100.  Looking for the next
+    change of the plan, each would find the microsecond after the other's reservation, a million times a second.
+    """
+    jobs = workload((0, 100, 1), (0, 100, 1), (1, 0, 2), (1, 0, 2))
+    record = schedule(jobs, cluster(2, 2), Policy(backfill="conservative", placement="worst-fit"))
+    assert [seconds(tick) for tick in record.start.tolist()] == [0, 0, 100, 100]
+    assert record.passes < 10
+
+
 @TEST
 def test_conservative_obeys_the_shape_when_the_time_has_come(tell):
     """Two nodes of 4.  At 10 the plan has 4 free GPUs for job 4, but they are 2 and 2; node 0 is free at 20."""

@@ -296,7 +296,7 @@ def test_keys_of_a_trace_and_of_a_synthesis_do_not_mix(values: dict[str, object]
         ({"workload": {"jobs": 10**10}}, r"\[workload\] jobs is 10,000,000,000, and 50,000,000 at most .*in parts of"),
         (
             {"workload": {"days": 30_000}, "cluster": {"nodes": 2_500, "gpus_per_node": 8}},
-            r"\[workload\] days is 30000 at a load of 0.85 on 20,000 GPUs: some [\d,]+ jobs, .*parts of about [\d,]+ days",
+            r"\[workload\] days is 30000 at a load of 0.85 on 20,000 GPUs: some [\d,]+ jobs, .*of about [\d,]+ days",
         ),
         (
             {"cluster": {"nodes": 262_145, "gpus_per_node": 1}, "workload": {"trace": "no-such-file.csv"}},

@@ -192,9 +192,8 @@ def _run_job(jobs: Jobs, log: Log, events: Events, plans: Plans, row: int, first
 
 
 @kernel
-def _room_later(plan: Profile, now: int, gpus: int, duration: int) -> int:
-    """Return the first instant after the plan's next change from which so much is free for so long, or NEVER."""
-    begin = next_change(plan, now)
+def _room_from(plan: Profile, begin: int, gpus: int, duration: int) -> int:
+    """Return the first instant from ``begin`` on from which so much is free for so long, or NEVER."""
     return NEVER if begin == NEVER else first_room(plan, begin, gpus, duration, NEVER)
 
 
@@ -327,7 +326,7 @@ def _plan_jobs(
                 if _finds_place(site, demand, log, events, plans.refused, state, placer, row, wish):
                     _run_job(jobs, log, events, plans, row, first, now, plus(now, duration))
                 else:
-                    begin = _room_later(plan, now, gpus, duration)
+                    begin = _room_from(plan, first_time(plans.ends, NEVER), gpus, duration)
             if begin > now:
                 _reserve(begins, marks, plan, row, position, begin, plus(begin, duration), gpus)
                 note_plan(log, row, begin, now)
@@ -441,7 +440,7 @@ def _start_and_draft(
                 end = _rounded(plus(now, int(plans.estimate[nth(row)])), resolution)
                 _run_job(jobs, log, events, plans, row, first, now, end)
             elif drafted:
-                begin = _room_later(draft, now, gpus, duration)
+                begin = _room_from(draft, next_change(draft, now), gpus, duration)
             else:
                 continue
         if drafted and begin <= horizon:
