@@ -206,14 +206,14 @@ def test_conservative_keeps_a_reservation_that_begins_when_nothing_else_happens(
 
 
 def test_conservative_does_not_look_again_before_something_can_have_changed():
-    """Jobs 0 and 1 hold one GPU on each of two nodes; 2 and 3 need two on one node, for no time at all.
+    """Jobs 0 and 1 hold a GPU on each of two nodes; 2 takes another for a moment; 3 and 4 need two on one node.
 
-    Two GPUs are free, so the plan has room for one of them, but the shape is not there before 100.  Looking for the next
+    Two GPUs are free, so the plan has room for 3 or 4, but the shape is not there before 100.  Looking for the next
     change of the plan, each would find the microsecond after the other's reservation, a million times a second.
     """
-    jobs = workload((0, 100, 1), (0, 100, 1), (1, 0, 2), (1, 0, 2))
-    record = schedule(jobs, cluster(2, 2), Policy(backfill="conservative", placement="worst-fit"))
-    assert [seconds(tick) for tick in record.start.tolist()] == [0, 0, 100, 100]
+    jobs = workload((0, 100, 1), (0, 100, 1), (1, 0, 1), (1, 0, 2), (1, 0, 2))
+    record = schedule(jobs, cluster(2, 2), Policy(backfill="conservative", placement="worst-fit"), until=200)
+    assert [seconds(tick) for tick in record.start.tolist()] == [0, 0, 1, 100, 100]
     assert record.passes < 10
 
 
