@@ -76,7 +76,7 @@ def easy_by_depth(size: Size) -> Section:
     """Measure the time of an event under EASY with more and more jobs waiting."""
     jobs, site = draw(size.depth_jobs, size.nodes), uniform(size.nodes)
     rows = []
-    for depth in (10, *size.depths):
+    for depth in sorted({10, *size.depths}):
         start = jobs.submit
         workload = kept_waiting(jobs, start, len(jobs)).workload()
         for _ in range(3):
