@@ -12,7 +12,7 @@ from gpuyard.kernel.bits import nth
 from gpuyard.kernel.callback import decide
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
 from gpuyard.kernel.contenders import Contenders, close_gaps, join_contenders, note_waits
-from gpuyard.kernel.instants import next_eligible, next_end, next_instant, release, start_job
+from gpuyard.kernel.instants import next_eligible, next_end, next_instant, release, skip_rejected, start_job
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.named import Fault, place_on
 from gpuyard.kernel.placement import Placer, Releaser, place_plain
@@ -73,6 +73,7 @@ def run_called(
     """Process every instant up to and including ``stop``; the tables hold what happened."""
     count = events.counter
     while count[Count.CANCEL] == 0:
+        skip_rejected(jobs, events, stop)
         now = next_instant(jobs, events)
         if now == NEVER or now > stop:
             break

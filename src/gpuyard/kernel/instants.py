@@ -9,7 +9,7 @@ from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.placement import Releaser, release_plain
 from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Records, Site
 
-__all__ = ["next_eligible", "next_end", "next_instant", "release", "start_job"]
+__all__ = ["next_eligible", "next_end", "next_instant", "release", "skip_rejected", "start_job"]
 
 
 @inlined
@@ -24,6 +24,18 @@ def next_instant(jobs: Jobs, events: Events) -> int:
     if count[Count.RELEASES] > 0:
         now = min(now, events.releases.time[0])
     return now
+
+
+@inlined
+def skip_rejected(jobs: Jobs, events: Events, stop: int) -> None:
+    """Pass over rejected jobs that are next to be submitted by ``stop``: their submission is no instant.
+
+    It matters where a pass depends on the time itself: a score, a plan, a decision of the user's own.
+    """
+    row = events.counter[Count.NEXT]
+    while row < jobs.job.size and jobs.claim[nth(row)]["demand"] == NOBODY and jobs.job[nth(row)]["submit"] <= stop:
+        row += 1
+    events.counter[Count.NEXT] = row
 
 
 @inlined

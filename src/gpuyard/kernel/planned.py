@@ -13,7 +13,7 @@ from gpuyard.kernel.codes import NEVER, NOBODY, Count
 from gpuyard.kernel.decisions import note_plan
 from gpuyard.kernel.expectations import Timetable
 from gpuyard.kernel.frontier import Frontier, first_hope, note_gift, note_vain, open_frontier
-from gpuyard.kernel.instants import next_eligible, next_end, next_instant, release, start_job
+from gpuyard.kernel.instants import next_eligible, next_end, next_instant, release, skip_rejected, start_job
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.marks import Marks, drop_mark, last_mark, next_mark, put_mark
 from gpuyard.kernel.placement import Placer, Releaser, place_plain
@@ -97,10 +97,7 @@ def _next_pass(jobs: Jobs, events: Events, plans: Plans, stop: int) -> int:
 
     That a rejected job is submitted is nothing that happens.
     """
-    row = events.counter[Count.NEXT]
-    while row < jobs.job.size and jobs.claim[nth(row)]["demand"] == NOBODY and jobs.job[nth(row)]["submit"] <= stop:
-        row += 1
-    events.counter[Count.NEXT] = row
+    skip_rejected(jobs, events, stop)
     now = next_instant(jobs, events)
     if now == NEVER and events.counter[Count.WAITING] == 0:
         return NEVER

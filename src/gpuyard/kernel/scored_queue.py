@@ -13,7 +13,7 @@ from gpuyard.kernel.codes import NEVER, NOBODY, Count, Promise
 from gpuyard.kernel.contenders import MICROSECONDS, Contenders, forget_started, join_contenders, note_waits
 from gpuyard.kernel.decisions import note_head
 from gpuyard.kernel.expectations import Expectations
-from gpuyard.kernel.instants import next_eligible, next_end, next_instant, release, start_job
+from gpuyard.kernel.instants import next_eligible, next_end, next_instant, release, skip_rejected, start_job
 from gpuyard.kernel.jit import inlined, inner, kernel
 from gpuyard.kernel.placement import Placer, Releaser, place_plain
 from gpuyard.kernel.reservation import count_start, forget, may_pass, reserve, show_reserved
@@ -55,6 +55,7 @@ def run_scored(
     """Process every instant up to and including ``stop``; the tables hold what happened."""
     count, promise = events.counter, expected.promise
     while count[Count.CANCEL] == 0:
+        skip_rejected(jobs, events, stop)
         now = next_instant(jobs, events)
         if now == NEVER or now > stop:
             break
