@@ -42,7 +42,7 @@ def test_philly_has_its_82247_jobs_sizes_and_gpu_hours() -> None:
     assert trace.table.schema.metadata[b"gpuyard.origin"] == b"2017-09-04T10:30:41"
     span = trace.table["submit_time"].to_numpy()
     assert (span.min(), span.max()) == (0.0, 9_408_690.0)  # 2017-12-22 08:02:11, 108 days 21:31:30 later
-    assert "65 rows repeat an earlier row" in " ".join(trace.notes)
+    assert "65 rows like an earlier row in every column" in " ".join(trace.notes)
 
 
 def test_philly_is_read_in_its_own_zone() -> None:
