@@ -206,7 +206,7 @@ def test_what_does_not_fit_is_what_the_reference_simulator_cannot_place(data: st
     wanted = {
         job.row
         for job in read_jobs(jobs, named_policy("fifo"))
-        # CPUs and memory are another question; so is a job without GPUs.
+        # CPUs, memory and nodes to oneself are another question; so is a job without GPUs.
         if job.gpus and place(_gpus_only(site), _gpus_only_job(job), Rule(placement="first-fit", seed=0)) is None
     }
     finding = examine(None, jobs, site).finding("larger_than_cluster")
@@ -223,7 +223,7 @@ def _gpus_only(site: Any) -> Room:
 def _gpus_only_job(job: Any) -> Any:
     from dataclasses import replace
 
-    return replace(job, cpus=None, memory=None)
+    return replace(job, cpus=None, memory=None, exclusive=False, segment=None)
 
 
 def test_only_the_selected_jobs_are_held_against_the_cluster() -> None:
