@@ -27,7 +27,6 @@ __all__ = [
     "lower_demands",
     "lower_dependencies",
     "lower_durations",
-    "lower_order",
     "lower_site",
     "reject_contradictions",
     "rule_of",
@@ -270,24 +269,6 @@ def lower_durations(workload: Workload, policy: Policy, rejections: Rejections) 
     if policy.on_limit == "kill":
         return np.minimum(workload.runtime, workload.time_limit)
     return workload.runtime.copy()
-
-
-def lower_order(workload: Workload, policy: Policy) -> NDArray[np.int32]:
-    """Return each job's place in the order: a permutation; ties go by submit time, then row."""
-    jobs = len(workload)
-    if policy.replay == "recorded" or policy.order == "fifo":
-        return np.arange(jobs, dtype=np.int32)
-    if policy.order == "sjf":
-        limit = workload.time_limit
-        key = np.where(limit != NEVER, limit, workload.runtime)
-    elif policy.order == "smallest":
-        milli = workload.integers("gpu_milli", _WHOLE)
-        key = np.where(workload.gpus == 1, milli, workload.gpus * _WHOLE)
-    else:
-        key = -workload.integers("priority", 0)
-    rank = np.empty(jobs, np.int32)
-    rank[np.argsort(key, kind="stable")] = np.arange(jobs, dtype=np.int32)
-    return rank
 
 
 def lower_dependencies(

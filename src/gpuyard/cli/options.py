@@ -11,7 +11,7 @@ import typer
 
 from gpuyard.errors import ConfigError
 from gpuyard.presets import load_preset, preset_names
-from gpuyard.units import parse_grid, parse_seconds
+from gpuyard.units import parse_grid
 
 if TYPE_CHECKING:
     from gpuyard.scenario import Scenario
@@ -166,8 +166,3 @@ def chosen_scenario(base: str, sections: Mapping[str, Mapping[str, Any]], sets: 
     if layer:
         scenario = scenario.over(layer, "command line")
     return scenario.apply_sets(sets) if sets else scenario
-
-
-def seconds_or_none(text: str | None, option: str) -> float | None:
-    """Return the seconds of a time option, or ``None`` if it was not given."""
-    return None if text is None else parse_seconds(text, option)

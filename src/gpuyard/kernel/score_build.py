@@ -9,16 +9,11 @@ from gpuyard.kernel.codes import Placement
 from gpuyard.kernel.score_tables import ASK, KNOWN, NEED, Mix, Scores
 from gpuyard.kernel.tables import Records
 
-__all__ = ["build_mix", "build_scores", "no_scores"]
+__all__ = ["build_mix", "build_scores"]
 
 WHOLE = 1000
 _ROOM = 2**28
 """Bytes for scores already known."""
-
-
-def no_scores() -> Scores:
-    """Return the empty tables of a placement that scores nothing."""
-    return build_scores(np.empty(0, KNOWN), Placement.FIRST_FIT, 0, 1, empty_mix(1, 0))
 
 
 def build_scores(node: Records, rule: int, quanta: int, asks: int, mix: Mix, own: int = 0) -> Scores:
