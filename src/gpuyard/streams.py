@@ -11,12 +11,29 @@ from hashlib import sha256
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Stream", "stream_key"]
+__all__ = ["Stream", "stream_key", "uniform_at"]
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MIX_A = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_B = np.uint64(0x94D049BB133111EB)
 
 
 def stream_key(seed: int, name: str) -> int:
     """Return the 64-bit key of a stream: the first 8 bytes, big-endian, of SHA-256 of ``gpuyard:{name}:{seed}``."""
     return int.from_bytes(_digest(seed, name)[:8], "big")
+
+
+def uniform_at(key: int, counter: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the number in [0, 1) that a stream has at each counter (0 or more), same shape, whatever else is drawn.
+
+    The random number is that of the placements: the finaliser of SplitMix64 (Steele, Lea and Flood 2014) at the
+    counter, beginning at the key of the stream.
+    """
+    bits = (counter.astype(np.uint64) + np.uint64(1)) * _GOLDEN + np.uint64(key)
+    bits = (bits ^ (bits >> np.uint64(30))) * _MIX_A
+    bits = (bits ^ (bits >> np.uint64(27))) * _MIX_B
+    bits ^= bits >> np.uint64(31)
+    return np.asarray((bits >> np.uint64(11)).astype(np.float64) * 2.0**-53, dtype=np.float64)
 
 
 class Stream:

@@ -8,13 +8,27 @@ from pathlib import Path
 import pytest
 
 from gpuyard.metrics.columns import ATTEMPTS, DECISIONS, JOBS, SUMMARY, TIMELINE
+from gpuyard.synthesis import SynthesisSpec, describe
 from gpuyard.traces.reference import catalogue_table, columns_table, formats_text, markdown
 from gpuyard.traces.schema import COLUMNS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-GENERATED = {"columns": columns_table, "formats": formats_text, "catalogue": catalogue_table}
-"""Parts of docs/traces.md; ``python tests/unit/test_docs.py`` writes them anew."""
+
+
+def figures_table() -> str:
+    """Return the figures behind the default synthetic workload as a table of markdown."""
+    lines = [f"| {' | '.join(one)} |" for one in describe(SynthesisSpec())]
+    return "\n".join(["| figure | value | standing | source |", "|---|---|---|---|", *lines, ""])
+
+
+GENERATED = {
+    "columns": ("traces.md", columns_table),
+    "formats": ("traces.md", formats_text),
+    "catalogue": ("traces.md", catalogue_table),
+    "figures": ("workloads.md", figures_table),
+}
+"""Parts of pages by name, with what makes them; ``python tests/unit/test_docs.py`` writes them anew."""
 OTHERS_SAY = ("turnaround", "walltime", "stretch", "utilisation", "occupancy", "tres", "vc", "server", "requested")
 """Words of other tools for things that have a word here."""
 
@@ -24,10 +38,11 @@ def part(name: str) -> re.Pattern[str]:
 
 
 @pytest.mark.parametrize("name", GENERATED)
-def test_the_page_on_traces_is_what_schema_readers_and_catalogue_say(name: str) -> None:
-    found = part(name).search((DOCS / "traces.md").read_text(encoding="utf-8"))
+def test_generated_parts_are_what_the_code_says(name: str) -> None:
+    page, make = GENERATED[name]
+    found = part(name).search((DOCS / page).read_text(encoding="utf-8"))
     assert found is not None
-    assert found[2] == GENERATED[name](), "stale: run python tests/unit/test_docs.py"
+    assert found[2] == make(), "stale: run python tests/unit/test_docs.py"
 
 
 def test_a_docstring_becomes_markdown() -> None:
@@ -82,11 +97,11 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
 
 def update() -> None:
     """Write the generated parts anew."""
-    path = DOCS / "traces.md"
-    text = path.read_text(encoding="utf-8")
-    for name, made in GENERATED.items():
-        text = part(name).sub(lambda found, made=made: found[1] + made() + found[3], text)
-    path.write_text(text, encoding="utf-8")
+    for name, (page, make) in GENERATED.items():
+        path = DOCS / page
+        text = path.read_text(encoding="utf-8")
+        made = make()
+        path.write_text(part(name).sub(lambda found, made=made: found[1] + made + found[3], text), encoding="utf-8")
 
 
 if __name__ == "__main__":

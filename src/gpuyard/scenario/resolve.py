@@ -218,6 +218,7 @@ class Resolver:
                 gpus=self._cluster.gpus,
                 seed=self._checked.run.seed,
                 max_gpus_per_job=int(pools.max()),
+                node_cpus=None if self._cluster.node_cpus is None else float(self._cluster.node_cpus.min()),
                 progress=lambda share: tell("making the workload", share),
             )
         return _chosen(made, section)

@@ -95,11 +95,14 @@ def _kind(kind: Kind) -> list[Figure]:
         _row(f"{name}: priority", f"{kind.priority}", ASSUMPTION),
         _row(f"{name}: activity", f"{kind.activity:g}", _activity(kind)),
     ]
+    if kind.expansion is not None:
+        rows += [_row(f"{name}: {figure}", value, evidence) for figure, value, evidence in kind.expansion.figures()]
     if kind.rank_correlation:
         fitted = Evidence("computed", "fitted here to the published GPU time of large jobs or of the class")
         rows.append(_row(f"{name}: correlation of size and run time", f"{kind.rank_correlation:g}", fitted))
     if kind.burst > 1:
-        rows.append(_row(f"{name}: jobs a burst", f"{kind.burst:g} on average", ASSUMPTION))
+        what = "jobs" if kind.expansion is None else "units"
+        rows.append(_row(f"{name}: {what} a burst", f"{kind.burst:g} on average", ASSUMPTION))
     if kind.rhythm == "working-hours":
         rows.append(_row(f"{name}: submissions", "weekdays, 8 to 19 h", ASSUMPTION))
     if kind.job_class == "realtime":

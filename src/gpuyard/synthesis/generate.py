@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from gpuyard.errors import ConfigError
 from gpuyard.streams import Stream
 from gpuyard.synthesis.arrivals import Calendar, burst_of_jobs
-from gpuyard.synthesis.calibration import Supply
+from gpuyard.synthesis.calibration import Supply, UnitSupply
+from gpuyard.synthesis.expansion import Site
 from gpuyard.synthesis.kinds import CLASSES, Kind
 from gpuyard.synthesis.published import States
 from gpuyard.synthesis.realtime import place_sizes, replicas
@@ -39,7 +40,7 @@ class _Plan(NamedTuple):
     """Which jobs of which kind make up the workload over a window of ``span`` seconds."""
 
     span: float
-    supplies: list[Supply]
+    supplies: list[Supply | UnitSupply]
     chosen: list[NDArray[np.int64]]
     services: list[Batch]
 
@@ -53,6 +54,7 @@ def synthesise(
     gpus: int,
     seed: int,
     max_gpus_per_job: int | None = None,
+    node_cpus: float | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Workload:
     """Return a synthetic workload for a cluster of ``gpus`` GPUs; the same arguments give the same bytes.
@@ -62,6 +64,9 @@ def synthesise(
     max_gpus_per_job
         The largest job the cluster takes, ``gpus`` if None.  Sizes are drawn from the distribution conditioned on it;
         no drawn size is made smaller.
+    node_cpus
+        CPU cores of the cluster's smallest node, None where it states none.  Stages without GPUs then hold nothing,
+        and only delay what follows them.
     progress
         Called with the part that is done, 0 to 1.
 
@@ -77,7 +82,7 @@ def synthesise(
         raise ConfigError(f"a job takes 1 to gpus={gpus} GPUs, got max_gpus_per_job={max_gpus_per_job}")
     report = progress or (lambda part: None)
     report(0.0)
-    maker = _Maker(spec, gpus, seed, largest)
+    maker = _Maker(spec, Site(gpus, largest, spec.campaign_growth, node_cpus, spec.origin()), seed)
     maker.check_size()
     plan = maker.plan(round(spec.days * DAY, 3)) if spec.jobs is None else maker.plan_of(spec.jobs)
     report(0.4)
@@ -98,16 +103,18 @@ def synthesise(
 class _Maker:
     """One call's spec, cluster and seed, and the series of jobs of each kind."""
 
-    def __init__(self, spec: SynthesisSpec, gpus: int, seed: int, largest: int) -> None:
-        self.spec, self.gpus, self.seed, self.largest = spec, gpus, seed, largest
+    def __init__(self, spec: SynthesisSpec, site: Site, seed: int) -> None:
+        self.spec, self.site, self.gpus, self.seed = spec, site, site.gpus, seed
         order = sorted(spec.classes, key=lambda one: CLASSES.index(one.name))
         self.batch_classes = [one for one in order if one.name != "realtime"]
         self.realtime = [one for one in order if one.name == "realtime"]
         self.supplies = [self._supply(kind, one.redraw) for one in self.batch_classes for kind in one.kinds()]
         self.parts = [one.share * kind.share for one in self.batch_classes for kind in one.kinds()]
 
-    def _supply(self, kind: Kind, redraw: int) -> Supply:
-        sizes = kind.sizes_on(self.gpus, self.largest, self.spec.campaign_growth)
+    def _supply(self, kind: Kind, redraw: int) -> Supply | UnitSupply:
+        if kind.expansion is not None:
+            return UnitSupply(kind, kind.expansion, self.site, self.seed, redraw)
+        sizes = kind.sizes_on(self.gpus, self.site.largest, self.site.growth)
         return Supply(kind, sizes, self.seed, redraw)
 
     def check_size(self) -> None:
@@ -176,8 +183,10 @@ class _Maker:
 
     def _with_exactly(self, plan: _Plan, jobs: int) -> _Plan:
         """Return the plan with the number of jobs made exact in its most numerous kind, and the load met again."""
-        at = int(np.argmax([one.size for one in plan.chosen]))
+        pairs = zip(plan.supplies, plan.chosen, strict=True)
+        at = int(np.argmax([one.size if isinstance(supply, Supply) else -1 for supply, one in pairs]))
         numbers, supply = plan.chosen[at], plan.supplies[at]
+        assert isinstance(supply, Supply)  # every class but 'realtime' has a kind of single jobs
         missing = jobs - plan.jobs()
         if numbers.size + missing < 1:
             raise ConfigError(
@@ -207,7 +216,7 @@ class _Maker:
 
     def _services(self, kind: Kind, redraw: int, span: float) -> Batch:
         stem = f"synthesis:{kind.key}:{redraw}"
-        sizes = kind.sizes_on(self.gpus, self.largest, self.spec.campaign_growth)
+        sizes = kind.sizes_on(self.gpus, self.site.largest, self.site.growth)
         places = place_sizes(sizes, self.service_gpus(), Stream(self.seed, f"{stem}:size"))
         permanent = Stream(self.seed, f"{stem}:permanent").uniform(places.size)
         lives = Stream(self.seed, f"{stem}:runtime")
@@ -232,7 +241,30 @@ class _Maker:
         pairs = zip(plan.supplies, plan.chosen, strict=True)
         return plan.services + [self._batch(supply, chosen, plan.span, calendar) for supply, chosen in pairs]
 
-    def _batch(self, supply: Supply, chosen: NDArray[np.int64], span: float, calendar: Calendar) -> Batch:
+    def _batch(self, supply: Supply | UnitSupply, chosen: NDArray[np.int64], span: float, calendar: Calendar) -> Batch:
+        if isinstance(supply, UnitSupply):
+            return self._batch_of_units(supply, chosen, span, calendar)
+        return self._batch_of_jobs(supply, chosen, span, calendar)
+
+    def _batch_of_units(self, supply: UnitSupply, chosen: NDArray[np.int64], span: float, calendar: Calendar) -> Batch:
+        """Return the columns of the chosen jobs of units; who submits them and when is drawn for the unit."""
+        kind, stem = supply.kind, supply.stem
+        jobs = supply.jobs(chosen.size, span)
+        units = int(jobs.unit[-1]) + 1 if chosen.size else 0
+        burst = burst_of_jobs(Stream(self.seed, f"{stem}:burst"), units, kind.burst)
+        bursts = int(burst[-1]) + 1 if units else 0
+        moment = calendar.times(kind.rhythm, Stream(self.seed, f"{stem}:arrival").uniform(bursts))
+        tenant, user = self._owners(kind, stem, bursts)
+        drawn = _states(jobs.gpu_time(), kind.states, supply.chances("state", jobs))
+        burst = burst[jobs.unit]
+        return Batch(
+            kind=kind, number=chosen, submit=np.where(np.isnan(jobs.submit), np.round(moment, 3)[burst], jobs.submit),
+            runtime=jobs.runtime, gpus=jobs.gpus, tenant=tenant[burst], user=user[burst],
+            state=np.where(jobs.state >= 0, jobs.state, drawn),
+            time_limit=self._limits(jobs.runtime, supply.chances("limit", jobs)), jobs=jobs,
+        )  # fmt: skip
+
+    def _batch_of_jobs(self, supply: Supply, chosen: NDArray[np.int64], span: float, calendar: Calendar) -> Batch:
         """Return the columns of the chosen jobs; whatever is drawn for a job is drawn by its number."""
         kind, stem = supply.kind, supply.stem
         until = int(chosen[-1]) + 1 if chosen.size else 0

@@ -8,6 +8,7 @@ from typing import Literal
 
 from gpuyard.errors import ConfigError
 from gpuyard.synthesis.distributions import LogCdf, Sizes
+from gpuyard.synthesis.expansion import Expansion, Stage
 from gpuyard.synthesis.published import CLUSTERS, Evidence, States
 
 __all__ = [
@@ -38,7 +39,7 @@ def activity_of_power(fraction: float) -> float:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kind:
-    """One kind of job of a class.
+    """One kind of job of a class, or of units of several jobs.
 
     Parameters
     ----------
@@ -50,6 +51,9 @@ class Kind:
         GPUs of the cluster for which ``sizes`` holds; None where sizes do not grow with the cluster.
     rank_correlation
         Of size and run time (normal copula), 0 where they are independent.
+    expansion
+        Makes several jobs of each submission; ``sizes`` and ``runtimes`` are then those of the stage that holds most of
+        the GPU time, and ``burst`` counts units.  None: each submission is one job.
     """
 
     name: str
@@ -66,6 +70,12 @@ class Kind:
     rhythm: Rhythm = "cluster"
     reference_gpus: int | None = None
     rank_correlation: float = 0.0
+    expansion: Expansion | None = None
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages that its jobs are of: one of its own name, unless an expansion has others."""
+        return (Stage(self.name, self.priority, self.activity),) if self.expansion is None else self.expansion.stages
 
     @property
     def key(self) -> str:

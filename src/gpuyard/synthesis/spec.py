@@ -10,7 +10,8 @@ from types import MappingProxyType
 from typing import Any
 
 from gpuyard.errors import ConfigError, unknown_name
-from gpuyard.synthesis.domains import battery_kinds, drug_discovery_kinds, manufacturing_kinds
+from gpuyard.synthesis.domains import battery_kinds, manufacturing_kinds
+from gpuyard.synthesis.drug_discovery import drug_discovery_kinds
 from gpuyard.synthesis.kinds import CLASSES, Kind, from_cluster, reshared
 from gpuyard.synthesis.published import CLUSTERS, HOURLY, WEEKLY
 from gpuyard.synthesis.realtime import realtime_kind
