@@ -138,6 +138,10 @@ class WorkloadSection(Section):
     tenants: dict[str, dict[str, Any]] | None = Field(
         default=None, description="Synthesis: users of each tenant, and its weight in each class."
     )
+    services: dict[str, dict[str, Any]] | None = Field(
+        default=None,
+        description="Synthesis: kinds of real-time services, each a table of what differs from its default.",
+    )
     zipf_exponent: float | None = Field(default=None, description="Synthesis: how unequal the users of a tenant are.")
     hourly: list[float] | None = Field(default=None, description="Synthesis: relative submissions by hour, 0 to 23.")
     weekly: list[float] | None = Field(default=None, description="Synthesis: relative submissions by day, from Monday.")
@@ -169,6 +173,7 @@ SYNTHESIS_KEYS: Final = (
     "start",
     "classes",
     "tenants",
+    "services",
     "zipf_exponent",
     "hourly",
     "weekly",

@@ -191,7 +191,16 @@ def _read(source: str | Path, folder: Path) -> tuple[dict[str, Any], str, str, P
         table = layer.get(section)
         if isinstance(table, dict) and isinstance(table.get(key), str):
             table[key] = str(path.parent / Path(table[key]).expanduser())
+    for service in _tables(_tables([layer], "workload"), "services"):
+        for kind in service.values():
+            if isinstance(kind, dict) and isinstance(kind.get("requests"), str):
+                kind["requests"] = str(path.parent / Path(kind["requests"]).expanduser())
     return layer, str(path), str(path.resolve()), path.parent
+
+
+def _tables(tables: Iterable[dict[str, Any]], key: str) -> list[dict[str, Any]]:
+    """Return the tables that stand under a key in each of these, where there is one."""
+    return [table[key] for table in tables if isinstance(table.get(key), dict)]
 
 
 def _missing(name: str, path: Path) -> ConfigError | InputError:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from gpuyard.services.kinds import ServiceKind
 from gpuyard.synthesis.calibration import TOLERANCE
 from gpuyard.synthesis.distributions import Sizes
 from gpuyard.synthesis.generate import LARGE_JOBS, LOAD_TOLERANCE
 from gpuyard.synthesis.kinds import ACTIVITY_OF_POWER_IDLE, Kind
 from gpuyard.synthesis.published import ASSUMPTION, HOURLY, HOURLY_EVIDENCE, WEEKLY, WEEKLY_EVIDENCE, Evidence
-from gpuyard.synthesis.realtime import PERMANENT
+from gpuyard.synthesis.realtime import DEFAULT_SERVICES, PRIORITY, SERVICE_EVIDENCE
 from gpuyard.synthesis.spec import BUILT_IN, DEFAULT_CLASSES, ClassShare, SynthesisSpec
 from gpuyard.units import counted
 
@@ -55,6 +56,9 @@ def describe(spec: SynthesisSpec) -> list[Figure]:
         )
     for one in spec.classes:
         rows += _class(one)
+        if one.name == "realtime":
+            for kind in spec.services:
+                rows += _service(kind)
     return rows
 
 
@@ -105,11 +109,44 @@ def _kind(kind: Kind) -> list[Figure]:
         rows.append(_row(f"{name}: {what} a burst", f"{kind.burst:g} on average", ASSUMPTION))
     if kind.rhythm == "working-hours":
         rows.append(_row(f"{name}: submissions", "weekdays, 8 to 19 h", ASSUMPTION))
-    if kind.job_class == "realtime":
-        rows.append(_row(f"{name}: places with one replica for the whole window", f"{PERMANENT:.0%}", ASSUMPTION))
-        return rows
     shares = " / ".join(f"{share:.1%}" for share in kind.states.jobs)
     return [*rows, _row(f"{name}: completed / cancelled / failed", shares, kind.states.evidence)]
+
+
+def _service(kind: ServiceKind) -> list[Figure]:
+    """Return the figures of a kind of service, those that belong together in one row."""
+    default = next((each for each in DEFAULT_SERVICES if each.name == kind.name), None)
+    rows = [_row(f"realtime, {kind.name}: priority", f"{PRIORITY}", ASSUMPTION)]
+    for figure, keys in _SERVICE_ROWS.items():
+        skipped = _OF_REQUESTS if kind.window is not None else ()
+        given = {key: getattr(kind, key) for key in keys if key not in skipped and getattr(kind, key) is not None}
+        if not given:
+            continue
+        value = ", ".join(
+            f"{key} {each if isinstance(each, str) else format(each, 'g')}" for key, each in given.items()
+        )
+        same = default is not None and all(getattr(default, key) == each for key, each in given.items())
+        evidence = SERVICE_EVIDENCE.get((kind.name, figure), ASSUMPTION) if same else CHOSEN
+        rows.append(_row(f"realtime, {kind.name}: {figure}", value, evidence))
+    return rows
+
+
+_SERVICE_ROWS = {
+    "share of the class": ("share",),
+    "replica": ("gpus", "activity"),
+    "requests": ("concurrency", "service_time"),
+    "windows": ("window", "records"),
+    "promise": ("slo_wait", "queue_time", "goal"),
+    "scaling": ("target", "tolerance", "cooldown", "interval", "minimum", "headroom", "spare"),
+    "cold start": ("cold_start",),
+    "day": ("peak_hour", "width_hours", "peak", "weekend"),
+    "flash crowds": ("crowds_a_week", "crowd_factor", "crowd_rise", "crowd_decay"),
+    "replayed requests": ("requests",),
+    "replicas of one service": ("smallest", "largest"),
+}
+"""What the rows of a service are called, and the keys that each holds."""
+_OF_REQUESTS = ("concurrency", "service_time", "slo_wait", "queue_time")
+"""Keys that have no meaning for a streaming pipeline."""
 
 
 def _sizes(sizes: Sizes) -> str:

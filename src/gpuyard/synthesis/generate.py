@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuyard.errors import ConfigError
+from gpuyard.services.book import Book
 from gpuyard.streams import Stream
 from gpuyard.synthesis.arrivals import Calendar, burst_of_jobs
 from gpuyard.synthesis.calibration import Supply, UnitSupply
 from gpuyard.synthesis.expansion import Site
 from gpuyard.synthesis.kinds import CLASSES, Kind
 from gpuyard.synthesis.published import States
-from gpuyard.synthesis.realtime import place_sizes, replicas
+from gpuyard.synthesis.realtime import Replicas, expected_replicas, make_services, replica_kind, replicas
 from gpuyard.synthesis.spec import SynthesisSpec
 from gpuyard.synthesis.table import Batch, to_workload
 from gpuyard.synthesis.tenants import owners
@@ -36,16 +37,30 @@ MOST_JOBS = 50_000_000
 """A workload of more jobs is not made: it would take tens of GB of memory."""
 
 
+class Services(NamedTuple):
+    """The real-time services of a window, with the jobs that their replicas are, and notes of what they replay."""
+
+    book: Book | None
+    replicas: list[Replicas]
+    notes: tuple[str, ...]
+
+    def jobs(self) -> int:
+        return sum(each.submit.size for each in self.replicas)
+
+    def gpu_time(self) -> float:
+        return sum(float(each.runtime.sum()) * each.gpus for each in self.replicas)
+
+
 class _Plan(NamedTuple):
     """Which jobs of which kind make up the workload over a window of ``span`` seconds."""
 
     span: float
     supplies: list[Supply | UnitSupply]
     chosen: list[NDArray[np.int64]]
-    services: list[Batch]
+    services: Services
 
     def jobs(self) -> int:
-        return sum(one.size for one in self.chosen) + sum(one.submit.size for one in self.services)
+        return sum(one.size for one in self.chosen) + self.services.jobs()
 
 
 def synthesise(
@@ -95,7 +110,10 @@ def synthesise(
             f"for {counted(gpus, 'GPU')} over {counted(plan.span / DAY, 'day')}; "
             "ask for more days or jobs, more GPUs or fewer classes"
         )
-    workload = to_workload(batches, spec, plan.span, gpus, seed, load)
+    workload = to_workload(
+        batches, spec, span=plan.span, gpus=gpus, seed=seed, load=load, book=plan.services.book,
+        notes=plan.services.notes,
+    )  # fmt: skip
     report(1.0)
     return workload
 
@@ -134,18 +152,20 @@ class _Maker:
             "every one with a start and a seed of its own"
         )
 
-    def service_gpus(self) -> int:
-        """Return the GPUs that services hold at every moment: their share of the load, in whole GPUs."""
-        return round(sum(one.share for one in self.realtime) * self.spec.load * self.gpus)
+    def service_gpus(self) -> float:
+        """Return the GPUs that services hold on average: their share of the load."""
+        return sum(one.share for one in self.realtime) * self.spec.load * self.gpus
 
-    def wanted(self, span: float) -> list[float]:
-        """Return the GPU seconds each kind is to offer; rounding of the services' GPUs is made up for in proportion."""
-        rest = max(self.spec.load * self.gpus - self.service_gpus(), 0.0) * span
+    def wanted(self, span: float, services: float) -> list[float]:
+        """Return the GPU seconds each kind is to offer; what services miss is made up for in proportion."""
+        whole, meant = self.spec.load * self.gpus * span, self.service_gpus() * span
+        rest = max(whole - (meant if abs(services - meant) <= MAKE_UP * whole else services), 0.0)
         return [part / sum(self.parts) * rest for part in self.parts]
 
     def plan(self, span: float) -> _Plan:
         """Return the jobs of a window of ``span`` seconds."""
-        shares = self.wanted(span)
+        services = self.services(span)
+        shares = self.wanted(span, services.gpu_time())
         chosen = [
             supply.offering(wanted, span) if wanted > 0 else np.empty(0, dtype=np.int64)
             for supply, wanted in zip(self.supplies, shares, strict=True)
@@ -156,7 +176,7 @@ class _Maker:
             at = int(np.argmax([one.size for one in chosen]))
             if shares[at] > excess:
                 chosen[at] = self.supplies[at].offering(shares[at] - excess, span)
-        return _Plan(span, self.supplies, chosen, self.services(span))
+        return _Plan(span, self.supplies, chosen, services)
 
     def plan_of(self, jobs: int) -> _Plan:
         """Return exactly ``jobs`` jobs and the window in which they offer the load."""
@@ -196,41 +216,53 @@ class _Maker:
         numbers = np.concatenate((numbers, np.arange(first, first + missing)))[: numbers.size + missing]
         excess = supply.gpu_time(numbers, plan.span) - supply.gpu_time(plan.chosen[at], plan.span)
         if numbers.size and abs(excess) > MAKE_UP * self.spec.load * self.gpus * plan.span:
-            numbers = supply.exactly(numbers.size, self.wanted(plan.span)[at], plan.span)
+            numbers = supply.exactly(numbers.size, self.wanted(plan.span, plan.services.gpu_time())[at], plan.span)
         chosen = [numbers if position == at else one for position, one in enumerate(plan.chosen)]
         return plan._replace(chosen=chosen)
 
     def _expected_jobs(self, span: float) -> float:
         """Return about how many jobs a window of ``span`` seconds has."""
-        pairs = zip(self.supplies, self.wanted(span), strict=True)
+        pairs = zip(self.supplies, self.wanted(span, self.service_gpus() * span), strict=True)
         expected = sum(wanted / supply.expected_gpu_time(span) for supply, wanted in pairs)
-        for one in self.realtime:
-            kind = one.kinds()[0]
-            places = self.service_gpus() / kind.sizes.mean()
-            expected += places * (1 + 0.5 * span / kind.runtimes.mean())
+        if self.realtime:
+            expected += expected_replicas(self.spec.services, self.service_gpus(), span)
         return expected
 
-    def services(self, span: float) -> list[Batch]:
-        """Return the replicas of all real-time services."""
-        return [self._services(one.kinds()[0], one.redraw, span) for one in self.realtime]
-
-    def _services(self, kind: Kind, redraw: int, span: float) -> Batch:
-        stem = f"synthesis:{kind.key}:{redraw}"
-        sizes = kind.sizes_on(self.gpus, self.site.largest, self.site.growth)
-        places = place_sizes(sizes, self.service_gpus(), Stream(self.seed, f"{stem}:size"))
-        permanent = Stream(self.seed, f"{stem}:permanent").uniform(places.size)
-        lives = Stream(self.seed, f"{stem}:runtime")
-        place, submit, runtime = replicas(kind.runtimes, places.size, span, permanent, lives)
-        tenant, user = self._owners(kind, stem, places.size)
-        return Batch(
-            kind=kind, number=np.arange(place.size, dtype=np.int64), submit=submit, runtime=runtime,
-            gpus=places[place], tenant=tenant[place], user=user[place], state=np.zeros(place.size, dtype=np.int64),
-            time_limit=np.full(place.size, np.nan),
+    def services(self, span: float) -> Services:
+        """Return the real-time services of a window."""
+        if not self.realtime:
+            return Services(None, [], ())
+        book, requests = make_services(
+            self.spec.services, self.service_gpus(), largest=self.site.largest, span=span, origin=self.spec.origin(),
+            seed=self.seed, redraw=self.realtime[0].redraw,
         )  # fmt: skip
+        book, made = replicas(book)
+        notes = tuple(
+            f"service '{name}' replays {each.number:,} requests of {each.seconds:g} s, file of SHA-256 {each.sha256}"
+            for name, each in requests.items()
+        )
+        return Services(book, made, notes)
 
-    def _owners(self, kind: Kind, stem: str, submissions: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _service_batches(self, services: Services) -> list[Batch]:
+        """Return the replicas of each service as its batch; a service has one owner."""
+        if services.book is None or not services.replicas:
+            return []
+        stem = f"synthesis:realtime-service:{self.realtime[0].redraw}"
+        tenant, user = self._owners("realtime", stem, len(services.replicas))
+        return [
+            Batch(
+                kind=replica_kind(one.service, services.book.kinds[one.service.kind]),
+                number=np.arange(one.submit.size), submit=one.submit, runtime=one.runtime,
+                gpus=np.full(one.submit.size, one.gpus), tenant=np.full(one.submit.size, tenant[at]),
+                user=np.full(one.submit.size, user[at]), state=np.zeros(one.submit.size, dtype=np.int64),
+                time_limit=np.full(one.submit.size, np.nan),
+            )
+            for at, one in enumerate(services.replicas)
+        ]  # fmt: skip
+
+    def _owners(self, job_class: str, stem: str, submissions: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         return owners(
-            self.spec.tenants, kind.job_class, self.spec.zipf_exponent,
+            self.spec.tenants, job_class, self.spec.zipf_exponent,
             Stream(self.seed, f"{stem}:tenant").uniform(submissions),
             Stream(self.seed, f"{stem}:user").uniform(submissions),
         )  # fmt: skip
@@ -239,7 +271,9 @@ class _Maker:
         """Return the columns of every kind."""
         calendar = Calendar(self.spec.origin(), plan.span, self.spec.hourly, self.spec.weekly)
         pairs = zip(plan.supplies, plan.chosen, strict=True)
-        return plan.services + [self._batch(supply, chosen, plan.span, calendar) for supply, chosen in pairs]
+        return self._service_batches(plan.services) + [
+            self._batch(supply, chosen, plan.span, calendar) for supply, chosen in pairs
+        ]
 
     def _batch(self, supply: Supply | UnitSupply, chosen: NDArray[np.int64], span: float, calendar: Calendar) -> Batch:
         if isinstance(supply, UnitSupply):
@@ -254,7 +288,7 @@ class _Maker:
         burst = burst_of_jobs(Stream(self.seed, f"{stem}:burst"), units, kind.burst)
         bursts = int(burst[-1]) + 1 if units else 0
         moment = calendar.times(kind.rhythm, Stream(self.seed, f"{stem}:arrival").uniform(bursts))
-        tenant, user = self._owners(kind, stem, bursts)
+        tenant, user = self._owners(kind.job_class, stem, bursts)
         drawn = _states(jobs.gpu_time(), kind.states, supply.chances("state", jobs))
         burst = burst[jobs.unit]
         return Batch(
@@ -273,7 +307,7 @@ class _Maker:
         burst = burst_of_jobs(Stream(self.seed, f"{stem}:burst"), until, kind.burst)
         bursts = int(burst[-1]) + 1 if until else 0
         moment = calendar.times(kind.rhythm, Stream(self.seed, f"{stem}:arrival").uniform(bursts))
-        tenant, user = self._owners(kind, stem, bursts)
+        tenant, user = self._owners(kind.job_class, stem, bursts)
         state = _states(
             gpus.astype(np.float64) * runtime, kind.states, Stream(self.seed, f"{stem}:state").uniform(until)[chosen]
         )

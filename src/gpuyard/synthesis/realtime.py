@@ -1,65 +1,280 @@
-"""Real-time services: replicas that live for hours to the whole window, present from the first second.
+"""Real-time services: their kinds, how many of which size there are, and their replicas as jobs.
 
-A service occupies places of 1 to 16 GPUs.  The places of all services together hold their share of the offered load at
-every moment: when a replica's life ends, its successor (a roll-out) is submitted at the same instant.
+The replicas that a service wants follow from its demand alone (:mod:`gpuyard.services`), so each is a job that is
+submitted when it is first wanted and runs as long as it is: the scheduler decides when it really starts.  The demand of
+all services is scaled by one factor, so that their replicas hold the class's share of the offered load over the window.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuyard.errors import ConfigError
+from gpuyard.services.autoscaling import lives
+from gpuyard.services.book import Book, Service
+from gpuyard.services.demand import DAY
+from gpuyard.services.kinds import ServiceKind
+from gpuyard.services.recorded import Requests, read_requests
 from gpuyard.streams import Stream
 from gpuyard.synthesis.distributions import LogCdf, Sizes
-from gpuyard.synthesis.kinds import Kind, activity_of_power
+from gpuyard.synthesis.kinds import Kind
 from gpuyard.synthesis.published import CLUSTERS, Evidence
 
-__all__ = ["PERMANENT", "place_sizes", "realtime_kind", "replicas"]
+__all__ = [
+    "DEFAULT_SERVICES",
+    "PRIORITY",
+    "Replicas",
+    "expected_replicas",
+    "make_services",
+    "replica_kind",
+    "replicas",
+    "services_of",
+]
 
-PERMANENT = 0.5
-"""Share of the places whose replica lives for the whole window: an assumption."""
+PRIORITY = 100
+"""Of replicas: services go before everything else."""
+_TOLERANCE = 5e-4
+"""Relative miss of the services' GPU time at which their demand is left as it is."""
+_TRIES = 30
+_FOR_ROUNDING = 0.5
+"""Replicas by which rounding up exceeds the demand, on average."""
+
+DEFAULT_SERVICES = (
+    ServiceKind(
+        name="chat", share=0.35, gpus=8, concurrency=32, service_time=10.5, slo_wait=1.0, queue_time=20.0, goal=0.95,
+        cold_start=180.0, peak=1.53, weekend=0.8, smallest=3, largest=20,
+    ),
+    ServiceKind(
+        name="reasoning", share=0.15, gpus=16, concurrency=16, service_time=60.0, slo_wait=5.0, queue_time=60.0,
+        goal=0.95, cold_start=300.0, peak=1.53, weekend=0.8, smallest=3, largest=10,
+    ),
+    ServiceKind(
+        name="code", share=0.15, gpus=4, concurrency=16, service_time=1.4, slo_wait=0.5, queue_time=5.0, goal=0.95,
+        cold_start=120.0, peak_hour=15.0, peak=2.5, weekend=0.3, crowds_a_week=1.0, crowd_factor=2.0,
+    ),
+    ServiceKind(
+        name="image", share=0.15, gpus=1, concurrency=1, service_time=28.7, slo_wait=30.0, queue_time=300.0, goal=0.95,
+        cold_start=60.0, peak_hour=20.0, peak=2.5, crowds_a_week=2.0, crowd_factor=3.0, smallest=4, largest=60,
+    ),
+    ServiceKind(
+        name="recommendation", share=0.10, gpus=2, concurrency=8, service_time=0.02, slo_wait=0.05, queue_time=0.2,
+        cold_start=60.0, peak=1.72,
+    ),
+    ServiceKind(
+        name="stream", share=0.10, gpus=4, window=5.0, records=10_000.0, cold_start=60.0, peak=1.72,
+    ),
+)  # fmt: skip
+"""Kinds of the default services."""
+
+_AZURE = "Azure LLM inference trace of 2023 (Patel et al., ISCA 2024)"
+_GENAI = "Alibaba GenAI request trace (2026)"
+_BUMP = "bump of 3.2 to 3.8 h, peak at 17 to 18 h (Azure LLM 2024 and BurstGPT)"
+_KUBERNETES = Evidence(
+    "assumption",
+    "tolerance and cooldown are the defaults of Kubernetes' horizontal pod autoscaler; the rest is assumed",
+)
+_LOADING = Evidence("assumption", "30 to 300 s to load a large model (140 GB at 1 to 5 GB/s)")
+SERVICE_EVIDENCE = {
+    ("chat", "requests"): Evidence(
+        "assumption", f"{_AZURE}: mean of 211 tokens generated (computed), 50 ms each assumed"
+    ),
+    ("chat", "promise"): Evidence("assumption", "time to the first token of 0.2 to 1 s at p90 to p99"),
+    ("chat", "day"): Evidence("assumption", f"{_BUMP}; p99 over mean of the hourly requests 1.53 (Azure conversation)"),
+    ("reasoning", "day"): Evidence("assumption", f"{_BUMP}; peak as that of chat"),
+    ("code", "requests"): Evidence(
+        "assumption", f"{_AZURE}: mean of 28 tokens generated (computed), 50 ms each assumed"
+    ),
+    ("code", "day"): Evidence(
+        "assumption", f"{_BUMP}; p99 over mean of the hourly requests 3.10 (Azure code), crowds included"
+    ),
+    ("image", "requests"): Evidence("assumption", f"{_GENAI}: mean execution 28.7 s (computed), one at a time assumed"),
+    ("image", "day"): Evidence(
+        "assumption", f"{_GENAI}: peak over mean of the hourly load 2.5 (API) and 3.3 (computed)"
+    ),
+    ("recommendation", "promise"): Evidence("assumption", "10 to 100 ms at p99"),
+    ("recommendation", "day"): Evidence(
+        "assumption", f"{_BUMP}; web traffic of 104 countries, median peak over mean 1.72"
+    ),
+    ("stream", "windows"): Evidence("assumption", "micro-batches of 0.5 to 5 s"),
+    ("stream", "day"): Evidence("assumption", f"{_BUMP}; peak as that of web traffic"),
+    **{(kind.name, "scaling"): _KUBERNETES for kind in DEFAULT_SERVICES},
+    **{(kind.name, "cold start"): _LOADING for kind in DEFAULT_SERVICES[:3]},
+}
+"""Where figures of the default services come from, by kind and row; those that are not here have no source at all."""
 
 
-def realtime_kind() -> Kind:
-    """Return the only kind of the class 'realtime'."""
+class Replicas(NamedTuple):
+    """The jobs of one service, in the order of their places; every array has shape (jobs,)."""
+
+    service: Service
+    gpus: int
+    submit: NDArray[np.float64]
+    runtime: NDArray[np.float64]
+
+
+def services_of(key: str, table: object) -> tuple[ServiceKind, ...]:
+    """Return the kinds that a scenario's table names, each built on the default of its name where there is one."""
+    if not isinstance(table, Mapping):
+        raise ConfigError(f"{key} must be a table, got {table!r}")
+    defaults = {each.name: each for each in DEFAULT_SERVICES}
+    found = []
+    for name, entry in table.items():
+        if not isinstance(entry, Mapping):
+            raise ConfigError(f"service '{name}' must be a table, got {entry!r}")
+        found.append(defaults.get(name, ServiceKind(name=name)).changed(entry))
+    return tuple(found)
+
+
+def make_services(
+    kinds: Sequence[ServiceKind], gpus: float, *, largest: int, span: float, origin: datetime, seed: int, redraw: int
+) -> tuple[Book, dict[str, Requests]]:
+    """Return the services whose replicas hold ``gpus`` GPUs on average over the window, and the requests they replay.
+
+    A kind that is too large for its part, or whose replicas have more than ``largest`` GPUs, leaves its part to the
+    others.  Where there is room for no kind at all, one service keeps as many replicas of one GPU as come nearest.
+    """
+    wanted = round(gpus, 6)
+    parts = _parts([kind for kind in kinds if kind.gpus <= largest], wanted)
+    requests = {kind.name: read_requests(kind.requests, kind.interval) for kind in kinds if kind.requests is not None}
+    services: list[Service] = []
+    for kind, part in parts.items():
+        services += _sized(kind, part, span, seed, f"synthesis:realtime-{kind.name}:{redraw}")
+    known = {kind.name: kind for kind in parts}
+    if not services and round(wanted) > 0:
+        smallest = replace(min(kinds, key=lambda each: each.gpus), gpus=1)
+        whole = round(wanted)
+        known = {smallest.name: smallest}
+        services = [Service(name=f"{smallest.name}-01", kind=smallest.name, mean=whole * smallest.target,
+                            least=whole, most=whole, spare=0)]  # fmt: skip
+    midnight = -(origin.hour * 3600.0 + origin.minute * 60.0 + origin.second + origin.microsecond / 1e6)
+    recordings = {name: each.recording for name, each in requests.items() if name in known}
+    book = Book(
+        span=span, midnight=midnight, weekday=origin.weekday(), kinds=known, services=tuple(services),
+        recordings=recordings,
+    )  # fmt: skip
+    return _calibrated(_normalised(book), wanted), requests
+
+
+def expected_replicas(kinds: Sequence[ServiceKind], gpus: float, span: float) -> float:
+    """Return about how many jobs the replicas will be: those that stay, and so many a day as the default kinds make."""
+    weights = sum(kind.share for kind in kinds)
+    places = sum(kind.share / weights * gpus / kind.gpus for kind in kinds)
+    return places * (1 + 1.7 * span / DAY)
+
+
+def replicas(book: Book) -> tuple[Book, list[Replicas]]:
+    """Return the jobs of each service, and the book with their numbers."""
+    jobs: dict[str, Replicas] = {}
+    for interval in book.intervals():
+        part, edges = book.of_interval(interval), book.edges(interval)
+        for service, row in zip(part.services, part.wanted(edges), strict=True):
+            _, first, last = lives(row)
+            submit = np.round(edges[first], 3)
+            counted = replace(service, jobs=int(first.size))
+            gpus = book.kinds[service.kind].gpus
+            jobs[service.name] = Replicas(counted, gpus, submit, np.round(edges[last] - submit, 3))
+    made = [jobs[each.name] for each in book.services]
+    return replace(book, services=tuple(each.service for each in made)), made
+
+
+def replica_kind(service: Service, kind: ServiceKind) -> Kind:
+    """Return what the replicas of a service are among the kinds of jobs."""
+    assumed = Evidence("assumption", "as its service has them")
     return Kind(
-        name="service", job_class="realtime", share=1.0, priority=100, activity=activity_of_power(0.50), rhythm="flat",
-        sizes=Sizes.steps({1: 0.25, 2: 0.20, 4: 0.25, 8: 0.20, 16: 0.10}),
-        runtimes=LogCdf.between(6 * 3600.0, 168 * 3600.0), states=CLUSTERS["seren"].states,
-        size_evidence=Evidence("assumption", "replicas of 1 to 16 GPUs"),
-        runtime_evidence=Evidence("assumption", "half the places for the whole window, the others 6 h to 7 d"),
+        name=service.name, job_class="realtime", share=kind.share, priority=PRIORITY, activity=kind.activity,
+        sizes=Sizes.steps({kind.gpus: 1.0}), runtimes=LogCdf.between(kind.interval, 2 * kind.interval), rhythm="flat",
+        states=CLUSTERS["seren"].states, size_evidence=assumed, runtime_evidence=assumed,
     )  # fmt: skip
 
 
-def place_sizes(sizes: Sizes, total: int, stream: Stream) -> NDArray[np.int64]:
-    """Return GPUs of each place, int64, that sum to ``total``; the last places complete the sum with powers of two."""
-    drawn = sizes.quantile(stream.uniform(int(total / sizes.mean() * 1.3) + 64))
-    held = np.cumsum(drawn)
-    whole = int(np.searchsorted(held, total, side="right"))
-    rest = total - (int(held[whole - 1]) if whole else 0)
-    powers: list[int] = []
-    while rest > 0:
-        powers.append(min(1 << (rest.bit_length() - 1), 1 << (max(sizes.gpus).bit_length() - 1)))
-        rest -= powers[-1]
-    return np.concatenate((drawn[:whole], np.array(powers, dtype=np.int64)))
+def _parts(kinds: list[ServiceKind], gpus: float) -> dict[ServiceKind, float]:
+    """Return the GPUs of each kind that there is room for: the least fitting kinds leave until all others fit."""
+    left = list(kinds)
+    while left:
+        weight = sum(kind.share for kind in left)
+        short = {kind.name: _fewest(kind) * kind.gpus / (gpus * kind.share / weight) if gpus else 2.0 for kind in left}
+        worst = max(left, key=lambda kind: short[kind.name])
+        if short[worst.name] <= 1:
+            return {kind: gpus * kind.share / weight for kind in left}
+        left.remove(worst)
+    return {}
 
 
-def replicas(
-    lives: LogCdf, places: int, span: float, permanent: NDArray[np.float64], stream: Stream
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return place, submit time and run time of every replica, place by place; all end with the window or before.
+def _fewest(kind: ServiceKind) -> float:
+    """Return the mean replicas of the smallest service of a kind."""
+    return kind.minimum + kind.spare + _FOR_ROUNDING
 
-    ``permanent`` is a uniform number for each place; below PERMANENT its one replica lives for the whole window.
-    """
-    shortest = lives.values[0]
-    depth = 1 + math.ceil(span / shortest)
-    life = np.round(lives.quantile(stream.uniform(places * depth)).reshape(places, depth), 3)
-    life[permanent < PERMANENT, 0] = span
-    ends = np.cumsum(life, axis=1)
-    begins = np.concatenate((np.zeros((places, 1)), ends[:, :-1]), axis=1)
-    place, _ = np.nonzero(begins < span)
-    alive = begins < span
-    submit = np.round(begins[alive], 3)
-    return place.astype(np.int64), submit, np.round(np.minimum(ends[alive], span) - submit, 3)
+
+def _sized(kind: ServiceKind, gpus: float, span: float, seed: int, stem: str) -> list[Service]:
+    """Return services whose mean replicas are drawn until they hold ``gpus`` GPUs; the last takes what is left."""
+    stream, left, means = Stream(seed, f"{stem}:size"), gpus / kind.gpus, []
+    least = max(_fewest(kind), kind.smallest)
+    while left > 0:
+        drawn = least * max(kind.largest / least, 1.0) ** float(stream.uniform(1)[0])
+        drawn = left if left - drawn < least else drawn
+        means.append(drawn)
+        left -= drawn
+    found = []
+    for number, mean in enumerate(means, start=1):
+        crowds = kind.crowds().begins(span, Stream(seed, f"{stem}:crowds:{number}"))
+        found.append(
+            Service(
+                name=f"{kind.name}-{number:02d}",
+                kind=kind.name,
+                mean=kind.target * max(mean - kind.spare - _FOR_ROUNDING, _FOR_ROUNDING / 2),
+                least=kind.minimum,
+                most=max(kind.minimum, math.ceil(kind.headroom * mean)),
+                spare=kind.spare,
+                crowds=tuple(crowds),
+            )
+        )
+    return found
+
+
+def _normalised(book: Book) -> Book:
+    """Return the book with mean demands that hold over this window: its weekends, crowds and recordings considered."""
+    services = []
+    for each in book.services:
+        edges = book.edges(book.kinds[each.kind].interval)
+        mean = float(book.shape_of(each, edges) @ np.diff(edges)) / book.span
+        services.append(replace(each, mean=each.mean / mean) if mean > 0 else each)
+    return replace(book, services=tuple(services))
+
+
+def _calibrated(book: Book, gpus: float) -> Book:
+    """Return the book with all mean demands times one factor, so that the replicas hold ``gpus`` GPUs on average."""
+    if not book.services:
+        return book
+    fixed = float(sum(each.spare * book.kinds[each.kind].gpus for each in book.services))
+    low, high, factor = 0.0, math.inf, 1.0
+    best, best_miss = book, math.inf
+    for _ in range(_TRIES):
+        tried = replace(book, services=tuple(replace(each, mean=each.mean * factor) for each in book.services))
+        held = _held(tried)
+        if abs(held - gpus) < best_miss:
+            best, best_miss = tried, abs(held - gpus)
+        if best_miss <= _TOLERANCE * gpus:
+            break
+        low, high = (factor, high) if held < gpus else (low, factor)
+        guess = factor * max(gpus - fixed, 0.0) / (held - fixed) if held > fixed else 2 * factor
+        if not low < guess < high:
+            guess = (low + high) / 2 if math.isfinite(high) else 2 * factor
+        factor = guess
+    return best
+
+
+def _held(book: Book) -> float:
+    """Return the GPUs that all replicas hold on average, if each starts when it is wanted."""
+    total = 0.0
+    for interval in book.intervals():
+        part, edges = book.of_interval(interval), book.edges(interval)
+        gpus = np.array([book.kinds[each.kind].gpus for each in part.services], dtype=np.float64)
+        total += float(gpus @ (part.wanted(edges) @ np.diff(edges)))
+    return total / book.span

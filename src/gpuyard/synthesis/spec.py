@@ -10,11 +10,12 @@ from types import MappingProxyType
 from typing import Any
 
 from gpuyard.errors import ConfigError, unknown_name
+from gpuyard.services.kinds import ServiceKind
 from gpuyard.synthesis.domains import battery_kinds, manufacturing_kinds
 from gpuyard.synthesis.drug_discovery import drug_discovery_kinds
 from gpuyard.synthesis.kinds import CLASSES, Kind, from_cluster, reshared
 from gpuyard.synthesis.published import CLUSTERS, HOURLY, WEEKLY
-from gpuyard.synthesis.realtime import realtime_kind
+from gpuyard.synthesis.realtime import DEFAULT_SERVICES, services_of
 from gpuyard.synthesis.tenants import DEFAULT_TENANTS, Tenant
 from gpuyard.synthesis.training import training_kinds
 from gpuyard.units import MOST_DAYS, MOST_LOAD, nearest_scale
@@ -74,7 +75,7 @@ class ClassShare:
 
 def _kinds(job_class: str, source: str) -> tuple[Kind, ...]:
     own = {
-        "realtime": lambda: (realtime_kind(),),
+        "realtime": tuple,
         "training": training_kinds,
         "drug-discovery": drug_discovery_kinds,
         "battery": battery_kinds,
@@ -109,6 +110,8 @@ class SynthesisSpec:
         Second 0 on the calendar, ISO 8601 with its offset; decides the weekday and the month.
     classes, tenants
         Shares of the classes sum to 1.
+    services
+        Kinds of services of the class ``realtime``.
     zipf_exponent
         Of the submissions of a tenant's users; 0 makes all users equal.
     hourly, weekly
@@ -125,6 +128,7 @@ class SynthesisSpec:
     start: str = "2027-01-04T00:00:00+09:00"
     classes: tuple[ClassShare, ...] = DEFAULT_CLASSES
     tenants: tuple[Tenant, ...] = DEFAULT_TENANTS
+    services: tuple[ServiceKind, ...] = DEFAULT_SERVICES
     zipf_exponent: float = 1.1
     hourly: tuple[float, ...] = HOURLY
     weekly: tuple[float, ...] = WEEKLY
@@ -159,6 +163,7 @@ class SynthesisSpec:
             raise ConfigError(f"limit_factor is (low, high) with 1 <= low <= high, got {self.limit_factor}")
         _unique("class", [one.name for one in self.classes])
         _unique("tenant", [one.name for one in self.tenants])
+        _unique("service", [one.name for one in self.services])
         total = sum(one.share for one in self.classes)
         if abs(total - 1.0) > 1e-6:
             raise ConfigError(f"the shares of the classes must sum to 1, they sum to {total:g}")
@@ -185,7 +190,8 @@ class SynthesisSpec:
 
         ``classes`` maps a class to its share, or to a table of ``share``, ``source`` (a name, or a table of name to
         weight) and ``redraw``; classes that are not named are left out.  ``tenants`` maps a tenant to a table of
-        ``users`` and of its weight in each class.
+        ``users`` and of its weight in each class.  ``services`` maps a service to the keys in which it differs from the
+        default of the same name; services that are not named are left out.
 
         Raises
         ------
@@ -209,9 +215,11 @@ class SynthesisSpec:
                 value = {c.name: {"share": c.share, "source": dict(c.source), "redraw": c.redraw} for c in self.classes}
             elif one.name == "tenants":
                 value = {tenant.name: {"users": tenant.users, **tenant.weights} for tenant in self.tenants}
+            elif one.name == "services":
+                value = {kind.name: kind.to_mapping() for kind in self.services}
             elif isinstance(value, tuple):
                 value = list(value)
-            if value is not None:
+            if value is not None and (one.name != "services" or any(each.name == "realtime" for each in self.classes)):
                 table[one.name] = value
         return table
 
@@ -300,6 +308,7 @@ _READ = {
     "start": _text,
     "classes": _classes,
     "tenants": _tenants,
+    "services": services_of,
     "hourly": _numbers,
     "weekly": _numbers,
     "limit_factor": _numbers,

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from gpuyard.services.book import SERVICES, Book
 from gpuyard.synthesis.expansion import Jobs
 from gpuyard.synthesis.kinds import Kind
 from gpuyard.synthesis.spec import SynthesisSpec
@@ -44,8 +45,21 @@ class Batch:
         return np.zeros(self.submit.size, dtype=np.int64) if self.jobs is None else self.jobs.stage
 
 
-def to_workload(batches: list[Batch], spec: SynthesisSpec, span: float, gpus: int, seed: int, load: float) -> Workload:
-    """Return the jobs of all kinds, sorted by submit time, then in the order of kinds and numbers."""
+def to_workload(
+    batches: list[Batch],
+    spec: SynthesisSpec,
+    *,
+    span: float,
+    gpus: int,
+    seed: int,
+    load: float,
+    book: Book | None,
+    notes: tuple[str, ...],
+) -> Workload:
+    """Return the jobs of all kinds, sorted by submit time, then in the order of kinds and numbers.
+
+    The services of ``book`` go into the table's metadata.
+    """
     submit = np.concatenate([batch.submit for batch in batches])
     order = np.argsort(submit, kind="stable")
     metadata = {
@@ -54,10 +68,12 @@ def to_workload(batches: list[Batch], spec: SynthesisSpec, span: float, gpus: in
         SOURCE_FORMAT: b"synthetic",
         SPAN: f"{span:.3f}".encode(),
     }
+    if book is not None and book.services:
+        metadata[SERVICES] = book.dumps()
     columns = _columns(batches, spec, order) | {"submit_time": pa.array(submit[order])}
     note = f"synthetic: seed {seed}, window {span:g} s, offered load {load:.4f} of {counted(gpus, 'GPU')}"
     table = pa.table(columns).replace_schema_metadata(metadata)
-    return Workload.from_table(table, name="synthetic", notes=(note,))
+    return Workload.from_table(table, name="synthetic", notes=(note, *notes))
 
 
 def _columns(batches: list[Batch], spec: SynthesisSpec, order: NDArray[np.int64]) -> dict[str, pa.Array]:

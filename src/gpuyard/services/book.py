@@ -1,0 +1,159 @@
+"""The services of a workload as they travel with it: all that their demand follows from, in the table's metadata."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuyard.services.autoscaling import Scales, wanted
+from gpuyard.services.demand import Recording
+from gpuyard.services.kinds import ServiceKind
+
+__all__ = ["SERVICES", "Book", "Service"]
+
+SERVICES = b"gpuyard.services"
+"""Metadata key of the job table: the services whose replicas are among the jobs, as JSON."""
+
+MOST_INTERVALS = 150_000
+"""Control intervals of a workload; where there were more (a year and a half of 5 minutes), they are made longer."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Service:
+    """One service.  Its replicas are the jobs of class ``realtime`` whose ``job_name`` is its name.
+
+    Parameters
+    ----------
+    kind
+        The name of its kind.
+    mean
+        Its mean demand, in replicas at full use.
+    most
+        Most replicas, spare ones left out.
+    least, spare
+        Fewest replicas, and those on top.
+    crowds
+        When its flash crowds begin, s since the origin.
+    jobs
+        How many jobs its replicas are.
+    """
+
+    name: str
+    kind: str
+    mean: float
+    least: int
+    most: int
+    spare: int
+    crowds: tuple[float, ...] = ()
+    jobs: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Book:
+    """All services of a workload, and the calendar of their demand.
+
+    Parameters
+    ----------
+    span
+        Seconds from the origin on for which there is demand.
+    midnight, weekday
+        Second, 0 or before, at which the day of second 0 begins, and which day it is (0 Monday).
+    recordings
+        The recorded requests of the kinds that replay some.
+    """
+
+    span: float
+    midnight: float
+    weekday: int
+    kinds: Mapping[str, ServiceKind]
+    services: tuple[Service, ...]
+    recordings: Mapping[str, Recording]
+
+    def intervals(self) -> list[float]:
+        """Return the control intervals that occur, s, ascending."""
+        return sorted({self.kinds[each.kind].interval for each in self.services})
+
+    def of_interval(self, interval: float) -> Book:
+        """Return the services of one control interval."""
+        return replace(
+            self, services=tuple(each for each in self.services if self.kinds[each.kind].interval == interval)
+        )
+
+    def width(self, interval: float) -> float:
+        """Return the seconds that a control interval really has: a multiple where there would be too many."""
+        return interval * max(1, math.ceil(self.span / interval / MOST_INTERVALS))
+
+    def edges(self, interval: float) -> Floats:
+        """Return the beginnings of the control intervals and the end of the last, s."""
+        width = self.width(interval)
+        inner = np.arange(max(1, math.ceil(self.span / width - 1e-9))) * width
+        return np.append(inner, self.span)
+
+    def shape_of(self, service: Service, edges: Floats) -> Floats:
+        """Return the demand over its mean in each control interval: that of the interval's middle."""
+        middle = (edges[:-1] + edges[1:]) / 2
+        kind = self.kinds[service.kind]
+        recording = self.recordings.get(service.kind)
+        base = kind.day().at(middle, self.midnight, self.weekday) if recording is None else recording.at(middle)
+        return base * kind.crowds().times(middle, list(service.crowds))
+
+    def demand(self, edges: Floats) -> Floats:
+        """Return each service's demand in replicas at full use, shape (services, intervals)."""
+        rows = [each.mean * self.shape_of(each, edges) for each in self.services]
+        return np.stack(rows) if rows else np.empty((0, edges.size - 1))
+
+    def scales(self) -> Scales:
+        """Return the rule of each service."""
+        kinds = [self.kinds[each.kind] for each in self.services]
+        return Scales(
+            target=np.array([kind.target for kind in kinds]),
+            tolerance=np.array([kind.tolerance for kind in kinds]),
+            intervals=np.array([max(1, round(kind.cooldown / self.width(kind.interval))) for kind in kinds], np.int64),
+            least=np.array([each.least for each in self.services], dtype=np.int64),
+            most=np.array([each.most for each in self.services], dtype=np.int64),
+            spare=np.array([each.spare for each in self.services], dtype=np.int64),
+        )
+
+    def wanted(self, edges: Floats) -> NDArray[np.int64]:
+        """Return the replicas that each service's autoscaler asks for, shape (services, intervals)."""
+        return wanted(self.demand(edges), self.scales())
+
+    def dumps(self) -> bytes:
+        """Return the JSON that :meth:`loads` reads back."""
+        return json.dumps(
+            {
+                "span": self.span,
+                "midnight": self.midnight,
+                "weekday": self.weekday,
+                "kinds": {name: kind.to_mapping() for name, kind in self.kinds.items()},
+                "services": [asdict(each) for each in self.services],
+                "recordings": {
+                    name: {"step": each.step, "shape": list(each.shape)} for name, each in self.recordings.items()
+                },
+            },
+            separators=(",", ":"),
+        ).encode()
+
+    @classmethod
+    def loads(cls, text: bytes) -> Book:
+        """Return what :meth:`dumps` wrote."""
+        values: dict[str, Any] = json.loads(text)
+        return cls(
+            span=values["span"],
+            midnight=values["midnight"],
+            weekday=values["weekday"],
+            kinds={name: ServiceKind(name=name).changed(table) for name, table in values["kinds"].items()},
+            services=tuple(Service(**{**each, "crowds": tuple(each["crowds"])}) for each in values["services"]),
+            recordings={
+                name: Recording(step=each["step"], shape=tuple(each["shape"]))
+                for name, each in values["recordings"].items()
+            },
+        )
