@@ -16,9 +16,10 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 
 
-def figures_table() -> str:
-    """Return the figures behind the default synthetic workload as a table of markdown."""
-    lines = [f"| {' | '.join(one)} |" for one in describe(SynthesisSpec())]
+def figures_table(*, services: bool = False) -> str:
+    """Return the figures behind the default synthetic workload, or behind its services, as a table of markdown."""
+    chosen = [one for one in describe(SynthesisSpec()) if one.figure.startswith("realtime, ") == services]
+    lines = [f"| {' | '.join(one)} |" for one in chosen]
     return "\n".join(["| figure | value | standing | source |", "|---|---|---|---|", *lines, ""])
 
 
@@ -27,6 +28,7 @@ GENERATED = {
     "formats": ("traces.md", formats_text),
     "catalogue": ("traces.md", catalogue_table),
     "figures": ("workloads.md", figures_table),
+    "services": ("services.md", lambda: figures_table(services=True)),
 }
 """Parts of pages by name, with what makes them; ``python tests/unit/test_docs.py`` writes them anew."""
 OTHERS_SAY = ("turnaround", "walltime", "stretch", "utilisation", "occupancy", "tres", "vc", "server", "requested")
