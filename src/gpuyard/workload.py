@@ -15,7 +15,7 @@ from gpuyard.traces.schema import COLUMNS, ORIGIN, STATES, job_schema
 from gpuyard.traces.trace import Rejection, Trace
 from gpuyard.units import MOST_CPUS, MOST_MEMORY_GIB, counted
 
-__all__ = ["MICROSECOND", "NEVER", "Workload", "array_tasks", "to_ticks"]
+__all__ = ["MICROSECOND", "NEVER", "Workload", "array_tasks", "to_ticks", "without_dangling"]
 
 MICROSECOND = 1_000_000
 """Ticks a second: inside, time is int64 microseconds."""
@@ -173,7 +173,7 @@ class Workload:
         dropped = int(keep.size - keep.sum())
         if not dropped:
             return self
-        table, cut = _without_dangling(self.table.filter(pa.array(keep)))
+        table, cut = without_dangling(self.table.filter(pa.array(keep)))
         notes = (*self.notes, f"{note}: {dropped:,} of {counted(keep.size, 'job')} left out")
         if cut:
             notes = (*notes, f"{note}: dependencies on jobs left out dropped from {counted(cut, 'job')}")
@@ -230,7 +230,7 @@ def _replaced(table: pa.Table, name: str, column: pa.ChunkedArray) -> pa.Table:
     return table.set_column(at, table.schema.field(at), column)
 
 
-def _without_dangling(table: pa.Table) -> tuple[pa.Table, int]:
+def without_dangling(table: pa.Table) -> tuple[pa.Table, int]:
     """Return the table without dependencies on jobs that are not in it, and how many jobs lost one."""
     if table["depends_on"].null_count == len(table):
         return table, 0

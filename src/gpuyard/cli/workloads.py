@@ -53,10 +53,18 @@ def _is_scenario(source: str) -> bool:
 
 
 def _trace_scenario(
-    source: str, keys: dict[str, Any], cluster: str | None = None, sets: list[str] | None = None
+    source: str,
+    keys: dict[str, Any],
+    cluster: str | None = None,
+    sets: list[str] | None = None,
+    seed: int | None = None,
 ) -> Scenario:
     """Return a scenario that replays the trace in a file, on phase 1 unless a cluster is named."""
-    sections = {"workload": {"trace": source, **keys}, "cluster": {} if cluster is None else cluster_section(cluster)}
+    sections = {
+        "workload": {"trace": source, **keys},
+        "cluster": {} if cluster is None else cluster_section(cluster),
+        "run": {"seed": seed},
+    }
     return chosen_scenario("phase-1", sections, sets)
 
 
@@ -124,9 +132,11 @@ def convert(
     window: WindowOption = None,
     scale: ScaleOption = None,
     jobs: JobsOption = None,
+    seed: SeedOption = None,
+    sets: SetOption = None,
     no_progress: NoProgressOption = False,
 ) -> None:
-    """Write any trace, or a part of it, as Parquet, CSV or SWF."""
+    """Write any trace, a part of it or a what-if on it (--set workload.thin=0.5), as Parquet, CSV or SWF."""
     from gpuyard.traces.write import check_target, write_table
 
     check_target(target, to)
@@ -142,7 +152,7 @@ def convert(
         "jobs": jobs,
     }
     with progress(wanted=not no_progress) as stage:
-        scenario = _trace_scenario(source, keys)
+        scenario = _trace_scenario(source, keys, sets=sets, seed=seed)
         workload, _ = interruptible(lambda: scenario.read_workload(stage))
         stage(f"writing {target}")
         lost = write_table(workload.table, target, format=to)

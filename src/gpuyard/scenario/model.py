@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from gpuyard.errors import ConfigError
 from gpuyard.scenario.sections import SECTIONS, Model
 from gpuyard.scenario.source import Layered, Path_, parse_sets, read_layers
+from gpuyard.scenario.what_if import TABLES
 
 if TYPE_CHECKING:
     from gpuyard.cluster import Cluster
@@ -188,8 +189,7 @@ def _describe(error: Mapping[str, Any], path: tuple[str, ...]) -> str:
 def _known_keys(path: tuple[str, ...]) -> list[str]:
     model: type[BaseModel] = Model
     for part in path:
-        if not part.isdigit():
-            model = SECTIONS[part]
+        model = SECTIONS[part] if model is Model and part in SECTIONS else TABLES.get(part, model)
     names = sorted(model.model_fields)
     return names if path else ["extends", *names]
 

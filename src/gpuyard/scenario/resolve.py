@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gpuyard.experiment import Progress
     from gpuyard.result import Result
     from gpuyard.scenario.sections import Model, WorkloadSection
+    from gpuyard.scenario.what_if import MergedTrace
     from gpuyard.synthesis import Figure, SynthesisSpec
     from gpuyard.traces.trace import Trace
 
@@ -181,13 +182,23 @@ class Resolver:
     def _make_workload(self, tell: Progress) -> tuple[Workload, Trace | None]:
         section = self._checked.workload
         if section.trace is None:
-            return self._arriving(self._synthesised(section, tell)), None
-        tell(f"reading {section.trace}", None)
-        _verify(Path(section.trace), section.sha256)
-        trace = _read(section.trace, section.format, section.gpu_rule, section.zone)
-        if trace.table.num_rows == 0:
-            raise _no_jobs(trace)
-        return self._arriving(_chosen(Workload.from_trace(trace), section, head=section.jobs)), trace
+            return self._changed(self._synthesised(tell), tell), None
+        trace = _checked_trace(section, tell)
+        return self._changed(Workload.from_trace(trace), tell, head=section.jobs), trace
+
+    def _changed(self, workload: Workload, tell: Progress, head: int | None = None) -> Workload:
+        """Return what the section makes of the jobs: more of them, a choice of them, and all what-ifs."""
+        from gpuyard.scenario.what_if import merged, reshaped
+
+        section = self._checked.workload
+        with self._blamed_on("workload"):
+            workload = merged(workload, section, lambda each: Workload.from_trace(_checked_trace(each, tell)))
+        workload = _chosen(workload, section, head)
+        with self._blamed_on("workload"):
+            workload = reshaped(workload, section, self._checked.run.seed)
+        if len(workload) == 0:
+            raise ConfigError("no job is left: [workload] thin leaves none; choose a larger share")
+        return self._arriving(workload)
 
     def _arriving(self, workload: Workload) -> Workload:
         """Return the jobs as they come, or, where the section says so, jobs that only arrive."""
@@ -207,13 +218,13 @@ class Resolver:
         with self._blamed_on("workload"):
             return SynthesisSpec.from_mapping(self._checked.workload.synthesis())
 
-    def _synthesised(self, section: WorkloadSection, tell: Progress) -> Workload:
+    def _synthesised(self, tell: Progress) -> Workload:
         """Return jobs made for the cluster: none larger than its largest pool of GPUs of one type."""
         from gpuyard.synthesis import synthesise
 
         pools = np.bincount(self._cluster.node_type, weights=self._cluster.node_gpus)
         with self._blamed_on("workload"):
-            made = synthesise(
+            return synthesise(
                 self._spec,
                 gpus=self._cluster.gpus,
                 seed=self._checked.run.seed,
@@ -221,20 +232,21 @@ class Resolver:
                 node_cpus=None if self._cluster.node_cpus is None else float(self._cluster.node_cpus.min()),
                 progress=lambda share: tell("making the workload", share),
             )
-        return _chosen(made, section)
 
     def _options(self, workload: Workload, *, synthetic: bool) -> RunOptions:
         """Return the run options; what a synthetic workload is measured over is the time it was made for.
 
         Its arrivals stop there, so the time after it says how long the last jobs take, not how the site is used.
         """
+        from gpuyard.scenario.what_if import MOVING
         from gpuyard.synthesis import span_of
 
         options = RunOptions(**self._checked.run.model_dump())
         if self._checked.workload.arrivals_only is not None:
             last = float(len(workload) - 1)
             return replace(options, until=last if options.until is None else min(last, options.until))
-        span = span_of(workload) if synthetic and options.window is None else None
+        moved = any(getattr(self._checked.workload, key) is not None for key in MOVING)
+        span = span_of(workload) if synthetic and options.window is None and not moved else None
         if span is None:
             return options
         return replace(options, window=(min(max(options.begin or 0.0, 0.0), span), span))
@@ -249,10 +261,18 @@ class Resolver:
         else:
             path = Path(str(self._checked.workload.trace)).resolve()
             echo["workload"] |= {"trace": str(path), "format": trace.format, "sha256": _sha256(path)}
+        if self._checked.workload.merge:
+            echo["workload"]["merge"] = [_echoed(each) for each in self._checked.workload.merge]
         if self._checked.cluster.file is not None:
             path = Path(self._checked.cluster.file).resolve()
             echo["cluster"] |= {"file": str(path), "sha256": _sha256(path)}
         return _as_read(echo | {"policy": policy.to_mapping(), "energy": energy.to_mapping(), "run": asdict(options)})
+
+
+def _echoed(merged: MergedTrace) -> dict[str, Any]:
+    """Return what is written down of a trace that came along: its whole path and its digest."""
+    path = Path(merged.trace).resolve()
+    return merged.model_dump(exclude_none=True) | {"trace": str(path), "sha256": _sha256(path)}
 
 
 def _check_nodes(cluster: Cluster) -> None:
@@ -311,11 +331,20 @@ def _chosen(workload: Workload, section: WorkloadSection, head: int | None = Non
         workload = workload.window(*parse_window(section.window))
     if head is not None:
         workload = workload.head(head)
-    if section.scale is not None:
-        workload = workload.scaled(section.scale)
     if len(workload) == 0:
         raise ConfigError("no job is left: [workload] tenant, partition, user and window leave none")
     return workload
+
+
+def _checked_trace(wanted: WorkloadSection | MergedTrace, tell: Progress) -> Trace:
+    """Return the trace that a section names; raise if it is not the file of its digest, or no job can be read."""
+    path = Path(str(wanted.trace))
+    tell(f"reading {path}", None)
+    _verify(path, wanted.sha256)
+    trace = _read(path, wanted.format, wanted.gpu_rule, wanted.zone)
+    if trace.table.num_rows == 0:
+        raise _no_jobs(trace)
+    return trace
 
 
 def _no_jobs(trace: Trace) -> InputError:

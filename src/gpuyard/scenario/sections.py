@@ -18,6 +18,7 @@ from gpuyard.policy import (
     RESERVATIONS,
     WEIGHTS,
 )
+from gpuyard.scenario.what_if import WhatIfKeys
 from gpuyard.units import MOST_PUE, nearest_scale, parse_seconds, parse_window
 
 __all__ = ["SECTIONS", "SYNTHESIS_KEYS", "Model", "PolicySection", "RunSection", "WorkloadSection"]
@@ -103,7 +104,7 @@ class Section(BaseModel):
 _TRACE_KEYS: Final = ("format", "gpu_rule", "zone", "sha256", "partition")
 
 
-class WorkloadSection(Section):
+class WorkloadSection(Section, WhatIfKeys):
     """``[workload]``: a trace to replay, or what a synthetic workload is made of."""
 
     trace: str | None = Field(default=None, description="Path of the trace to replay, relative to the scenario file.")
@@ -119,7 +120,6 @@ class WorkloadSection(Section):
     window: Window | None = Field(
         default=None, description="Simulate only jobs submitted from A up to B, 2d..9d; the others are left out."
     )
-    scale: float | None = Field(default=None, gt=0, description="Jobs arrive this many times as fast.")
     arrivals_only: float | None = Field(
         default=None,
         gt=0,

@@ -21,6 +21,7 @@ from typing import Any, Final
 from gpuyard.errors import ConfigError, InputError, unknown_name
 from gpuyard.policy import ALIASES, DEPENDENT, NAMED
 from gpuyard.presets import load_preset, preset_names
+from gpuyard.scenario.what_if import with_paths
 
 __all__ = ["SOURCES", "Layered", "parse_sets", "parse_value", "read_layers"]
 
@@ -195,6 +196,8 @@ def _read(source: str | Path, folder: Path) -> tuple[dict[str, Any], str, str, P
         for kind in service.values():
             if isinstance(kind, dict) and isinstance(kind.get("requests"), str):
                 kind["requests"] = str(path.parent / Path(kind["requests"]).expanduser())
+    if isinstance(layer.get("workload"), dict):
+        with_paths(layer["workload"], path.parent)
     return layer, str(path), str(path.resolve()), path.parent
 
 
