@@ -45,11 +45,20 @@ class Stream:
     def __init__(self, seed: int, name: str) -> None:
         entropy = int.from_bytes(_digest(seed, name), "big")
         self._bits = np.random.PCG64(np.random.SeedSequence(entropy))
+        self._next = 0
 
     def uniform(self, size: int) -> NDArray[np.float64]:
         """Return the next ``size`` numbers, float64 in [0, 1), shape (size,)."""
         raw: NDArray[np.uint64] = self._bits.random_raw(size)
+        self._next += size
         return (raw >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+    def at(self, first: int, size: int) -> NDArray[np.float64]:
+        """Return the numbers ``first``, ``first + 1``, ... of the stream, counted from 0, as many as ``size``."""
+        if first != self._next:
+            self._bits.advance((first - self._next) % 2**128)
+            self._next = first
+        return self.uniform(size)
 
 
 def _digest(seed: int, name: str) -> bytes:

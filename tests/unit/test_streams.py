@@ -28,6 +28,14 @@ def test_asking_twice_continues_the_series():
     assert np.array_equal(np.concatenate((stream.uniform(2), stream.uniform(3))), whole)
 
 
+def test_the_numbers_at_a_place_are_those_of_the_series():
+    whole = Stream(3, "sizes").uniform(1_000)
+    stream = Stream(3, "sizes")
+    assert np.array_equal(stream.at(990, 10), whole[990:])
+    assert np.array_equal(stream.at(5, 3), whole[5:8])
+    assert np.array_equal(stream.uniform(2), whole[8:10])
+
+
 def test_names_and_seeds_give_unrelated_streams():
     one, other_name, other_seed = (
         Stream(seed, name).uniform(20_000) for seed, name in ((0, "sizes"), (0, "runtimes"), (1, "sizes"))

@@ -10,7 +10,7 @@ import pytest
 from gpuyard.errors import ConfigError
 from gpuyard.streams import Stream
 from gpuyard.synthesis import SynthesisSpec, Tenant, synthesise
-from gpuyard.synthesis.arrivals import Calendar, burst_of_jobs
+from gpuyard.synthesis.arrivals import Arrivals, Calendar, burst_sizes
 from gpuyard.synthesis.tenants import owners, zipf
 
 HOUR, DAY = 3600.0, 86_400.0
@@ -57,19 +57,23 @@ def test_single_submissions_are_poisson_within_an_hour(finetune_submits):
 def test_time_is_spent_where_the_rate_is():
     weekend_off = (1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0)
     calendar = Calendar(MONDAY, 7 * DAY, FLAT_DAY, weekend_off)
-    assert calendar.times("cluster", np.array([0.0, 0.5, 0.999999])) == pytest.approx([0.0, 2.5 * DAY, 5 * DAY], abs=1)
-    assert calendar.times("flat", np.array([0.5])) == pytest.approx([3.5 * DAY])
+    assert calendar.clock("cluster").times(np.array([0.0, 0.5, 0.999999])) == pytest.approx(
+        [0.0, 2.5 * DAY, 5 * DAY], abs=1
+    )
+    assert calendar.clock("flat").times(np.array([0.5])) == pytest.approx([3.5 * DAY])
 
 
 def test_working_hours_are_8_to_19_on_weekdays():
     saturday = datetime.fromisoformat("2027-01-09T00:00:00+09:00")
-    times = Calendar(saturday, 4 * DAY, FLAT_DAY, FLAT_WEEK).times("working-hours", np.array([0.0, 0.25, 0.5, 0.75]))
+    times = (
+        Calendar(saturday, 4 * DAY, FLAT_DAY, FLAT_WEEK).clock("working-hours").times(np.array([0.0, 0.25, 0.5, 0.75]))
+    )
     assert times / HOUR == pytest.approx([48 + 8, 48 + 13.5, 72 + 8, 72 + 13.5])
 
 
 def test_a_window_without_working_hours_is_used_evenly():
     sunday = datetime.fromisoformat("2027-01-10T00:00:00+09:00")
-    times = Calendar(sunday, DAY, FLAT_DAY, FLAT_WEEK).times("working-hours", np.array([0.25, 0.5]))
+    times = Calendar(sunday, DAY, FLAT_DAY, FLAT_WEEK).clock("working-hours").times(np.array([0.25, 0.5]))
     assert times == pytest.approx([0.25 * DAY, 0.5 * DAY])
 
 
@@ -77,19 +81,41 @@ def test_a_window_may_begin_within_an_hour():
     only_ten = tuple(1.0 if hour == 10 else 0.0 for hour in range(24))
     start = datetime.fromisoformat("2027-01-04T09:30:00+09:00")
     calendar = Calendar(start, DAY, only_ten, FLAT_WEEK)
-    assert calendar.times("cluster", np.array([0.0, 0.5, 0.999999])) == pytest.approx([1800, 3600, 5400], abs=1)
+    assert calendar.clock("cluster").times(np.array([0.0, 0.5, 0.999999])) == pytest.approx([1800, 3600, 5400], abs=1)
 
 
-def test_bursts_have_their_mean_and_the_first_jobs_keep_theirs():
-    few, many = (burst_of_jobs(Stream(0, "burst"), jobs, 40.0) for jobs in (1_000, 100_000))
-    assert np.array_equal(few, many[:1_000])
-    assert 100_000 / (many[-1] + 1) == pytest.approx(40, rel=0.08)  # 2,500 geometric sizes: 4 standard errors
-    sizes = np.bincount(many[many < many[-1]])
-    assert np.mean(sizes == 1) == pytest.approx(1 / 40, abs=0.013)
+def bursts(jobs: int, mean: float) -> tuple[np.ndarray, np.ndarray]:
+    calendar = Calendar(MONDAY, 7 * DAY, FLAT_DAY, FLAT_WEEK)
+    blocks = list(Arrivals(jobs, mean, calendar.clock("flat"), 0, "a kind"))
+    return np.concatenate([one.sizes for one in blocks]), np.concatenate([one.times for one in blocks])
+
+
+def test_bursts_have_their_mean_and_the_first_keep_their_sizes():
+    few, many = bursts(1_000, 40.0)[0], bursts(1_000_000, 40.0)[0]
+    assert (few.sum(), many.sum()) == (1_000, 1_000_000)
+    assert np.array_equal(few[:-1], many[: few.size - 1])
+    assert many.mean() == pytest.approx(40, rel=0.03)  # 25,000 geometric sizes: 4 standard errors
+    assert np.mean(many == 1) == pytest.approx(1 / 40, abs=0.004)
+
+
+def test_a_burst_of_uniform_numbers_is_geometric():
+    # P(size > n) = (1 - 1/4)^n: 0.75, 0.5625, 0.4219
+    assert burst_sizes(np.array([0.0, 0.24, 0.26, 0.43, 0.44, 0.57, 0.58]), 4.0).tolist() == [1, 1, 2, 2, 3, 3, 4]
 
 
 def test_without_bursts_jobs_come_one_by_one():
-    assert burst_of_jobs(Stream(0, "burst"), 4, 1.0).tolist() == [0, 1, 2, 3]
+    sizes, times = bursts(50_000, 1.0)
+    assert sizes.tolist() == [1] * 50_000
+    assert np.all(np.diff(times) >= 0)
+
+
+def test_times_of_a_flat_rate_are_those_of_a_poisson_process():
+    # given their number they are independent and even: gaps over their mean are exponential, with CV 1
+    _, times = bursts(200_000, 1.0)
+    gaps = np.diff(times)
+    assert gaps.std() / gaps.mean() == pytest.approx(1.0, abs=0.01)
+    assert np.mean(gaps > gaps.mean()) == pytest.approx(np.exp(-1), abs=0.005)
+    assert times[[50_000, 100_000, 150_000]] / (7 * DAY) == pytest.approx([0.25, 0.5, 0.75], abs=0.005)
 
 
 def test_users_of_a_burst_are_one_user_at_one_instant():

@@ -9,9 +9,19 @@
 from __future__ import annotations
 
 from gpuyard.synthesis.describe import Figure, describe
-from gpuyard.synthesis.generate import synthesise
+from gpuyard.synthesis.generate import Generation, generation, synthesise
 from gpuyard.synthesis.spec import ClassShare, SynthesisSpec
 from gpuyard.synthesis.table import span_of
 from gpuyard.synthesis.tenants import Tenant
 
-__all__ = ["ClassShare", "Figure", "SynthesisSpec", "Tenant", "describe", "span_of", "synthesise"]
+__all__ = [
+    "ClassShare",
+    "Figure",
+    "Generation",
+    "SynthesisSpec",
+    "Tenant",
+    "describe",
+    "generation",
+    "span_of",
+    "synthesise",
+]

@@ -1,22 +1,41 @@
 """When jobs are submitted: a non-homogeneous Poisson process by hour of the day and day of the week, with bursts.
 
 Given how many arrivals there are, those of such a process are independent draws with a density proportional to the rate
-(Cinlar 1975, section 4.7; Lewis and Shedler 1979), so each is the inverse of the cumulative rate at a uniform number.
+(Cinlar 1975, section 4.7; Lewis and Shedler 1979).  Taken in order of time they are the inverse of the cumulative rate
+at sums of exponential numbers over their total (Devroye 1986, section V.2.2), so that they can be made one by one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuyard.streams import Stream
+from gpuyard.synthesis.calibration import BLOCK
 from gpuyard.synthesis.kinds import Rhythm
 
-__all__ = ["Calendar", "burst_of_jobs"]
+__all__ = ["Arrivals", "Bursts", "Calendar", "Clock", "burst_sizes"]
 
 HOUR = 3600.0
+
+
+class Clock(NamedTuple):
+    """The cumulative rate of submissions at the edges of clock hours, both of shape (hours + 1,)."""
+
+    edges: NDArray[np.float64]
+    cumulative: NDArray[np.float64]
+
+    def times(self, chance: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return seconds since the start, same shape: where the cumulative rate reaches ``chance`` of its total.
+
+        They are whole milliseconds before the end of the window.
+        """
+        seconds = np.interp(chance * self.cumulative[-1], self.cumulative, self.edges)
+        return np.asarray(np.minimum(np.round(seconds, 3), round(self.edges[-1] - 0.001, 3)), dtype=np.float64)
 
 
 class Calendar:
@@ -34,19 +53,14 @@ class Calendar:
             "flat": np.ones(hour.size),
         }
 
-    def times(self, rhythm: Rhythm, chance: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return seconds since the start, same shape: where the cumulative rate reaches ``chance`` of its total.
+    def clock(self, rhythm: Rhythm) -> Clock:
+        """Return the cumulative rate of a rhythm.
 
         A window without a moment of the rhythm (a Sunday without working hours) is used evenly.
         """
         rate = self._rates[rhythm]
-        width = np.diff(self._edges)
-        cumulative = np.concatenate(([0.0], np.cumsum((rate if rate.any() else np.ones_like(rate)) * width)))
-        wanted = chance * cumulative[-1]
-        hour = np.clip(np.searchsorted(cumulative, wanted, side="right") - 1, 0, width.size - 1)
-        height = cumulative[hour + 1] - cumulative[hour]
-        part = np.where(height > 0, (wanted - cumulative[hour]) / np.where(height > 0, height, 1.0), 0.0)
-        return np.asarray(self._edges[hour] + part * width[hour], dtype=np.float64)
+        height = (rate if rate.any() else np.ones_like(rate)) * np.diff(self._edges)
+        return Clock(self._edges, np.concatenate(([0.0], np.cumsum(height))))
 
 
 def _clock_hours(start: datetime, span: float) -> NDArray[np.float64]:
@@ -56,18 +70,66 @@ def _clock_hours(start: datetime, span: float) -> NDArray[np.float64]:
     return np.concatenate(([0.0], inner, [span]))
 
 
-def burst_of_jobs(stream: Stream, jobs: int, mean: float) -> NDArray[np.int64]:
-    """Return the number of each job's burst, ascending from 0, shape (jobs,); burst sizes are geometric.
+class Bursts(NamedTuple):
+    """Some bursts of a kind, one after the other; their jobs are submitted together.
 
-    The first jobs are in the same bursts however many there are.
+    ``first`` and ``first_job`` count from 0 over the whole window; the columns have shape (bursts,).
     """
+
+    first: int
+    first_job: int
+    sizes: NDArray[np.int64]
+    times: NDArray[np.float64]  # s since the start of the window, whole milliseconds
+
+
+def burst_sizes(chance: NDArray[np.float64], mean: float) -> NDArray[np.int64]:
+    """Return geometric numbers of jobs, 1 or more, int64 of the shape of the uniform numbers."""
     if mean <= 1.0:
-        return np.arange(jobs, dtype=np.int64)
-    sizes = np.empty(0, dtype=np.int64)
-    covered = 0
-    while covered < jobs:
-        draws = stream.uniform(int((jobs - covered) / mean * 1.1) + 16)
-        more = 1 + np.floor(np.log1p(-draws) / np.log1p(-1.0 / mean)).astype(np.int64)
-        sizes = np.concatenate((sizes, more))
-        covered += int(more.sum())
-    return np.repeat(np.arange(sizes.size, dtype=np.int64), sizes)[:jobs]
+        return np.ones(chance.size, dtype=np.int64)
+    return 1 + np.floor(np.log1p(-chance) / np.log1p(-1.0 / mean)).astype(np.int64)
+
+
+class Arrivals:
+    """The bursts of ``jobs`` jobs over the window, in order of time; the last burst has what is left of the jobs.
+
+    About ``block`` jobs are made together.
+    """
+
+    def __init__(self, jobs: int, mean: float, clock: Clock, seed: int, stem: str, block: int = BLOCK) -> None:
+        self._mean, self._clock = max(mean, 1.0), clock
+        self._block = max(1, round(block / self._mean))
+        self._size, self._gap = Stream(seed, f"{stem}:burst"), Stream(seed, f"{stem}:arrival")
+        self._jobs = [0]
+        self._sums = [0.0]
+        bursts = 0
+        while self._jobs[-1] < jobs:
+            sizes = self._sizes(bursts, jobs - self._jobs[-1])
+            bursts += sizes.size
+            self._jobs.append(self._jobs[-1] + int(sizes.sum()))
+            self._sums.append(self._sums[-1] + float(self._gaps(bursts - sizes.size, sizes.size)[-1]))
+        self._total = self._sums[-1] + float(self._gaps(bursts, 1)[-1])
+
+    def _sizes(self, first: int, jobs: int) -> NDArray[np.int64]:
+        """Return the sizes of the bursts of a block, as many as hold at most ``jobs`` jobs."""
+        if self._mean <= 1.0:
+            return np.ones(min(self._block, jobs), dtype=np.int64)
+        sizes = burst_sizes(self._size.at(first, self._block), self._mean)
+        held = np.cumsum(sizes)
+        last = int(np.searchsorted(held, jobs))
+        if last == sizes.size:
+            return sizes
+        sizes[last] -= held[last] - jobs
+        return sizes[: last + 1]
+
+    def _gaps(self, first: int, bursts: int) -> NDArray[np.float64]:
+        """Return sums of exponential numbers up to each burst, shape (bursts,)."""
+        return np.cumsum(-np.log1p(-self._gap.at(first, bursts)))
+
+    def __iter__(self) -> Iterator[Bursts]:
+        """Return all bursts, block by block."""
+        first = 0
+        for done, after, before in zip(self._jobs, self._jobs[1:], self._sums, strict=False):
+            sizes = self._sizes(first, after - done if after == self._jobs[-1] else 2**62)
+            chance = (before + self._gaps(first, sizes.size)) / self._total
+            yield Bursts(first, done, sizes, self._clock.times(chance))
+            first += sizes.size

@@ -2,88 +2,158 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuyard.errors import ConfigError
 from gpuyard.streams import Stream
 from gpuyard.synthesis.distributions import Sizes
-from gpuyard.synthesis.expansion import Draws, Expansion, Jobs, Site, joined
+from gpuyard.synthesis.expansion import Draws, Expansion, Jobs, Site
 from gpuyard.synthesis.kinds import Kind
 from gpuyard.units import counted
 
-__all__ = ["TOLERANCE", "Supply", "UnitSupply"]
+__all__ = ["BLOCK", "TOLERANCE", "Chosen", "Supply", "UnitSupply", "draws_of"]
 
 TOLERANCE = 1e-3
 """Relative difference from its wanted GPU time at which a kind is left as it is."""
-RESERVE = 4096
-EXCHANGES = 16
+BLOCK = 16_384
+"""Jobs that are drawn together."""
+KEPT_BLOCKS = 64
+"""Blocks at the start of a series that are kept once drawn; later ones are drawn again."""
 SAMPLE = 64
-"""Units that are looked at for the GPU time that a job may be expected to take."""
+"""Units that are looked at for the GPU time and the jobs that may be expected of one."""
 MOST_EMPTY = 1 << 16
 """Units without GPU time in the window after which there is none to be expected."""
+RESERVE = 4096
+EXCHANGES = 16
+MILLI = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Numbers of jobs of a series, ascending: 0 to ``whole`` - 1, then those of ``rest``, int64 of shape (jobs,)."""
+
+    whole: int
+    rest: NDArray[np.int64]
+
+    @property
+    def jobs(self) -> int:
+        """How many jobs are chosen."""
+        return self.whole + self.rest.size
+
+    def resized(self, jobs: int) -> Chosen:
+        """Return so many jobs: without the last of these, or with the ones that follow in the series."""
+        if jobs <= self.jobs:
+            return Chosen(min(jobs, self.whole), self.rest[: max(jobs - self.whole, 0)])
+        first = int(self.rest[-1]) + 1 if self.rest.size else self.whole
+        return Chosen(self.whole, np.concatenate((self.rest, np.arange(first, first + jobs - self.jobs))))
+
+    def numbers(self, first: int, last: int) -> NDArray[np.int64]:
+        """Return the numbers of the chosen jobs ``first`` up to ``last`` - 1, int64, shape (last - first,)."""
+        begun = np.arange(min(first, self.whole), min(last, self.whole), dtype=np.int64)
+        return np.concatenate((begun, self.rest[max(first - self.whole, 0) : max(last - self.whole, 0)]))
+
+
+def draws_of(stream: Stream, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the stream's uniform numbers at these places, which ascend, same shape."""
+    if not numbers.size:
+        return np.empty(0)
+    first = int(numbers[0])
+    return stream.at(first, int(numbers[-1]) + 1 - first)[numbers - first]
 
 
 class Supply:
-    """The endless series of jobs of one kind: job k has the same size and run time however many are taken."""
+    """The endless series of jobs of one kind: job k has the same size and run time however many are taken.
+
+    Run times are whole milliseconds, so that sums of GPU time are exact, in whatever parts they are added.
+    """
 
     def __init__(self, kind: Kind, sizes: Sizes, seed: int, redraw: int) -> None:
         self.kind, self.sizes = kind, sizes
         self.stem = f"synthesis:{kind.key}:{redraw}"
-        self._size_stream = Stream(seed, f"{self.stem}:size")
-        self._runtime_stream = Stream(seed, f"{self.stem}:runtime")
-        self._gpus = np.empty(0, dtype=np.int64)
-        self._runtime = np.empty(0, dtype=np.float64)
+        self._streams = Stream(seed, f"{self.stem}:size"), Stream(seed, f"{self.stem}:runtime")
+        self._kept: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+        self._cut = 0
+        self._held = [0]
+
+    def of(self, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return GPUs and uncut run times (ms) of the jobs of these numbers, which ascend; same shape."""
+        if not numbers.size:
+            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+        first = int(numbers[0]) // BLOCK
+        parts = [self._block(at) for at in range(first, int(numbers[-1]) // BLOCK + 1)]
+        places = numbers - first * BLOCK
+        gpus, runtime = parts[0] if len(parts) == 1 else (np.concatenate(column) for column in zip(*parts, strict=True))
+        return gpus[places], runtime[places]
 
     def first(self, jobs: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Return GPUs and uncut run times (s, whole milliseconds) of the first ``jobs`` jobs."""
-        missing = jobs - self._gpus.size
-        if missing > 0:
-            size, runtime = self._size_stream.uniform(missing), self._runtime_stream.uniform(missing)
-            if self.kind.rank_correlation:
-                runtime = _correlated(size, runtime, self.kind.rank_correlation)
-            drawn = np.maximum(np.round(self.kind.runtimes.quantile(runtime), 3), 0.001)
-            self._gpus = np.concatenate((self._gpus, self.sizes.quantile(size)))
-            self._runtime = np.concatenate((self._runtime, drawn))
-        return self._gpus[:jobs], self._runtime[:jobs]
+        """Return GPUs and uncut run times (s) of the first ``jobs`` jobs."""
+        gpus, runtime = self.of(np.arange(jobs, dtype=np.int64))
+        return gpus, runtime / MILLI
+
+    def _block(self, at: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return GPUs and run times (ms) of the jobs of one block."""
+        if at < len(self._kept):
+            return self._kept[at]
+        size, runtime = (stream.at(at * BLOCK, BLOCK) for stream in self._streams)
+        if self.kind.rank_correlation:
+            runtime = _correlated(size, runtime, self.kind.rank_correlation)
+        milliseconds = np.maximum(np.round(self.kind.runtimes.quantile(runtime) * MILLI), 1.0).astype(np.int64)
+        drawn = self.sizes.quantile(size), milliseconds
+        if at == len(self._kept) < KEPT_BLOCKS:
+            self._kept.append(drawn)
+        return drawn
 
     def expected_gpu_time(self, span: float) -> float:
         """Return the mean GPU time of a job, run times cut at ``span``, as if independent of sizes."""
         return self.sizes.mean() * self.kind.runtimes.mean(span)
 
-    def offering(self, wanted: float, span: float) -> NDArray[np.int64]:
-        """Return the numbers of the jobs that together offer ``wanted`` GPU seconds, ascending from 0.
+    def offering(self, wanted: float, span: float) -> Chosen:
+        """Return the jobs that together offer ``wanted`` GPU seconds.
 
         They are the first jobs of the series, as many as come nearest.  Where that misses by more than TOLERANCE,
         single jobs are exchanged for later ones of the series.
         """
-        work = self._work_until(wanted, span)
-        held = np.cumsum(work)
-        count = int(np.searchsorted(held, wanted))
-        if count and wanted - held[count - 1] < held[count] - wanted:
-            count -= 1
-        return self.exactly(count + 1, wanted, span)
+        block, aim = 0, wanted * MILLI
+        while self._held_by(block + 1, span) <= aim:
+            block += 1
+        held = self._held_by(block, span)
+        sums = held + np.cumsum(self._work(_numbers_of(block), span))
+        at = int(np.searchsorted(sums, aim))
+        lower = held if at == 0 else int(sums[at - 1])
+        fewer = block * BLOCK + at
+        return self.exactly(fewer if fewer and aim - lower < int(sums[at]) - aim else fewer + 1, wanted, span)
 
-    def exactly(self, count: int, wanted: float, span: float) -> NDArray[np.int64]:
-        """Return the numbers of ``count`` jobs that offer ``wanted`` GPU seconds, by exchanges among the series."""
-        return _exchanged(self._work(count + RESERVE, span), count, wanted)
+    def exactly(self, count: int, wanted: float, span: float) -> Chosen:
+        """Return ``count`` jobs that offer ``wanted`` GPU seconds, by exchanges of the last ones for later ones."""
+        whole = max(0, (count - 1) // BLOCK * BLOCK)
+        held = self._held_by(whole // BLOCK, span)
+        work = self._work(np.arange(whole, count + RESERVE, dtype=np.int64), span)
+        rest = _exchanged(work, count - whole, wanted * MILLI - held, TOLERANCE * wanted * MILLI)
+        return Chosen(whole, whole + rest)
 
-    def gpu_time(self, numbers: NDArray[np.int64], span: float) -> float:
-        """Return the GPU seconds that the jobs of the given numbers offer."""
-        return float(self._work(int(numbers[-1]) + 1, span)[numbers].sum()) if numbers.size else 0.0
+    def gpu_time(self, chosen: Chosen, span: float) -> float:
+        """Return the GPU seconds that the chosen jobs offer."""
+        blocks, more = divmod(chosen.whole, BLOCK)
+        alone = np.concatenate((np.arange(chosen.whole - more, chosen.whole), chosen.rest))
+        return (self._held_by(blocks, span) + int(self._work(alone, span).sum())) / MILLI
 
-    def _work(self, jobs: int, span: float) -> NDArray[np.float64]:
-        gpus, runtime = self.first(jobs)
-        return gpus.astype(np.float64) * np.minimum(runtime, span)
+    def _held_by(self, blocks: int, span: float) -> int:
+        """Return the GPU milliseconds of the first jobs of the series, so many blocks of them."""
+        cut = round(span * MILLI)
+        if cut != self._cut:
+            self._cut, self._held = cut, [0]
+        while len(self._held) <= blocks:
+            work = self._work(_numbers_of(len(self._held) - 1), span)
+            self._held.append(self._held[-1] + int(work.sum()))
+        return self._held[blocks]
 
-    def _work_until(self, wanted: float, span: float) -> NDArray[np.float64]:
-        """Return GPU seconds of the first jobs, as many as exceed the wanted sum."""
-        jobs = int(wanted / self.expected_gpu_time(span) * 1.05) + 64
-        work = self._work(jobs, span)
-        while work.sum() <= wanted:
-            jobs += jobs // 4 + 64
-            work = self._work(jobs, span)
-        return work
+    def _work(self, numbers: NDArray[np.int64], span: float) -> NDArray[np.int64]:
+        """Return GPU milliseconds of the jobs of these numbers, run times cut at ``span`` seconds."""
+        gpus, runtime = self.of(numbers)
+        return gpus * np.minimum(runtime, round(span * MILLI))
 
 
 class UnitSupply:
@@ -98,63 +168,110 @@ class UnitSupply:
         self._expansion, self._site = expansion, site
         self._sizes = kind.sizes_on(site.gpus, site.largest, site.growth)
         self._draws = Draws(seed, self.stem)
-        self._blocks: list[Jobs] = []
-        self._units: list[int] = []  # of each block
         self._span = 0.0
+        self._sample: Jobs | None = None
+        self._ends = [(0, 0)]
+        self._kept: list[Jobs] = []
 
-    def jobs(self, count: int, span: float) -> Jobs:
-        """Return the first ``count`` jobs of the series in a window of ``span`` seconds."""
-        return self._first(span, jobs=count).first(count)
+    def sample(self, span: float) -> Jobs:
+        """Return the jobs of the first units in a window of ``span`` seconds."""
+        self._begin(span)
+        if self._sample is None:
+            self._sample = self.units(0, SAMPLE, span)
+        return self._sample
 
-    def offering(self, wanted: float, span: float) -> NDArray[np.int64]:
-        """Return the numbers of the jobs that come nearest to offering ``wanted`` GPU seconds, ascending from 0."""
-        held = np.cumsum(self._first(span, work=wanted).gpu_time())
-        count = int(np.searchsorted(held, wanted))
-        if count and wanted - held[count - 1] < held[count] - wanted:
-            count -= 1
-        return np.arange(count + 1)
+    def units(self, first: int, last: int, span: float) -> Jobs:
+        """Return the jobs of the units ``first`` to ``last`` - 1, each with the number of its unit."""
+        jobs = self._expansion.jobs(self._draws, np.arange(first, last), self._sizes, self._site, span)
+        return replace(jobs, unit=jobs.unit + first)
 
-    def gpu_time(self, numbers: NDArray[np.int64], span: float) -> float:
-        """Return the GPU seconds that the jobs of the given numbers offer."""
-        return float(self.jobs(int(numbers[-1]) + 1, span).gpu_time()[numbers].sum()) if numbers.size else 0.0
+    def units_at_once(self, span: float) -> int:
+        """Return how many units are made together."""
+        return max(1, round(BLOCK * SAMPLE / max(self.sample(span).unit.size, 1)))
 
-    def chances(self, purpose: str, jobs: Jobs) -> NDArray[np.float64]:
-        """Return a uniform number for each job of the series."""
-        return self._draws.uniform(purpose, jobs.unit, jobs.item())
+    def units_of(self, jobs: int, span: float) -> int:
+        """Return how many units the first ``jobs`` jobs are of, the last maybe in part."""
+        at = 0
+        while self._end(at + 1, span)[0] < jobs:
+            at += 1
+        return int(self._block(at, span).unit[jobs - self._end(at, span)[0] - 1]) + 1 if jobs else 0
+
+    def offering(self, wanted: float, span: float) -> Chosen:
+        """Return the jobs that come nearest to offering ``wanted`` GPU seconds, the first of the series."""
+        at, aim = 0, wanted * MILLI
+        while self._end(at + 1, span)[1] <= aim:
+            at += 1
+        jobs, held = self._end(at, span)
+        sums = held + np.cumsum(_gpu_milliseconds(self._block(at, span)))
+        more = int(np.searchsorted(sums, aim))
+        lower = held if more == 0 else int(sums[more - 1])
+        fewer = jobs + more
+        return _first(fewer if fewer and aim - lower < int(sums[more]) - aim else fewer + 1)
+
+    def gpu_time(self, chosen: Chosen, span: float) -> float:
+        """Return the GPU seconds that the chosen jobs, the first of the series, offer."""
+        at = 0
+        while self._end(at + 1, span)[0] < chosen.jobs:
+            at += 1
+        jobs, held = self._end(at, span)
+        rest = _gpu_milliseconds(self._block(at, span))[: chosen.jobs - jobs] if chosen.jobs else np.empty(0, np.int64)
+        return (held + int(rest.sum())) / MILLI
+
+    def chances(self, purpose: str, unit: NDArray[np.int64], item: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return a uniform number for each job, given by its unit and its number in it."""
+        return self._draws.uniform(purpose, unit, item)
 
     def expected_gpu_time(self, span: float) -> float:
         """Return about the mean GPU time of a job, from the first units."""
-        work = self._expand(0, SAMPLE, span).gpu_time()
+        work = self.sample(span).gpu_time()
         return float(work.mean()) if work.any() else self.kind.sizes.mean() * self.kind.runtimes.mean(span)
 
-    def _expand(self, first: int, units: int, span: float) -> Jobs:
-        numbers = np.arange(first, first + units)
-        return self._expansion.jobs(self._draws, numbers, self._sizes, self._site, span)
-
-    def _first(self, span: float, *, work: float = 0.0, jobs: int = 0) -> Jobs:
-        """Return the jobs of the first units, as many as exceed the GPU time and reach the number of jobs."""
+    def _begin(self, span: float) -> None:
+        """Forget what was made for a window of another length."""
         if span != self._span:
-            self._blocks, self._units, self._span = [], [], span
-        while (
-            sum(one.unit.size for one in self._blocks) < max(jobs, 1)
-            or sum(float(one.gpu_time().sum()) for one in self._blocks) <= work
-        ):
-            made = sum(self._units)
-            if made >= MOST_EMPTY and not any(one.gpus.any() for one in self._blocks):
+            self._span, self._sample, self._ends, self._kept = span, None, [(0, 0)], []
+
+    def _block(self, at: int, span: float) -> Jobs:
+        """Return the jobs of one block of units."""
+        self._begin(span)
+        if at < len(self._kept):
+            return self._kept[at]
+        units = self.units_at_once(span)
+        made = self.units(at * units, (at + 1) * units, span)
+        if at == len(self._kept) < KEPT_BLOCKS // 4:
+            self._kept.append(made)
+        return made
+
+    def _end(self, blocks: int, span: float) -> tuple[int, int]:
+        """Return the jobs and the GPU milliseconds of the first blocks."""
+        self._begin(span)
+        while len(self._ends) <= blocks:
+            made = self._block(len(self._ends) - 1, span)
+            jobs, held = self._ends[-1]
+            self._ends.append((jobs + made.unit.size, held + int(_gpu_milliseconds(made).sum())))
+            if self._ends[-1][1] == 0 and len(self._ends) * self.units_at_once(span) > MOST_EMPTY:
                 raise ConfigError(f"no job of {self.kind.key} falls into {counted(span, 'second')}; ask for more days")
-            self._units.append(max(made, 8))
-            self._blocks.append(self._expand(made, self._units[-1], span))
-        if len(self._blocks) > 1:
-            self._blocks, self._units = [joined(self._blocks, self._units)], [sum(self._units)]
-        return self._blocks[0]
+        return self._ends[blocks]
 
 
-def _exchanged(work: NDArray[np.float64], count: int, wanted: float) -> NDArray[np.int64]:
+def _first(jobs: int) -> Chosen:
+    return Chosen(jobs, np.empty(0, dtype=np.int64))
+
+
+def _gpu_milliseconds(jobs: Jobs) -> NDArray[np.int64]:
+    return jobs.gpus * np.round(jobs.runtime * MILLI).astype(np.int64)
+
+
+def _numbers_of(block: int) -> NDArray[np.int64]:
+    return np.arange(block * BLOCK, (block + 1) * BLOCK, dtype=np.int64)
+
+
+def _exchanged(work: NDArray[np.int64], count: int, wanted: float, tolerance: float) -> NDArray[np.int64]:
     """Return job numbers near the wanted sum: the first ``count``, with as few exchanges for later ones as it takes."""
     chosen, spare = np.arange(count), np.arange(count, work.size)
     for _ in range(EXCHANGES):
         excess = float(work[chosen].sum()) - wanted
-        if abs(excess) <= TOLERANCE * wanted:
+        if abs(excess) <= tolerance:
             break
         spare = spare[np.argsort(work[spare], kind="stable")]
         right = np.clip(np.searchsorted(work[spare], work[chosen] - excess), 1, spare.size - 1)

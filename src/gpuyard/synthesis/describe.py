@@ -7,10 +7,11 @@ from typing import NamedTuple
 from gpuyard.services.kinds import ServiceKind
 from gpuyard.synthesis.calibration import TOLERANCE
 from gpuyard.synthesis.distributions import Sizes
-from gpuyard.synthesis.generate import LARGE_JOBS, LOAD_TOLERANCE
+from gpuyard.synthesis.generate import LOAD_TOLERANCE
 from gpuyard.synthesis.kinds import ACTIVITY_OF_POWER_IDLE, Kind
 from gpuyard.synthesis.published import ASSUMPTION, HOURLY, HOURLY_EVIDENCE, WEEKLY, WEEKLY_EVIDENCE, Evidence
 from gpuyard.synthesis.realtime import DEFAULT_SERVICES, PRIORITY, SERVICE_EVIDENCE
+from gpuyard.synthesis.series import LARGE_JOBS
 from gpuyard.synthesis.spec import BUILT_IN, DEFAULT_CLASSES, ClassShare, SynthesisSpec
 from gpuyard.units import counted
 
@@ -46,7 +47,8 @@ def describe(spec: SynthesisSpec) -> list[Figure]:
         _row("time limits", _limits(spec), ASSUMPTION),
         _row("growth of campaigns with the cluster", f"exponent {spec.campaign_growth:g}", ASSUMPTION),
         _row("GPU time of a kind", f"met within {TOLERANCE:.1%} where its jobs allow", ASSUMPTION),
-        _row("end states of large jobs", f"largest {LARGE_JOBS:.0%} of a kind by the published shares of GPU time",
+        _row("end states of large jobs",
+             f"largest {LARGE_JOBS[0]:.0%} of a kind apart, up to {LARGE_JOBS[-1]:.0%} where both shares need it",
              Evidence("assumption", "top 5 % of Philly jobs hold 93 % of the GPU time (computed)")),
     ]  # fmt: skip
     for tenant in spec.tenants:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,10 @@ from gpuyard.services.book import SERVICES, Book
 from gpuyard.synthesis.expansion import Jobs
 from gpuyard.synthesis.kinds import Kind
 from gpuyard.synthesis.spec import SynthesisSpec
-from gpuyard.traces.schema import ORIGIN, SOURCE_FORMAT, ZONE
-from gpuyard.units import counted
+from gpuyard.traces.schema import ORIGIN, SOURCE_FORMAT, ZONE, job_schema
 from gpuyard.workload import Workload
 
-__all__ = ["SPAN", "STATE_NAMES", "Batch", "span_of", "to_workload"]
+__all__ = ["SPAN", "STATE_NAMES", "Batch", "Tables", "in_order", "joined", "part", "span_of"]
 
 SPAN = b"gpuyard.span"
 """Metadata key: length in seconds of the window in which the jobs are submitted."""
@@ -27,10 +27,10 @@ STATE_NAMES = ("completed", "cancelled", "failed")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Batch:
-    """All jobs of one kind; every column has shape (jobs,)."""
+    """Jobs of one kind, in order of submission; every column has shape (jobs,)."""
 
     kind: Kind
-    number: NDArray[np.int64]  # position in the endless series of the kind, from 0
+    number: NDArray[np.int64]  # position in the endless series of the kind, or in its unit, from 0
     submit: NDArray[np.float64]  # s since the start of the window
     runtime: NDArray[np.float64]  # s
     gpus: NDArray[np.int64]
@@ -38,112 +38,175 @@ class Batch:
     user: NDArray[np.int64]  # number within the tenant, from 1
     state: NDArray[np.int64]  # position in STATE_NAMES
     time_limit: NDArray[np.float64]  # s, not-a-number for none
-    jobs: Jobs | None = None  # the rest of what is known of jobs of units, which are numbered from 0
+    jobs: Jobs | None = None  # of jobs of units: what else is known; their first_parent is its number in the unit
 
     def stage(self) -> NDArray[np.int64]:
         """Return each job's position among the stages of the kind."""
         return np.zeros(self.submit.size, dtype=np.int64) if self.jobs is None else self.jobs.stage
 
 
-def to_workload(
-    batches: list[Batch],
-    spec: SynthesisSpec,
-    *,
-    span: float,
-    gpus: int,
-    seed: int,
-    load: float,
-    book: Book | None,
-    notes: tuple[str, ...],
-) -> Workload:
-    """Return the jobs of all kinds, sorted by submit time, then in the order of kinds and numbers.
+def part(batch: Batch, rows: slice | NDArray[np.int64]) -> Batch:
+    """Return these rows."""
+    columns = {one.name: getattr(batch, one.name)[rows] for one in fields(batch) if one.name not in ("kind", "jobs")}
+    if batch.jobs is not None:
+        columns["jobs"] = Jobs(**{one.name: getattr(batch.jobs, one.name)[rows] for one in fields(Jobs)})
+    return replace(batch, **columns)
 
-    The services of ``book`` go into the table's metadata.
+
+def joined(batches: list[Batch]) -> Batch:
+    """Return the jobs of batches of one kind as one batch."""
+    names = [one.name for one in fields(Batch) if one.name not in ("kind", "jobs")]
+    columns: dict[str, Any] = {name: np.concatenate([getattr(batch, name) for batch in batches]) for name in names}
+    units = [batch.jobs for batch in batches if batch.jobs is not None]
+    if units:
+        parts = {one.name: np.concatenate([getattr(unit, one.name) for unit in units]) for one in fields(Jobs)}
+        columns["jobs"] = Jobs(**parts)
+    return replace(batches[0], **columns)
+
+
+def in_order(series: Sequence[Iterator[Batch]], ends: Sequence[float]) -> Iterator[list[Batch]]:
+    """Return the jobs of all series submitted before each end, in turn, and then all that are left.
+
+    Each series is in order of submission, in batches of 1 job or more; no more of it is held than reaches past the end.
     """
-    submit = np.concatenate([batch.submit for batch in batches])
-    order = np.argsort(submit, kind="stable")
-    metadata = {
-        ORIGIN: spec.origin().isoformat().encode(),
-        ZONE: b"",  # the origin states its offset, and an offset is no IANA name
-        SOURCE_FORMAT: b"synthetic",
-        SPAN: f"{span:.3f}".encode(),
-    }
-    if book is not None and book.services:
-        metadata[SERVICES] = book.dumps()
-    columns = _columns(batches, spec, order) | {"submit_time": pa.array(submit[order])}
-    note = f"synthetic: seed {seed}, window {span:g} s, offered load {load:.4f} of {counted(gpus, 'GPU')}"
-    table = pa.table(columns).replace_schema_metadata(metadata)
-    return Workload.from_table(table, name="synthetic", notes=(note, *notes))
+    waiting: list[list[Batch]] = [[] for _ in series]
+    for end in (*ends, np.inf):
+        found: list[Batch] = []
+        for held, more in zip(waiting, series, strict=True):
+            while not held or held[-1].submit[-1] < end:
+                batch = next(more, None)
+                if batch is None:
+                    break
+                held.append(batch)
+            cuts = [int(np.searchsorted(batch.submit, end)) for batch in held]
+            found += [part(batch, slice(cut)) for batch, cut in zip(held, cuts, strict=True) if cut]
+            rest = [part(batch, slice(cut, None)) for batch, cut in zip(held, cuts, strict=True)]
+            held[:] = [batch for batch in rest if batch.submit.size]
+        yield found
 
 
-def _columns(batches: list[Batch], spec: SynthesisSpec, order: NDArray[np.int64]) -> dict[str, pa.Array]:
-    """Return all columns but the submit time, in the given order of rows."""
-    kinds = [batch.kind for batch in batches]
-    kind = np.repeat(np.arange(len(batches)), [batch.submit.size for batch in batches])[order]
-    stages = [stage for one in kinds for stage in one.stages]
-    first_stage = np.cumsum([0, *(len(one.stages) for one in kinds)])[:-1]
-    stage = np.concatenate([batch.stage() for batch in batches])[order] + first_stage[kind]
-    tenant = np.concatenate([batch.tenant for batch in batches])[order]
-    user = np.concatenate([batch.user for batch in batches])[order]
-    limit = np.concatenate([batch.time_limit for batch in batches])[order]
-    names, first = _users(spec)
-    ids = pa.concat_arrays([_ids(batch) for batch in batches])
-    return _of_units(batches, ids, order) | {
-        "job_id": ids.take(pa.array(order)),
-        "runtime": pa.array(np.concatenate([batch.runtime for batch in batches])[order]),
-        "time_limit": pa.array(limit, mask=np.isnan(limit)),
-        "gpus": pa.array(np.concatenate([batch.gpus for batch in batches])[order].astype(np.int32)),
-        "priority": pa.array(np.array([one.priority for one in stages], dtype=np.int32)[stage]),
-        "job_class": _texts(kind, [one.job_class for one in kinds]),
-        "tenant": _texts(tenant, [one.name for one in spec.tenants]),
-        "user": _texts(first[tenant] + user - 1, names),
-        "job_name": _texts(stage, [one.name for one in stages]),
-        "state": _texts(np.concatenate([batch.state for batch in batches])[order], list(STATE_NAMES)),
-        "activity": pa.array(np.array([one.activity for one in stages])[stage]),
-    }
+class Tables:
+    """Makes job tables of one workload; each has every column of the schema.
+
+    The services of ``book`` go into the tables' metadata.
+    """
+
+    def __init__(self, spec: SynthesisSpec, span: float, book: Book | None) -> None:
+        self._tenants = pa.array([tenant.name for tenant in spec.tenants], pa.string())
+        names = [
+            f"{tenant.name}/u{user:0{max(2, len(str(tenant.users)))}d}"
+            for tenant in spec.tenants
+            for user in range(1, tenant.users + 1)
+        ]
+        self._users = pa.array(names, pa.string())
+        self._first_user = np.cumsum([0, *(tenant.users for tenant in spec.tenants[:-1])])
+        metadata = {
+            ORIGIN: spec.origin().isoformat().encode(),
+            ZONE: b"",  # the origin states its offset, and an offset is no IANA name
+            SOURCE_FORMAT: b"synthetic",
+            SPAN: f"{span:.3f}".encode(),
+        }
+        if book is not None and book.services:
+            metadata[SERVICES] = book.dumps()
+        self.schema = job_schema(metadata)
+
+    def table(self, batches: list[Batch]) -> pa.Table:
+        """Return the jobs sorted by submit time, then in the order of batches and of jobs in a batch."""
+        if not batches:
+            return self.schema.empty_table()
+        jobs = sum(batch.submit.size for batch in batches)
+        order = np.argsort(np.concatenate([batch.submit for batch in batches]), kind="stable")
+        columns = self._columns(batches, order)
+        arrays = [columns.get(field.name) for field in self.schema]
+        filled = [
+            pa.nulls(jobs, field.type) if array is None else array
+            for field, array in zip(self.schema, arrays, strict=True)
+        ]
+        return pa.Table.from_arrays(filled, schema=self.schema)
+
+    def _columns(self, batches: list[Batch], order: NDArray[np.int64]) -> dict[str, pa.Array]:
+        """Return the columns that are not null, in the given order of rows."""
+        kinds = [batch.kind for batch in batches]
+        kind = np.repeat(np.arange(len(batches)), [batch.submit.size for batch in batches])[order]
+
+        def of(name: str) -> NDArray[Any]:
+            return np.asarray(np.concatenate([getattr(one, name) for one in batches])[order])
+
+        stages = [stage for one in kinds for stage in one.stages]
+        first_stage = np.cumsum([0, *(len(one.stages) for one in kinds)])[:-1]
+        stage = np.concatenate([batch.stage() for batch in batches])[order] + first_stage[kind]
+        tenant, limit = of("tenant"), of("time_limit")
+        return _of_units(batches, order) | {
+            "job_id": _ids(batches, of("number"), order),
+            "submit_time": pa.array(of("submit")),
+            "runtime": pa.array(of("runtime")),
+            "time_limit": pa.array(limit, mask=np.isnan(limit)),
+            "gpus": pa.array(of("gpus").astype(np.int32)),
+            "priority": pa.array(np.array([one.priority for one in stages], dtype=np.int32)[stage]),
+            "job_class": _texts(kind, [one.job_class for one in kinds]),
+            "tenant": _taken(tenant, self._tenants),
+            "user": _taken(self._first_user[tenant] + of("user") - 1, self._users),
+            "job_name": _texts(stage, [one.name for one in stages]),
+            "state": _texts(of("state"), list(STATE_NAMES)),
+            "activity": pa.array(np.array([one.activity for one in stages])[stage]),
+        }
 
 
-def _ids(batch: Batch) -> pa.Array:
+def _ids(batches: list[Batch], number: NDArray[np.int64], order: NDArray[np.int64]) -> pa.Array:
     """Return the names of the jobs: kind and number, or kind, number of the unit and number in the unit."""
-    parts = [(batch.number, 7)] if batch.jobs is None else [(batch.jobs.unit, 7), (batch.jobs.item(), 5)]
-    digits = [pc.utf8_lpad(pa.array(number + 1).cast(pa.string()), width, "0") for number, width in parts]
-    return pc.binary_join_element_wise(pa.scalar(batch.kind.key), *digits, "-")
+    names = [f"{batch.kind.key}-" for batch in batches]
+    kind = np.repeat(np.arange(len(batches)), [batch.submit.size for batch in batches])[order]
+    if all(batch.jobs is None for batch in batches):
+        return pc.binary_join_element_wise(_texts(kind, names), _digits(number, 7), "")
+    unit = _column(batches, "unit", -1)[order]
+    in_unit = unit >= 0
+    before = pc.binary_join_element_wise(_digits(np.maximum(unit, 0), 7), _digits(number, 5), "-")
+    own = pc.if_else(pa.array(in_unit), before, _digits(number, 7))
+    return pc.binary_join_element_wise(_texts(kind, names), own, "")
 
 
-def _of_units(batches: list[Batch], ids: pa.Array, order: NDArray[np.int64]) -> dict[str, pa.Array]:
+def _digits(number: NDArray[np.int64], width: int) -> pa.Array:
+    """Return numbers from 1 as texts, with zeros before them."""
+    return pc.utf8_lpad(pa.array(number + 1).cast(pa.string()), width, "0")
+
+
+def _of_units(batches: list[Batch], order: NDArray[np.int64]) -> dict[str, pa.Array]:
     """Return the columns that only jobs of units have, in the given order of rows."""
     if all(batch.jobs is None for batch in batches):
         return {}
-    rows = np.cumsum([0, *(batch.submit.size for batch in batches)])
-    parents = [_column(batch, "parents", 0) for batch in batches]
-    first = [_column(batch, "first_parent", 0) + row for batch, row in zip(batches, rows, strict=False)]
-    not_before = [np.round(batch.submit + _column(batch, "delay", np.nan), 3) for batch in batches]
-    columns = {
-        "cpus": np.concatenate([_column(batch, "cpus", np.nan) for batch in batches]),
-        "think_time": np.concatenate([_column(batch, "think_time", np.nan) for batch in batches]),
-        "deadline": np.concatenate([_column(batch, "deadline", np.nan) for batch in batches]),
-        "not_before": np.concatenate(not_before),
-    }
+    submit = np.concatenate([batch.submit for batch in batches])
+    columns = {name: _column(batches, name, np.nan) for name in ("cpus", "think_time", "deadline")}
+    columns["not_before"] = np.round(submit + _column(batches, "delay", np.nan), 3)
     made = {name: pa.array(column[order], mask=np.isnan(column[order])) for name, column in columns.items()}
     arrays, limits = zip(*[_arrays(batch) for batch in batches], strict=True)
     made["array"] = pa.concat_arrays(arrays).take(pa.array(order))
     made["array_limit"] = pa.concat_arrays(limits).take(pa.array(order))
-    made["depends_on"] = _depends_on(np.concatenate(parents)[order], np.concatenate(first)[order], ids)
+    made["depends_on"] = _depends_on(batches, order)
     return made
 
 
-def _column(batch: Batch, name: str, missing: float) -> NDArray[Any]:
-    values = np.full(batch.submit.size, missing) if batch.jobs is None else getattr(batch.jobs, name)
-    return np.asarray(values)
+def _column(batches: list[Batch], name: str, missing: float) -> NDArray[Any]:
+    """Return a column of the jobs of units, with a value for the other jobs."""
+    columns = [
+        np.full(batch.submit.size, missing) if batch.jobs is None else getattr(batch.jobs, name) for batch in batches
+    ]
+    whole = np.concatenate(columns)
+    return np.asarray(whole.astype(np.int64) if isinstance(missing, int) else whole)
 
 
-def _depends_on(parents: NDArray[np.int64], first: NDArray[np.int64], ids: pa.Array) -> pa.Array:
-    """Return for each job the names of its parents, null where it has none; the parents of a job are neighbours."""
+def _depends_on(batches: list[Batch], order: NDArray[np.int64]) -> pa.Array:
+    """Return for each job the names of its parents, null where it has none; they are neighbours in its unit."""
+    parents, first, unit = (_column(batches, name, 0)[order] for name in ("parents", "first_parent", "unit"))
+    kind = np.repeat(np.arange(len(batches)), [batch.submit.size for batch in batches])[order]
     ends = np.cumsum(parents)
-    row = np.repeat(first - ends + parents, parents) + np.arange(int(ends[-1]) if ends.size else 0)
+    item = np.repeat(first - ends + parents, parents) + np.arange(int(ends[-1]) if ends.size else 0)
+    names = pc.binary_join_element_wise(
+        _texts(np.repeat(kind, parents), [batch.kind.key for batch in batches]),
+        _digits(np.repeat(unit, parents), 7), _digits(item, 5), "-",
+    )  # fmt: skip
     offsets = np.concatenate(([0], ends)).astype(np.int32)
     none = np.concatenate((parents == 0, [False]))
-    return pa.ListArray.from_arrays(pa.array(offsets, mask=none), ids.take(pa.array(row)))
+    return pa.ListArray.from_arrays(pa.array(offsets, mask=none), names)
 
 
 def _arrays(batch: Batch) -> tuple[pa.Array, pa.Array]:
@@ -159,19 +222,12 @@ def _arrays(batch: Batch) -> tuple[pa.Array, pa.Array]:
     return pc.if_else(none, pa.scalar(None, pa.string()), names), pa.array(limits, mask=free)
 
 
-def _users(spec: SynthesisSpec) -> tuple[list[str], NDArray[np.int64]]:
-    """Return the names of all users, tenant by tenant, and where each tenant's begin."""
-    names = [
-        f"{tenant.name}/u{user:0{max(2, len(str(tenant.users)))}d}"
-        for tenant in spec.tenants
-        for user in range(1, tenant.users + 1)
-    ]
-    counts = [tenant.users for tenant in spec.tenants]
-    return names, np.concatenate(([0], np.cumsum(counts)[:-1])).astype(np.int64)
-
-
 def _texts(codes: NDArray[np.int64], names: list[str]) -> pa.Array:
-    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(names)).cast(pa.string())
+    return _taken(codes, pa.array(names, pa.string()))
+
+
+def _taken(codes: NDArray[np.int64], names: pa.Array) -> pa.Array:
+    return names.take(pa.array(codes))
 
 
 def span_of(workload: Workload) -> float | None:

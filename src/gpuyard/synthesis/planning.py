@@ -1,0 +1,184 @@
+"""Which jobs of which kind make up a workload: as many as offer the wanted load, or as many as are wanted."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from gpuyard.errors import ConfigError
+from gpuyard.services.book import Book
+from gpuyard.synthesis.calibration import Chosen, Supply, UnitSupply
+from gpuyard.synthesis.expansion import Site
+from gpuyard.synthesis.kinds import CLASSES, Kind
+from gpuyard.synthesis.realtime import Replicas, expected_replicas, make_services, replicas
+from gpuyard.synthesis.spec import SynthesisSpec
+from gpuyard.units import counted
+
+__all__ = ["MOST_JOBS", "Plan", "Planner", "Services"]
+
+DAY = 86_400.0
+MAKE_UP = 0.003
+"""Relative miss of the load beyond which the most numerous kind makes up for the others (small clusters)."""
+SHORTEST, LONGEST = 60.0, 3650 * DAY
+MOST_JOBS = 50_000_000
+"""A workload of more jobs is not made in memory: it would take tens of GB."""
+
+
+class Services(NamedTuple):
+    """The real-time services of a window, with the jobs that their replicas are, and notes of what they replay."""
+
+    book: Book | None
+    replicas: list[Replicas]
+    notes: tuple[str, ...]
+    redraw: int
+
+    def jobs(self) -> int:
+        """Return how many replicas there are."""
+        return sum(each.submit.size for each in self.replicas)
+
+    def gpu_time(self) -> float:
+        """Return the GPU seconds that all replicas offer."""
+        return sum(float(each.runtime.sum()) * each.gpus for each in self.replicas)
+
+
+class Plan(NamedTuple):
+    """Which jobs of which kind make up the workload over a window of ``span`` seconds."""
+
+    span: float
+    supplies: list[Supply | UnitSupply]
+    chosen: list[Chosen]
+    services: Services
+
+    def jobs(self) -> int:
+        """Return how many jobs there are."""
+        return sum(one.jobs for one in self.chosen) + self.services.jobs()
+
+    def gpu_time(self) -> float:
+        """Return the GPU seconds that all jobs offer."""
+        pairs = zip(self.supplies, self.chosen, strict=True)
+        return self.services.gpu_time() + sum(supply.gpu_time(chosen, self.span) for supply, chosen in pairs)
+
+
+class Planner:
+    """One call's spec, cluster and seed, and the series of jobs of each kind."""
+
+    def __init__(self, spec: SynthesisSpec, site: Site, seed: int) -> None:
+        self.spec, self.site, self.gpus, self.seed = spec, site, site.gpus, seed
+        order = sorted(spec.classes, key=lambda one: CLASSES.index(one.name))
+        self.batch_classes = [one for one in order if one.name != "realtime"]
+        self.realtime = [one for one in order if one.name == "realtime"]
+        self.supplies = [self._supply(kind, one.redraw) for one in self.batch_classes for kind in one.kinds()]
+        self.parts = [one.share * kind.share for one in self.batch_classes for kind in one.kinds()]
+
+    def _supply(self, kind: Kind, redraw: int) -> Supply | UnitSupply:
+        if kind.expansion is not None:
+            return UnitSupply(kind, kind.expansion, self.site, self.seed, redraw)
+        sizes = kind.sizes_on(self.gpus, self.site.largest, self.site.growth)
+        return Supply(kind, sizes, self.seed, redraw)
+
+    def check_size(self, most_jobs: int) -> None:
+        """Raise a ConfigError if there would be more jobs than that; before any is made."""
+        spec = self.spec
+        expected = self._expected_jobs(spec.days * DAY) if spec.jobs is None else spec.jobs
+        if expected <= most_jobs:
+            return
+        if spec.jobs is not None:
+            asked, part = f"jobs is {spec.jobs:,}", f"at most {most_jobs:,} jobs each"
+        else:
+            days = float(f"{spec.days * most_jobs / expected * 0.9:.1g}")
+            asked = f"days is {spec.days:g} at a load of {spec.load:g} on {self.gpus:,} GPUs: some {expected:,.0f} jobs"
+            part = f"about {counted(days, 'day')} each"
+        raise ConfigError(
+            f"{asked}, and {most_jobs:,} at most can be made at once; make it in parts of {part}, "
+            "every one with a start and a seed of its own"
+        )
+
+    def service_gpus(self) -> float:
+        """Return the GPUs that services hold on average: their share of the load."""
+        return sum(one.share for one in self.realtime) * self.spec.load * self.gpus
+
+    def wanted(self, span: float, services: float) -> list[float]:
+        """Return the GPU seconds each kind is to offer; what services miss is made up for in proportion."""
+        whole, meant = self.spec.load * self.gpus * span, self.service_gpus() * span
+        rest = max(whole - (meant if abs(services - meant) <= MAKE_UP * whole else services), 0.0)
+        return [part / sum(self.parts) * rest for part in self.parts]
+
+    def plan(self, span: float) -> Plan:
+        """Return the jobs of a window of ``span`` seconds."""
+        services = self.services(span)
+        shares = self.wanted(span, services.gpu_time())
+        chosen = [
+            supply.offering(wanted, span) if wanted > 0 else Chosen(0, np.empty(0, dtype=np.int64))
+            for supply, wanted in zip(self.supplies, shares, strict=True)
+        ]
+        pairs = zip(self.supplies, chosen, strict=True)
+        excess = sum(supply.gpu_time(one, span) for supply, one in pairs) - sum(shares)
+        if abs(excess) > MAKE_UP * self.spec.load * self.gpus * span:
+            at = int(np.argmax([one.jobs for one in chosen]))
+            if shares[at] > excess:
+                chosen[at] = self.supplies[at].offering(shares[at] - excess, span)
+        return Plan(span, self.supplies, chosen, services)
+
+    def plan_of(self, jobs: int) -> Plan:
+        """Return exactly ``jobs`` jobs and the window in which they offer the load."""
+        if not self.supplies:
+            raise ConfigError("a number of jobs needs a class besides 'realtime'; give days instead")
+        least = self.plan(SHORTEST).jobs()
+        if least > jobs:
+            raise ConfigError(
+                f"{counted(jobs, 'job')} cannot offer a load of {self.spec.load:g} to "
+                f"{counted(self.gpus, 'GPU')}: it takes {least} at once; ask for more jobs, a lower load or fewer GPUs"
+            )
+        low, high = SHORTEST, LONGEST
+        for _ in range(24):
+            middle = (low * high) ** 0.5
+            low, high = (middle, high) if self._expected_jobs(middle) < jobs else (low, middle)
+        span = round((low * high) ** 0.5, 3)
+        plan = self.plan(span)
+        for _ in range(8):
+            if abs(plan.jobs() - jobs) <= 0.001 * jobs:
+                break
+            span = round(max(span * jobs / plan.jobs(), SHORTEST), 3)
+            plan = self.plan(span)
+        return self._with_exactly(plan, jobs)
+
+    def _with_exactly(self, plan: Plan, jobs: int) -> Plan:
+        """Return the plan with the number of jobs made exact in its most numerous kind, and the load met again."""
+        pairs = zip(plan.supplies, plan.chosen, strict=True)
+        at = int(np.argmax([one.jobs if isinstance(supply, Supply) else 0 for supply, one in pairs]))
+        supply, before = plan.supplies[at], plan.chosen[at]
+        count = before.jobs + jobs - plan.jobs()
+        if count < 1:
+            raise ConfigError(
+                f"no window in which {jobs} jobs offer the load was found; ask for more jobs, or for days"
+            )
+        after = before.resized(count)
+        excess = supply.gpu_time(after, plan.span) - supply.gpu_time(before, plan.span)
+        if isinstance(supply, Supply) and abs(excess) > MAKE_UP * self.spec.load * self.gpus * plan.span:
+            after = supply.exactly(count, self.wanted(plan.span, plan.services.gpu_time())[at], plan.span)
+        return plan._replace(chosen=[after if position == at else one for position, one in enumerate(plan.chosen)])
+
+    def _expected_jobs(self, span: float) -> float:
+        """Return about how many jobs a window of ``span`` seconds has."""
+        pairs = zip(self.supplies, self.wanted(span, self.service_gpus() * span), strict=True)
+        expected = sum(wanted / supply.expected_gpu_time(span) for supply, wanted in pairs)
+        if self.realtime:
+            expected += expected_replicas(self.spec.services, self.service_gpus(), span)
+        return expected
+
+    def services(self, span: float) -> Services:
+        """Return the real-time services of a window."""
+        if not self.realtime:
+            return Services(None, [], (), 0)
+        redraw = self.realtime[0].redraw
+        book, requests = make_services(
+            self.spec.services, self.service_gpus(), largest=self.site.largest, span=span, origin=self.spec.origin(),
+            seed=self.seed, redraw=redraw,
+        )  # fmt: skip
+        book, made = replicas(book)
+        notes = tuple(
+            f"service '{name}' replays {each.number:,} requests of {each.seconds:g} s, file of SHA-256 {each.sha256}"
+            for name, each in requests.items()
+        )
+        return Services(book, made, notes, redraw)

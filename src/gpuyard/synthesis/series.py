@@ -1,0 +1,208 @@
+"""The jobs of one kind, in order of submission: who submits them, when, with which limit, and how they end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuyard.streams import Stream
+from gpuyard.synthesis.arrivals import Arrivals, Bursts, Clock
+from gpuyard.synthesis.calibration import BLOCK, Chosen, Supply, UnitSupply, draws_of
+from gpuyard.synthesis.expansion import Jobs
+from gpuyard.synthesis.planning import Services
+from gpuyard.synthesis.published import States
+from gpuyard.synthesis.realtime import replica_kind
+from gpuyard.synthesis.spec import SynthesisSpec
+from gpuyard.synthesis.table import Batch, joined, part
+from gpuyard.synthesis.tenants import owners
+
+__all__ = ["LARGE_JOBS", "Ends", "batches", "service_batches"]
+
+LARGE_JOBS = (0.05, 0.10, 0.20, 0.30, 0.40, 0.50)
+"""Shares of a kind's jobs, those of most GPU time, that may end otherwise than the rest: the first that fits."""
+MILLI = 1000
+
+
+def batches(
+    supply: Supply | UnitSupply, chosen: Chosen, spec: SynthesisSpec, span: float, clock: Clock, seed: int
+) -> Iterator[Batch]:
+    """Return the chosen jobs of a kind, block by block.
+
+    The number of a job in its series, or of its unit and in it, decides its size, its run time, its end and its limit;
+    the place among the chosen jobs or units decides the burst, and the burst when they are submitted and by whom.
+    """
+    if not chosen.jobs:
+        return iter(())
+    if isinstance(supply, UnitSupply):
+        return _UnitMaker(supply, spec, span, seed).batches(chosen.jobs, clock)
+    return _JobMaker(supply, spec, span, seed).batches(chosen, clock)
+
+
+def service_batches(services: Services, spec: SynthesisSpec, seed: int) -> list[Batch]:
+    """Return the replicas of each service as its batch; a service has one owner."""
+    made = [one for one in services.replicas if one.submit.size]
+    if services.book is None or not made:
+        return []
+    stem = f"synthesis:realtime-service:{services.redraw}"
+    chances = (Stream(seed, f"{stem}:{name}").uniform(len(made)) for name in ("tenant", "user"))
+    tenant, user = owners(spec.tenants, "realtime", spec.zipf_exponent, *chances)
+    found = []
+    for at, one in enumerate(made):
+        order = np.argsort(one.submit, kind="stable")
+        found.append(
+            Batch(
+                kind=replica_kind(one.service, services.book.kinds[one.service.kind]),
+                number=order, submit=one.submit[order], runtime=one.runtime[order],
+                gpus=np.full(order.size, one.gpus), tenant=np.full(order.size, tenant[at]),
+                user=np.full(order.size, user[at]), state=np.zeros(order.size, dtype=np.int64),
+                time_limit=np.full(order.size, np.nan),
+            )
+        )  # fmt: skip
+    return found
+
+
+class _Owners:
+    """Who submits the bursts of one kind."""
+
+    def __init__(self, supply: Supply | UnitSupply, spec: SynthesisSpec, seed: int) -> None:
+        self._spec, self._job_class = spec, supply.kind.job_class
+        self._tenant, self._user = Stream(seed, f"{supply.stem}:tenant"), Stream(seed, f"{supply.stem}:user")
+
+    def of(self, bursts: Bursts) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the tenant's position and the user's number of each burst."""
+        chances = (stream.at(bursts.first, bursts.sizes.size) for stream in (self._tenant, self._user))
+        return owners(self._spec.tenants, self._job_class, self._spec.zipf_exponent, *chances)
+
+
+class _JobMaker:
+    """Makes the jobs of a kind of which each submission is one job."""
+
+    def __init__(self, supply: Supply, spec: SynthesisSpec, span: float, seed: int) -> None:
+        self._supply, self._spec, self._span, self._seed = supply, spec, span, seed
+        self._owners = _Owners(supply, spec, seed)
+        self._state, self._limit = (Stream(seed, f"{supply.stem}:{name}") for name in ("state", "limit"))
+        gpus, runtime = supply.of(np.arange(BLOCK, dtype=np.int64))
+        self._ends = Ends.of(supply.kind.states, gpus * np.minimum(runtime, round(span * MILLI)) / MILLI)
+
+    def batches(self, chosen: Chosen, clock: Clock) -> Iterator[Batch]:
+        """Return the chosen jobs, block by block."""
+        for bursts in Arrivals(chosen.jobs, self._supply.kind.burst, clock, self._seed, self._supply.stem):
+            last = bursts.first_job + int(bursts.sizes.sum())
+            yield self._batch(chosen.numbers(bursts.first_job, last), bursts)
+
+    def _batch(self, number: NDArray[np.int64], bursts: Bursts) -> Batch:
+        gpus, milliseconds = self._supply.of(number)
+        runtime = np.minimum(milliseconds, round(self._span * MILLI)) / MILLI
+        tenant, user = self._owners.of(bursts)
+        burst = np.repeat(np.arange(bursts.sizes.size), bursts.sizes)
+        limit = _limits(self._spec, runtime, lambda: draws_of(self._limit, number))
+        return Batch(
+            kind=self._supply.kind, number=number, submit=bursts.times[burst], runtime=runtime, gpus=gpus,
+            tenant=tenant[burst], user=user[burst], time_limit=limit,
+            state=self._ends.drawn(gpus * runtime, draws_of(self._state, number)),
+        )  # fmt: skip
+
+
+class _UnitMaker:
+    """Makes the jobs of a kind of which each submission is a unit of several."""
+
+    def __init__(self, supply: UnitSupply, spec: SynthesisSpec, span: float, seed: int) -> None:
+        self._supply, self._spec, self._span, self._seed = supply, spec, span, seed
+        self._owners = _Owners(supply, spec, seed)
+        self._ends = Ends.of(supply.kind.states, supply.sample(span).gpu_time())
+
+    def batches(self, jobs: int, clock: Clock) -> Iterator[Batch]:
+        """Return the first jobs of the series, block by block; all at once if they have submit times of their own."""
+        made = self._blocks(jobs, clock)
+        if np.isnan(self._supply.sample(self._span).submit).all():
+            yield from made
+            return
+        whole = joined(list(made))
+        yield part(whole, np.argsort(whole.submit, kind="stable"))
+
+    def _blocks(self, jobs: int, clock: Clock) -> Iterator[Batch]:
+        supply, done = self._supply, 0
+        units, block = supply.units_of(jobs, self._span), supply.units_at_once(self._span)
+        for bursts in Arrivals(units, supply.kind.burst, clock, self._seed, supply.stem, block):
+            first = bursts.first_job
+            made = supply.units(first, first + int(bursts.sizes.sum()), self._span)
+            batch = self._batch(made, bursts)
+            if made.unit.size:
+                yield part(batch, slice(jobs - done))
+            done += made.unit.size
+
+    def _batch(self, jobs: Jobs, bursts: Bursts) -> Batch:
+        item = jobs.item()
+        burst = np.repeat(np.arange(bursts.sizes.size), bursts.sizes)[jobs.unit - bursts.first_job]
+        tenant, user = self._owners.of(bursts)
+        drawn = self._ends.drawn(jobs.gpu_time(), self._supply.chances("state", jobs.unit, item))
+        first_row = np.arange(item.size) - item
+        return Batch(
+            kind=self._supply.kind, number=item, runtime=jobs.runtime, gpus=jobs.gpus,
+            submit=np.where(np.isnan(jobs.submit), bursts.times[burst], jobs.submit),
+            tenant=tenant[burst], user=user[burst], state=np.where(jobs.state >= 0, jobs.state, drawn),
+            time_limit=_limits(self._spec, jobs.runtime, lambda: self._supply.chances("limit", jobs.unit, item)),
+            jobs=replace(jobs, first_parent=np.where(jobs.parents > 0, jobs.first_parent - first_row, 0)),
+        )  # fmt: skip
+
+
+def _limits(
+    spec: SynthesisSpec, runtime: NDArray[np.float64], chances: Callable[[], NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """Return time limits in whole minutes, not-a-number without the model."""
+    if spec.limit_factor is None:
+        return np.full(runtime.size, np.nan)
+    low, high = spec.limit_factor
+    return np.asarray(np.ceil(runtime * low * (high / low) ** chances() / 60) * 60, dtype=np.float64)
+
+
+class Ends(NamedTuple):
+    """How jobs end: those of most GPU time otherwise than the rest, so that both published shares come out."""
+
+    least: float  # GPU seconds of the smallest of the large jobs
+    large: NDArray[np.float64]  # shares of completed, cancelled and failed, shape (3,)
+    small: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, states: States, work: NDArray[np.float64]) -> Ends:
+        """Return the ends of jobs of which ``work`` (GPU seconds) is a sample.
+
+        With f the share of the large among the jobs and w their share of the GPU time, the shares L of the large and S
+        of the others solve f L + (1 - f) S = shares of jobs and w L + (1 - w) S = shares of GPU time.
+        """
+        by_job = np.asarray(states.jobs) / sum(states.jobs)
+        by_time = np.asarray(states.gpu_time) / sum(states.gpu_time)
+        if not work.any():
+            return cls(np.inf, by_job, by_job)
+        order = np.sort(work)
+        found: list[tuple[float, Ends]] = []
+        for apart in LARGE_JOBS:
+            least = float(order[int((1 - apart) * work.size)])
+            is_large = work >= least
+            jobs, time = float(is_large.mean()), float(work[is_large].sum() / work.sum())
+            if time <= jobs or jobs == 1.0:
+                continue
+            large = (by_time - (1 - time) / (1 - jobs) * by_job) / (time - (1 - time) / (1 - jobs) * jobs)
+            small = (by_job - jobs * large) / (1 - jobs)
+            beyond = float(-min(large.min(), small.min(), 0.0))
+            found.append((beyond, cls(least, _shares(large), _shares(small))))
+            if beyond == 0.0:
+                break
+        return min(found, key=lambda one: one[0])[1] if found else cls(np.inf, by_job, by_job)
+
+    def drawn(self, work: NDArray[np.float64], chance: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return positions in STATE_NAMES for jobs of so many GPU seconds."""
+        large, small = (
+            np.searchsorted(np.cumsum(share)[:-1], chance, side="right") for share in (self.large, self.small)
+        )
+        return np.where(work >= self.least, large, small).astype(np.int64)
+
+
+def _shares(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the values with those below 0 raised to it, made to sum to 1."""
+    positive = np.maximum(values, 0.0)
+    return positive / positive.sum()
