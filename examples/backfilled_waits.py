@@ -30,6 +30,7 @@ for name, policy in {
     "easy, history": {"policy": "easy", "estimate": "history"},
     "conservative": {"policy": "conservative"},
     "conservative, true": {"policy": "conservative", "estimate": "runtime"},
+    "conservative, history": {"policy": "conservative", "estimate": "history"},
     "slurm": {"policy": "slurm"},
     "fifo-fit": {"policy": "fifo-fit"},
 }.items():

@@ -19,7 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from gpuyard.ordering import is_scored
+from conftest import cluster, workload
+from gpuyard.ordering import SCORED, is_scored
 from gpuyard.policy import BACKFILLS, ORDERS, PLACEMENTS, Policy
 from gpuyard.record import Outcome, Record
 from gpuyard.simulation import schedule
@@ -57,7 +58,7 @@ def recorded(number: int) -> Record:
     rng = np.random.default_rng(number)
     site = random_cluster(rng)
     jobs = random_workload(rng, JOBS, fractions=number % 3 > 0, load=(1, 1.5, 2)[number // 3 % 3])
-    return schedule(jobs, site, POLICIES[number], seed=number)
+    return schedule(jobs, site, POLICIES[number], seed=number, decisions=True)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -200,6 +201,12 @@ def test_every_job_holds_what_it_asked_for(number):
             assert len(types) == 1 or job.gpus == 0
 
 
+def ranking_of(record: Record) -> Ranking:
+    jobs = read(record.workload, record.policy)
+    estimates = {job.row: estimate(job, jobs, record.policy, record.seed) for job in jobs}
+    return Ranking(policy=record.policy, estimates=estimates, seed=record.seed, cluster_gpus=record.cluster.gpus)
+
+
 @pytest.mark.parametrize("number", [number for number, each in enumerate(POLICIES) if each.backfill != "conservative"])
 def test_nobody_waits_who_could_start(number):
     """After a pass under ``fit`` no waiting job could be placed; otherwise the head of the queue could not.
@@ -208,9 +215,7 @@ def test_nobody_waits_who_could_start(number):
     """
     record = recorded(number)
     policy, rule = record.policy, Rule(placement=record.policy.placement, seed=record.seed)
-    jobs = read(record.workload, policy)
-    estimates = {job.row: estimate(job, jobs, policy, record.seed) for job in jobs}
-    ranking = Ranking(policy=policy, estimates=estimates, seed=record.seed, cluster_gpus=record.cluster.gpus)
+    ranking = ranking_of(record)
     looked_at = 0
     for moment in moments(number):
         room = Room(record.cluster, moment.pieces)
@@ -219,6 +224,83 @@ def test_nobody_waits_who_could_start(number):
             assert place(room, job, rule) is None, f"job {job.row} could start at {moment.now}"
             looked_at += 1
     assert looked_at > 0
+
+
+# --- what is promised, by the engine's own log -------------------------------------------------------------
+
+
+def is_overtaken(record: Record, ranking: Ranking, head: int, after: int, until: int) -> bool:
+    """Return whether a job that ranked above the head when it started did so after an instant, up to another."""
+    jobs = read(record.workload, record.policy)
+    rows = np.flatnonzero((record.start > after) & (record.start <= until) & (record.outcome != Outcome.REJECTED))
+    for row in rows[rows != head].tolist():
+        now = int(record.start[row])
+        mine, theirs = (ranking.key(jobs[each], now, int(record.eligible[each])) for each in (row, head))
+        if mine < theirs:
+            return True
+    return False
+
+
+def check_head(record: Record) -> None:
+    """While it is the head and nobody overtakes it, a job starts when it was promised to, and is promised no later.
+
+    Runs end by their expected ends.
+    """
+    ranking, promises = ranking_of(record), record.decisions.entry
+    assert promises.size > 0
+    assert record.decisions.lost == 0
+    for promise, following in itertools.zip_longest(promises, promises[1:]):
+        head, made, begin = (int(promise[name]) for name in ("job", "time", "begin"))
+        assert made < begin
+        if following is not None and following["job"] == head:
+            kept, until = following["begin"] <= begin, int(following["time"])
+        else:
+            ceased = NEVER if following is None else int(following["time"])
+            kept, until = min(int(record.start[head]), ceased) <= begin, begin
+        assert kept or is_overtaken(record, ranking, head, made, until), f"job {head} was promised {begin} at {made}"
+
+
+def check_everybody(record: Record) -> None:
+    """No job starts later than it was planned to, nor is planned to begin later than before."""
+    planned: dict[int, int] = {}
+    for entry in record.decisions.entry:
+        job, begin = int(entry["job"]), int(entry["begin"])
+        assert begin <= planned.get(job, NEVER), f"job {job} moved at {entry['time']}"
+        planned[job] = begin
+    assert len(planned) > 0
+    assert record.decisions.lost == 0
+    for job, begin in planned.items():
+        assert record.start[job] <= begin, f"job {job}"
+
+
+def shapeless(seed: int, order: str, backfill: str, **more: object) -> Record:
+    """Return a crowded run of jobs with limits that fit wherever the GPUs suffice."""
+    rng = np.random.default_rng(seed)
+    site = cluster(*[1] * 16) if seed % 2 else cluster(8, 5, 3)
+    rows = []
+    for number in range(JOBS):
+        runtime = float(rng.integers(1, 100))
+        more_of_it = {"time_limit": runtime + float(rng.choice([0, 5, 100, -0.5])), "priority": int(rng.integers(3))}
+        rows.append((float(12 * number + rng.integers(12)), runtime, int(rng.choice([1, 1, 2, 5, 12])), more_of_it))
+    policy = Policy(order=order, backfill=backfill, spread=True, **more)
+    return schedule(workload(*rows), site, policy, seed=seed, decisions=True)
+
+
+@pytest.mark.parametrize("number", [number for number, each in enumerate(POLICIES) if each.backfill == "easy"])
+def test_easy_starts_the_head_when_it_promised_to_or_earlier(number):
+    check_head(recorded(number))
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("order", [order for order in ORDERS if order not in SCORED])
+def test_easy_by_counts_keeps_its_promise_where_gpus_are_all_that_counts(order, seed):
+    check_head(shapeless(seed, order, "easy", reservation="counts"))
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("order", [order for order in ORDERS if order not in SCORED])
+def test_conservative_moves_no_promise_to_later_where_gpus_are_all_that_counts(order, seed):
+    check_everybody(shapeless(seed, order, "conservative"))
 
 
 @pytest.mark.parametrize("placement", PLACEMENTS)

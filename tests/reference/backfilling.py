@@ -43,8 +43,10 @@ class Reservation:
     nodes: frozenset[int] = frozenset()
     extra: int = 0
     """GPUs in thousandths"""
+    made: int
+    """microseconds: when it was made"""
     ended: int
-    """how many jobs had ended when it was made"""
+    """how many jobs had ended by then"""
     refused: set[int] = field(default_factory=set)
     """rows of the jobs that did not start under it"""
     undisturbed: bool = True
@@ -52,6 +54,11 @@ class Reservation:
 
     def short(self, yard: Yard, job: Job) -> bool:
         return self.shadow is None or yard.now + yard.durations[job.row] <= self.shadow
+
+    def outdated(self, yard: Yard) -> bool:
+        """Return whether something has been released since, or somebody has outstayed what was expected of him."""
+        outstayed = any(yard.expected_end(run, self.made) <= yard.now for run in yard.running.values())
+        return outstayed or self.ended < yard.ended
 
 
 class Easy(Strict):
@@ -66,7 +73,7 @@ class Easy(Strict):
         if not left:
             return
         before, now_made = self.kept, self.reserve(yard, left[0])
-        if (before is None or before.head != now_made.head) or before.ended < now_made.ended or not before.undisturbed:
+        if before is None or before.head != now_made.head or not before.undisturbed or before.outdated(yard):
             self.kept = now_made
         self.check_promise(yard, before, now_made)
         for job in left[1:]:
@@ -84,13 +91,13 @@ class Easy(Strict):
                 back = sum(run.job.thousandths for run in yard.running.values() if yard.expected_end(run) <= at)
                 extra = yard.gpus - held + back - head.thousandths
                 if extra >= 0:
-                    return Reservation(head=head.row, shadow=at, extra=extra, ended=yard.ended)
+                    return Reservation(head=head.row, shadow=at, extra=extra, made=yard.now, ended=yard.ended)
             else:
                 pieces = place(yard.room(yard.closed(head, at), at), head, yard.rule)
                 if pieces is not None:
                     nodes = frozenset(piece.node for piece in pieces)
-                    return Reservation(head=head.row, shadow=at, nodes=nodes, ended=yard.ended)
-        return Reservation(head=head.row, shadow=None, ended=yard.ended)
+                    return Reservation(head=head.row, shadow=at, nodes=nodes, made=yard.now, ended=yard.ended)
+        return Reservation(head=head.row, shadow=None, made=yard.now, ended=yard.ended)
 
     def backfill(self, yard: Yard, job: Job) -> bool:
         """Start a later job if the reservation allows it; return whether it started."""

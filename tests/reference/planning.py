@@ -155,7 +155,7 @@ class Slurm(Strict):
     def make_plan(self, yard: Yard, jobs: Sequence[Job]) -> None:
         plan = Plan(gpus=yard.gpus)
         for run in yard.running.values():
-            plan.take(run.start, self.rounded_up(yard.expected_end(run)), run.job.thousandths)
+            plan.take(run.start, self.rounded_up(max(run.expected_end, yard.now + 1)), run.job.thousandths)
         for job in jobs:
             duration = self.rounded_up(yard.durations[job.row])
             for at in plan.begins(yard.now, duration, job.thousandths):

@@ -52,9 +52,15 @@ class Yard:
         """Whether jobs run for which there was no room when the simulation began."""
         return any(not run.pieces for run in self.running.values())
 
-    def expected_end(self, run: Run) -> int:
-        """Return when a running job is expected to end, which is never now or earlier."""
-        return max(run.expected_end, self.now + 1)
+    def expected_end(self, run: Run, seen: int | None = None) -> int:
+        """Return when a running job was expected to end at an instant ``seen``, which is by default now.
+
+        That is always later than then: who outstays it is expected to run for twice as long.
+        """
+        end = run.expected_end
+        while end <= (self.now if seen is None else seen):
+            end += end - run.start
+        return end
 
     def room(self, closed: Collection[int] = (), at: int | None = None) -> Room:
         """Return what is free now, or (imagined) after all expected ends up to ``at``."""

@@ -100,6 +100,21 @@ def test_easy_promises_an_earlier_start_when_a_job_ends_early(tell):
 
 
 @TEST
+@pytest.mark.parametrize("reservation", ["nodes", "counts"])
+@pytest.mark.parametrize("order", ["fifo", "multifactor"])
+@pytest.mark.parametrize(("runtime", "told"), [(19, [0, 40, 2, 12, 21]), (19.000001, [0, 30, 2, 12, 40])])
+def test_easy_expects_a_job_that_outstays_its_estimate_to_run_twice_as_long(tell, runtime, told, order, reservation):
+    """Job 0 is expected to run 10 seconds and runs 30; the head, job 1, is promised 10, then 20, then 40.
+
+    Job 2 has the nodes 6 and 7.  Node 5, promised to the head, is free for job 3 from 12 to 19, and again for job 4
+    from 21 on, when 20 has come and job 0 still runs: until 40, and not a microsecond longer.
+    """
+    jobs = workload((0, 30, 5, {"time_limit": 10}), (1, 10, 6), (2, 60, 2), (12, 7, 1), (21, runtime, 1))
+    policy = {"order": order, "reservation": reservation, "on_limit": "ignore"}
+    assert starts(tell, jobs, SINGLE, "easy", **policy) == told
+
+
+@TEST
 def test_counting_gpus_may_delay_the_head_where_reserving_nodes_does_not(tell):
     """One GPU is free on either node at 2; job 2 needs a whole node, node 0 at 10.
 

@@ -221,6 +221,15 @@ def test_easy_reserves_at_the_end_of_a_window_where_nothing_runs(tell):
     assert [start for _, start, _ in run(tell, jobs, PAIR, policy=EASY, windows=down)] == [10, 1, 15]
 
 
+@TEST
+def test_easy_beside_windows_expects_a_job_that_outstays_its_estimate_to_run_twice_as_long(tell):
+    """Job 0 is expected to end at 10, then at 20, then at 40: jobs 2 and 3 are back before the head, job 1, is due."""
+    later = [gy.NodeWindow(nodes=(0,), start=1000, end=2000)]
+    jobs = workload((0, 30, 4, {"time_limit": 10.0}), (1, 10, 8), (12, 7, 4), (21, 19, 4))
+    policy = Policy(backfill="easy", on_limit="ignore")
+    assert [start for _, start, _ in run(tell, jobs, PAIR, policy=policy, windows=later)] == [0, 40, 12, 21]
+
+
 def test_windows_that_close_nothing_change_nothing():
     jobs = workload(*((number % 5, 3 + number % 4, 1 + number % 8) for number in range(40)))
     far = [gy.NodeWindow(nodes=("0-1",), start=1e6, end=2e6)]

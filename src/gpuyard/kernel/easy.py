@@ -15,7 +15,15 @@ from gpuyard.kernel.instants import next_eligible, next_end, next_instant, relea
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.minima import first_within, put_value, take_value
 from gpuyard.kernel.placement import Placer, Releaser, place_plain
-from gpuyard.kernel.reservation import count_start, drop_reservation, forget, may_pass, reserve, show_reserved
+from gpuyard.kernel.reservation import (
+    count_start,
+    drop_reservation,
+    expect_longer,
+    forget,
+    may_pass,
+    reserve,
+    show_reserved,
+)
 from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Queue, Records, Site
 
 __all__ = ["run_easy"]
@@ -117,7 +125,7 @@ def _schedule(
     While an earlier reservation stands, whoever was refused stays refused, and only new jobs are tried.
     """
     count, promise = events.counter, expected.promise
-    stands = _stands(jobs, queue, expected)
+    stands = not expect_longer(jobs, expected, now) and _stands(jobs, queue, expected)
     only_fresh = stands and promise[Promise.FRESH] <= expected.fresh.size
     if not stands:
         drop_reservation(expected)
@@ -194,7 +202,10 @@ def _place(
 
 @inlined
 def _stands(jobs: Jobs, queue: Queue, expected: Expectations) -> bool:
-    """Return whether the reservation of an earlier pass stands: nothing ended since, and its job is still the first."""
+    """Return whether the reservation of an earlier pass stands: nothing ended since, and its job is still the first.
+
+    That every job ends by its expected end is known.
+    """
     promise = expected.promise
     head = promise[Promise.HEAD]
     if head == NOBODY or promise[Promise.RELEASED] > 0:

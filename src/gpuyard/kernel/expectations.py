@@ -61,7 +61,7 @@ class Minima(NamedTuple):
 class Expectations(NamedTuple):
     """Estimates, expected ends and the reservation of the first job in the queue."""
 
-    estimate: NDArray[np.int64]  # shape (jobs,): at least 1
+    estimate: NDArray[np.int64]  # shape (jobs,): at least 1; doubled while a job runs that outstays it
     thousandths: NDArray[np.int64]  # shape (demands,): GPUs asked for
     ends: Agenda  # of running jobs, by expected end
     waiting: Minima  # estimates of waiting jobs, by position in the queue

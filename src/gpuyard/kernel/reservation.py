@@ -19,7 +19,16 @@ from gpuyard.kernel.scored_placement import note_change
 from gpuyard.kernel.tables import Events, Index, Jobs, Log, Records, Site
 from gpuyard.kernel.windows import Windows, close_for, next_window_end
 
-__all__ = ["count_start", "drop_reservation", "forget", "may_pass", "reserve", "reserve_open", "show_reserved"]
+__all__ = [
+    "count_start",
+    "drop_reservation",
+    "expect_longer",
+    "forget",
+    "may_pass",
+    "reserve",
+    "reserve_open",
+    "show_reserved",
+]
 
 
 @inlined
@@ -59,6 +68,33 @@ def forget(jobs: Jobs, expected: Expectations, row: int, wish: int) -> None:
     expected.promise[Promise.FREE] += expected.thousandths[nth(wish)]
 
 
+@inlined
+def expect_longer(jobs: Jobs, expected: Expectations, now: int) -> bool:
+    """Correct the expected ends that have come though their jobs still run; return whether there were any."""
+    ends = expected.ends
+    if ends.size[0] == 0 or ends.time[nth(ends.order[0] * CHUNK_ROOM)] > now:
+        return False
+    _double(jobs, expected, now)
+    return True
+
+
+@inner
+def _double(jobs: Jobs, expected: Expectations, now: int) -> None:
+    """Double the estimates of these running jobs until their expected ends are later than now."""
+    ends = expected.ends
+    while True:
+        first = nth(ends.order[0] * CHUNK_ROOM)
+        end, row = int(ends.time[first]), int(ends.row[first])
+        if end > now:
+            return
+        strike(ends, end, row)
+        start, length = int(jobs.job[nth(row)]["start"]), int(expected.estimate[nth(row)])
+        while start + length <= now:
+            length *= 2
+        expected.estimate[nth(row)] = length
+        enter(ends, start + length, row)
+
+
 @kernel
 def drop_reservation(expected: Expectations) -> None:
     """Promise nothing: what was narrow under the old terms may not be so any more."""
@@ -90,13 +126,13 @@ def reserve(
     promise[Promise.SHADOW] = NEVER
     promise[Promise.EXTRA] = 0
     if promise[Promise.COUNTS] > 0:
-        _reserve_counts(jobs, expected, head, now)
+        _reserve_counts(jobs, expected, head)
         note_reservation(log, expected, head, now)
         return
     if demand[jobs.claim[head]["demand"]]["plain"] != 0:
-        _reserve_plain(jobs, demand, site, log, events, expected, head, now)
+        _reserve_plain(jobs, demand, site, log, events, expected, head)
     else:
-        _reserve_special(jobs, demand, site, log, events, expected, placer, releaser, head, now)
+        _reserve_special(jobs, demand, site, log, events, expected, placer, releaser, head)
     for place_ in range(promise[Promise.RESERVED]):
         expected.reserved_free[nth(site.node[nth(expected.reserved[nth(place_)])]["free"])] += 1
     note_reservation(log, expected, head, now)
@@ -110,12 +146,12 @@ def _row_at(expected: Expectations, chunk: int, at: int) -> int:
 
 
 @inlined
-def _end_at(expected: Expectations, chunk: int, at: int, now: int) -> int:
-    """Return when that job is expected to end: not before the next instant, since it runs; NEVER after the last."""
+def _end_at(expected: Expectations, chunk: int, at: int) -> int:
+    """Return when that job is expected to end; NEVER after the last."""
     ends = expected.ends
     if chunk == ends.size[0]:
         return NEVER
-    return max(int(ends.time[nth(ends.order[nth(chunk)] * CHUNK_ROOM + at)]), now + 1)
+    return int(ends.time[nth(ends.order[nth(chunk)] * CHUNK_ROOM + at)])
 
 
 @inlined
@@ -127,17 +163,17 @@ def _after(expected: Expectations, chunk: int, at: int) -> tuple[int, int]:
 
 
 @kernel
-def _reserve_counts(jobs: Jobs, expected: Expectations, head: int, now: int) -> None:
+def _reserve_counts(jobs: Jobs, expected: Expectations, head: int) -> None:
     """Go through the expected ends until enough GPUs are free, wherever they are."""
     promise = expected.promise
     needed = expected.thousandths[int(jobs.claim[head]["demand"])]
     free = promise[Promise.FREE]
     chunk, at = 0, 0
-    end = _end_at(expected, chunk, at, now)
+    end = _end_at(expected, chunk, at)
     while end != NEVER:
         free += expected.thousandths[int(jobs.claim[_row_at(expected, chunk, at)]["demand"])]
         chunk, at = _after(expected, chunk, at)
-        following = _end_at(expected, chunk, at, now)
+        following = _end_at(expected, chunk, at)
         if following != end and free >= needed:
             promise[Promise.SHADOW] = end
             promise[Promise.EXTRA] = free - needed
@@ -147,7 +183,7 @@ def _reserve_counts(jobs: Jobs, expected: Expectations, head: int, now: int) -> 
 
 @inner_inlined
 def _reserve_plain(
-    jobs: Jobs, demand: Records, site: Site, log: Log, events: Events, expected: Expectations, head: int, now: int
+    jobs: Jobs, demand: Records, site: Site, log: Log, events: Events, expected: Expectations, head: int
 ) -> None:
     """Reserve nodes for a plain job: count what each expected end adds to its node until enough nodes fit.
 
@@ -161,7 +197,7 @@ def _reserve_plain(
     fitting_rest = members(site.openings, 1, rest, all_chunks) if rest > 0 else all_chunks
     touched = 0
     chunk, at = 0, 0
-    end = shadow = _end_at(expected, chunk, at, now)
+    end = shadow = _end_at(expected, chunk, at)
     while end != NEVER and (end == shadow or fitting < many or fitting_rest < all_chunks):
         shadow = end
         claim = jobs.claim[nth(_row_at(expected, chunk, at))]
@@ -175,7 +211,7 @@ def _reserve_plain(
             fitting += before < large <= before + back
             fitting_rest += before < rest <= before + back
         chunk, at = _after(expected, chunk, at)
-        end = _end_at(expected, chunk, at, now)
+        end = _end_at(expected, chunk, at)
     for place_ in range(touched):
         node = nth(expected.imagined[nth(place_)])
         change_free(site, int(node), int(expected.returned[node]))
@@ -214,7 +250,6 @@ def _reserve_special(
     placer: Placer,
     releaser: Releaser,
     head: int,
-    now: int,
 ) -> None:
     """Take running jobs away in the order of their expected ends until the head can be placed; then put all back."""
     promise, count = expected.promise, events.counter
@@ -222,14 +257,14 @@ def _reserve_special(
     first = count[Count.SLOTS]
     away, gpus = 0, 0
     chunk, at = 0, 0
-    end = _end_at(expected, chunk, at, now)
+    end = _end_at(expected, chunk, at)
     while end != NEVER:
         row = _row_at(expected, chunk, at)
         gpus = _take_away(jobs, demand, site, log, expected, releaser, row, gpus)
         expected.imagined[away] = row
         away += 1
         chunk, at = _after(expected, chunk, at)
-        following = _end_at(expected, chunk, at, now)
+        following = _end_at(expected, chunk, at)
         if following != end and placer(site, demand, log, events, head, wish):
             promise[Promise.SHADOW] = end
             _note_reserved(log, events, expected, first)
@@ -267,9 +302,9 @@ def reserve_open(
     close_for(site, windows, head, now, 0)
     away, gpus = 0, 0
     chunk, at = 0, 0
-    instant = min(_end_at(expected, chunk, at, now), next_window_end(windows, now))
+    instant = min(_end_at(expected, chunk, at), next_window_end(windows, now))
     while instant != NEVER and promise[Promise.SHADOW] == NEVER:
-        while _end_at(expected, chunk, at, now) <= instant:
+        while _end_at(expected, chunk, at) <= instant:
             row = _row_at(expected, chunk, at)
             gpus = _take_away(jobs, demand, site, log, expected, releaser, row, gpus)
             expected.imagined[away] = row
@@ -289,7 +324,7 @@ def reserve_open(
                 release_plain(site, log, first, int(count[Count.SLOTS] - first))
             count[Count.SLOTS] = first
         close_for(site, windows, head, instant, 0)
-        instant = min(_end_at(expected, chunk, at, now), next_window_end(windows, instant))
+        instant = min(_end_at(expected, chunk, at), next_window_end(windows, instant))
     while away > 0:
         away -= 1
         gpus = _put_back(jobs, demand, site, log, expected, int(expected.imagined[away]), gpus)

@@ -16,7 +16,7 @@ from gpuyard.kernel.expectations import Expectations
 from gpuyard.kernel.instants import next_eligible, next_end, next_instant, release, skip_rejected, start_job
 from gpuyard.kernel.jit import inlined, inner, kernel
 from gpuyard.kernel.placement import Placer, Releaser, place_plain
-from gpuyard.kernel.reservation import count_start, forget, may_pass, reserve, show_reserved
+from gpuyard.kernel.reservation import count_start, expect_longer, forget, may_pass, reserve, show_reserved
 from gpuyard.kernel.scorers import Scorer
 from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Queue, Records, Site
 
@@ -102,6 +102,7 @@ def _schedule(  # noqa: PLR0912, PLR0915  # one body: a second call of what plac
     The head is the first job that finds no room; while it is sought (``headless``), nobody is held back for it.
     """
     count, promise = events.counter, expected.promise
+    outstayed = expect_longer(jobs, expected, now)
     size = _line_up(jobs, contenders, expected, events, passing, scorer, now)
     headless = True
     started, vain = 0, 0
@@ -146,7 +147,7 @@ def _schedule(  # noqa: PLR0912, PLR0915  # one body: a second call of what plac
                 break
             if passing == Passing.BESIDE and headless:
                 headless = False
-                if promise[Promise.HEAD] != row or promise[Promise.RELEASED] > 0 or started > 0:
+                if promise[Promise.HEAD] != row or promise[Promise.RELEASED] > 0 or started > 0 or outstayed:
                     reserve(jobs, demand, site, log, events, expected, placer, releaser, row, now)
                 vain = size
         if vain * _VAIN > size:

@@ -13,7 +13,7 @@ from gpuyard.kernel.instants import next_eligible, next_end, next_instant, relea
 from gpuyard.kernel.jit import kernel
 from gpuyard.kernel.minima import first_within, put_value, take_value
 from gpuyard.kernel.placement import Placer, Releaser, place_plain
-from gpuyard.kernel.reservation import count_start, forget, reserve_open
+from gpuyard.kernel.reservation import count_start, expect_longer, forget, reserve_open
 from gpuyard.kernel.scored_queue import Passing
 from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Queue, Records, Site
 from gpuyard.kernel.windows import Windows, close_for, hide_reserved, is_window_end, next_window_end
@@ -87,6 +87,7 @@ def _schedule(
 ) -> None:
     """Make one pass in order: each job is tried on the nodes open to it, and beside what is promised to the first."""
     count, promise = events.counter, expected.promise
+    outstayed = expect_longer(jobs, expected, now)
     headless = True
     started = 0
     row = NOBODY
@@ -117,7 +118,7 @@ def _schedule(
             break
         elif passing == Passing.BESIDE and headless:
             headless = False
-            if promise[Promise.HEAD] != row or promise[Promise.RELEASED] > 0 or started > 0:
+            if promise[Promise.HEAD] != row or promise[Promise.RELEASED] > 0 or started > 0 or outstayed:
                 reserve_open(jobs, demand, site, log, events, expected, windows, placer, releaser, row, now)
         position = first_within(expected.waiting, position + 1, _ANY)
     if row != NOBODY:
