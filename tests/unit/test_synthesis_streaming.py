@@ -9,9 +9,12 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from gpuyard.cli import main
 from gpuyard.errors import ConfigError
-from gpuyard.synthesis import ClassShare, SynthesisSpec, Tenant, generation, synthesise
+from gpuyard.scenario import load
+from gpuyard.synthesis import ClassShare, Generation, SynthesisSpec, Tenant, generation, synthesise
 from gpuyard.synthesis.calibration import Chosen
+from gpuyard.traces.write import write_table
 from gpuyard.workload import Workload
 
 
@@ -75,3 +78,17 @@ def test_chosen_jobs_are_counted_and_cut():
     assert chosen.resized(2).numbers(0, 2).tolist() == [0, 1]
     assert chosen.resized(5).numbers(0, 5).tolist() == [0, 1, 2, 3, 7]
     assert chosen.resized(8).numbers(0, 8).tolist() == [0, 1, 2, 3, 7, 9, 10, 11]
+
+
+def test_the_command_writes_table_by_table_what_it_would_make_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(Generation.tables, "__defaults__", (100,))
+    path = tmp_path / "jobs.parquet"
+    assert main(["generate", "phase-1", "--cluster", "20x8", "--set", "workload.days=2", "-o", str(path)]) == 0
+    cluster = {"nodes": 20, "gpus_per_node": 8}
+    scenario = load("phase-1").over({"cluster": cluster, "workload": {"days": 2}}, "test")
+    write_table(scenario.read_workload()[0].table, tmp_path / "at_once.parquet")
+    assert path.read_bytes() == (tmp_path / "at_once.parquet").read_bytes()
+
+
+def test_chosen_or_changed_jobs_are_not_made_table_by_table():
+    assert load("phase-1").over({"workload": {"tenant": ["bio"]}}, "test").generation() is None

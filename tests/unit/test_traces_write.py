@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from gpuyard.errors import ConfigError, InputError
 from gpuyard.traces import read
 from gpuyard.traces.schema import ORIGIN, SOURCE_FORMAT, STATES, ZONE, job_schema
-from gpuyard.traces.write import write_table
+from gpuyard.traces.write import write_table, write_tables
 
 FACTS = {ORIGIN: b"2024-03-31T01:30:00.250000+09:00", SOURCE_FORMAT: b"philly", ZONE: b"Asia/Seoul"}
 
@@ -290,3 +290,17 @@ def test_the_format_can_be_named_against_the_suffix(tmp_path: Path) -> None:
 def test_a_table_without_jobs_is_written_and_read(tmp_path: Path) -> None:
     assert written(tmp_path, table(), "jobs.parquet").num_rows == 0
     assert written(tmp_path, table(), "jobs.csv").num_rows == 0
+
+
+@pytest.mark.parametrize("rows", [1, 3, 10])
+def test_tables_written_one_after_the_other_are_the_file_of_the_whole(tmp_path, monkeypatch, rows):
+    monkeypatch.setattr("gpuyard.traces.write.ROW_GROUP", 4)
+    whole = table(*({"job_id": f"j{n}"} for n in range(10)))
+    write_table(whole, tmp_path / "whole.parquet")
+    assert write_tables((whole.slice(first, rows) for first in range(0, 10, rows)), tmp_path / "parts.parquet") == 10
+    assert (tmp_path / "parts.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()
+
+
+def test_no_tables_are_an_empty_file(tmp_path):
+    assert write_tables([], tmp_path / "none.parquet") == 0
+    assert read(tmp_path / "none.parquet").table.num_rows == 0

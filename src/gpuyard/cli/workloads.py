@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Annotated, Any
@@ -31,8 +32,12 @@ from gpuyard.cli.terminal import emit, emit_json, emit_table, interruptible, not
 from gpuyard.units import counted
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from gpuyard.cli.terminal import Stage
     from gpuyard.quality import QualityReport
     from gpuyard.scenario import Scenario
+    from gpuyard.synthesis import Generation
     from gpuyard.workload import Workload
 
 __all__ = ["convert", "generate", "traces_app", "validate"]
@@ -182,7 +187,10 @@ def generate(
     json: JsonOption = False,
     no_progress: NoProgressOption = False,
 ) -> None:
-    """Make a synthetic workload; without -o only say what it holds."""
+    """Make a synthetic workload; without -o only say what it holds.
+
+    As Parquet, and without --json, any number of jobs is made: they are written as they are made, and never held all.
+    """
     from gpuyard.scenario.describe import workload_facts
 
     chosen = chosen_scenario(
@@ -197,7 +205,8 @@ def generate(
     if output is not None:
         from gpuyard.traces.write import check_target
 
-        check_target(output, to)
+        if check_target(output, to) == "parquet" and not json and _streamed(chosen, output, no_progress):
+            return
     with progress(wanted=not no_progress) as stage:
         workload, _ = interruptible(lambda: chosen.read_workload(stage))
         if output is not None:
@@ -211,6 +220,30 @@ def generate(
         emit_json(workload_facts(workload))
     elif output is None:
         emit_table(("fact", "value"), workload_facts(workload).items())
+
+
+def _streamed(scenario: Scenario, path: Path, no_progress: bool) -> bool:
+    """Write a synthetic workload as Parquet, table by table; return False where the jobs must be held to be made."""
+    from gpuyard.traces.write import write_tables
+
+    def write() -> int | None:
+        made = scenario.generation()
+        return None if made is None else write_tables(_told(made, stage), path)
+
+    with progress(wanted=not no_progress) as stage:
+        written = interruptible(write)
+    if written is not None:
+        note(f"gpuyard: {counted(written, 'job')} written to {path}")
+    return written is not None
+
+
+def _told(made: Generation, stage: Stage) -> Iterator[pa.Table]:
+    """Return the tables, and tell how far they are."""
+    done = 0
+    for table in made.tables():
+        done += table.num_rows
+        stage("making the workload", done / max(made.jobs, 1))
+        yield table
 
 
 @traces_app.command("list")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gpuyard.experiment import Progress
     from gpuyard.policy import Policy
     from gpuyard.scenario.resolve import Resolved, Resolver
-    from gpuyard.synthesis import Figure
+    from gpuyard.synthesis import Figure, Generation
     from gpuyard.traces.trace import Trace
     from gpuyard.workload import Workload
 
@@ -85,6 +85,13 @@ class Scenario:
     def read_workload(self, progress: Progress | None = None) -> tuple[Workload, Trace | None]:
         """Return the jobs, read or made, and the trace as read where there is one."""
         return self._resolver.workload(progress or _say_nothing)
+
+    def generation(self) -> Generation | None:
+        """Return the synthetic workload before its jobs are made, for any number of them; None where there is none.
+
+        There is none for a trace, nor where jobs of the workload are chosen or changed.
+        """
+        return self._resolver.generation()
 
     def workload_figures(self) -> list[Figure]:
         """Return the figures behind a synthetic workload, with standing and source; none for a trace."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gpuyard.result import Result
     from gpuyard.scenario.sections import Model, WorkloadSection
     from gpuyard.scenario.what_if import MergedTrace
-    from gpuyard.synthesis import Figure, SynthesisSpec
+    from gpuyard.synthesis import Figure, Generation, SynthesisSpec
     from gpuyard.traces.trace import Trace
 
 __all__ = ["Resolved", "Resolver", "RunOptions", "read_trace", "simulate_resolved"]
@@ -218,20 +218,32 @@ class Resolver:
         with self._blamed_on("workload"):
             return SynthesisSpec.from_mapping(self._checked.workload.synthesis())
 
+    def generation(self) -> Generation | None:
+        """Return the synthetic workload before it is made; None for a trace, or where jobs are chosen or changed."""
+        from gpuyard.scenario.sections import SYNTHESIS_KEYS
+
+        given = self._checked.workload.model_dump(exclude_none=True)
+        if not given.keys() <= {*SYNTHESIS_KEYS, "jobs"}:
+            return None
+        from gpuyard.synthesis import generation
+
+        with self._blamed_on("workload"):
+            return generation(self._spec, **self._site())
+
+    def _site(self) -> dict[str, Any]:
+        """Return what the jobs are made for: none is larger than the largest pool of GPUs of one type."""
+        cluster = self._cluster
+        pools = np.bincount(cluster.node_type, weights=cluster.node_gpus)
+        cpus = None if cluster.node_cpus is None else float(cluster.node_cpus.min())
+        seed = self._checked.run.seed
+        return {"gpus": cluster.gpus, "seed": seed, "max_gpus_per_job": int(pools.max()), "node_cpus": cpus}
+
     def _synthesised(self, tell: Progress) -> Workload:
-        """Return jobs made for the cluster: none larger than its largest pool of GPUs of one type."""
+        """Return jobs made for the cluster."""
         from gpuyard.synthesis import synthesise
 
-        pools = np.bincount(self._cluster.node_type, weights=self._cluster.node_gpus)
         with self._blamed_on("workload"):
-            return synthesise(
-                self._spec,
-                gpus=self._cluster.gpus,
-                seed=self._checked.run.seed,
-                max_gpus_per_job=int(pools.max()),
-                node_cpus=None if self._cluster.node_cpus is None else float(self._cluster.node_cpus.min()),
-                progress=lambda share: tell("making the workload", share),
-            )
+            return synthesise(self._spec, **self._site(), progress=lambda share: tell("making the workload", share))
 
     def _options(self, workload: Workload, *, synthetic: bool) -> RunOptions:
         """Return the run options; what a synthetic workload is measured over is the time it was made for.

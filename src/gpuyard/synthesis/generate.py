@@ -22,7 +22,7 @@ __all__ = ["CHUNK", "LOAD_TOLERANCE", "Generation", "generation", "synthesise"]
 DAY = 86_400.0
 LOAD_TOLERANCE = 0.01
 """Relative difference between the offered load and the wanted one that is an error."""
-CHUNK = 1 << 20
+CHUNK = 1 << 18
 """Jobs of one table of a generation, about."""
 
 

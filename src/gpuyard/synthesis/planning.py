@@ -33,13 +33,19 @@ class Services(NamedTuple):
     notes: tuple[str, ...]
     redraw: int
 
+    longer: float = 1.0
+
     def jobs(self) -> int:
         """Return how many replicas there are."""
-        return sum(each.submit.size for each in self.replicas)
+        return round(sum(each.submit.size for each in self.replicas) * self.longer)
 
     def gpu_time(self) -> float:
         """Return the GPU seconds that all replicas offer."""
-        return sum(float(each.runtime.sum()) * each.gpus for each in self.replicas)
+        return sum(float(each.runtime.sum()) * each.gpus for each in self.replicas) * self.longer
+
+    def stretched(self, factor: float) -> Services:
+        """Return what to expect of a window so much longer, before its replicas are made."""
+        return self._replace(longer=self.longer * factor)
 
 
 class Plan(NamedTuple):
@@ -104,9 +110,9 @@ class Planner:
         rest = max(whole - (meant if abs(services - meant) <= MAKE_UP * whole else services), 0.0)
         return [part / sum(self.parts) * rest for part in self.parts]
 
-    def plan(self, span: float) -> Plan:
-        """Return the jobs of a window of ``span`` seconds."""
-        services = self.services(span)
+    def plan(self, span: float, services: Services | None = None) -> Plan:
+        """Return the jobs of a window of ``span`` seconds, beside these services if they are made already."""
+        services = self.services(span) if services is None else services
         shares = self.wanted(span, services.gpu_time())
         chosen = [
             supply.offering(wanted, span) if wanted > 0 else Chosen(0, np.empty(0, dtype=np.int64))
@@ -139,7 +145,10 @@ class Planner:
         for _ in range(8):
             if abs(plan.jobs() - jobs) <= 0.001 * jobs:
                 break
-            span = round(max(span * jobs / plan.jobs(), SHORTEST), 3)
+            longer = max(jobs / plan.jobs(), SHORTEST / span)
+            span = round(span * longer, 3)
+            plan = self.plan(span, plan.services.stretched(longer))
+        if plan.services.longer != 1.0:
             plan = self.plan(span)
         return self._with_exactly(plan, jobs)
 

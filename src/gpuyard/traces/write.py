@@ -14,7 +14,7 @@ from __future__ import annotations
 import gzip
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -29,10 +29,12 @@ from gpuyard.errors import ConfigError, InputError, unknown_name
 from gpuyard.traces.schema import COLUMNS, ORIGIN, SOURCE_FORMAT, ZONE, job_schema
 from gpuyard.traces.write_swf import swf_text
 
-__all__ = ["FORMATS", "check_target", "write_table"]
+__all__ = ["FORMATS", "check_target", "write_table", "write_tables"]
 
 FORMATS = ("parquet", "csv", "swf")
 SUFFIXES = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".swf": "swf"}
+ROW_GROUP = 1 << 20
+"""Jobs of a row group of Parquet."""
 LONGEST_LINE = 1 << 20
 """Bytes of a line that the reader of our CSV takes; what stands in a line besides its texts is below 4 KiB."""
 
@@ -73,7 +75,7 @@ def write_table(table: pa.Table, path: str | Path, format: str | None = None) ->
         text, notes = swf_text(whole, path)
     with _replacing(path, packed=is_packed) as stream:
         if chosen == "parquet":
-            pq.write_table(whole, stream, compression="zstd")
+            pq.write_table(whole, stream, compression="zstd", row_group_size=ROW_GROUP)
         elif chosen == "csv":
             _write_csv(whole, stream)
         else:
@@ -81,8 +83,33 @@ def write_table(table: pa.Table, path: str | Path, format: str | None = None) ->
     return notes
 
 
-def check_target(path: str | Path, format: str | None = None) -> None:
-    """Raise for what :func:`write_table` would refuse whatever the table: to be asked before long work.
+def write_tables(tables: Iterable[pa.Table], path: str | Path) -> int:
+    """Write job tables, one after the other, to one Parquet file, and return how many jobs; the same bytes as at once.
+
+    No more is held than the jobs of a row group and one table.
+
+    Raises
+    ------
+    InputError
+        For a file that cannot be written.
+    """
+    written = 0
+    with _replacing(Path(path), packed=False) as stream:
+        parts = iter(tables)
+        held = _complete(next(parts, job_schema().empty_table()))
+        with pq.ParquetWriter(stream, held.schema, compression="zstd") as writer:
+            for part in parts:
+                held = pa.concat_tables([held, _complete(part)])
+                while held.num_rows > ROW_GROUP:
+                    writer.write_table(held.slice(0, ROW_GROUP).combine_chunks(), ROW_GROUP)
+                    held, written = held.slice(ROW_GROUP), written + ROW_GROUP
+            if held.num_rows or not written:
+                writer.write_table(held.combine_chunks(), ROW_GROUP)
+    return written + held.num_rows
+
+
+def check_target(path: str | Path, format: str | None = None) -> str:
+    """Return the format; raise for what :func:`write_table` would refuse whatever the table, before long work.
 
     Raises
     ------
@@ -92,11 +119,12 @@ def check_target(path: str | Path, format: str | None = None) -> None:
         If the folder is not there, or the path is a folder.
     """
     path = Path(path)
-    _format_of(path, format)
+    chosen, _ = _format_of(path, format)
     if not path.parent.is_dir():
         raise InputError("there is no such folder", path=path.parent, remedy="create it first")
     if path.is_dir():
         raise InputError("this is a folder", path=path, remedy="name a file in it")
+    return chosen
 
 
 def _format_of(path: Path, format: str | None) -> tuple[str, bool]:
