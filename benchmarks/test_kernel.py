@@ -10,7 +10,6 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from gpuyard.cluster import Cluster
-from gpuyard.ordering import SCORED
 from gpuyard.policy import BACKFILLS, ORDERS, PLACEMENTS, Policy
 from gpuyard.record import Record
 from gpuyard.simulation import schedule
@@ -21,14 +20,6 @@ from workloads import TICKS, Jobs, draw, kept_waiting, racked, uniform
 from yardstick import Yardstick
 
 pytestmark = pytest.mark.usefixtures("kernel_alone")
-
-COMBINED = [
-    (order, backfill)
-    for order in ORDERS
-    for backfill in BACKFILLS
-    if order not in SCORED or backfill not in {"conservative", "slurm"}
-]
-"""Orders with a score are not planned."""
 
 
 @cache
@@ -69,7 +60,8 @@ def test_strict_fifo_starts_every_job_where_and_when_the_yardstick_does(
 
 
 @pytest.mark.benchmark(group="orders and backfills", timer=KERNEL.clock)
-@pytest.mark.parametrize(("order", "backfill"), COMBINED)
+@pytest.mark.parametrize("backfill", BACKFILLS)
+@pytest.mark.parametrize("order", ORDERS)
 def test_every_order_runs_every_job_once(benchmark: BenchmarkFixture, order: str, backfill: str) -> None:
     _, workload = drawn(SIZE.fewer_jobs, SIZE.nodes)
 

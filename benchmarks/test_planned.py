@@ -39,13 +39,17 @@ def overestimated(waiting: int, nodes: int) -> Workload:
 
 
 @pytest.mark.benchmark(group="planned backfilling, by waiting jobs", timer=KERNEL.clock)
+@pytest.mark.parametrize("order", ["fifo", "wfp"])
 @pytest.mark.parametrize("backfill", ["conservative", "slurm"])
 @pytest.mark.parametrize("waiting", [depth for depth in SIZE.depths if 100 <= depth <= 10_000])
-def test_every_early_end_lets_everybody_be_planned(benchmark: BenchmarkFixture, waiting: int, backfill: str) -> None:
+def test_every_early_end_lets_everybody_be_planned(
+    benchmark: BenchmarkFixture, waiting: int, backfill: str, order: str
+) -> None:
     workload, site = overestimated(waiting, SIZE.nodes), uniform(SIZE.nodes)
 
+    policy = Policy(order=order, backfill=backfill)
     record = benchmark.pedantic(
-        schedule, (workload, site, Policy(backfill=backfill)), {"until": SPAN_S}, rounds=SIZE.rounds, warmup_rounds=1
+        schedule, (workload, site, policy), {"until": SPAN_S}, rounds=SIZE.rounds, warmup_rounds=1
     )
 
     ended = record.end <= SPAN_S * MICROSECOND

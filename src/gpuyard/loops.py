@@ -23,8 +23,10 @@ from gpuyard.kernel.jit import is_kept
 from gpuyard.kernel.launch import Pointer, is_ready
 from gpuyard.kernel.planned import run_conservative, run_slurm
 from gpuyard.kernel.plans import Plans, build_plans
+from gpuyard.kernel.scored_planned import run_scored_conservative, run_scored_slurm
 from gpuyard.kernel.scored_queue import Passing, run_scored
-from gpuyard.kernel.scorers import scorer_signature
+from gpuyard.kernel.scored_windowed import run_scored_windowed
+from gpuyard.kernel.scorers import Scorer, as_listed, scorer_signature
 from gpuyard.kernel.tables import Events, Jobs, Log, Site
 from gpuyard.kernel.windowed import run_windowed
 from gpuyard.kernel.windows import Windows, build_windows
@@ -46,27 +48,26 @@ _LOOPS: Final[Mapping[str, Loop]] = {
     "slurm": run_slurm,
 }
 """By backfill, for orders with a fixed key."""
+_SCORED_PLANS: Final[Mapping[str, Loop]] = {"conservative": run_scored_conservative, "slurm": run_scored_slurm}
+"""By backfill, for orders with a score, and for sites whose nodes close at times."""
+_SCORED: Final = (run_scored, run_scored_windowed, *_SCORED_PLANS.values())
+"""Loops that take a function that scores."""
 _PASSING: Final = {"none": int(Passing.NOBODY), "fit": int(Passing.ALL), "easy": int(Passing.BESIDE)}
-"""Backfills for orders with a score."""
 
 
 def loop_of(policy: Policy, *, windowed: bool = False) -> Loop:
     """Return the event loop that a policy needs, ``windowed`` where nodes close; raise ConfigError if there is none."""
     if windowed:
         _check_windowed(policy)
-        return run_windowed
     if policy.replay == "recorded":
         return run
     if policy.decide is not None:
         return run_called
-    if not is_scored(policy):
-        return _LOOPS[policy.backfill]
-    if policy.backfill not in _PASSING:
-        raise ConfigError(
-            f"backfill {policy.backfill} plans in an order that stays, and order {policy.order} is worked out anew in "
-            f"every pass; choose backfill {', '.join(_PASSING)}, or an order with a fixed key"
-        )
-    return run_scored
+    if policy.backfill in _SCORED_PLANS and (windowed or is_scored(policy)):
+        return _SCORED_PLANS[policy.backfill]
+    if windowed:
+        return run_scored_windowed if is_scored(policy) else run_windowed
+    return run_scored if is_scored(policy) else _LOOPS[policy.backfill]
 
 
 def _check_windowed(policy: Policy) -> None:
@@ -74,22 +75,20 @@ def _check_windowed(policy: Policy) -> None:
     choices = {
         "replay recorded": policy.replay == "recorded",
         "a policy of your own": policy.decide is not None,
-        f"order {policy.order}": is_scored(policy),
-        f"backfill {policy.backfill}": policy.backfill not in _PASSING,
-        "reservation counts": policy.backfill == "easy" and policy.reservation == "counts",
+        "reservation counts, which would count GPUs on closed nodes": policy.reservation == "counts",
     }
     for choice, chosen in choices.items():
         if chosen:
             raise ConfigError(
-                f"maintenance and reserved nodes do not go with {choice}; choose backfill {', '.join(_PASSING)} (easy "
-                "on nodes), an order with a fixed key and replay schedule, or leave the windows out"
+                f"maintenance and reserved nodes do not go with {choice}; choose another order, backfill, reservation "
+                "or replay, or leave the windows out"
             )
 
 
 def is_loop_ready(policy: Policy, asked: Asked | None = None, *, windowed: bool = False) -> bool:
     """Return whether all that a policy needs for some demands is compiled; without them, for any."""
     loop = loop_of(policy, windowed=windowed)
-    if loop is run_scored and not is_kept(scorer_of(policy)):
+    if loop in _SCORED and not is_kept(_scorer(policy)):
         return False
     if asked is None:
         return is_ready(loop, rule_of(policy))
@@ -121,21 +120,13 @@ def loop_tables(
     loop = loop_of(policy, windowed=windows is not None)
     if loop is run:
         return (int(policy.replay == "recorded"),)
-    if loop in (run_conservative, run_slurm):
-        planning = policy.planning
-        plans = build_plans(
-            estimate=estimate,
-            demands=asked.demands,
-            node=site.node,
-            running=running,
-            quanta=asked.quanta,
-            kept=policy.backfill == "conservative",
-            depth=planning.depth,
-            interval=planning.interval,
-            window=planning.window,
-            resolution=planning.resolution,
-        )
-        return (plans,)
+    if policy.backfill in _SCORED_PLANS:
+        plans = _plans(policy, asked, site, estimate, running, by_position=loop not in _SCORED)
+        if loop not in _SCORED:
+            return (plans,)
+        closing = _no_windows(workload, cluster) if windows is None else windows
+        contenders = _contenders(policy, workload, cluster, asked, estimate)
+        return plans, contenders, closing, Pointer(_scorer(policy), scorer_signature())
     expected = build_expectations(
         estimate=estimate,
         demands=asked.demands,
@@ -143,15 +134,53 @@ def loop_tables(
         running=running,
         quanta=asked.quanta,
         counts=policy.reservation == "counts",
-        positions=0 if loop is run_scored else estimate.size,
+        positions=0 if loop in _SCORED else estimate.size,
     )
-    if windows is not None:
-        return expected, windows, _PASSING[policy.backfill]
-    if loop is not run_scored:
+    closing_too = () if windows is None else (windows,)
+    if loop is run_easy:
         return (expected,)
+    passing = _PASSING[policy.backfill]
+    if loop is run_windowed:
+        return expected, *closing_too, passing
+    contenders = _contenders(policy, workload, cluster, asked, estimate)
+    return contenders, expected, *closing_too, passing, Pointer(_scorer(policy), scorer_signature())
+
+
+def _plans(
+    policy: Policy, asked: Asked, site: Site, estimate: NDArray[np.int64], running: int, *, by_position: bool
+) -> Plans:
+    planning = policy.planning
+    return build_plans(
+        estimate=estimate,
+        demands=asked.demands,
+        node=site.node,
+        running=running,
+        quanta=asked.quanta,
+        kept=policy.backfill == "conservative",
+        by_position=by_position,
+        depth=planning.depth,
+        interval=planning.interval,
+        window=planning.window,
+        resolution=planning.resolution,
+    )
+
+
+def _contenders(
+    policy: Policy, workload: Workload, cluster: Cluster, asked: Asked, estimate: NDArray[np.int64]
+) -> Contenders:
     features = order_features(workload, policy, estimate, cluster.gpus)
-    contenders = build_contenders(features, asked.demands.size, score_weights(policy))
-    return contenders, expected, _PASSING[policy.backfill], Pointer(scorer_of(policy), scorer_signature())
+    return build_contenders(features, asked.demands.size, score_weights(policy))
+
+
+def _scorer(policy: Policy) -> Scorer:
+    """Return what scores the waiting jobs in a loop that scores."""
+    return scorer_of(policy) if is_scored(policy) else as_listed
+
+
+def _no_windows(workload: Workload, cluster: Cluster) -> Windows:
+    """Return the windows of a site whose nodes are always open."""
+    instants = np.empty(0, np.int64)
+    return build_windows(instants, instants, [], np.empty((len(workload), 0), np.bool_), cluster.nodes)
 
 
 def lower_windows(windows: Sequence[NodeWindow], workload: Workload, cluster: Cluster) -> Windows | None:

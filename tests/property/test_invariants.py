@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pytest
 
 from conftest import cluster, workload
-from gpuyard.ordering import SCORED, is_scored
+from gpuyard.ordering import SCORED
 from gpuyard.policy import BACKFILLS, ORDERS, PLACEMENTS, Policy
 from gpuyard.record import Outcome, Record
 from gpuyard.simulation import schedule
@@ -42,9 +42,8 @@ COMBINED = [
     for number, order in enumerate(ORDERS)
     for other, backfill in enumerate(BACKFILLS)
 ]
-POSSIBLE = [each for each in COMBINED if not (is_scored(each) and each.backfill in ("conservative", "slurm"))]
 POLICIES = [
-    *POSSIBLE[:: 2 if INTERPRETED else 1],
+    *COMBINED[:: 2 if INTERPRETED else 1],
     *(Policy(backfill="fit", placement=placement, spread=True) for placement in PLACEMENTS),
 ]
 EVERY_POLICY = pytest.mark.parametrize(
@@ -298,7 +297,7 @@ def test_easy_by_counts_keeps_its_promise_where_gpus_are_all_that_counts(order, 
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("order", [order for order in ORDERS if order not in SCORED])
+@pytest.mark.parametrize("order", ORDERS)
 def test_conservative_moves_no_promise_to_later_where_gpus_are_all_that_counts(order, seed):
     check_everybody(shapeless(seed, order, "conservative"))
 

@@ -59,6 +59,8 @@ conservative, slurm
 - conservative: a pass is due when the next reservation begins (see
   :data:`reference.planning.BEGIN_IS_AN_INSTANT`); otherwise jobs would wait for ever on an empty cluster.
 - Planning an empty queue is planning: it counts for ``interval``, and a pass stays due when nobody waits any more.
+- conservative: a job that comes among the first ``depth`` in a pass in which another starts had no reservation then,
+  also if it was among them in the pass before.
 - conservative: a job is early if it ends before its expected end as step 1 last left it.
 """
 

@@ -85,8 +85,7 @@ class Easy(Strict):
     def reserve(self, yard: Yard, head: Job) -> Reservation:
         """Return a reservation for the head as things are now."""
         held = sum(run.job.thousandths for run in yard.running.values())
-        openings = {window.end for window in yard.windows if window.is_for(head) and window.end > yard.now}
-        for at in sorted({yard.expected_end(run) for run in yard.running.values()} | openings):
+        for at in sorted({yard.expected_end(run) for run in yard.running.values()} | set(yard.openings(head))):
             if self.policy.reservation == "counts":
                 back = sum(run.job.thousandths for run in yard.running.values() if yard.expected_end(run) <= at)
                 extra = yard.gpus - held + back - head.thousandths

@@ -112,8 +112,8 @@ class Conservative(Strict):
         at = next(plan.begins(yard.now, duration, job.thousandths), None)
         if at == yard.now and not yard.start(job):
             self.kept = False
-            release = min((run.expected_end for run in yard.running.values()), default=None)
-            at = None if release is None else next(plan.begins(release, duration, job.thousandths), None)
+            again = min([run.expected_end for run in yard.running.values()] + yard.openings(job), default=None)
+            at = None if again is None else next(plan.begins(again, duration, job.thousandths), None)
         if at is not None:
             self.check_promise(before, at)
             if job.row not in yard.running:
@@ -158,11 +158,11 @@ class Slurm(Strict):
             plan.take(run.start, self.rounded_up(max(run.expected_end, yard.now + 1)), run.job.thousandths)
         for job in jobs:
             duration = self.rounded_up(yard.durations[job.row])
-            for at in plan.begins(yard.now, duration, job.thousandths):
-                if at > yard.now + self.window:
-                    break
-                if at > yard.now or yard.start(job):
-                    plan.take(at, at + duration, job.thousandths)
-                    break
+            at = next(plan.begins(yard.now, duration, job.thousandths), None)
+            if at == yard.now and not yard.start(job):
+                again = min(plan.changes(yard.now)[:1] + yard.openings(job), default=None)
+                at = None if again is None else next(plan.begins(again, duration, job.thousandths), None)
+            if at is not None and at <= yard.now + self.window:
+                plan.take(at, at + duration, job.thousandths)
             if not yard.crowded:
                 plan.check(yard.now)

@@ -71,6 +71,10 @@ class Yard:
         """Return the nodes that are closed for a job that would start then."""
         return frozenset().union(*(window.closed(job, at, self.durations[job.row]) for window in self.windows))
 
+    def openings(self, job: Job) -> list[int]:
+        """Return when the windows end, later than now, that keep the job out."""
+        return [window.end for window in self.windows if window.is_for(job) and window.end > self.now]
+
     def can_start(self, job: Job, closed: Collection[int] = ()) -> bool:
         return place(self.room({*closed, *self.closed(job, self.now)}), job, self.rule) is not None
 

@@ -300,3 +300,58 @@ def test_slurm_does_not_delay_those_it_has_planned(tell):
     """As under conservative, job 3 would delay job 2, which has 8 GPUs from 20 on; easy protects only job 1."""
     jobs = workload((0, 10, 6), (1, 10, 6), (2, 10, 8), (3, 18, 2))
     assert starts(tell, jobs, cluster(8), "slurm", interval=0, resolution=1) == [0, 10, 20, 30]
+
+
+# --- plans under an order with a score --------------------------------------------------------------------
+
+SHORT_LAST = workload((0, 10, 8), (1, 10, 8), (2, 1, 8))
+"""At 10 s job 1 has waited 0.9 times its estimate and job 2 eight times: WFP puts job 2 first."""
+
+
+@TEST
+@pytest.mark.parametrize(
+    ("backfill", "more", "expected"),
+    [
+        ("none", {}, [0, 11, 10]),
+        ("slurm", {"interval": 0, "resolution": 1}, [0, 11, 10]),
+        ("conservative", {}, [0, 10, 20]),
+    ],
+)
+def test_a_score_goes_first_unless_another_has_a_reservation_that_is_kept(tell, backfill, more, expected):
+    """Slurm's plan is made anew in the order of the pass; under conservative job 1 has had 10 to 20 since 1."""
+    assert starts(tell, SHORT_LAST, cluster(8), backfill, order="wfp", **more) == expected
+
+
+@TEST
+@pytest.mark.parametrize(("order", "expected"), [("fifo", [0, 10, 20]), ("wfp", [0, 11, 10])])
+def test_after_an_early_end_all_are_planned_in_the_order_of_the_pass(tell, order, expected):
+    """Job 0 was expected until 20, so job 1 had 20 to 30 and job 2 the time after.
+
+    At 10 WFP plans job 2 first: there is room for it until 20.  Then job 1 has the GPUs from 11 on, still not later.
+    """
+    jobs = workload((0, 10, 8, {"time_limit": 20}), (1, 10, 8), (2, 1, 8))
+    assert starts(tell, jobs, cluster(8), "conservative", order=order) == expected
+
+
+@TEST
+@pytest.mark.parametrize(("order", "expected"), [("fifo", [0, 10, 30, 45]), ("unicef", [0, 19, 3, 18])])
+def test_who_falls_behind_the_first_loses_its_reservation_to_a_higher_score(tell, order, expected):
+    """Only one job is planned.  At 2 that is job 1, with 8 GPUs from 10 on; job 2, which would delay it, waits.
+
+    UNICEF, wait / (log2(GPUs) x estimate): at 3 job 2 has 1/15, job 1 2/60.  Job 2 is first, sees no reservation, and
+    starts; job 1 comes next, with 18.  From the pass at 10 on (7/3 against 9/60) job 3 is first and has 18 itself.
+    """
+    jobs = workload((0, 10, 6), (1, 20, 8), (2, 15, 2), (3, 1, 8))
+    assert starts(tell, jobs, cluster(8), "conservative", order=order, depth=1) == expected
+
+
+@TEST
+@pytest.mark.parametrize(("order", "expected"), [("fifo", [0, 100, 30, 80]), ("unicef", [0, 100, 39, 30])])
+def test_a_pass_that_is_due_has_the_scores_of_its_own_instant(tell, order, expected):
+    """Slurm plans at 0 and, though nothing happens then, at 30: there are 2 GPUs for job 2 or job 3 until 100.
+
+    UNICEF, wait / (log2(GPUs) x estimate): at 21 job 1 is first with 21/300, and is blocked.  At 30 job 3 has 9/9,
+    job 2 10/50 and job 1 30/300: job 3 starts at 30, and job 2 when it ends.
+    """
+    jobs = workload((0, 100, 6), (0, 100, 8), (20, 50, 2), (21, 9, 2))
+    assert starts(tell, jobs, cluster(8), "slurm", order=order, interval=30, resolution=1) == expected

@@ -230,13 +230,59 @@ def test_easy_beside_windows_expects_a_job_that_outstays_its_estimate_to_run_twi
     assert [start for _, start, _ in run(tell, jobs, PAIR, policy=policy, windows=later)] == [0, 40, 12, 21]
 
 
-def test_windows_that_close_nothing_change_nothing():
+@TEST
+def test_under_conservative_a_job_kept_out_is_planned_from_the_end_of_the_window(tell):
+    """At 10 job 1 has its GPUs and not node 0, so it is planned from 20 on.  Job 2 is back at 10, on node 1."""
+    down = [gy.NodeWindow(nodes=(0,), start=10, end=20)]
+    jobs = workload((0, 10, 4), (1, 5, 8), (2, 8, 4))
+    policy = Policy(backfill="conservative")
+    assert [start for _, start, _ in run(tell, jobs, PAIR, policy=policy, windows=down)] == [0, 20, 2]
+
+
+@TEST
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        (Policy(backfill="conservative"), [0, 33, 15]),
+        (Policy(backfill="slurm", interval=0, resolution=1), [0, 20, 25]),
+    ],
+)
+def test_a_job_kept_out_falls_behind_reservations_that_are_kept(tell, policy, expected):
+    """At 2 both plans give job 1 the time from 10 to 15 and job 2 that from 15 to 33.  At 10 node 0 is closed to job 1.
+
+    Conservative keeps job 2's reservation, and finds 8 GPUs from 33 on; job 2 runs on node 1.  Slurm plans job 1 first
+    again, from the end of the window at 20 on, so job 2 has no 18 s before 25.
+    """
+    down = [gy.NodeWindow(nodes=(0,), start=10, end=20)]
+    jobs = workload((0, 10, 4), (1, 5, 8), (2, 18, 4))
+    assert [start for _, start, _ in run(tell, jobs, PAIR, policy=policy, windows=down)] == expected
+
+
+@TEST
+@pytest.mark.parametrize(
+    ("backfill", "expected"),
+    [("none", [21, 20]), ("fit", [21, 20]), ("easy", [21, 20]), ("slurm", [21, 20]), ("conservative", [20, 30])],
+)
+def test_windows_go_with_an_order_with_a_score(tell, backfill, expected):
+    """Both nodes are closed until 20; then WFP has job 1, which has waited 19 times its estimate, before job 0.
+
+    Under conservative job 0 has had the time from 20 to 30 since 0.
+    """
+    down = [gy.NodeWindow(nodes=("0-1",), start=0, end=20)]
+    jobs = workload((0, 10, 8), (1, 1, 8))
+    policy = Policy(backfill=backfill, order="wfp")
+    assert [start for _, start, _ in run(tell, jobs, PAIR, policy=policy, windows=down)] == expected
+
+
+@pytest.mark.parametrize("order", ["fifo", "sjf", "wfp"])
+@pytest.mark.parametrize("backfill", ["none", "fit", "easy", "conservative", "slurm"])
+def test_windows_that_close_nothing_change_nothing(backfill, order):
     jobs = workload(*((number % 5, 3 + number % 4, 1 + number % 8) for number in range(40)))
     far = [gy.NodeWindow(nodes=("0-1",), start=1e6, end=2e6)]
-    for backfill in ("none", "fit", "easy"):
-        plain, closed = (schedule(jobs, PAIR, Policy(backfill=backfill), windows=each) for each in ((), far))
-        assert np.array_equal(plain.start, closed.start)
-        assert np.array_equal(plain.slot_node, closed.slot_node)
+    policy = Policy(backfill=backfill, order=order)
+    plain, closed = (schedule(jobs, PAIR, policy, windows=each) for each in ((), far))
+    assert np.array_equal(plain.start, closed.start)
+    assert np.array_equal(plain.slot_node, closed.slot_node)
 
 
 def test_closed_gpus_are_counted_once_and_in_the_measured_time():
@@ -258,10 +304,7 @@ def test_closed_gpus_are_counted_once_and_in_the_measured_time():
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"backfill": "conservative"}, "do not go with backfill conservative"),
-        ({"backfill": "slurm"}, "do not go with backfill slurm"),
-        ({"backfill": "easy", "reservation": "counts"}, "do not go with reservation counts"),
-        ({"order": "wfp"}, "do not go with order wfp"),
+        ({"backfill": "easy", "reservation": "counts"}, "reservation counts, which would count GPUs on closed nodes"),
         ({"replay": "recorded"}, "do not go with replay recorded"),
     ],
 )

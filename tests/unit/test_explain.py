@@ -151,6 +151,14 @@ def test_no_plan_is_made_for_who_is_too_far_behind() -> None:
     assert [(each.reason, each.start, each.end) for each in found] == [("depth", 2, 100), ("gpus", 100, 150)]
 
 
+def test_a_score_may_put_a_job_too_far_behind_to_be_planned() -> None:
+    """WFP: at 2 s job 1 is ahead; at 100 s job 2 has 2 x (98/30)^3 and job 1 only 8 x (99/100)^3."""
+    rows: tuple[Row, ...] = (*PROMISE[:2], (2, 20, 2, limit(30)))
+    policy = gy.Policy(order="wfp", backfill="conservative", depth=1)
+    found = story("2", *rows, site=cluster(8), policy=policy).stretches
+    assert [(each.reason, each.start, each.end) for each in found] == [("depth", 2, 100)]
+
+
 def test_a_type_of_gpu_is_a_constraint() -> None:
     rows: tuple[Row, ...] = ((0, 100, 4, {"gpu_type": "A"}), (1, 50, 2, {"gpu_type": "A"}))
     assert told("1", *rows, site=cluster(("A", 4), ("B", 8)))[4] == (
@@ -177,10 +185,13 @@ def test_an_exclusive_job_waits_for_a_node_with_nobody_on_it() -> None:
     )
 
 
-def test_a_maintenance_closes_a_node_before_it_begins() -> None:
+@pytest.mark.parametrize("order", ["fifo", "wfp"])
+@pytest.mark.parametrize("backfill", ["none", "fit", "easy", "conservative", "slurm"])
+def test_a_maintenance_closes_a_node_before_it_begins(backfill: str, order: str) -> None:
     """Node 1 is closed from 40 s to 60 s, and job 1 would run for 50 s."""
     maintenance = NodeWindow(nodes=(1,), start=40.0, end=60.0)
-    found = story("1", (0, 100, 8), (1, 50, 8), site=cluster(8, 8), windows=[maintenance])
+    policy = gy.Policy(order=order, backfill=backfill)
+    found = story("1", (0, 100, 8), (1, 50, 8), site=cluster(8, 8), policy=policy, windows=[maintenance])
     assert [(each.reason, each.start, each.end) for each in found.stretches] == [("closed", 1, 60)]
     assert found.placed is not None
     assert found.placed.nodes == ("n1",)

@@ -241,7 +241,8 @@ class _Judge:
 
     def _planned(self, now: int) -> dict[str, object]:
         evidence, promises = self.evidence, self.evidence.promises
-        if self.ahead is not None and self.ahead.count(now) >= evidence.policy.planning.depth:
+        depth = evidence.policy.planning.depth
+        if depth < len(evidence.workload) and self._count_ahead(now) >= depth:
             return {"reason": "depth"}
         if promises is None:
             return {"reason": "unknown"}
@@ -252,6 +253,14 @@ class _Judge:
         if evidence.policy.backfill == "slurm" and planned <= now:
             return {"reason": "interval", "planned": planned}
         return {"reason": "plan", "planned": planned, **self._nearest_promise(now)}
+
+    def _count_ahead(self, now: int) -> int:
+        """Return how many that go before the job wait after the passes of an instant."""
+        if self.ahead is not None:
+            return self.ahead.count(now)
+        others = np.flatnonzero((self.evidence.eligible <= now) & (self.evidence.start > now))
+        others = others[others != self.row]
+        return int(np.count_nonzero(~self.evidence.goes_later(self.row, others, now)))
 
     def _nearest_promise(self, now: int) -> dict[str, object]:
         """Return who else is promised to begin first, before this job would end, of those that wait."""

@@ -11,7 +11,7 @@ from gpuyard.kernel.bits import ONE, highest, nth, trailing_zeros
 from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.jit import inlined, kernel
 
-__all__ = ["Marks", "build_marks", "drop_mark", "last_mark", "next_mark", "put_mark"]
+__all__ = ["Marks", "build_marks", "drop_mark", "has_mark", "last_mark", "next_mark", "put_mark"]
 
 _PLANES = 2
 
@@ -61,6 +61,13 @@ def drop_mark(marks: Marks, plane: int, at: int) -> None:
         if after != 0:
             break
         at >>= 6
+
+
+@inlined
+def has_mark(marks: Marks, plane: int, at: int) -> bool:
+    """Return whether a position is in a set."""
+    first = marks.layer[nth(plane * (marks.layer.size >> 1))]
+    return bool(marks.bits[nth(first + (at >> 6))] >> (at & 63) & ONE != 0)
 
 
 @kernel

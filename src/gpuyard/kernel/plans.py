@@ -117,6 +117,7 @@ def build_plans(
     running: int,
     quanta: int,
     kept: bool,
+    by_position: bool,
     depth: int,
     interval: int,
     window: int,
@@ -125,7 +126,8 @@ def build_plans(
     """Return what is known before anything happens.
 
     ``running`` jobs at most run at once.  Reservations are ``kept`` from pass to pass, or drafted anew; the first
-    ``depth`` waiting jobs have one.  ``interval``, ``window`` and ``resolution`` are microseconds.
+    ``depth`` waiting jobs have one: those up to some place in the queue (``by_position``), or those whose turn comes
+    first in a pass.  ``interval``, ``window`` and ``resolution`` are microseconds.
     """
     share = demands["share"]
     free = 1000 * int(node["size"].sum(dtype=np.int64))
@@ -133,7 +135,7 @@ def build_plans(
     near = min(depth, jobs)
     state = np.zeros(Plan.SIZE, np.int64)
     state[Plan.DUE] = NEVER
-    state[Plan.REACH] = NEVER if depth >= jobs else NOBODY
+    state[Plan.REACH] = NOBODY if by_position and depth < jobs else NEVER
     state[Plan.DEPTH] = near
     state[Plan.INTERVAL], state[Plan.WINDOW], state[Plan.RESOLUTION] = interval, window, resolution
     state[Plan.ROOM] = 1

@@ -10,7 +10,7 @@ from enum import IntEnum
 
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NEVER, NOBODY, Count, Promise
-from gpuyard.kernel.contenders import MICROSECONDS, Contenders, forget_started, join_contenders, note_waits
+from gpuyard.kernel.contenders import Contenders, forget_started, join_contenders, note_waits
 from gpuyard.kernel.decisions import note_head
 from gpuyard.kernel.expectations import Expectations
 from gpuyard.kernel.instants import next_eligible, next_end, next_instant, release, skip_rejected, start_job
@@ -19,6 +19,7 @@ from gpuyard.kernel.placement import Placer, Releaser, place_plain
 from gpuyard.kernel.reservation import count_start, expect_longer, forget, may_pass, reserve, show_reserved
 from gpuyard.kernel.scorers import Scorer
 from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Queue, Records, Site
+from gpuyard.kernel.turns import heapify, score_all, take_first
 
 __all__ = ["Passing", "run_scored"]
 
@@ -107,9 +108,8 @@ def _schedule(  # noqa: PLR0912, PLR0915  # one body: a second call of what plac
     headless = True
     started, vain = 0, 0
     while size > 0:
-        place = int(contenders.turn[0])
+        place = take_first(contenders, size)
         size -= 1
-        _settle(contenders, size, 0, int(contenders.turn[nth(size)]))
         row = int(contenders.waiting[nth(place)]["row"])
         wish = int(jobs.claim[nth(row)]["demand"])
         asked = demand[nth(wish)]
@@ -152,7 +152,7 @@ def _schedule(  # noqa: PLR0912, PLR0915  # one body: a second call of what plac
                 vain = size
         if vain * _VAIN > size:
             size = _sift(jobs, contenders, expected, size, headless, now)
-            _heapify(contenders, size)
+            heapify(contenders, size)
             vain = 0
     if headless and passing == Passing.BESIDE:
         promise[Promise.HEAD] = NOBODY
@@ -173,15 +173,9 @@ def _line_up(
         if size == 0:
             return 0
     note_waits(contenders, waiting, now)
-    scorer(now / MICROSECONDS, contenders.waiting[:waiting], contenders.score[:waiting], contenders.weights)
-    for place in range(waiting):
-        score = contenders.score[nth(place)]
-        if score != score:  # noqa: PLR0124  # which is how one knows that it is no number
-            contenders.fault[0] = contenders.waiting[nth(place)]["row"]
-            contenders.fault[1] = now
-            events.counter[Count.CANCEL] = 1
-            return 0
-    _heapify(contenders, size)
+    if not score_all(contenders, events, waiting, scorer, now):
+        return 0
+    heapify(contenders, size)
     return size
 
 
@@ -201,35 +195,3 @@ def _sift(jobs: Jobs, contenders: Contenders, expected: Expectations, size: int,
             contenders.turn[nth(kept)] = place
             kept += 1
     return kept
-
-
-@inlined
-def _before(contenders: Contenders, one: int, other: int) -> bool:
-    """Return whether the job at a place goes before that at another: by score, then by row."""
-    left, right = contenders.score[nth(one)], contenders.score[nth(other)]
-    if left != right:
-        return bool(left > right)
-    return bool(contenders.waiting[nth(one)]["row"] < contenders.waiting[nth(other)]["row"])
-
-
-@inlined
-def _settle(contenders: Contenders, size: int, at: int, place: int) -> None:
-    """Put a place on a heap of ``size``, at ``at`` or below it."""
-    turn = contenders.turn
-    child = 2 * at + 1
-    while child < size:
-        if child + 1 < size and _before(contenders, int(turn[nth(child + 1)]), int(turn[nth(child)])):
-            child += 1
-        if _before(contenders, place, int(turn[nth(child)])):
-            break
-        turn[nth(at)] = turn[nth(child)]
-        at = child
-        child = 2 * at + 1
-    turn[nth(at)] = place
-
-
-@inner
-def _heapify(contenders: Contenders, size: int) -> None:
-    """Make the first ``size`` places of ``turn`` a heap."""
-    for at in range(size // 2 - 1, -1, -1):
-        _settle(contenders, size, at, int(contenders.turn[nth(at)]))

@@ -18,7 +18,7 @@ from gpuyard.kernel.contenders import FEATURES
 from gpuyard.kernel.jit import compiler, pointed
 from gpuyard.kernel.tables import Records
 
-__all__ = ["Scorer", "Weight", "multifactor", "scorer_signature", "unicef", "wfp"]
+__all__ = ["Scorer", "Weight", "as_listed", "multifactor", "scorer_signature", "unicef", "wfp"]
 
 Scorer: TypeAlias = Callable[[float, Records, NDArray[np.float64], NDArray[np.float64]], None]
 """``(now in seconds, records of the waiting jobs, scores to be written, weights)``"""
@@ -40,6 +40,13 @@ class Weight(IntEnum):
     PARTITION = 4
     NICE = 5
     SIZE = 6
+
+
+@pointed
+def as_listed(now: float, jobs: Records, out: NDArray[np.float64], weights: NDArray[np.float64]) -> None:
+    """Write scores that keep the order in which the jobs are listed: for orders with a fixed key."""
+    for place in range(jobs.size):
+        out[nth(place)] = -float(place)
 
 
 @pointed

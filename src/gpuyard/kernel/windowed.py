@@ -10,7 +10,7 @@ from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NEVER, NOBODY, Count, Promise
 from gpuyard.kernel.expectations import Expectations
 from gpuyard.kernel.instants import next_eligible, next_end, next_instant, release, start_job
-from gpuyard.kernel.jit import kernel
+from gpuyard.kernel.jit import inner_inlined, kernel
 from gpuyard.kernel.minima import first_within, put_value, take_value
 from gpuyard.kernel.placement import Placer, Releaser, place_plain
 from gpuyard.kernel.reservation import count_start, expect_longer, forget, reserve_open
@@ -18,7 +18,7 @@ from gpuyard.kernel.scored_queue import Passing
 from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Queue, Records, Site
 from gpuyard.kernel.windows import Windows, close_for, hide_reserved, is_window_end, next_window_end
 
-__all__ = ["run_windowed"]
+__all__ = ["finds_open_place", "run_windowed"]
 
 _ANY = NEVER - 1
 
@@ -70,6 +70,37 @@ def run_windowed(
         promise[Promise.RELEASED] = 0
 
 
+@inner_inlined
+def finds_open_place(
+    site: Site,
+    demand: Records,
+    log: Log,
+    events: Events,
+    expected: Expectations,
+    windows: Windows,
+    placer: Placer,
+    row: int,
+    wish: int,
+    short: bool,
+    now: int,
+) -> bool:
+    """Try a job on the nodes open to it and, unless it is short, beside what is reserved.
+
+    The nodes that are closed to it stay hidden.
+    """
+    asked = demand[nth(wish)]
+    close_for(site, windows, row, now, int(expected.estimate[nth(row)]))
+    if not short:
+        hide_reserved(site, windows, expected, True)
+    if asked["plain"] == 0:
+        placed = placer(site, demand, log, events, row, wish)
+    else:
+        placed = place_plain(site, log, events, asked["large"], asked["many"], asked["rest"])
+    if not short:
+        hide_reserved(site, windows, expected, False)
+    return placed
+
+
 @kernel
 def _schedule(
     jobs: Jobs,
@@ -95,19 +126,10 @@ def _schedule(
     while position != NOBODY:
         row = int(queue.job[nth(position)])
         wish = int(jobs.claim[nth(row)]["demand"])
-        asked = demand[nth(wish)]
         duration = int(expected.estimate[nth(row)])
         short = headless or duration <= promise[Promise.SHADOW] - now
         first = int(count[Count.SLOTS])
-        close_for(site, windows, row, now, duration)
-        if not short:
-            hide_reserved(site, windows, expected, True)
-        if asked["plain"] == 0:
-            placed = placer(site, demand, log, events, row, wish)
-        else:
-            placed = place_plain(site, log, events, asked["large"], asked["many"], asked["rest"])
-        if not short:
-            hide_reserved(site, windows, expected, False)
+        placed = finds_open_place(site, demand, log, events, expected, windows, placer, row, wish, short, now)
         if placed:
             start_job(jobs, log, events, row, first, now)
             count_start(site, log, events, expected, row, wish, first, now, short)

@@ -14,7 +14,16 @@ from gpuyard.kernel.jit import kernel
 from gpuyard.kernel.nodes import offer_node, withdraw_node
 from gpuyard.kernel.tables import Records, Site
 
-__all__ = ["WINDOW", "Windows", "build_windows", "close_for", "hide_reserved", "is_window_end", "next_window_end"]
+__all__ = [
+    "WINDOW",
+    "Windows",
+    "build_windows",
+    "close_for",
+    "hide_reserved",
+    "is_window_end",
+    "next_opening",
+    "next_window_end",
+]
 
 WINDOW = np.dtype(
     [
@@ -66,7 +75,7 @@ def build_windows(
     standings, standing = np.unique(keeps_out, axis=0, return_inverse=True)
     return Windows(
         window=window,
-        node=np.concatenate(nodes).astype(np.int32),
+        node=np.concatenate([np.empty(0, np.int64), *nodes]).astype(np.int32),
         standing=standing.ravel().astype(np.int32),
         keeps_out=standings.astype(np.int8).ravel(),
         hidden=np.zeros(total, np.int32),
@@ -80,6 +89,18 @@ def next_window_end(windows: Windows, now: int) -> int:
     for number in range(windows.window.size):
         end = int(windows.window[number]["end"])
         if now < end < found:
+            found = end
+    return found
+
+
+@kernel
+def next_opening(windows: Windows, row: int, now: int) -> int:
+    """Return the first end, after an instant, of a window that keeps a job out, or NEVER."""
+    found = NEVER
+    for number in range(windows.window.size):
+        end = int(windows.window[number]["end"])
+        keeps_out = windows.keeps_out[int(windows.standing[row]) * windows.window.size + number]
+        if keeps_out > 0 and now < end < found:
             found = end
     return found
 
