@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from gpuyard.cli.options import JsonOption
-from gpuyard.cli.terminal import emit, emit_json, emit_rich, emit_table, note
-from gpuyard.errors import ConfigError, InputError
+from gpuyard.cli.terminal import emit, emit_json, emit_rich, emit_table, note, writable
+from gpuyard.errors import ConfigError
 
 __all__ = ["compare", "report"]
 
@@ -35,7 +35,7 @@ def compare(
     names = _names(folders)
     comparisons = compare_all(results, names)
     if output is not None:
-        write_comparison(results[0], results[1], _writable(output), names=(names[0], names[1]))
+        write_comparison(results[0], results[1], writable(output), names=(names[0], names[1]))
     if json:
         emit_json([comparison.to_dict() for comparison in comparisons])
         return
@@ -55,14 +55,6 @@ def _names(folders: list[Path]) -> list[str]:
     return short if len(set(short)) == len(short) else [str(folder) for folder in folders]
 
 
-def _writable(path: Path) -> Path:
-    if path.is_dir():
-        raise InputError("this is a folder", path=path, remedy="name a file in it, such as report.html")
-    if not path.parent.is_dir():
-        raise InputError("there is no such folder", path=path.parent, remedy="create it first")
-    return path
-
-
 def report(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a run.")],
     *,
@@ -76,5 +68,5 @@ def report(
     from gpuyard.result import Result
 
     result = Result.load(folder)
-    target = _writable(output) if output is not None else folder / "report.html"
+    target = writable(output) if output is not None else folder / "report.html"
     emit(str(write_report(result, target, title=title)))

@@ -11,12 +11,26 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from gpuyard.errors import InputError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["ReaderLeft", "Stage", "emit", "emit_json", "emit_rich", "emit_table", "interruptible", "note", "progress"]
+__all__ = [
+    "ReaderLeft",
+    "Stage",
+    "emit",
+    "emit_json",
+    "emit_rich",
+    "emit_table",
+    "interruptible",
+    "note",
+    "progress",
+    "writable",
+]
 
 T = TypeVar("T")
 HEARTBEAT_S = 30.0
@@ -99,6 +113,15 @@ def note(text: str) -> None:
     """Write a message for people to stderr."""
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
+
+
+def writable(path: Path) -> Path:
+    """Return the path of a file to be written; raise if it is a folder, or its folder is missing."""
+    if path.is_dir():
+        raise InputError("this is a folder", path=path, remedy="name a file in it, such as report.html")
+    if not path.parent.is_dir():
+        raise InputError("there is no such folder", path=path.parent, remedy="create it first")
+    return path
 
 
 def _cell(value: object) -> str:

@@ -28,7 +28,7 @@ from gpuyard.cli.options import (
     chosen_scenario,
     cluster_section,
 )
-from gpuyard.cli.terminal import emit, emit_json, emit_table, interruptible, note, progress
+from gpuyard.cli.terminal import emit, emit_json, emit_table, interruptible, note, progress, writable
 from gpuyard.units import counted
 
 if TYPE_CHECKING:
@@ -180,6 +180,18 @@ def generate(
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the jobs: .parquet, .csv or .swf.")
     ] = None,
     to: Annotated[str | None, typer.Option("--to", metavar="NAME", help="parquet, csv or swf; else by suffix.")] = None,
+    fit: Annotated[
+        Path | None,
+        typer.Option("--fit", metavar="TRACE|MODEL", help="Make a look-alike of this trace, or from this saved model."),
+    ] = None,
+    save_model: Annotated[
+        Path | None,
+        typer.Option("--save-model", metavar="FILE", help="With --fit: write the fitted model as TOML, to be edited."),
+    ] = None,
+    format: FormatOption = None,
+    gpu_rule: GpuRuleOption = None,
+    zone: ZoneOption = None,
+    days: Annotated[float | None, typer.Option("--days", metavar="N", help="Days in which jobs are submitted.")] = None,
     jobs: JobsOption = None,
     seed: SeedOption = None,
     cluster: ClusterOption = None,
@@ -187,21 +199,30 @@ def generate(
     json: JsonOption = False,
     no_progress: NoProgressOption = False,
 ) -> None:
-    """Make a synthetic workload; without -o only say what it holds.
+    """Make a synthetic workload, or a look-alike of a trace (--fit); without -o only say what it holds.
 
-    As Parquet, and without --json, any number of jobs is made: they are written as they are made, and never held all.
+    As Parquet, and without --json, any number of synthetic jobs is made: they are written as they are made, and never held all.
     """
     from gpuyard.scenario.describe import workload_facts
 
     chosen = chosen_scenario(
         scenario,
         {
-            "workload": {"jobs": jobs},
+            "workload": {
+                "fit": None if fit is None else str(fit),
+                "format": format,
+                "gpu_rule": gpu_rule,
+                "zone": zone,
+                "days": days,
+                "jobs": jobs,
+            },
             "run": {"seed": seed},
             "cluster": {} if cluster is None else cluster_section(cluster),
         },
         sets,
     )
+    if save_model is not None:
+        _save_model(chosen, writable(save_model), no_progress)
     if output is not None:
         from gpuyard.traces.write import check_target
 
@@ -220,6 +241,12 @@ def generate(
         emit_json(workload_facts(workload))
     elif output is None:
         emit_table(("fact", "value"), workload_facts(workload).items())
+
+
+def _save_model(scenario: Scenario, path: Path, no_progress: bool) -> None:
+    with progress(wanted=not no_progress) as stage:
+        model = interruptible(lambda: scenario.fit_model(stage))
+    note(f"gpuyard: model of {model.fitted_to} saved in {model.save(path)}")
 
 
 def _streamed(scenario: Scenario, path: Path, no_progress: bool) -> bool:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gpuyard.cluster import Cluster
     from gpuyard.energy import EnergyModel
     from gpuyard.experiment import Progress
+    from gpuyard.fitting import FittedModel
     from gpuyard.policy import Policy
     from gpuyard.scenario.resolve import Resolved, Resolver
     from gpuyard.synthesis import Figure, Generation
@@ -92,6 +93,20 @@ class Scenario:
         There is none for a trace, nor where jobs of the workload are chosen or changed.
         """
         return self._resolver.generation()
+
+    def fit_model(self, progress: Progress | None = None) -> FittedModel:
+        """Return the model of the trace that ``fit`` names, or that is in the file.
+
+        Raises
+        ------
+        ConfigError
+            For a scenario that names none, or a trace of too few jobs.
+        InputError
+            For a file that cannot be used.
+        """
+        if self.checked.workload.fit is None:
+            raise ConfigError("no model is fitted: [workload] has no 'fit'")
+        return self._resolver.fitted(progress or _say_nothing)
 
     def workload_figures(self) -> list[Figure]:
         """Return the figures behind a synthetic workload, with standing and source; none for a trace."""

@@ -23,6 +23,7 @@ from gpuyard.workload import Workload
 if TYPE_CHECKING:
     from gpuyard.energy import EnergyModel
     from gpuyard.experiment import Progress
+    from gpuyard.fitting import FittedModel
     from gpuyard.result import Result
     from gpuyard.scenario.sections import Model, WorkloadSection
     from gpuyard.scenario.what_if import MergedTrace
@@ -120,7 +121,8 @@ class Resolver:
         """Return the figures behind a synthetic workload, with standing and source; none for a trace."""
         from gpuyard.synthesis import describe
 
-        return [] if self._checked.workload.trace is not None else describe(self._spec)
+        section = self._checked.workload
+        return [] if section.trace is not None or section.fit is not None else describe(self._spec)
 
     def cluster(self) -> Cluster:
         """Return the cluster."""
@@ -181,9 +183,11 @@ class Resolver:
 
     def _make_workload(self, tell: Progress) -> tuple[Workload, Trace | None]:
         section = self._checked.workload
+        if section.fit is not None:
+            return self._changed(self._look_alike(section, tell), tell), None
         if section.trace is None:
             return self._changed(self._synthesised(tell), tell), None
-        trace = _checked_trace(section, tell)
+        trace = _checked_trace(Path(section.trace), section, tell)
         return self._changed(Workload.from_trace(trace), tell, head=section.jobs), trace
 
     def _changed(self, workload: Workload, tell: Progress, head: int | None = None) -> Workload:
@@ -192,13 +196,38 @@ class Resolver:
 
         section = self._checked.workload
         with self._blamed_on("workload"):
-            workload = merged(workload, section, lambda each: Workload.from_trace(_checked_trace(each, tell)))
+            workload = merged(
+                workload, section, lambda each: Workload.from_trace(_checked_trace(Path(each.trace), each, tell))
+            )
         workload = _chosen(workload, section, head)
         with self._blamed_on("workload"):
             workload = reshaped(workload, section, self._checked.run.seed)
         if len(workload) == 0:
             raise ConfigError("no job is left: [workload] thin leaves none; choose a larger share")
         return self._arriving(workload)
+
+    def _look_alike(self, section: WorkloadSection, tell: Progress) -> Workload:
+        """Return jobs like those of a trace, or of a model that was fitted before."""
+        from gpuyard.fitting import look_alike
+
+        with self._blamed_on("workload"):
+            model = self.fitted(tell)
+            tell("making the look-alike", None)
+            seed = self._checked.run.seed
+            return look_alike(model, jobs=section.jobs, days=section.days, start=section.start, seed=seed)
+
+    def fitted(self, tell: Progress) -> FittedModel:
+        """Return the model of the trace, or in the file, that the section names."""
+        from gpuyard.fitting import FittedModel, fit
+
+        section = self._checked.workload
+        path = Path(str(section.fit))
+        if path.suffix == ".toml":
+            _verify(path, section.sha256)
+            return FittedModel.load(path)
+        trace = _checked_trace(path, section, tell)
+        tell("fitting", None)
+        return fit(Workload.from_trace(trace))
 
     def _arriving(self, workload: Workload) -> Workload:
         """Return the jobs as they come, or, where the section says so, jobs that only arrive."""
@@ -267,7 +296,10 @@ class Resolver:
         """Return the scenario with names made definite, paths absolute, and digests and versions added."""
         echo = {name: dict(item) if isinstance(item, Mapping) else item for name, item in self._values.items()}
         echo.pop("provenance", None)
-        if trace is None:
+        if self._checked.workload.fit is not None:
+            path = Path(self._checked.workload.fit).resolve()
+            echo["workload"] |= {"fit": str(path), "sha256": _sha256(path)}
+        elif trace is None:
             echo["workload"] = dict(self._values.get("workload", {})) | self._spec.to_mapping()
             echo["provenance"] = {"workload_figures": [figure._asdict() for figure in self.workload_figures()]}
         else:
@@ -348,9 +380,8 @@ def _chosen(workload: Workload, section: WorkloadSection, head: int | None = Non
     return workload
 
 
-def _checked_trace(wanted: WorkloadSection | MergedTrace, tell: Progress) -> Trace:
-    """Return the trace that a section names; raise if it is not the file of its digest, or no job can be read."""
-    path = Path(str(wanted.trace))
+def _checked_trace(path: Path, wanted: WorkloadSection | MergedTrace, tell: Progress) -> Trace:
+    """Return the trace in a file, read as a section says; raise if it has another digest, or no job."""
     tell(f"reading {path}", None)
     _verify(path, wanted.sha256)
     trace = _read(path, wanted.format, wanted.gpu_rule, wanted.zone)

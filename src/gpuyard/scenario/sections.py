@@ -108,6 +108,9 @@ class WorkloadSection(Section, WhatIfKeys):
     """``[workload]``: a trace to replay, or what a synthetic workload is made of."""
 
     trace: str | None = Field(default=None, description="Path of the trace to replay, relative to the scenario file.")
+    fit: str | None = Field(
+        default=None, description="Path of a trace or a saved model (.toml) whose look-alike is made."
+    )
     format: str | None = Field(default=None, description="Format of the trace; recognised when left out.")
     gpu_rule: str | None = Field(
         default=None, description="GPUs where a trace counts processors: processor:K or node:K:P."
@@ -155,11 +158,17 @@ class WorkloadSection(Section, WhatIfKeys):
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         given = self.model_fields_set
-        strange = sorted(given & set(SYNTHESIS_KEYS)) if self.trace is not None else sorted(given & set(_TRACE_KEYS))
-        if strange and self.trace is not None:
-            raise ValueError(f"a trace is replayed, so '{strange[0]}' of a synthetic workload has no meaning")
+        if self.trace is not None and self.fit is not None:
+            raise ValueError("'trace' is replayed and of 'fit' a look-alike is made; name one of them")
+        if self.trace is not None:
+            strange, why = sorted(given & set(SYNTHESIS_KEYS)), "a trace is replayed, so '{}' of a synthetic workload"
+        elif self.fit is not None:
+            strange, why = sorted(given & _UNFITTED), "a look-alike is made of what was fitted, so '{}'"
+        else:
+            strange, why = sorted(given & set(_TRACE_KEYS)), "'{}' is about a trace, and none is named"
         if strange:
-            raise ValueError(f"'{strange[0]}' is about a trace, and none is named; add trace = FILE")
+            named = self.trace is not None or self.fit is not None
+            raise ValueError(why.format(strange[0]) + (" has no meaning" if named else "; add trace = FILE"))
         return self
 
     def synthesis(self) -> dict[str, Any]:
@@ -181,6 +190,10 @@ SYNTHESIS_KEYS: Final = (
     "campaign_growth",
 )
 """Keys of ``[workload]`` that only a synthetic workload has."""
+
+
+_UNFITTED: Final = {*SYNTHESIS_KEYS, "partition"} - {"days", "start"}
+"""Keys that say nothing of a look-alike."""
 
 
 class EnergySection(Section):

@@ -26,12 +26,12 @@ from gpuyard.scenario.what_if import with_paths
 __all__ = ["SOURCES", "Layered", "parse_sets", "parse_value", "read_layers"]
 
 SOURCES: Final[Mapping[str, frozenset[str]]] = {
-    "workload": frozenset({"trace"}),
+    "workload": frozenset({"trace", "fit"}),
     "cluster": frozenset({"preset", "file", "nodes", "blocks"}),
 }
 """Keys that say where a section comes from; a section has at most one of them."""
 
-_PATHS: Final = (("workload", "trace"), ("cluster", "file"))
+_PATHS: Final = (("workload", "trace"), ("workload", "fit"), ("cluster", "file"))
 """Keys that hold a path, taken relative to the folder of the file they stand in."""
 
 _LINE: Final = re.compile(r"\(at line (\d+), column \d+\)")

@@ -95,8 +95,8 @@ class WhatIfKeys(_Keys):
     merge: Annotated[list[MergedTrace], BeforeValidator(_traces)] | None = Field(
         default=None, description="Traces whose jobs come along: paths, or tables with trace, format, gpu_rule, zone."
     )
-    merge_align: str = Field(
-        default="seconds", description=f"How the times of merged traces meet: {', '.join(ALIGNMENTS)}."
+    merge_align: str | None = Field(
+        default=None, description=f"How the times of merged traces meet: {', '.join(ALIGNMENTS)}; the first if left out."
     )
     thin: float | None = Field(default=None, gt=0, le=1, description="Each job stays with this probability, alone.")
     resample_users: bool | Annotated[int, Field(ge=1)] | None = Field(
@@ -112,9 +112,9 @@ class WhatIfKeys(_Keys):
         description="GPUs of the jobs: a factor, or a table of size to size.",
         json_schema_extra=_SIZES_SCHEMA,
     )
-    sizes_keep: str = Field(
-        default="runtime",
-        description=f"What a job of another size keeps, its run time or GPU time: {', '.join(KEEPS)}.",
+    sizes_keep: str | None = Field(
+        default=None,
+        description=f"What a job of another size keeps, its run time or GPU time: {', '.join(KEEPS)}; the first if left out.",
     )
     scale: float | None = Field(default=None, gt=0, description="Jobs arrive this many times as fast.")
     repeat: int | None = Field(default=None, ge=1, description="The jobs come so many times in all, one after another.")
@@ -159,7 +159,7 @@ def merged(workload: Workload, keys: WhatIfKeys, read: Callable[[MergedTrace], W
     """Return the workload with the jobs of the traces that come along."""
     if not keys.merge:
         return workload
-    return reshaping.merge(workload, *(read(each) for each in keys.merge), align=keys.merge_align)
+    return reshaping.merge(workload, *(read(each) for each in keys.merge), align=keys.merge_align or ALIGNMENTS[0])
 
 
 def reshaped(workload: Workload, keys: WhatIfKeys, seed: int) -> Workload:
@@ -181,7 +181,7 @@ def _changes(keys: WhatIfKeys, seed: int) -> Iterator[Callable[[Workload], Workl
         yield lambda jobs: reshaping.map_gpu_types(jobs, types)
     if keys.sizes is not None:
         sizes = keys.sizes
-        yield lambda jobs: reshaping.resize(jobs, sizes, keep=keys.sizes_keep)
+        yield lambda jobs: reshaping.resize(jobs, sizes, keep=keys.sizes_keep or KEEPS[0])
     if keys.scale is not None:
         factor = keys.scale
         yield lambda jobs: jobs.scaled(factor)
