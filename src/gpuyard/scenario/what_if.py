@@ -96,7 +96,8 @@ class WhatIfKeys(_Keys):
         default=None, description="Traces whose jobs come along: paths, or tables with trace, format, gpu_rule, zone."
     )
     merge_align: str | None = Field(
-        default=None, description=f"How the times of merged traces meet: {', '.join(ALIGNMENTS)}; the first if left out."
+        default=None,
+        description=f"How the times of merged traces meet: {', '.join(ALIGNMENTS)}; the first if left out.",
     )
     thin: float | None = Field(default=None, gt=0, le=1, description="Each job stays with this probability, alone.")
     resample_users: bool | Annotated[int, Field(ge=1)] | None = Field(
