@@ -104,3 +104,10 @@ def test_convert_writes_what_a_what_if_makes_of_a_trace(tmp_path: Path, capsys: 
     assert main(["convert", trace(tmp_path), str(out), "--set", "workload.sizes=2", "--set", "workload.repeat=2"]) == 0
     assert "GPUs times 2, run times kept: 3 jobs changed" in capsys.readouterr().err
     assert [line.split(",")[0].strip('"') for line in out.read_text().splitlines()[-3:]] == ["0~2", "1~2", "2~2"]
+
+
+def test_a_plain_synthetic_workload_can_still_be_written_as_it_is_made() -> None:
+    plain = {"workload": {"days": 1.0, "load": 0.5}, "cluster": {"nodes": 8, "gpus_per_node": 8}}
+    assert Scenario.from_mapping(plain).generation() is not None
+    for change in ({"thin": 0.5}, {"repeat": 2}):
+        assert Scenario.from_mapping(plain | {"workload": plain["workload"] | change}).generation() is None

@@ -201,7 +201,8 @@ def generate(
 ) -> None:
     """Make a synthetic workload, or a look-alike of a trace (--fit); without -o only say what it holds.
 
-    As Parquet, and without --json, any number of synthetic jobs is made: they are written as they are made, and never held all.
+    As Parquet, and without --json, any number of synthetic jobs is made: they are written as they are made, and never
+    held all.
     """
     from gpuyard.scenario.describe import workload_facts
 

@@ -115,7 +115,7 @@ class WhatIfKeys(_Keys):
     )
     sizes_keep: str | None = Field(
         default=None,
-        description=f"What a job of another size keeps, its run time or GPU time: {', '.join(KEEPS)}; the first if left out.",
+        description=f"With another size, its run time or GPU time stays: {', '.join(KEEPS)}; the first if left out.",
     )
     scale: float | None = Field(default=None, gt=0, description="Jobs arrive this many times as fast.")
     repeat: int | None = Field(default=None, ge=1, description="The jobs come so many times in all, one after another.")
