@@ -22,6 +22,8 @@ from gpuyard.metrics import (
     decisions_table,
     fragmentation,
     jobs_table,
+    judge,
+    services_table,
     summarise,
     timeline_table,
     workload_digest,
@@ -169,14 +171,16 @@ def result_of(
     drawn = account(record, energy)
     if progress is not None:
         progress("metrics", None)
+    judged = judge(record)
     fragments = fragmentation(record, drawn.holdings, drawn.start, drawn.stop)
     return Result(
         jobs=jobs_table(record, drawn),
         attempts=attempts_table(record),
         timeline=timeline_table(record, drawn, bin_width=bin_width, fragments=fragments),
-        numbers=summarise(record, drawn, window=window, warmup=warmup, until=until, fragments=fragments),
+        numbers=summarise(record, drawn, window=window, warmup=warmup, until=until, fragments=fragments, judged=judged),
         scenario=_echo(record, drawn.model, scenario or {}),
         decisions=None if record.decisions is None else decisions_table(record),
+        services=None if judged is None else services_table(record, judged[0]),
     )
 
 

@@ -24,7 +24,7 @@ __all__ = ["FILES", "OPTIONAL_FILES", "Result", "check_folder"]
 
 FILES = ("summary.json", "jobs.parquet", "attempts.parquet", "timeline.parquet", "scenario.toml")
 """The files that make a folder a result."""
-OPTIONAL_FILES = ("decisions.parquet", "report.html", "jobs.csv", "attempts.csv", "timeline.csv")
+OPTIONAL_FILES = ("decisions.parquet", "services.parquet", "report.html", "jobs.csv", "attempts.csv", "timeline.csv")
 """Files that may stand beside them, and go with them when a run is saved to the same folder again."""
 
 _TABLES = ("jobs", "attempts", "timeline")
@@ -45,6 +45,8 @@ class Result:
     scenario: Mapping[str, object] = field(default_factory=dict)
     decisions: pa.Table | None = None
     """what the scheduler promised to whom, where the run was asked to keep it"""
+    services: pa.Table | None = None
+    """how services fared, where the workload has some"""
 
     def summary(self) -> dict[str, object]:
         """Return the numbers of ``summary.json``."""
@@ -98,6 +100,8 @@ class Result:
                 csv_format.write_csv(_flat(table), folder / f"{name}.csv")
         if self.decisions is not None:
             _write_parquet(self.decisions, folder / "decisions.parquet")
+        if self.services is not None:
+            _write_parquet(self.services, folder / "services.parquet")
         text = json.dumps(self.numbers, indent=2, ensure_ascii=False, allow_nan=False)
         (folder / "summary.json").write_text(text + "\n", encoding="utf-8")
         scenario = _without_none(self.scenario)
@@ -127,7 +131,9 @@ class Result:
         scenario = _read_text(place / "scenario.toml", tomllib.loads)
         log = place / "decisions.parquet"
         decisions = _read_parquet(log) if log.is_file() else None
-        return cls(**tables, numbers=numbers, scenario=scenario, decisions=decisions)
+        served = place / "services.parquet"
+        services = _read_parquet(served) if served.is_file() else None
+        return cls(**tables, numbers=numbers, scenario=scenario, decisions=decisions, services=services)
 
 
 def check_folder(folder: str | Path) -> None:

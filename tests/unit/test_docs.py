@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gpuyard.metrics.columns import ATTEMPTS, DECISIONS, JOBS, SUMMARY, TIMELINE
+from gpuyard.metrics.columns import ATTEMPTS, DECISIONS, JOBS, SERVED, SUMMARY, TIMELINE
 from gpuyard.synthesis import SynthesisSpec, describe
 from gpuyard.traces.reference import catalogue_table, columns_table, formats_text, markdown
 from gpuyard.traces.schema import COLUMNS
@@ -61,7 +61,7 @@ def test_a_docstring_becomes_markdown() -> None:
 
 
 def names() -> list[str]:
-    columns = [column.name for table in (JOBS, ATTEMPTS, DECISIONS, TIMELINE, COLUMNS) for column in table]
+    columns = [column.name for table in (JOBS, ATTEMPTS, DECISIONS, SERVED, TIMELINE, COLUMNS) for column in table]
     return columns + [key.path for key in SUMMARY]
 
 

@@ -17,6 +17,7 @@ from gpuyard.metrics.groups import percentile_block
 from gpuyard.policy import Policy
 from gpuyard.record import Outcome
 from records import record
+from serving import ran, services
 
 FULL = EnergyModel(default_load=1.0, pue=1.5)
 
@@ -262,7 +263,9 @@ def test_every_key_is_explained_and_every_explained_key_exists():
         workload((0, 1, 1, {"deadline": 3.0})), cluster(1), windows=[NodeWindow(nodes=(0,), start=5, end=6)]
     ).summary()
     assert undocumented(constrained) == []
-    paths = {*leaves(replayed), *leaves(constrained)}
+    served = numbers(ran(services()))
+    assert undocumented(served) == []
+    paths = {*leaves(replayed), *leaves(constrained), *leaves(served)}
     assert [key.path for key in SUMMARY if key.path not in paths] == []
     assert all(key.unit and key.meaning for key in SUMMARY)
 

@@ -11,9 +11,10 @@ import pyarrow as pa
 import pytest
 
 from gpuyard.errors import ConfigError
-from gpuyard.services.book import SERVICES, Book
+from gpuyard.services.book import Book
 from gpuyard.synthesis import ClassShare, SynthesisSpec, Tenant, describe, synthesise
 from gpuyard.synthesis.table import SPAN
+from gpuyard.traces.schema import SERVICES
 from gpuyard.workload import Workload
 
 DAY = 86_400.0
@@ -109,7 +110,7 @@ def test_a_replica_is_named_after_its_service_and_belongs_to_the_services_tenant
     assert set(mine["gpus"].to_pylist()) == {8}
     assert len(mine["user"].unique()) == 1
     book = Book.loads(week.table.schema.metadata[SERVICES])
-    assert next(each.jobs for each in book.services if each.name == "chat-01") == mine.num_rows
+    assert book.kinds[next(each.kind for each in book.services if each.name == "chat-01")].gpus == 8
 
 
 def test_services_go_before_everything_and_evaluation_after(week):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gpuyard.metrics.digests import cluster_digest, schedule_digest, workload_digest
 from gpuyard.metrics.fragmentation import Fragmentation, fragmentation
+from gpuyard.metrics.services import judge, services_table
 from gpuyard.metrics.summary import summarise
 from gpuyard.metrics.tables import attempts_table, decisions_table, jobs_table
 from gpuyard.metrics.timeline import timeline_table
@@ -15,7 +16,9 @@ __all__ = [
     "decisions_table",
     "fragmentation",
     "jobs_table",
+    "judge",
     "schedule_digest",
+    "services_table",
     "summarise",
     "timeline_table",
     "workload_digest",

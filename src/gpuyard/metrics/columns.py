@@ -16,6 +16,7 @@ __all__ = [
     "DECISIONS",
     "HELD",
     "JOBS",
+    "SERVED",
     "SUMMARY",
     "TIMELINE",
     "UNWEIGHED",
@@ -142,6 +143,26 @@ DECISIONS: Final[tuple[Column, ...]] = (
 )
 """What the scheduler promised, a row for each promise that differs from the one before; only with ``decisions``."""
 
+SERVED: Final[tuple[Column, ...]] = (
+    _column("service", pa.string(), "name", "the service: the job_name of its replicas"),
+    _column("service_kind", pa.string(), "name", "its kind"),
+    _column("time", pa.float64(), "s", "start of the control interval, since the origin"),
+    _column("duration_s", pa.float64(), "s", "length of the interval; the first and last may be shorter than the rest"),
+    _column("demand_replicas", pa.float64(), "replicas", "demand, in replicas at full use"),
+    _column("wanted_replicas", pa.int32(), "replicas", "replicas that the autoscaler asks for, spare ones included"),
+    _column("ready_replicas", pa.float64(), "replicas", "replicas that were started and warm, mean over the interval"),
+    _column("requests", pa.float64(), "requests", "expected requests; of a streaming pipeline, windows"),
+    _column(
+        "on_time", pa.float64(), "requests", "expected requests that wait no longer than slo_wait; windows in time"
+    ),
+    _column("late", pa.float64(), "requests", "expected requests that wait longer; windows not in time"),
+    _column(
+        "lost", pa.float64(), "requests", "expected requests turned away, the queue being full or no replica ready"
+    ),
+    _column("attained_s", pa.float64(), "s", "time in the interval in which the goal of the service was met"),
+)
+"""How services fared, a row for each service and control interval; only for a workload with services."""
+
 UNWEIGHED: Final = "no job could run, or too many different demands to weigh"
 """When the timeline's fragmentation is null."""
 
@@ -229,6 +250,16 @@ def _of_groups(prefix: str) -> tuple[Key, ...]:
     )
 
 
+def _of_requests(prefix: str, whose: str) -> tuple[Key, ...]:
+    return (
+        _key(f"{prefix}requests", "requests", f"expected requests {whose}"),
+        _key(f"{prefix}on_time", "requests", "expected to wait no longer than the service promises"),
+        _key(f"{prefix}late", "requests", "expected to wait longer"),
+        _key(f"{prefix}lost", "requests", "expected to be turned away"),
+        _key(f"{prefix}attainment", "0 to 1", "on_time / requests"),
+    )
+
+
 SUMMARY: Final[tuple[Key, ...]] = (
     *_of_jobs(""),
     _key("makespan_s", "s", "last end - first submission"),
@@ -292,6 +323,21 @@ SUMMARY: Final[tuple[Key, ...]] = (
     _key("maintenance.reservations", "windows", "reservations of nodes"),
     _key("maintenance.gpu_hours", "GPU h", "GPUs closed to everybody, held or not, over time; they stay up"),
     _key("maintenance.share", "0 to 1", "their share of the GPU-hours up"),
+    _key("services.count", "services", "services judged; the block is null where the workload has none"),
+    _key(
+        "services.not_judged", "services", "services of which the workload has not exactly the replicas that they want"
+    ),
+    *_of_requests("services.", "of services that answer requests"),
+    _key("services.windows", "windows", "windows of streaming pipelines"),
+    _key("services.windows_on_time", "windows", "processed before the next one closed"),
+    _key("services.time_attained", "0 to 1", "share of the time in which a service met its goal, over all services"),
+    _key("services.by_service.*.kind", "name", "kind of the service"),
+    _key("services.by_service.*.gpus", "GPUs", "of one replica"),
+    _key("services.by_service.*.goal", "0 to 1", "share of the requests that it wants to have on time"),
+    *_of_requests("services.by_service.*.", "of the service; of a pipeline, windows"),
+    _key("services.by_service.*.time_attained", "0 to 1", "share of the time in which it met its goal"),
+    _key("services.by_service.*.wanted_replicas", "replicas", "asked for by its autoscaler, mean over time"),
+    _key("services.by_service.*.ready_replicas", "replicas", "started and warm, mean over time"),
     _key("oversubscribed.attempts", "attempts", "recorded replay: attempts for which there was no room"),
     _key("oversubscribed.gpu_hours", "GPU h", "asked for by these attempts"),
     _key("oversubscribed.peak_gpus_above_capacity", "GPUs", "largest excess of all GPUs asked for over GPUs up"),
@@ -314,7 +360,14 @@ SUMMARY: Final[tuple[Key, ...]] = (
     _key("saturated", "yes or no", "the queue grows without bound; null where that cannot be said"),
 )
 
-_GROUPS: Final = ("by_class", "by_tenant", "by_gpus", "gpu.gpu_hours_by_state", "gpu.activity_from")
+_GROUPS: Final = (
+    "by_class",
+    "by_tenant",
+    "by_gpus",
+    "gpu.gpu_hours_by_state",
+    "gpu.activity_from",
+    "services.by_service",
+)
 
 
 def leaves(numbers: Mapping[str, object], prefix: str = "") -> Iterator[str]:
@@ -343,7 +396,7 @@ def reference() -> str:
     """Return the tables of ``docs/metrics.md`` in Markdown."""
     parts = ["### jobs.parquet\n", _table(JOBS), "### attempts.parquet\n", _table(ATTEMPTS)]
     held = _column(f"{HELD}<class>", pa.float64(), "GPUs", "GPUs held by jobs of this class, one column a class")
-    parts += ["### decisions.parquet\n", _table(DECISIONS)]
+    parts += ["### decisions.parquet\n", _table(DECISIONS), "### services.parquet\n", _table(SERVED)]
     parts += ["### timeline.parquet\n", _table((*TIMELINE, held)), "### summary.json\n", _keys()]
     return "\n".join(parts)
 

@@ -20,6 +20,7 @@ from gpuyard.metrics.fidelity import oversubscribed_block, recorded_block
 from gpuyard.metrics.fragmentation import Fragmentation, fragmentation
 from gpuyard.metrics.groups import Groups, by_gpus, by_label, everyone, percentile_block
 from gpuyard.metrics.queueing import is_saturated, waiting
+from gpuyard.metrics.services import Judged, judge, services_block
 from gpuyard.record import EndReason, Record
 from gpuyard.windows import closed_gpus
 from gpuyard.workload import MICROSECOND
@@ -65,6 +66,7 @@ def summarise(
     warmup: float = 0.0,
     until: float | None = None,
     fragments: Fragmentation | None = None,
+    judged: tuple[list[Judged], int] | None = None,
 ) -> Numbers:
     """Return the numbers of ``summary.json``, as plain Python values; what does not exist is ``None``.
 
@@ -84,6 +86,8 @@ def summarise(
     fragments
         As :func:`gpuyard.metrics.fragmentation` returns it for the account's holdings and times; worked out if
         not given.
+    judged
+        As :func:`gpuyard.metrics.judge` returns it; worked out if not given.
 
     Raises
     ------
@@ -113,6 +117,7 @@ def summarise(
         "by_gpus": _grouped(view, by_gpus(record.workload)),
         "deadlines": deadline_block(record, view.times, view.chosen),
         "maintenance": _maintenance(view),
+        "services": services_block(judged or judge(record), view.start, view.stop),
         "oversubscribed": oversubscribed_block(record, account.holdings, view.start, view.stop),
         "recorded": recorded_block(record, view.times, view.chosen),
         "engine": _engine(record),

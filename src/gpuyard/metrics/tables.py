@@ -15,6 +15,7 @@ from gpuyard.metrics.columns import ATTEMPTS, DECISIONS, JOBS, schema
 from gpuyard.metrics.deadlines import lateness
 from gpuyard.metrics.facts import STATES, job_times, seconds
 from gpuyard.record import EndReason, Outcome, Record
+from gpuyard.traces.schema import SERVICES
 from gpuyard.workload import MICROSECOND, NEVER
 
 __all__ = ["LOST", "NAMELESS", "attempts_table", "decisions_table", "jobs_table", "metadata"]
@@ -26,8 +27,10 @@ NAMELESS: Final = b"gpuyard:decisions_without_nodes"
 
 
 def metadata(record: Record) -> Mapping[bytes, bytes]:
-    """Return the metadata of a run's tables: the origin, zone and format of its workload."""
-    return dict(record.workload.table.schema.metadata or {})
+    """Return the metadata of a run's tables: those of its workload but for its services, which stand with the jobs."""
+    known = dict(record.workload.table.schema.metadata or {})
+    known.pop(SERVICES, None)
+    return known
 
 
 def jobs_table(record: Record, account: EnergyAccount) -> pa.Table:
@@ -65,7 +68,8 @@ def jobs_table(record: Record, account: EnergyAccount) -> pa.Table:
         "lateness": _numbers(seconds(late), ~is_late),
         "recorded_start_time": _numbers(recorded, ~np.isfinite(recorded)),
     }
-    return pa.table([columns[column.name] for column in JOBS], schema=schema(JOBS, metadata(record)))
+    kept = dict(record.workload.table.schema.metadata or {})
+    return pa.table([columns[column.name] for column in JOBS], schema=schema(JOBS, kept))
 
 
 def attempts_table(record: Record) -> pa.Table:

@@ -11,19 +11,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuyard.services.autoscaling import Scales, wanted
+from gpuyard.errors import ConfigError, InputError
+from gpuyard.services.autoscaling import Scales, lives, wanted
 from gpuyard.services.demand import Recording
 from gpuyard.services.kinds import ServiceKind
 
-__all__ = ["SERVICES", "Book", "Service"]
+__all__ = ["Book", "Service", "jobs_of"]
 
-SERVICES = b"gpuyard.services"
-"""Metadata key of the job table: the services whose replicas are among the jobs, as JSON."""
 
 MOST_INTERVALS = 150_000
 """Control intervals of a workload; where there were more (a year and a half of 5 minutes), they are made longer."""
 
 Floats = NDArray[np.float64]
+
+
+def jobs_of(wanted: NDArray[np.int64], edges: Floats) -> tuple[Floats, Floats]:
+    """Return submit and run times of the replicas that a service wants in each interval, s, whole milliseconds."""
+    _, first, last = lives(wanted)
+    submit = np.round(edges[first], 3)
+    return submit, np.round(edges[last] - submit, 3)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,8 +48,6 @@ class Service:
         Fewest replicas, and those on top.
     crowds
         When its flash crowds begin, s since the origin.
-    jobs
-        How many jobs its replicas are.
     """
 
     name: str
@@ -53,7 +57,6 @@ class Service:
     most: int
     spare: int
     crowds: tuple[float, ...] = ()
-    jobs: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -144,8 +147,23 @@ class Book:
 
     @classmethod
     def loads(cls, text: bytes) -> Book:
-        """Return what :meth:`dumps` wrote."""
-        values: dict[str, Any] = json.loads(text)
+        """Return what :meth:`dumps` wrote.
+
+        Raises
+        ------
+        InputError
+            For a text that it did not write.
+        """
+        try:
+            return cls._read(json.loads(text))
+        except (ValueError, TypeError, KeyError, AttributeError, ConfigError) as problem:
+            raise InputError(
+                f"the services in the metadata of the job table cannot be read: {problem}",
+                remedy="make the workload anew, or drop its metadata key gpuyard.services",
+            ) from None
+
+    @classmethod
+    def _read(cls, values: dict[str, Any]) -> Book:
         return cls(
             span=values["span"],
             midnight=values["midnight"],

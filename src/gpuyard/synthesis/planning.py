@@ -185,7 +185,7 @@ class Planner:
             self.spec.services, self.service_gpus(), largest=self.site.largest, span=span, origin=self.spec.origin(),
             seed=self.seed, redraw=redraw,
         )  # fmt: skip
-        book, made = replicas(book)
+        made = replicas(book)
         notes = tuple(
             f"service '{name}' replays {each.number:,} requests of {each.seconds:g} s, file of SHA-256 {each.sha256}"
             for name, each in requests.items()

@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuyard.errors import ConfigError
-from gpuyard.services.autoscaling import lives
-from gpuyard.services.book import Book, Service
+from gpuyard.services.book import Book, Service, jobs_of
 from gpuyard.services.demand import DAY
 from gpuyard.services.kinds import ServiceKind
 from gpuyard.services.recorded import Requests, read_requests
@@ -169,19 +168,14 @@ def expected_replicas(kinds: Sequence[ServiceKind], gpus: float, span: float) ->
     return places * (1 + 1.7 * span / DAY)
 
 
-def replicas(book: Book) -> tuple[Book, list[Replicas]]:
-    """Return the jobs of each service, and the book with their numbers."""
-    jobs: dict[str, Replicas] = {}
+def replicas(book: Book) -> list[Replicas]:
+    """Return the jobs of each service."""
+    made: dict[str, Replicas] = {}
     for interval in book.intervals():
         part, edges = book.of_interval(interval), book.edges(interval)
         for service, row in zip(part.services, part.wanted(edges), strict=True):
-            _, first, last = lives(row)
-            submit = np.round(edges[first], 3)
-            counted = replace(service, jobs=int(first.size))
-            gpus = book.kinds[service.kind].gpus
-            jobs[service.name] = Replicas(counted, gpus, submit, np.round(edges[last] - submit, 3))
-    made = [jobs[each.name] for each in book.services]
-    return replace(book, services=tuple(each.service for each in made)), made
+            made[service.name] = Replicas(service, book.kinds[service.kind].gpus, *jobs_of(row, edges))
+    return [made[each.name] for each in book.services]
 
 
 def replica_kind(service: Service, kind: ServiceKind) -> Kind:

@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from gpuyard.services.book import SERVICES, Book
+from gpuyard.services.book import Book
 from gpuyard.synthesis.expansion import Jobs
 from gpuyard.synthesis.kinds import Kind
 from gpuyard.synthesis.spec import SynthesisSpec
-from gpuyard.traces.schema import ORIGIN, SOURCE_FORMAT, ZONE, job_schema
+from gpuyard.traces.schema import ORIGIN, SERVICES, SOURCE_FORMAT, ZONE, job_schema
 from gpuyard.workload import Workload
 
 __all__ = ["SPAN", "STATE_NAMES", "Batch", "Tables", "in_order", "joined", "part", "span_of"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -21,7 +22,7 @@ import pyarrow.parquet as pq
 from gpuyard.errors import ConfigError, InputError
 from gpuyard.traces.builder import JobTableBuilder
 from gpuyard.traces.cells import Cells, header_names, read_separated, zone_of
-from gpuyard.traces.schema import COLUMNS, ORIGIN, SOURCE_FORMAT, ZONE
+from gpuyard.traces.schema import COLUMNS, ORIGIN, SERVICES, SOURCE_FORMAT, ZONE
 from gpuyard.traces.source import ReadOptions, head, read_bytes
 from gpuyard.traces.trace import Trace
 
@@ -140,7 +141,11 @@ def _read_parquet(path: Path) -> Trace:
             builder.reject(~np.isfinite(numbers), name, "this is not a finite number", numbers.tolist())
     facts: Mapping[bytes, bytes] = table.schema.metadata or {}
     origin, zone, source = (facts.get(key, b"").decode("utf-8", "replace") for key in (ORIGIN, ZONE, SOURCE_FORMAT))
-    return _finish(builder, origin, zone, source)
+    trace = _finish(builder, origin, zone, source)
+    if SERVICES not in facts:
+        return trace
+    known = {**trace.table.schema.metadata, SERVICES: facts[SERVICES]}
+    return replace(trace, table=trace.table.replace_schema_metadata(known))
 
 
 def _parquet_table(path: Path) -> pa.Table:

@@ -2,7 +2,8 @@
 
 Times are seconds since the trace's origin.  The origin, an ISO 8601 timestamp with its zone (or
 empty when the source has none), travels in the table's metadata under ``gpuyard.origin``; the name
-of the format that was read under ``gpuyard.format``; the source's time zone under ``gpuyard.zone``.
+of the format that was read under ``gpuyard.format``; the source's time zone under ``gpuyard.zone``; the services whose
+replicas are among the jobs, where a synthesis made some, under ``gpuyard.services``.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-__all__ = ["COLUMNS", "ORIGIN", "SOURCE_FORMAT", "STATES", "ZONE", "Column", "job_schema"]
+__all__ = ["COLUMNS", "ORIGIN", "SERVICES", "SOURCE_FORMAT", "STATES", "ZONE", "Column", "job_schema"]
 
 ORIGIN = b"gpuyard.origin"
 SOURCE_FORMAT = b"gpuyard.format"
 ZONE = b"gpuyard.zone"
+SERVICES = b"gpuyard.services"
 
 STATES = ("completed", "failed", "cancelled", "timed_out", "node_failed", "preempted", "running", "pending")
 """Recorded states of a job, in the glossary's words; a reader maps its format's own words to these."""

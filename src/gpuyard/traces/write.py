@@ -26,7 +26,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from gpuyard.errors import ConfigError, InputError, unknown_name
-from gpuyard.traces.schema import COLUMNS, ORIGIN, SOURCE_FORMAT, ZONE, job_schema
+from gpuyard.traces.schema import COLUMNS, ORIGIN, SERVICES, SOURCE_FORMAT, ZONE, job_schema
 from gpuyard.traces.write_swf import swf_text
 
 __all__ = ["FORMATS", "check_target", "write_table", "write_tables"]
@@ -151,7 +151,8 @@ def _complete(table: pa.Table) -> pa.Table:
     strange = [name for name in table.column_names if name not in known]
     if strange:
         raise ConfigError(f"the job table has no column {strange}; its columns are {sorted(known)}")
-    facts = {key: value for key, value in (table.schema.metadata or {}).items() if key in (ORIGIN, SOURCE_FORMAT, ZONE)}
+    kept = (ORIGIN, SOURCE_FORMAT, ZONE, SERVICES)
+    facts = {key: value for key, value in (table.schema.metadata or {}).items() if key in kept}
     schema = job_schema(facts)
     columns = []
     for item in schema:
