@@ -42,8 +42,8 @@ def test_requests_are_lost_as_the_replicas_that_ran_lose_them():
 
 
 def test_requests_that_wait_too_long_are_late_and_miss_the_goal():
-    # One replica and one place to wait, half a request a second, each taking a second: the chain of 0, 1, 2 requests has
-    # the weights 1, 1/2, 1/4.  Lost are those that find 2 (1/7), late those that find 1 (2/7) and wait over half a second.
+    # One replica and one place to wait, half a request a second, each taking a second: the weights of 0, 1, 2 requests
+    # are 1, 1/2, 1/4.  Lost are those that find 2 (1/7), late those that find 1 (2/7) and wait over half a second.
     patient = replace(ASKING, queue_time=1.0, slo_wait=0.5, goal=0.85)
     found = block(record(services(patient), cluster(2), (0, 0, 600, [(0, 1)]), (1, 599, 600, [(0, 1)])))
     assert found["lost"] == pytest.approx(300 / 7)

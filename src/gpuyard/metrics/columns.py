@@ -324,9 +324,7 @@ SUMMARY: Final[tuple[Key, ...]] = (
     _key("maintenance.gpu_hours", "GPU h", "GPUs closed to everybody, held or not, over time; they stay up"),
     _key("maintenance.share", "0 to 1", "their share of the GPU-hours up"),
     _key("services.count", "services", "services judged; the block is null where the workload has none"),
-    _key(
-        "services.not_judged", "services", "services of which the workload has not exactly the replicas that they want"
-    ),
+    _key("services.not_judged", "services", "services whose replicas in the workload are not those they want"),
     *_of_requests("services.", "of services that answer requests"),
     _key("services.windows", "windows", "windows of streaming pipelines"),
     _key("services.windows_on_time", "windows", "processed before the next one closed"),
