@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from random import Random
 
 import numpy as np
 from hypothesis import given
@@ -10,8 +11,6 @@ from hypothesis import strategies as st
 
 from gpuyard.services.autoscaling import Scales, wanted
 from reference import autoscaling
-
-DEMANDS = st.lists(st.integers(0, 400).map(lambda each: Fraction(each, 16)), min_size=1, max_size=60)
 
 
 @st.composite
@@ -38,11 +37,11 @@ def table(rules: list[dict[str, object]]) -> Scales:
     )
 
 
-@given(st.data())
-def test_replicas_are_those_of_the_rule_taken_step_by_step(data: st.DataObject) -> None:
-    rules = data.draw(st.lists(services(), min_size=1, max_size=3))
-    steps = len(data.draw(DEMANDS))
-    demands = [data.draw(st.lists(st.integers(0, 400), min_size=steps, max_size=steps)) for _ in rules]
+@given(st.lists(services(), min_size=1, max_size=3), st.integers(1, 60), st.randoms(use_true_random=False))
+def test_replicas_are_those_of_the_rule_taken_step_by_step(
+    rules: list[dict[str, object]], steps: int, draw: Random
+) -> None:
+    demands = [[draw.randint(0, draw.choice((40, 400))) for _ in range(steps)] for _ in rules]
     exact = [[Fraction(each, 16) for each in row] for row in demands]
     found = wanted(np.array(demands) / 16, table(rules))
     assert found.tolist() == [autoscaling.wanted(row, **rule) for row, rule in zip(exact, rules, strict=True)]
