@@ -37,7 +37,7 @@ def write_report(result: Result, path: str | Path, *, title: str | None = None) 
 
 def report_html(result: Result, *, title: str | None = None) -> str:
     """Return the page that :func:`write_report` writes."""
-    from gpuyard.report import background, figures, sections
+    from gpuyard.report import background, figures, sections, services
 
     return render(
         "report.html.j2",
@@ -50,6 +50,9 @@ def report_html(result: Result, *, title: str | None = None) -> str:
         has_energy=isinstance(result.numbers.get("energy"), Mapping),
         distributions=figures.distribution_figures(result),
         groups=sections.group_grids(result),
+        service_lead=services.service_lead(result),
+        service_figures=services.service_figures(result),
+        services=services.service_grid(result),
         recorded=sections.recorded_grid(result),
         recorded_figure=figures.recorded_figure(result),
         rejected=sections.rejected_grid(result),

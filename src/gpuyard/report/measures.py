@@ -113,6 +113,20 @@ MEASURES: Final[tuple[Measure, ...]] = (
         meaning="from the first submission to the last end",
         better="lower",
     ),
+    Measure(
+        key="services.attainment",
+        label="Requests on time",
+        form="share",
+        meaning="expected requests of services that waited no longer than promised, over all",
+        better="higher",
+    ),
+    Measure(
+        key="services.time_attained",
+        label="Services' goals met",
+        form="share",
+        meaning="share of the time in which a service had the part of its requests on time that is its goal",
+        better="higher",
+    ),
     Measure(key="gpu.count", label="GPUs", form="count", meaning="GPUs of the cluster"),
     Measure(
         key="gpu.allocation_rate",

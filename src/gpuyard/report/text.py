@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from gpuyard.report.measures import lookup, number_at
 from gpuyard.report.sections import Grid, group_grids, notices, rejected_grid
+from gpuyard.report.services import service_grid
 from gpuyard.report.wording import UNKNOWN, clean, format_value
 from gpuyard.result import Result
 
@@ -61,6 +62,13 @@ def summary_rows(result: Result) -> list[SummaryRow]:
         _row(result, "Goodput", "gpu.goodput", "share", "useful over held GPU time"),
         _row(result, "Fragmentation", "gpu.fragmentation", "share", "of what is free, for a job of the workload"),
         _row(result, "Queue, mean", "queue.mean_jobs", "number", _queue(result)),
+        _row(
+            result,
+            "Services",
+            "services.time_attained",
+            "share",
+            _requests(result),
+        ),
         *_some(result, "Preemptions", "preemptions", "count"),
         *_some(result, "Restarts", "restarts", "count"),
         *_some(result, "Lost GPU time", "lost_gpu_hours", "gpu_hours"),
@@ -103,6 +111,11 @@ def _queue(result: Result) -> str:
     most = format_value(lookup(result.numbers, "queue.max_jobs"), "count")
     gpus = format_value(lookup(result.numbers, "queue.mean_gpus"), "number")
     return f"jobs, at most {most}; {gpus} {'GPU' if gpus == '1' else 'GPUs'} asked for"
+
+
+def _requests(result: Result) -> str:
+    late, lost = (format_value(lookup(result.numbers, f"services.{name}"), "count") for name in ("late", "lost"))
+    return f"of the time with goals met; {late} requests late, {lost} lost"
 
 
 def _noted(result: Result, word: str, key: str, form: str) -> str:
@@ -160,14 +173,20 @@ def grid_table(grid: Grid, *, most: int = _MOST_ROWS, columns: Sequence[int] | N
 
 
 def group_tables(result: Result) -> list[Table]:
-    """Return the tables by class, by tenant and by size, and of rejected jobs, short enough for 80 columns."""
+    """Return the tables by class, tenant and size, of services and of rejected jobs, short enough for 80 columns."""
     tables = [grid_table(grid, columns=_short_columns(grid)) for grid in group_grids(result)]
+    services = service_grid(result)
+    if services is not None:
+        tables.append(grid_table(services, columns=_short_columns(services)))
     rejected = rejected_grid(result)
     return tables if rejected is None else [*tables, grid_table(rejected, columns=(0, 1))]
 
 
+_OF_SERVICES: Final = ("Wanted", "Ready", "Requests", "On time", "Lost", "Goal met")
+
+
 def _short_columns(grid: Grid) -> list[int]:
-    wanted = ("Jobs", "Mean wait", "95 % waited at most", "GPU-hours", "Share")
+    wanted = ("Jobs", "Mean wait", "95 % waited at most", "GPU-hours", "Share", *_OF_SERVICES)
     return [place for place, column in enumerate(grid.columns) if place == 0 or column.label in wanted]
 
 
