@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from gpuyard.report import write_comparison, write_report
+from conftest import workload
+from gpuyard.portrait import portray
+from gpuyard.report import compare_workloads, write_comparison, write_likeness, write_report
 from report_results import plausible_result
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -42,6 +44,14 @@ def comparison(tmp_path_factory):
     return write_comparison(plausible_result(), plausible_result(wait_factor=0.5), path, names=("fifo", "easy"))
 
 
+@pytest.fixture(scope="module")
+def workloads(tmp_path_factory):
+    rows = [(3600.0 * k, 60.0 * (1 + k % 40), 1 + k % 9, {"user": f"u{k % 5}"}) for k in range(300)]
+    sides = [portray(workload(*rows), name=SCRIPT), portray(workload(*rows[::2]), name=IMAGE)]
+    path = tmp_path_factory.mktemp("workloads") / "workloads.html"
+    return write_likeness(compare_workloads(*sides), path)
+
+
 class Visit:
     """A page opened offline, with everything that went wrong or was asked for while it was open."""
 
@@ -66,7 +76,7 @@ class Visit:
         self.context.close()
 
 
-@pytest.mark.parametrize("name", ["report", "comparison"])
+@pytest.mark.parametrize("name", ["report", "comparison", "workloads"])
 def test_it_opens_offline_and_asks_for_nothing_but_itself(browser, request, name):
     path = request.getfixturevalue(name)
     with Visit(browser, path) as visit:
@@ -102,7 +112,7 @@ def test_a_script_that_did_get_in_would_not_run(browser, report, tmp_path):
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1280, 1920])
-@pytest.mark.parametrize("name", ["report", "comparison"])
+@pytest.mark.parametrize("name", ["report", "comparison", "workloads"])
 def test_it_fits_every_width(browser, request, name, width):
     with Visit(browser, request.getfixturevalue(name), width=width) as visit:
         assert visit.page.evaluate("document.documentElement.scrollWidth") == width
@@ -167,6 +177,17 @@ def test_the_pointer_reads_the_chart_and_leaving_brings_the_means_back(browser, 
         visit.page.mouse.move(2, 2)
         assert value.text_content() == "mean 1,152"
         assert readout.text_content() == ""
+
+
+def test_the_pointer_reads_a_bar_by_its_sizes(browser, workloads):
+    with Visit(browser, workloads) as visit:
+        assert visit.dialogs == []
+        chart = visit.page.locator("#figure-sizes-jobs")
+        chart.locator(".plot").scroll_into_view_if_needed()
+        box = chart.locator(".plot").bounding_box()
+        visit.page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 20)
+        assert chart.locator("output").text_content() == "3-4"
+        assert chart.locator(".value").first.text_content() == "22.33"
 
 
 def test_the_keyboard_reads_a_distribution(browser, report):

@@ -63,10 +63,12 @@ def known(**changes: object) -> FittedModel:
 def test_the_fit_of_what_a_known_model_made_recovers_it() -> None:
     truth = known()
     found = fit(look_alike(truth, seed=4))
+    assert [owner.name for part in found.classes for owner in part.owners] == ["a", "b"]  # each large enough
+    assert [part.share for part in found.classes] == pytest.approx([0.7, 0.3], abs=0.01)
     assert found.arrivals.jobs_per_day == pytest.approx(1000, rel=0.03)
     assert found.arrivals.hourly == pytest.approx(HOURLY, rel=0.2, abs=0.05)
     assert found.arrivals.weekly == pytest.approx(WEEKLY, rel=0.12)
-    (mine,), (theirs,) = found.classes, truth.classes
+    (mine, other), (theirs,) = found.classes, truth.classes
     assert mine.sizes == pytest.approx(theirs.sizes, abs=0.01)
     chance = np.array([0.1, 0.5, 0.9])
     for each, known_curve in zip(mine.runtimes[-2:], theirs.runtimes, strict=True):
@@ -76,7 +78,7 @@ def test_the_fit_of_what_a_known_model_made_recovers_it() -> None:
     assert short.limited == pytest.approx(0.5, abs=0.03)
     assert mine.endings[-1].states["timed_out"] == pytest.approx(0.8, abs=0.03)
     tenant = mine.owners[0]
-    assert (tenant.name, tenant.users, mine.owners[1].users) == ("a", 20, 0)
+    assert (tenant.users, other.owners[0].users) == (20, 0)
     assert dict(tenant.top)[1] == pytest.approx(0.4, abs=0.02)
     assert dict(tenant.top)[5] == pytest.approx(0.8, abs=0.02)
 
@@ -168,6 +170,16 @@ def test_classes_keep_their_own_sizes_and_jobs_without_a_run_time_are_left_out()
         ("training", 8),
         ("batch", 1),
     }
+
+
+def test_a_large_tenant_keeps_sizes_of_its_own_and_small_ones_are_fitted_together() -> None:
+    rows = [(float(k), 10.0, 8, {"tenant": "large"}) for k in range(600)]
+    rows += [(float(k), 10.0, 1 + k % 2, {"tenant": f"small-{k % 2}"}) for k in range(200)]
+    found = fit(workload(*rows)).classes
+    assert [(sorted(each.sizes), [owner.name for owner in each.owners]) for each in found] == [
+        (["8"], ["large"]),
+        (["1", "2"], ["small-0", "small-1"]),
+    ]
 
 
 def test_a_model_is_written_and_read_back_the_same_and_can_be_edited(tmp_path: Path) -> None:

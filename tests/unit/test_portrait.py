@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from scipy.stats import ks_2samp
 
 from conftest import workload
 from gpuyard.errors import ConfigError
 from gpuyard.portrait import distances, portray
 from gpuyard.portrait.calendar import DAY, HOUR, WEEK, exposure, start_of_clock
+from gpuyard.streams import Stream
 from gpuyard.traces.schema import ORIGIN
 from gpuyard.workload import Workload
 
@@ -34,6 +37,12 @@ def test_a_workload_is_at_distance_0_from_itself() -> None:
     itself = portray(workload(*rows))
     for each in distances(itself, itself):
         assert {each.ks, each.wasserstein, each.overlap_lost} <= {0.0, None}
+
+
+def test_the_largest_difference_is_what_scipy_calls_the_kolmogorov_smirnov_statistic() -> None:
+    first, second = (np.floor(Stream(seed, "ks").uniform(300) * 40 * (1 + seed)) for seed in (0, 1))
+    found = distances(portray(of(*first)), portray(of(*second)))[0]
+    assert found.ks == pytest.approx(ks_2samp(first, second).statistic, abs=1e-12)
 
 
 def test_divisions_are_apart_by_the_share_that_lies_elsewhere() -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gpuyard import __version__
-from gpuyard.cli import explaining, results, running, show, workloads
+from gpuyard.cli import explaining, likeness, results, running, show, workloads
 from gpuyard.cli.terminal import emit
 from gpuyard.cli.topo import app as topo_app
 
@@ -46,6 +46,7 @@ app.command("convert")(workloads.convert)
 app.command("generate")(workloads.generate)
 app.command("show")(show.show)
 app.command("compare")(results.compare)
+app.command("compare-workloads")(likeness.compare_workloads)
 app.command("report")(results.report)
 app.command("explain")(explaining.explain)
 app.add_typer(topo_app, name="topo")

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from gpuyard.synthesis import Generation
     from gpuyard.workload import Workload
 
-__all__ = ["convert", "generate", "traces_app", "validate"]
+__all__ = ["convert", "generate", "is_scenario", "trace_scenario", "traces_app", "validate"]
 
 MISSED = 1
 LINE = 110
@@ -51,13 +51,14 @@ traces_app = typer.Typer(
 )
 
 
-def _is_scenario(source: str) -> bool:
+def is_scenario(source: str) -> bool:
+    """Return whether a source is a preset, a scenario file or a folder, and not a trace."""
     from gpuyard.scenario import preset_names
 
     return source in preset_names() or source.endswith(".toml") or Path(source).is_dir()
 
 
-def _trace_scenario(
+def trace_scenario(
     source: str,
     keys: dict[str, Any],
     cluster: str | None = None,
@@ -93,12 +94,12 @@ def validate(
     """
     from gpuyard.quality import examine
 
-    against_cluster = cluster is not None or _is_scenario(source)
+    against_cluster = cluster is not None or is_scenario(source)
     with progress(wanted=not no_progress) as stage:
-        if _is_scenario(source):
+        if is_scenario(source):
             scenario = chosen_scenario(source, {"cluster": {} if cluster is None else cluster_section(cluster)}, None)
         else:
-            scenario = _trace_scenario(source, {"format": format, "gpu_rule": gpu_rule, "zone": zone}, cluster)
+            scenario = trace_scenario(source, {"format": format, "gpu_rule": gpu_rule, "zone": zone}, cluster)
         workload, trace = interruptible(lambda: scenario.read_workload(stage))
         stage("examining the workload")
         report = examine(trace, workload, scenario.build_cluster() if against_cluster else None)
@@ -157,7 +158,7 @@ def convert(
         "jobs": jobs,
     }
     with progress(wanted=not no_progress) as stage:
-        scenario = _trace_scenario(source, keys, sets=sets, seed=seed)
+        scenario = trace_scenario(source, keys, sets=sets, seed=seed)
         workload, _ = interruptible(lambda: scenario.read_workload(stage))
         stage(f"writing {target}")
         lost = write_table(workload.table, target, format=to)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import pairwise
 
 import numpy as np
@@ -24,6 +25,8 @@ ENDINGS = (60.0, 600.0, 3600.0, 6 * 3600.0, 24 * 3600.0)
 """Bounds of the run times, in seconds, by which end states and limits are told apart."""
 LIMITS = 40
 """Quantiles of the limits in each row."""
+LARGE = 500
+"""Jobs of a class that a tenant must have for tables of its own; those of smaller tenants are fitted together."""
 SAMPLE = 50
 """Jobs that a class of sizes must have for run times of its own; smaller ones join the next."""
 
@@ -43,26 +46,33 @@ def fit(workload: Workload) -> FittedModel:
             f"'{workload.name}' has {len(jobs)} jobs with a run time over {np.ptp(submit) if len(jobs) else 0:g} s; "
             f"a model is fitted to {FEWEST} jobs or more that come one after another"
         )
-    names = jobs.table["job_class"].to_pylist()
-    order = sorted(set(names), key=lambda name: (name is None, name))
-    chosen = [np.array([name == each for name in names]) for each in order]
     return FittedModel(
         fitted_to=workload.name,
         jobs=len(jobs),
         start=workload.origin,
         days=max(float(f"{(submit[-1] - submit[0]) / DAY:.6g}"), 1e-5),
         arrivals=fit_arrivals(submit, start_of_clock(workload.origin)),
-        classes=[_class_model(jobs, each, mine) for each, mine in zip(order, chosen, strict=True)],
+        classes=[_class_model(jobs, each) for each in _groups(jobs)],
     )
 
 
-def _class_model(jobs: Workload, name: str | None, chosen: NDArray[np.bool_]) -> ClassModel:
+def _groups(jobs: Workload) -> list[NDArray[np.bool_]]:
+    """Return which jobs share tables, each of shape (jobs,): those of a class and a large tenant, the rest by class."""
+    keys = list(zip(*(jobs.table[name].to_pylist() for name in ("job_class", "tenant")), strict=True))
+    counts = Counter(keys)
+    shared = [(kind, tenant if counts[kind, tenant] >= LARGE else None) for kind, tenant in keys]
+    order = {key: place for place, key in enumerate(sorted(set(shared), key=lambda key: [(x is None, x) for x in key]))}
+    codes = np.array([order[key] for key in shared])
+    return [codes == place for place in range(len(order))]
+
+
+def _class_model(jobs: Workload, chosen: NDArray[np.bool_]) -> ClassModel:
     part = Workload(table=jobs.table.filter(pa.array(chosen)), name=jobs.name)
     milli = part.integers("gpus", 0) * part.integers("gpu_milli", 1000)
     runtime = part.floats("runtime")
     sizes, counts = np.unique(milli, return_counts=True)
     return ClassModel(
-        name=name,
+        name=part.table["job_class"][0].as_py(),
         share=_part(len(part), len(jobs)),
         sizes={_size(each): _part(count, len(part)) for each, count in zip(sizes.tolist(), counts, strict=True)},
         runtimes=_runtimes(milli / 1000, runtime),

@@ -78,10 +78,7 @@ def _columns(model: FittedModel, submit: NDArray[np.float64], seed: int) -> dict
     classes = model.classes
     which = _pick([each.share for each in classes], Stream(seed, "fit:class").uniform(submit.size))
     rows = [np.flatnonzero(which == place) for place in range(len(classes))]
-    drawn = [
-        _draw(each, mine.size, seed, "" if each.name is None else each.name)
-        for each, mine in zip(classes, rows, strict=True)
-    ]
+    drawn = [_draw(each, mine.size, seed, _stem(each)) for each, mine in zip(classes, rows, strict=True)]
     back = np.empty(submit.size, np.int64)
     back[np.concatenate(rows)] = np.arange(submit.size)
     order = pa.array(back)
@@ -106,6 +103,11 @@ def _columns(model: FittedModel, submit: NDArray[np.float64], seed: int) -> dict
         "user": together("user", pa.string()),
         "state": together("state", pa.string()),
     }
+
+
+def _stem(model: ClassModel) -> str:
+    """Return what tells the streams of a part from those of the others: its class and its tenants."""
+    return "|".join([model.name or "", *(owner.name or "" for owner in model.owners)])
 
 
 def _draw(model: ClassModel, jobs: int, seed: int, stem: str) -> _Drawn:

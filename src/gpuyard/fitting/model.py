@@ -142,7 +142,7 @@ class Owner(_Table):
 
 
 class ClassModel(_Table):
-    """One class of jobs."""
+    """One class of jobs, or the jobs of a class of one large tenant."""
 
     name: str | None = Field(default=None, description="The job class; none where the workload names none.")
     share: float = Field(ge=0, description="Share of all jobs.")

@@ -18,7 +18,18 @@ from gpuyard.report.series import Distribution
 from gpuyard.report.wording import format_number, format_value
 from gpuyard.units import counted
 
-__all__ = ["Area", "Chart", "Curve", "Key", "Path", "Tick", "distribution_chart", "time_chart"]
+__all__ = [
+    "Area",
+    "Bars",
+    "Chart",
+    "Curve",
+    "Key",
+    "Path",
+    "Tick",
+    "category_chart",
+    "distribution_chart",
+    "time_chart",
+]
 
 _SIZE: Final = 1000.0
 _ZERO_STRIP: Final = 0.055
@@ -125,6 +136,15 @@ class Curve:
     slot: str
     points: Distribution
     dashed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bars:
+    """A quantity by category, shape (categories,): a bar in each."""
+
+    name: str
+    slot: str
+    values: NDArray[np.float64]
 
 
 def nice_ticks(largest: float, most: int = 5) -> list[float]:
@@ -390,3 +410,53 @@ def _share_path(points: Distribution, across: Callable[[float], float]) -> str:
             pieces += [f"H{x}", f"V{y}"]
         last_x = x
     return "".join([*pieces, f"H{_place(_SIZE)}"])
+
+
+def category_chart(
+    name: str, title: str, labels: Sequence[str], bars: Sequence[Bars], *, x_label: str, y_label: str
+) -> Chart:
+    """Return quantities by category, their bars side by side; what is largest is told at rest."""
+    ticks = nice_ticks(max(float(each.values.max()) for each in bars))
+    wide = _SIZE / len(labels)
+    thick = 0.8 * wide / len(bars)
+    paths = []
+    for place, each in enumerate(bars):
+        lefts = wide * (np.arange(len(labels)) + 0.1) + thick * place
+        heights = _SIZE * (1 - each.values / ticks[-1])
+        drawn = zip(lefts.tolist(), heights.tolist(), strict=True)
+        data = "".join(
+            f"M{_place(x)} {_place(_SIZE)}V{_place(y)}H{_place(x + thick)}V{_place(_SIZE)}Z" for x, y in drawn
+        )
+        paths.append(Path(data=data, slot=each.slot, filled=True))
+    keys = tuple(
+        Key(
+            name=each.name,
+            slot=each.slot,
+            rest=f"most: {labels[int(each.values.argmax())]}, {format_value(float(each.values.max()), 'number')}",
+            filled=True,
+        )
+        for each in bars
+    )
+    return Chart(
+        name=name,
+        title=title,
+        note="",
+        x_label=x_label,
+        y_label=y_label,
+        x_ticks=tuple(
+            Tick(
+                place=round(100 * (place + 0.5) / len(labels), 3), label=label, minor=len(labels) > 6 and place % 2 == 1
+            )
+            for place, label in enumerate(labels)
+        ),
+        y_ticks=_y_ticks(ticks),
+        paths=tuple(paths),
+        keys=keys,
+        data={
+            "kind": "time",
+            "labels": list(labels),
+            "x": list(range(len(labels) + 1)),
+            "series": [[_short(value) for value in each.values] for each in bars],
+        },
+        alternative=f"{title}, in {y_label}: " + "; ".join(f"{key.name} {key.rest}" for key in keys) + ".",
+    )

@@ -17,7 +17,7 @@ for (const chart of document.querySelectorAll("figure.chart")) {
   const atTime = (place) => {
     const x = data.x, time = x[0] + place * (x[x.length - 1] - x[0]), step = Math.min(Math.max(last(x, time), 0), x.length - 2);
     const shown = (value) => (value === null ? "–" : number.format(value));
-    return [`at ${number.format(x[step])} ${data.unit}`, data.series.map((series) => shown(series[step]))];
+    return [data.labels ? data.labels[step] : `at ${number.format(x[step])} ${data.unit}`, data.series.map((series) => shown(series[step]))];
   };
   const atShare = (place) => {
     const inside = (place - data.strip) / (1 - data.strip);
