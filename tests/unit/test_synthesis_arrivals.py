@@ -11,11 +11,13 @@ from gpuyard.errors import ConfigError
 from gpuyard.streams import Stream
 from gpuyard.synthesis import SynthesisSpec, Tenant, synthesise
 from gpuyard.synthesis.arrivals import Arrivals, Calendar, burst_sizes
-from gpuyard.synthesis.tenants import owners, zipf
+from gpuyard.synthesis.published import Profile
+from gpuyard.synthesis.tenants import Skew, owners, skewed_tenants
 
 HOUR, DAY = 3600.0, 86_400.0
 MONDAY = datetime.fromisoformat("2027-01-04T00:00:00+09:00")
 FLAT_DAY, FLAT_WEEK = (1.0,) * 24, (1.0,) * 7
+FLAT = Profile(FLAT_DAY, FLAT_WEEK)
 
 # Helios data, submissions by local hour, mean of Venus, Earth, Saturn and Uranus.
 HELIOS_HOURS = np.array([.90, .79, .65, .53, .49, .48, .48, .44, .51, .80, 1.15, 1.28,
@@ -56,37 +58,37 @@ def test_single_submissions_are_poisson_within_an_hour(finetune_submits):
 
 def test_time_is_spent_where_the_rate_is():
     weekend_off = (1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0)
-    calendar = Calendar(MONDAY, 7 * DAY, FLAT_DAY, weekend_off)
-    assert calendar.clock("cluster").times(np.array([0.0, 0.5, 0.999999])) == pytest.approx(
-        [0.0, 2.5 * DAY, 5 * DAY], abs=1
-    )
-    assert calendar.clock("flat").times(np.array([0.5])) == pytest.approx([3.5 * DAY])
+    calendar = Calendar(MONDAY, 7 * DAY)
+    assert calendar.clock("cluster", Profile(FLAT_DAY, weekend_off)).times(
+        np.array([0.0, 0.5, 0.999999])
+    ) == pytest.approx([0.0, 2.5 * DAY, 5 * DAY], abs=1)
+    assert calendar.clock("flat", FLAT).times(np.array([0.5])) == pytest.approx([3.5 * DAY])
 
 
 def test_working_hours_are_8_to_19_on_weekdays():
     saturday = datetime.fromisoformat("2027-01-09T00:00:00+09:00")
-    times = (
-        Calendar(saturday, 4 * DAY, FLAT_DAY, FLAT_WEEK).clock("working-hours").times(np.array([0.0, 0.25, 0.5, 0.75]))
-    )
+    times = Calendar(saturday, 4 * DAY).clock("working-hours", FLAT).times(np.array([0.0, 0.25, 0.5, 0.75]))
     assert times / HOUR == pytest.approx([48 + 8, 48 + 13.5, 72 + 8, 72 + 13.5])
 
 
 def test_a_window_without_working_hours_is_used_evenly():
     sunday = datetime.fromisoformat("2027-01-10T00:00:00+09:00")
-    times = Calendar(sunday, DAY, FLAT_DAY, FLAT_WEEK).clock("working-hours").times(np.array([0.25, 0.5]))
+    times = Calendar(sunday, DAY).clock("working-hours", FLAT).times(np.array([0.25, 0.5]))
     assert times == pytest.approx([0.25 * DAY, 0.5 * DAY])
 
 
 def test_a_window_may_begin_within_an_hour():
     only_ten = tuple(1.0 if hour == 10 else 0.0 for hour in range(24))
     start = datetime.fromisoformat("2027-01-04T09:30:00+09:00")
-    calendar = Calendar(start, DAY, only_ten, FLAT_WEEK)
-    assert calendar.clock("cluster").times(np.array([0.0, 0.5, 0.999999])) == pytest.approx([1800, 3600, 5400], abs=1)
+    calendar = Calendar(start, DAY)
+    assert calendar.clock("cluster", Profile(only_ten, FLAT_WEEK)).times(
+        np.array([0.0, 0.5, 0.999999])
+    ) == pytest.approx([1800, 3600, 5400], abs=1)
 
 
 def bursts(jobs: int, mean: float) -> tuple[np.ndarray, np.ndarray]:
-    calendar = Calendar(MONDAY, 7 * DAY, FLAT_DAY, FLAT_WEEK)
-    blocks = list(Arrivals(jobs, mean, calendar.clock("flat"), 0, "a kind"))
+    calendar = Calendar(MONDAY, 7 * DAY)
+    blocks = list(Arrivals(jobs, mean, calendar.clock("flat", FLAT), 0, "a kind"))
     return np.concatenate([one.sizes for one in blocks]), np.concatenate([one.times for one in blocks])
 
 
@@ -130,7 +132,7 @@ def test_users_of_a_burst_are_one_user_at_one_instant():
 
 def test_users_follow_zipf_with_the_given_exponent():
     tenants = (Tenant(name="a", users=100, weights={"training": 1.0}),)
-    _, user = owners(tenants, "training", 1.1, np.zeros(100_000), Stream(0, "user").uniform(100_000))
+    _, user = owners(tenants, "training", Skew(1.1), np.zeros(100_000), Stream(0, "user").uniform(100_000))
     counts = np.bincount(user, minlength=101)[1:]
     rank = np.arange(1, 101)
     # maximum likelihood: the exponent whose mean of log(rank) is the observed one
@@ -141,7 +143,7 @@ def test_users_follow_zipf_with_the_given_exponent():
 
 
 def test_an_exponent_of_zero_makes_users_equal():
-    assert zipf(4, 0.0) == pytest.approx([0.25, 0.5, 0.75, 1.0])
+    assert Skew(0.0).weights(4) == pytest.approx([0.25] * 4)
 
 
 def test_tenants_get_their_weight_of_a_class():
@@ -150,7 +152,52 @@ def test_tenants_get_their_weight_of_a_class():
         Tenant(name="b", weights={"battery": 1.0}),
         Tenant(name="c", weights={"training": 1.0}),
     )
-    tenant, _ = owners(tenants, "training", 1.0, np.array([0.0, 0.74, 0.76, 0.999999]), np.zeros(4))
+    tenant, _ = owners(tenants, "training", Skew(1.0), np.array([0.0, 0.74, 0.76, 0.999999]), np.zeros(4))
     assert tenant.tolist() == [0, 0, 2, 2]
     with pytest.raises(ConfigError, match="no tenant has a weight in the class 'realtime'"):
-        owners(tenants, "realtime", 1.0, np.zeros(1), np.zeros(1))
+        owners(tenants, "realtime", Skew(1.0), np.zeros(1), np.zeros(1))
+
+
+def test_log_normal_users_have_the_shares_of_the_log_normal_law():
+    # Helios: top 5 % of users hold 46 to 62 % of the GPU time; a log-normal law gives the top p the share
+    # Phi(sigma - Phi^-1(1 - p)): Phi(1.8 - 1.645) = 0.562 for sigma 1.8 and p = 0.05
+    weights = Skew(1.0, sigma=1.8).weights(10_000)
+    assert np.all(np.diff(weights) < 0)
+    assert weights[:500].sum() == pytest.approx(0.562, abs=0.005)
+
+
+def test_tenants_may_be_counted_instead_of_named():
+    spec = SynthesisSpec.from_mapping({"tenants": {"count": 3, "users": 7, "zipf_exponent": 1.0}})
+    assert [tenant.name for tenant in spec.tenants] == ["t01", "t02", "t03"]
+    assert [tenant.weights["battery"] for tenant in spec.tenants] == pytest.approx([6 / 11, 3 / 11, 2 / 11])
+    assert spec.tenants == skewed_tenants(3, Skew(1.0), 7)
+    assert SynthesisSpec.from_mapping(spec.to_mapping()) == spec
+
+
+def test_a_free_day_is_like_a_sunday_and_has_no_working_hours():
+    weekly = (2.0, 2.0, 2.0, 2.0, 2.0, 1.0, 0.5)
+    calendar = Calendar(MONDAY, 2 * DAY, frozenset({MONDAY.date()}))
+    clock = calendar.clock("cluster", Profile(FLAT_DAY, weekly))
+    assert clock.cumulative[24] / clock.cumulative[48] == pytest.approx(0.5 / 2.5)
+    clock = calendar.clock("cluster", Profile(FLAT_DAY, weekly), free=0.0)
+    assert clock.cumulative[24] == 0.0
+    assert calendar.clock("working-hours", FLAT).times(np.array([0.0])) == pytest.approx([DAY + 8 * HOUR])
+
+
+def test_public_holidays_of_korea_are_kept():
+    pytest.importorskip("holidays")
+    # 1 January 2027 is a Friday; the week from 4 January has no holiday; Seollal 2027 is Sunday 7 February, and
+    # Tuesday 9 February stands in for it
+    spec = SynthesisSpec(
+        start="2027-02-08T00:00:00+09:00", days=7, holidays="KR", holiday_factor=0.0, weekly=FLAT_WEEK, hourly=FLAT_DAY
+    )
+    made = synthesise(spec, gpus=2_000, seed=0)
+    names, choices = made.labels("job_name")
+    days = made.floats("submit_time")[names == choices.index("finetune")] // DAY
+    assert set(days.tolist()) == {2.0, 3.0, 4.0, 5.0, 6.0}
+
+
+def test_holidays_of_nowhere_are_refused():
+    pytest.importorskip("holidays")
+    with pytest.raises(ConfigError, match="unknown country of holidays 'XX'"):
+        SynthesisSpec(holidays="XX")

@@ -122,7 +122,7 @@ def test_a_supply_offers_what_is_wanted_to_the_nearest_job(kind):
     series = supply(kind)
     for wanted in (1e4, 1e6, 1e8):
         chosen = series.offering(wanted, WEEK)
-        largest = series.units(0, series.units_of(chosen.jobs + 1, WEEK), WEEK).gpu_time().max()
+        largest = series.units(0, series.submissions(chosen.jobs + 1, WEEK), WEEK).gpu_time().max()
         assert abs(series.gpu_time(chosen, WEEK) - wanted) <= largest
 
 

@@ -134,20 +134,41 @@ class WorkloadSection(Section, WhatIfKeys):
     load: float | None = Field(
         default=None, gt=0, description="Synthesis: GPU time asked for over what there is, such as 0.85; at most 10."
     )
+    rate: float | None = Field(
+        default=None, gt=0, description="Synthesis: jobs an hour, apart from services; the load is what comes of it."
+    )
+    like: str | None = Field(default=None, description="Synthesis: a published cluster whose look-alike is made.")
     start: str | None = Field(default=None, description="Synthesis: second 0 on the calendar, ISO 8601 with offset.")
     classes: dict[str, Any] | None = Field(
-        default=None, description="Synthesis: share of each class, or a table of share, source and redraw."
+        default=None,
+        description="Synthesis: share of each class, or a table of share, source, redraw, dispersion, interarrival_cv.",
     )
-    tenants: dict[str, dict[str, Any]] | None = Field(
-        default=None, description="Synthesis: users of each tenant, and its weight in each class."
+    tenants: dict[str, Any] | None = Field(
+        default=None,
+        description="Synthesis: users and weights of each tenant; or count, users, zipf_exponent, sigma.",
     )
     services: dict[str, dict[str, Any]] | None = Field(
         default=None,
         description="Synthesis: kinds of real-time services, each a table of what differs from its default.",
     )
     zipf_exponent: float | None = Field(default=None, description="Synthesis: how unequal the users of a tenant are.")
-    hourly: list[float] | None = Field(default=None, description="Synthesis: relative submissions by hour, 0 to 23.")
-    weekly: list[float] | None = Field(default=None, description="Synthesis: relative submissions by day, from Monday.")
+    user_sigma: float | None = Field(
+        default=None, description="Synthesis: users of log-normal weights with this sigma, in place of Zipf's law."
+    )
+    hourly: list[float] | str | None = Field(
+        default=None, description="Synthesis: relative submissions by hour, 0 to 23, or whose: helios, philly."
+    )
+    weekly: list[float] | str | None = Field(
+        default=None, description="Synthesis: relative submissions by day, from Monday, or whose: helios, philly."
+    )
+    holidays: str | None = Field(default=None, description="Synthesis: whose public holidays are kept, such as KR.")
+    holiday_factor: float | None = Field(
+        default=None, description="Synthesis: submissions on a holiday over the mean day's; as on a Sunday if left out."
+    )
+    think_time: Seconds | None = Field(
+        default=None, description="Synthesis: how long users think after their last jobs ended; none if left out."
+    )
+    limits: str | None = Field(default=None, description="Synthesis: time limits as users ask for them: modal.")
     limit_factor: list[float] | None = Field(
         default=None, description="Synthesis: lowest and highest time limit over run time; no limits when left out."
     )
@@ -179,14 +200,21 @@ class WorkloadSection(Section, WhatIfKeys):
 SYNTHESIS_KEYS: Final = (
     "days",
     "load",
+    "rate",
+    "like",
     "start",
     "classes",
     "tenants",
     "services",
     "zipf_exponent",
+    "user_sigma",
     "hourly",
     "weekly",
+    "holidays",
+    "holiday_factor",
+    "think_time",
     "limit_factor",
+    "limits",
     "campaign_growth",
 )
 """Keys of ``[workload]`` that only a synthetic workload has."""

@@ -8,7 +8,7 @@ at sums of exponential numbers over their total (Devroye 1986, section V.2.2), s
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 import numpy as np
@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from gpuyard.streams import Stream
 from gpuyard.synthesis.calibration import BLOCK
 from gpuyard.synthesis.kinds import Rhythm
+from gpuyard.synthesis.published import Profile
 
-__all__ = ["Arrivals", "Bursts", "Calendar", "Clock", "burst_sizes"]
+__all__ = ["Arrivals", "Bursts", "Calendar", "Clock", "burst_sizes", "flat_clock"]
 
 HOUR = 3600.0
 
@@ -38,27 +39,48 @@ class Clock(NamedTuple):
         return np.asarray(np.minimum(np.round(seconds, 3), round(self.edges[-1] - 0.001, 3)), dtype=np.float64)
 
 
-class Calendar:
-    """The rate of submissions over a window of ``span`` seconds that begins at the instant ``start``."""
+def flat_clock(span: float) -> Clock:
+    """Return the clock of a window of ``span`` seconds in which all times are alike."""
+    return Clock(np.array([0.0, span]), np.array([0.0, span]))
 
-    def __init__(self, start: datetime, span: float, hourly: tuple[float, ...], weekly: tuple[float, ...]) -> None:
+
+class Calendar:
+    """The clock hours of a window of ``span`` seconds that begins at the instant ``start``, and its free days."""
+
+    def __init__(self, start: datetime, span: float, free: frozenset[date] = frozenset()) -> None:
         self._edges = _clock_hours(start, span)
         since_midnight = start.hour * HOUR + start.minute * 60.0 + start.second + start.microsecond / 1e6
         middle = (self._edges[:-1] + self._edges[1:]) / 2 + since_midnight
         hour = (middle // HOUR).astype(np.int64)
-        day = (start.weekday() + hour // 24) % 7
-        self._rates = {
-            "cluster": np.asarray(hourly)[hour % 24] * np.asarray(weekly)[day],
-            "working-hours": ((hour % 24 >= 8) & (hour % 24 < 19) & (day < 5)).astype(np.float64),
-            "flat": np.ones(hour.size),
-        }
+        self._hour, self.day = hour % 24, hour // 24
+        self._weekday = (start.weekday() + self.day) % 7
+        days = [start.date() + timedelta(days=at) for at in range(int(self.day[-1]) + 1)]
+        self._free = np.array([each in free for each in days])[self.day]
 
-    def clock(self, rhythm: Rhythm) -> Clock:
+    def clock(
+        self,
+        rhythm: Rhythm,
+        profile: Profile,
+        *,
+        free: float | None = None,
+        multipliers: NDArray[np.float64] | None = None,
+    ) -> Clock:
         """Return the cumulative rate of a rhythm.
 
-        A window without a moment of the rhythm (a Sunday without working hours) is used evenly.
+        A free day has the rate of a Sunday, or ``free`` of that of the mean day, and no working hours.  ``multipliers``
+        are those of the clock hours.  A window without a moment of the rhythm (a Sunday without working hours) is used
+        evenly.
         """
-        rate = self._rates[rhythm]
+        if rhythm == "flat":
+            rate = np.ones(self.day.size)
+        elif rhythm == "working-hours":
+            rate = ((self._hour >= 8) & (self._hour < 19) & (self._weekday < 5) & ~self._free).astype(np.float64)
+        else:
+            weekly = np.asarray(profile.weekly)
+            rest = weekly[6] if free is None else free * weekly.mean()
+            rate = np.asarray(profile.hourly)[self._hour] * np.where(self._free, rest, weekly[self._weekday])
+        if multipliers is not None:
+            rate = rate * multipliers
         height = (rate if rate.any() else np.ones_like(rate)) * np.diff(self._edges)
         return Clock(self._edges, np.concatenate(([0.0], np.cumsum(height))))
 

@@ -14,7 +14,7 @@ from gpuyard.synthesis.expansion import Draws, Expansion, Jobs, Site
 from gpuyard.synthesis.kinds import Kind
 from gpuyard.units import counted
 
-__all__ = ["BLOCK", "TOLERANCE", "Chosen", "Supply", "UnitSupply", "draws_of"]
+__all__ = ["BLOCK", "TOLERANCE", "Chosen", "Supply", "UnitSupply", "draws_of", "first_jobs"]
 
 TOLERANCE = 1e-3
 """Relative difference from its wanted GPU time at which a kind is left as it is."""
@@ -54,6 +54,11 @@ class Chosen:
         """Return the numbers of the chosen jobs ``first`` up to ``last`` - 1, int64, shape (last - first,)."""
         begun = np.arange(min(first, self.whole), min(last, self.whole), dtype=np.int64)
         return np.concatenate((begun, self.rest[max(first - self.whole, 0) : max(last - self.whole, 0)]))
+
+
+def first_jobs(jobs: int) -> Chosen:
+    """Return the first jobs of a series."""
+    return Chosen(jobs, np.empty(0, dtype=np.int64))
 
 
 def draws_of(stream: Stream, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -109,6 +114,14 @@ class Supply:
     def expected_gpu_time(self, span: float) -> float:
         """Return the mean GPU time of a job, run times cut at ``span``, as if independent of sizes."""
         return self.sizes.mean() * self.kind.runtimes.mean(span)
+
+    def submissions(self, jobs: int, span: float) -> int:
+        """Return how many submissions the first jobs are: as many in any window."""
+        return jobs
+
+    def mean_gpu_time(self, span: float) -> float:
+        """Return the mean GPU seconds of the jobs of the first block, run times cut at ``span``."""
+        return self._held_by(1, span) / BLOCK / MILLI
 
     def offering(self, wanted: float, span: float) -> Chosen:
         """Return the jobs that together offer ``wanted`` GPU seconds.
@@ -189,7 +202,7 @@ class UnitSupply:
         """Return how many units are made together."""
         return max(1, round(BLOCK * SAMPLE / max(self.sample(span).unit.size, 1)))
 
-    def units_of(self, jobs: int, span: float) -> int:
+    def submissions(self, jobs: int, span: float) -> int:
         """Return how many units the first ``jobs`` jobs are of, the last maybe in part."""
         at = 0
         while self._end(at + 1, span)[0] < jobs:
@@ -206,7 +219,7 @@ class UnitSupply:
         more = int(np.searchsorted(sums, aim))
         lower = held if more == 0 else int(sums[more - 1])
         fewer = jobs + more
-        return _first(fewer if fewer and aim - lower < int(sums[more]) - aim else fewer + 1)
+        return first_jobs(fewer if fewer and aim - lower < int(sums[more]) - aim else fewer + 1)
 
     def gpu_time(self, chosen: Chosen, span: float) -> float:
         """Return the GPU seconds that the chosen jobs, the first of the series, offer."""
@@ -225,6 +238,8 @@ class UnitSupply:
         """Return about the mean GPU time of a job, from the first units."""
         work = self.sample(span).gpu_time()
         return float(work.mean()) if work.any() else self.kind.sizes.mean() * self.kind.runtimes.mean(span)
+
+    mean_gpu_time = expected_gpu_time
 
     def _begin(self, span: float) -> None:
         """Forget what was made for a window of another length."""
@@ -252,10 +267,6 @@ class UnitSupply:
             if self._ends[-1][1] == 0 and len(self._ends) * self.units_at_once(span) > MOST_EMPTY:
                 raise ConfigError(f"no job of {self.kind.key} falls into {counted(span, 'second')}; ask for more days")
         return self._ends[blocks]
-
-
-def _first(jobs: int) -> Chosen:
-    return Chosen(jobs, np.empty(0, dtype=np.int64))
 
 
 def _gpu_milliseconds(jobs: Jobs) -> NDArray[np.int64]:

@@ -9,7 +9,18 @@ from gpuyard.synthesis.calibration import TOLERANCE
 from gpuyard.synthesis.distributions import Sizes
 from gpuyard.synthesis.generate import LOAD_TOLERANCE
 from gpuyard.synthesis.kinds import ACTIVITY_OF_POWER_IDLE, Kind
-from gpuyard.synthesis.published import ASSUMPTION, HOURLY, HOURLY_EVIDENCE, WEEKLY, WEEKLY_EVIDENCE, Evidence
+from gpuyard.synthesis.limits import SUGGESTED_SHARE, VALUES
+from gpuyard.synthesis.published import (
+    ASSUMPTION,
+    CLUSTERS,
+    HOURLY,
+    HOURLY_EVIDENCE,
+    PROFILE_EVIDENCE,
+    PROFILES,
+    WEEKLY,
+    WEEKLY_EVIDENCE,
+    Evidence,
+)
 from gpuyard.synthesis.realtime import DEFAULT_SERVICES, PRIORITY, SERVICE_EVIDENCE
 from gpuyard.synthesis.series import LARGE_JOBS
 from gpuyard.synthesis.spec import BUILT_IN, DEFAULT_CLASSES, ClassShare, SynthesisSpec
@@ -37,14 +48,12 @@ def describe(spec: SynthesisSpec) -> list[Figure]:
     if spec.jobs is not None:
         rows.append(_row("jobs", f"{spec.jobs}", CHOSEN))
     rows += [
-        _row("offered load", f"{spec.load:g} (met within {LOAD_TOLERANCE:.0%})", ASSUMPTION),
+        _amount(spec),
         _row("start", spec.start, ASSUMPTION),
-        _profile("submissions by hour, 0 to 11", spec.hourly[:12], HOURLY[:12], HOURLY_EVIDENCE),
-        _profile("submissions by hour, 12 to 23", spec.hourly[12:], HOURLY[12:], HOURLY_EVIDENCE),
-        _profile("submissions by day, Monday to Sunday", spec.weekly, WEEKLY, WEEKLY_EVIDENCE),
-        _row("Zipf exponent of a tenant's users", f"{spec.zipf_exponent:g}",
-             Evidence("computed", "Helios data (Hu et al., SC 2021): 1.0 to 1.2 for users of a whole cluster")),
-        _row("time limits", _limits(spec), ASSUMPTION),
+        *_profiles(spec),
+        _users(spec),
+        *_loop(spec),
+        _row("time limits", *_limits(spec)),
         _row("growth of campaigns with the cluster", f"exponent {spec.campaign_growth:g}", ASSUMPTION),
         _row("GPU time of a kind", f"met within {TOLERANCE:.1%} where its jobs allow", ASSUMPTION),
         _row("end states of large jobs",
@@ -68,15 +77,66 @@ def _row(figure: str, value: str, evidence: Evidence) -> Figure:
     return Figure(figure, value, evidence.standing, evidence.source)
 
 
-def _profile(figure: str, values: tuple[float, ...], published: tuple[float, ...], evidence: Evidence) -> Figure:
-    return _row(figure, " ".join(f"{value:.2f}" for value in values), evidence if values == published else CHOSEN)
+def _amount(spec: SynthesisSpec) -> Figure:
+    if spec.rate is not None:
+        return _row("rate", f"{spec.rate:g} jobs an hour, apart from services", CHOSEN)
+    return _row("offered load", f"{spec.load:g} (met within {LOAD_TOLERANCE:.0%})", ASSUMPTION)
 
 
-def _limits(spec: SynthesisSpec) -> str:
+def _profiles(spec: SynthesisSpec) -> list[Figure]:
+    """Return hours and days, the default ones and those of published clusters that classes follow."""
+    rows = [
+        _row(f"submissions by hour, {first} to {first + 11}", _shown(spec.profile().hourly[first : first + 12]),
+             HOURLY_EVIDENCE if spec.profile().hourly == HOURLY else CHOSEN)
+        for first in (0, 12)
+    ]  # fmt: skip
+    evidence = WEEKLY_EVIDENCE if spec.profile().weekly == WEEKLY else CHOSEN
+    rows.append(_row("submissions by day, Monday to Sunday", _shown(spec.profile().weekly), evidence))
+    followed = sorted({kind.profile for one in spec.classes for kind in one.kinds() if kind.profile is not None})
+    if spec.hourly is None:
+        rows += [
+            _row(f"{name}-like submissions by hour, 0 to 23", _shown(PROFILES[name].hourly), PROFILE_EVIDENCE[name])
+            for name in followed
+        ]
+    if spec.weekly is None:
+        rows += [
+            _row(f"{name}-like submissions by day", _shown(PROFILES[name].weekly), PROFILE_EVIDENCE[name])
+            for name in followed
+        ]
+    factor = "a Sunday" if spec.holiday_factor is None else f"{spec.holiday_factor:g} of the mean day"
+    value = "none" if spec.holidays is None else f"those of {spec.holidays}, with the submissions of {factor}"
+    return [*rows, _row("holidays", value, ASSUMPTION)]
+
+
+def _shown(values: tuple[float, ...]) -> str:
+    return " ".join(f"{value:.2f}" for value in values)
+
+
+def _users(spec: SynthesisSpec) -> Figure:
+    figures = "Helios data (Hu et al., SC 2021)"
+    if spec.user_sigma is not None:
+        evidence = Evidence("computed", f"{figures}: sigma 1.6 to 2.0 for users of a whole cluster")
+        return _row("log-normal weights of a tenant's users", f"sigma {spec.user_sigma:g}", evidence)
+    evidence = Evidence("computed", f"{figures}: 1.0 to 1.2 for users of a whole cluster")
+    return _row("Zipf exponent of a tenant's users", f"{spec.zipf_exponent:g}", evidence)
+
+
+def _loop(spec: SynthesisSpec) -> list[Figure]:
+    if spec.think_time is None:
+        return []
+    value = f"exponential, {spec.think_time:g} s on average, after the longest of the user's last jobs of the kind"
+    return [_row("think time", value, ASSUMPTION)]
+
+
+def _limits(spec: SynthesisSpec) -> tuple[str, Evidence]:
+    if spec.limits == "modal":
+        value = f"{len(VALUES)} round values up to 7 days; {SUGGESTED_SHARE:.0%} of the jobs keep 1 day"
+        source = "uniform part used (Mu'alem and Feitelson 2001), few values (Tsafrir et al. 2005); the values assumed"
+        return value, Evidence("assumption", source)
     if spec.limit_factor is None:
-        return "none"
+        return "none", ASSUMPTION
     low, high = spec.limit_factor
-    return f"run time x {low:g} to {high:g}, log-uniform, in whole minutes"
+    return f"run time x {low:g} to {high:g}, log-uniform, in whole minutes", ASSUMPTION
 
 
 def _class(one: ClassShare) -> list[Figure]:
@@ -84,6 +144,8 @@ def _class(one: ClassShare) -> list[Figure]:
     sources = ", ".join(f"{name} {weight:g}" for name, weight in one.source.items())
     value = f"{one.share:.0%} of the GPU time" + ("" if dict(one.source) == {BUILT_IN: 1.0} else f", from {sources}")
     rows = [_row(f"class {one.name}", value, evidence)]
+    figures = {"dispersion": one.dispersion, "interarrival_cv": one.interarrival_cv}
+    rows += [_row(f"class {one.name}: {name}", f"{it:g}", CHOSEN) for name, it in figures.items() if it is not None]
     for kind in one.kinds():
         rows += _kind(kind)
     return rows
@@ -106,9 +168,12 @@ def _kind(kind: Kind) -> list[Figure]:
     if kind.rank_correlation:
         fitted = Evidence("computed", "fitted here to the published GPU time of large jobs or of the class")
         rows.append(_row(f"{name}: correlation of size and run time", f"{kind.rank_correlation:g}", fitted))
+    clumps = CLUSTERS[kind.name.removesuffix("-like")].clumping_evidence if kind.name.endswith("-like") else ASSUMPTION
     if kind.burst > 1:
         what = "jobs" if kind.expansion is None else "units"
-        rows.append(_row(f"{name}: {what} a burst", f"{kind.burst:g} on average", ASSUMPTION))
+        rows.append(_row(f"{name}: {what} a burst", f"{kind.burst:g} on average", clumps))
+    if kind.swing > 1:
+        rows.append(_row(f"{name}: mean square of a day's multiplier", f"{kind.swing:g}", clumps))
     if kind.rhythm == "working-hours":
         rows.append(_row(f"{name}: submissions", "weekdays, 8 to 19 h", ASSUMPTION))
     shares = " / ".join(f"{share:.1%}" for share in kind.states.jobs)

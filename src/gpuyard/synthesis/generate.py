@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from gpuyard.errors import ConfigError
-from gpuyard.synthesis.arrivals import Calendar
+from gpuyard.synthesis.arrivals import Clock, flat_clock
 from gpuyard.synthesis.expansion import Site
 from gpuyard.synthesis.planning import MOST_JOBS, Plan, Planner
+from gpuyard.synthesis.rhythm import orders
 from gpuyard.synthesis.series import batches, service_batches
 from gpuyard.synthesis.spec import SynthesisSpec
 from gpuyard.synthesis.table import Batch, Tables, in_order
@@ -36,10 +37,15 @@ class Generation:
     def __init__(self, spec: SynthesisSpec, plan: Plan, gpus: int, seed: int) -> None:
         self._spec, self._plan, self._seed = spec, plan, seed
         self._tables = Tables(spec, plan.span, plan.services.book)
+        self._orders = orders(plan, spec, seed)
         self.jobs, self.span = plan.jobs(), plan.span
         self.load = plan.gpu_time() / (gpus * plan.span)
         offered = f"window {plan.span:g} s, offered load {self.load:.4f} of {counted(gpus, 'GPU')}"
         self.notes = (f"synthetic: seed {seed}, {offered}", *plan.services.notes)
+
+    def _busiest(self) -> Clock:
+        """Return the clock of the kind with most jobs, by which tables of about equal length are made."""
+        return max(self._orders, key=lambda one: one.chosen.jobs).clock if self._orders else flat_clock(self.span)
 
     @property
     def schema(self) -> pa.Schema:
@@ -54,14 +60,11 @@ class Generation:
         """
         if rows < 1:
             raise ConfigError(f"a table has 1 row or more, got {rows}")
-        plan, spec = self._plan, self._spec
-        calendar = Calendar(spec.origin(), plan.span, spec.hourly, spec.weekly)
-        series: list[Iterator[Batch]] = [iter((one,)) for one in service_batches(plan.services, spec, self._seed)]
-        for supply, chosen in zip(plan.supplies, plan.chosen, strict=True):
-            clock = calendar.clock(supply.kind.rhythm)
-            series.append(batches(supply, chosen, spec, plan.span, clock, self._seed))
+        spec, span = self._spec, self._plan.span
+        series: list[Iterator[Batch]] = [iter((one,)) for one in service_batches(self._plan.services, spec, self._seed)]
+        series += [batches(order, spec, span, self._seed) for order in self._orders]
         parts = -(-self.jobs // rows)
-        ends = calendar.clock("cluster").times(np.arange(1, parts) / parts).tolist()
+        ends = self._busiest().times(np.arange(1, parts) / parts).tolist()
         for found in in_order(series, ends):
             if found or parts == 1:
                 yield self._tables.table(found)
@@ -91,9 +94,9 @@ def generation(
     planner = Planner(spec, Site(gpus, largest, spec.campaign_growth, node_cpus, spec.origin()), seed)
     if most_jobs is not None:
         planner.check_size(most_jobs)
-    plan = planner.plan(round(spec.days * DAY, 3)) if spec.jobs is None else planner.plan_of(spec.jobs)
+    plan = planner.planned()
     made = Generation(spec, plan, gpus, seed)
-    if abs(made.load - spec.load) > LOAD_TOLERANCE * spec.load:
+    if spec.rate is None and abs(made.load - spec.load) > LOAD_TOLERANCE * spec.load:
         raise ConfigError(
             f"the jobs offer a load of {made.load:.4f} instead of {spec.load:g}: they are too large "
             f"for {counted(gpus, 'GPU')} over {counted(plan.span / DAY, 'day')}; "

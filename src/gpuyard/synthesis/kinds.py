@@ -51,6 +51,10 @@ class Kind:
         GPUs of the cluster for which ``sizes`` holds; None where sizes do not grow with the cluster.
     rank_correlation
         Of size and run time (normal copula), 0 where they are independent.
+    swing
+        Mean square of the random number, of mean 1, by which the rate of a day is multiplied; 1 means none.
+    profile
+        The published cluster whose hours and days it follows where the user gives none; None for the default profile.
     expansion
         Makes several jobs of each submission; ``sizes`` and ``runtimes`` are then those of the stage that holds most of
         the GPU time, and ``burst`` counts units.  None: each submission is one job.
@@ -70,6 +74,8 @@ class Kind:
     rhythm: Rhythm = "cluster"
     reference_gpus: int | None = None
     rank_correlation: float = 0.0
+    swing: float = 1.0
+    profile: str | None = None
     expansion: Expansion | None = None
 
     @property
@@ -120,6 +126,9 @@ def from_cluster(source: str, job_class: str, *, priority: int, share: float) ->
         activity=0.4,
         states=cluster.states,
         rank_correlation=cluster.rank_correlation,
+        burst=cluster.burst,
+        swing=cluster.swing,
+        profile=cluster.profile,
         size_evidence=cluster.evidence,
         runtime_evidence=cluster.evidence,
     )

@@ -8,7 +8,7 @@ import numpy as np
 
 from gpuyard.errors import ConfigError
 from gpuyard.services.book import Book
-from gpuyard.synthesis.calibration import Chosen, Supply, UnitSupply
+from gpuyard.synthesis.calibration import Chosen, Supply, UnitSupply, first_jobs
 from gpuyard.synthesis.expansion import Site
 from gpuyard.synthesis.kinds import CLASSES, Kind
 from gpuyard.synthesis.realtime import Replicas, expected_replicas, make_services, replicas
@@ -20,6 +20,7 @@ __all__ = ["MOST_JOBS", "Plan", "Planner", "Services"]
 DAY = 86_400.0
 MAKE_UP = 0.003
 """Relative miss of the load beyond which the most numerous kind makes up for the others (small clusters)."""
+HOUR = 3600.0
 SHORTEST, LONGEST = 60.0, 3650 * DAY
 MOST_JOBS = 50_000_000
 """A workload of more jobs is not made in memory: it would take tens of GB."""
@@ -71,6 +72,7 @@ class Planner:
 
     def __init__(self, spec: SynthesisSpec, site: Site, seed: int) -> None:
         self.spec, self.site, self.gpus, self.seed = spec, site, site.gpus, seed
+        self.load = spec.load
         order = sorted(spec.classes, key=lambda one: CLASSES.index(one.name))
         self.batch_classes = [one for one in order if one.name != "realtime"]
         self.realtime = [one for one in order if one.name == "realtime"]
@@ -86,14 +88,17 @@ class Planner:
     def check_size(self, most_jobs: int) -> None:
         """Raise a ConfigError if there would be more jobs than that; before any is made."""
         spec = self.spec
-        expected = self._expected_jobs(spec.days * DAY) if spec.jobs is None else spec.jobs
+        rate = spec.rate
+        by_days = spec.days * 24 * rate if rate is not None else self._expected_jobs(spec.days * DAY)
+        expected = by_days if spec.jobs is None else spec.jobs
         if expected <= most_jobs:
             return
         if spec.jobs is not None:
             asked, part = f"jobs is {spec.jobs:,}", f"at most {most_jobs:,} jobs each"
         else:
             days = float(f"{spec.days * most_jobs / expected * 0.9:.1g}")
-            asked = f"days is {spec.days:g} at a load of {spec.load:g} on {self.gpus:,} GPUs: some {expected:,.0f} jobs"
+            at = f"a load of {spec.load:g} on {self.gpus:,} GPUs" if rate is None else f"a rate of {rate:g} an hour"
+            asked = f"days is {spec.days:g} at {at}: some {expected:,.0f} jobs"
             part = f"about {counted(days, 'day')} each"
         raise ConfigError(
             f"{asked}, and {most_jobs:,} at most can be made at once; make it in parts of {part}, "
@@ -102,13 +107,34 @@ class Planner:
 
     def service_gpus(self) -> float:
         """Return the GPUs that services hold on average: their share of the load."""
-        return sum(one.share for one in self.realtime) * self.spec.load * self.gpus
+        return sum(one.share for one in self.realtime) * self.load * self.gpus
 
     def wanted(self, span: float, services: float) -> list[float]:
         """Return the GPU seconds each kind is to offer; what services miss is made up for in proportion."""
-        whole, meant = self.spec.load * self.gpus * span, self.service_gpus() * span
+        whole, meant = self.load * self.gpus * span, self.service_gpus() * span
         rest = max(whole - (meant if abs(services - meant) <= MAKE_UP * whole else services), 0.0)
         return [part / sum(self.parts) * rest for part in self.parts]
+
+    def planned(self) -> Plan:
+        """Return the jobs that the spec asks for."""
+        spec = self.spec
+        if spec.rate is not None:
+            return self.plan_at(spec.rate)
+        return self.plan(round(spec.days * DAY, 3)) if spec.jobs is None else self.plan_of(spec.jobs)
+
+    def plan_at(self, rate: float) -> Plan:
+        """Return jobs at a rate of so many an hour, in the shares of GPU time that the kinds have, and services."""
+        if not self.supplies:
+            raise ConfigError("a rate of jobs needs a class besides 'realtime'; give load instead")
+        jobs = self.spec.jobs if self.spec.jobs is not None else max(round(self.spec.days * 24 * rate), 1)
+        span = round(self.spec.days * DAY, 3) if self.spec.jobs is None else max(round(jobs / rate * HOUR, 3), SHORTEST)
+        each = np.array([part / one.mean_gpu_time(span) for part, one in zip(self.parts, self.supplies, strict=True)])
+        ends = np.round(np.cumsum(each) / each.sum() * jobs).astype(np.int64)
+        chosen = [first_jobs(int(count)) for count in np.diff(ends, prepend=0)]
+        pairs = zip(self.supplies, chosen, strict=True)
+        offered = sum(supply.gpu_time(one, span) for supply, one in pairs) / (self.gpus * span)
+        self.load = offered / max(1 - sum(one.share for one in self.realtime), 1e-9)
+        return Plan(span, self.supplies, chosen, self.services(span))
 
     def plan(self, span: float, services: Services | None = None) -> Plan:
         """Return the jobs of a window of ``span`` seconds, beside these services if they are made already."""
@@ -120,7 +146,7 @@ class Planner:
         ]
         pairs = zip(self.supplies, chosen, strict=True)
         excess = sum(supply.gpu_time(one, span) for supply, one in pairs) - sum(shares)
-        if abs(excess) > MAKE_UP * self.spec.load * self.gpus * span:
+        if abs(excess) > MAKE_UP * self.load * self.gpus * span:
             at = int(np.argmax([one.jobs for one in chosen]))
             if shares[at] > excess:
                 chosen[at] = self.supplies[at].offering(shares[at] - excess, span)
@@ -133,7 +159,7 @@ class Planner:
         least = self.plan(SHORTEST).jobs()
         if least > jobs:
             raise ConfigError(
-                f"{counted(jobs, 'job')} cannot offer a load of {self.spec.load:g} to "
+                f"{counted(jobs, 'job')} cannot offer a load of {self.load:g} to "
                 f"{counted(self.gpus, 'GPU')}: it takes {least} at once; ask for more jobs, a lower load or fewer GPUs"
             )
         low, high = SHORTEST, LONGEST
@@ -164,7 +190,7 @@ class Planner:
             )
         after = before.resized(count)
         excess = supply.gpu_time(after, plan.span) - supply.gpu_time(before, plan.span)
-        if isinstance(supply, Supply) and abs(excess) > MAKE_UP * self.spec.load * self.gpus * plan.span:
+        if isinstance(supply, Supply) and abs(excess) > MAKE_UP * self.load * self.gpus * plan.span:
             after = supply.exactly(count, self.wanted(plan.span, plan.services.gpu_time())[at], plan.span)
         return plan._replace(chosen=[after if position == at else one for position, one in enumerate(plan.chosen)])
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from gpuyard.synthesis.distributions import LogCdf, Sizes
 
@@ -18,10 +21,16 @@ __all__ = [
     "CLUSTERS",
     "HOURLY",
     "HOURLY_EVIDENCE",
+    "PHILLY_CV",
+    "PHILLY_INDEX",
+    "PHILLY_JOBS",
+    "PROFILES",
+    "PROFILE_EVIDENCE",
     "WEEKLY",
     "WEEKLY_EVIDENCE",
     "Cluster",
     "Evidence",
+    "Profile",
     "States",
     "like_class",
 ]
@@ -54,7 +63,8 @@ class Cluster:
     """What is published about the GPU jobs of one cluster.
 
     ``rank_correlation`` ties size to run time (normal copula); it is fitted here so that the jobs of more than 8 GPUs
-    hold their published share of the GPU time, ``large_gpu_time``.
+    hold their published share of the GPU time, ``large_gpu_time``.  ``burst`` and ``swing`` are those of
+    :mod:`gpuyard.synthesis.clumping`; ``profile`` is one of PROFILES, or None.
     """
 
     runtimes: LogCdf
@@ -64,6 +74,10 @@ class Cluster:
     large_gpu_time: float
     rank_correlation: float
     evidence: Evidence
+    burst: float
+    swing: float
+    clumping_evidence: Evidence
+    profile: str | None = None
 
 
 def _powers(percentages: str) -> LogCdf:
@@ -95,6 +109,17 @@ _PAI_STATES = States(
     evidence=Evidence("assumption", "PAI publishes no end states; those of Helios stand in"),
 )
 
+PHILLY_INDEX, PHILLY_CV, PHILLY_JOBS = 159.0, 15.0, 38.7
+"""Index of dispersion of Philly's hourly counts, CV of the times between submissions, and submissions an hour."""
+_PHILLY_BURST, _PHILLY_SWING = 32.3, 2.87
+_PHILLY_CLUMPS = Evidence(
+    "computed", "fitted here to an index of dispersion of 159 and a CV of 15 (Philly, 82,247 jobs)"
+)
+_AS_PHILLY = Evidence("assumption", "as fitted to Philly: no other cluster has published both figures")
+_HELIOS_CLUMPS = Evidence(
+    "computed", "fitted here to indices of dispersion of 39 an hour and 150 a day (Venus, HeliosData)"
+)
+
 CLUSTERS: MappingProxyType[str, Cluster] = MappingProxyType(
     {
         "seren": Cluster(
@@ -107,6 +132,9 @@ CLUSTERS: MappingProxyType[str, Cluster] = MappingProxyType(
             large_gpu_time=0.881,
             rank_correlation=0.4,
             evidence=_CURVES,
+            burst=_PHILLY_BURST,
+            swing=_PHILLY_SWING,
+            clumping_evidence=_AS_PHILLY,
         ),
         "kalos": Cluster(
             runtimes=_powers("0 0 0 0 1.5 18.7 38.2 50.5 69.1 79.4 85.9 92.8 97.1 98.7 99.1 99.5 99.7 99.8 99.9 100"),
@@ -116,6 +144,9 @@ CLUSTERS: MappingProxyType[str, Cluster] = MappingProxyType(
             large_gpu_time=0.994,
             rank_correlation=0.547,
             evidence=_CURVES,
+            burst=_PHILLY_BURST,
+            swing=_PHILLY_SWING,
+            clumping_evidence=_AS_PHILLY,
         ),
         "philly": Cluster(
             runtimes=_powers(
@@ -127,6 +158,10 @@ CLUSTERS: MappingProxyType[str, Cluster] = MappingProxyType(
             large_gpu_time=0.120,
             rank_correlation=0.029,
             evidence=_CURVES,
+            burst=_PHILLY_BURST,
+            swing=_PHILLY_SWING,
+            clumping_evidence=_PHILLY_CLUMPS,
+            profile="philly",
         ),
         "helios": Cluster(
             runtimes=_powers(
@@ -138,6 +173,10 @@ CLUSTERS: MappingProxyType[str, Cluster] = MappingProxyType(
             large_gpu_time=0.587,
             rank_correlation=0.141,
             evidence=_CURVES,
+            burst=15.0,
+            swing=1.13,
+            clumping_evidence=_HELIOS_CLUMPS,
+            profile="helios",
         ),
         "pai": Cluster(
             runtimes=_powers(
@@ -149,6 +188,9 @@ CLUSTERS: MappingProxyType[str, Cluster] = MappingProxyType(
             large_gpu_time=0.0,
             rank_correlation=0.0,
             evidence=_CURVES,
+            burst=_PHILLY_BURST,
+            swing=_PHILLY_SWING,
+            clumping_evidence=_AS_PHILLY,
         ),
     }
 )
@@ -164,6 +206,40 @@ HOURLY_EVIDENCE = Evidence("computed", f"{HELIOS_FIGURES}, mean of Venus, Earth,
 WEEKLY = (0.86, 1.07, 1.14, 1.29, 1.44, 0.61, 0.59)
 """Submissions by day, Monday to Sunday, mean 1."""
 WEEKLY_EVIDENCE = Evidence("computed", "Philly trace as reduced for Sia (Jeon et al., ATC 2019), 82,247 jobs")
+
+
+class Profile(NamedTuple):
+    """Relative submissions by hour 0 to 23 and by day, Monday to Sunday, each of mean 1."""
+
+    hourly: tuple[float, ...]
+    weekly: tuple[float, ...]
+
+    def rates(self) -> NDArray[np.float64]:
+        """Return the rates of the hours of a week from Monday, shape (168,)."""
+        return np.outer(self.weekly, self.hourly).ravel()
+
+
+PROFILES: MappingProxyType[str, Profile] = MappingProxyType(
+    {
+        "helios": Profile(HOURLY, (1.02, 1.10, 1.27, 1.20, 0.95, 0.68, 0.77)),
+        "philly": Profile(
+            (
+                1.27, 0.98, 1.12, 1.10, 0.70, 1.15, 1.67, 2.09, 1.11, 1.01, 1.02, 0.87,
+                0.75, 0.70, 0.64, 0.65, 0.88, 0.67, 0.80, 0.73, 1.02, 0.92, 1.13, 1.01,
+            ),
+            WEEKLY,
+        ),
+    }
+)  # fmt: skip
+"""Profiles of one cluster: Helios' week is that of Venus; Philly's hours are those of its log's clock."""
+PROFILE_EVIDENCE: MappingProxyType[str, Evidence] = MappingProxyType(
+    {
+        "helios": Evidence("computed", f"{HELIOS_FIGURES}: hours of four clusters, week of Venus, 125,214 GPU jobs"),
+        "philly": Evidence(
+            "computed", "Philly trace as reduced for Sia (Jeon et al., ATC 2019), on the clock of the log"
+        ),
+    }
+)
 
 
 def like_class(cluster: str, *, p50: float, p90: float, p99: float) -> LogCdf:

@@ -13,33 +13,41 @@ from gpuyard.streams import Stream
 from gpuyard.synthesis.arrivals import Arrivals, Bursts, Clock
 from gpuyard.synthesis.calibration import BLOCK, Chosen, Supply, UnitSupply, draws_of
 from gpuyard.synthesis.expansion import Jobs
+from gpuyard.synthesis.limits import factor_limits, modal_limits
 from gpuyard.synthesis.planning import Services
 from gpuyard.synthesis.published import States
 from gpuyard.synthesis.realtime import replica_kind
 from gpuyard.synthesis.spec import SynthesisSpec
-from gpuyard.synthesis.table import Batch, joined, part
+from gpuyard.synthesis.table import Batch, Link, joined, part
 from gpuyard.synthesis.tenants import owners
 
-__all__ = ["LARGE_JOBS", "Ends", "batches", "service_batches"]
+__all__ = ["LARGE_JOBS", "Ends", "Order", "batches", "service_batches"]
 
 LARGE_JOBS = (0.05, 0.10, 0.20, 0.30, 0.40, 0.50)
 """Shares of a kind's jobs, those of most GPU time, that may end otherwise than the rest: the first that fits."""
 MILLI = 1000
 
 
-def batches(
-    supply: Supply | UnitSupply, chosen: Chosen, spec: SynthesisSpec, span: float, clock: Clock, seed: int
-) -> Iterator[Batch]:
+class Order(NamedTuple):
+    """What is asked of a kind: which jobs, in bursts of so many on average, by this clock."""
+
+    supply: Supply | UnitSupply
+    chosen: Chosen
+    burst: float
+    clock: Clock
+
+
+def batches(order: Order, spec: SynthesisSpec, span: float, seed: int) -> Iterator[Batch]:
     """Return the chosen jobs of a kind, block by block.
 
     The number of a job in its series, or of its unit and in it, decides its size, its run time, its end and its limit;
     the place among the chosen jobs or units decides the burst, and the burst when they are submitted and by whom.
     """
-    if not chosen.jobs:
+    if not order.chosen.jobs:
         return iter(())
-    if isinstance(supply, UnitSupply):
-        return _UnitMaker(supply, spec, span, seed).batches(chosen.jobs, clock)
-    return _JobMaker(supply, spec, span, seed).batches(chosen, clock)
+    if isinstance(order.supply, UnitSupply):
+        return _UnitMaker(order.supply, spec, span, seed).batches(order)
+    return _JobMaker(order.supply, spec, span, seed).batches(order)
 
 
 def service_batches(services: Services, spec: SynthesisSpec, seed: int) -> list[Batch]:
@@ -49,7 +57,7 @@ def service_batches(services: Services, spec: SynthesisSpec, seed: int) -> list[
         return []
     stem = f"synthesis:realtime-service:{services.redraw}"
     chances = (Stream(seed, f"{stem}:{name}").uniform(len(made)) for name in ("tenant", "user"))
-    tenant, user = owners(spec.tenants, "realtime", spec.zipf_exponent, *chances)
+    tenant, user = owners(spec.tenants, "realtime", spec.skew(), *chances)
     found = []
     for at, one in enumerate(made):
         order = np.argsort(one.submit, kind="stable")
@@ -75,7 +83,7 @@ class _Owners:
     def of(self, bursts: Bursts) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the tenant's position and the user's number of each burst."""
         chances = (stream.at(bursts.first, bursts.sizes.size) for stream in (self._tenant, self._user))
-        return owners(self._spec.tenants, self._job_class, self._spec.zipf_exponent, *chances)
+        return owners(self._spec.tenants, self._job_class, self._spec.skew(), *chances)
 
 
 class _JobMaker:
@@ -85,14 +93,15 @@ class _JobMaker:
         self._supply, self._spec, self._span, self._seed = supply, spec, span, seed
         self._owners = _Owners(supply, spec, seed)
         self._state, self._limit = (Stream(seed, f"{supply.stem}:{name}") for name in ("state", "limit"))
+        self._loop = None if spec.think_time is None else _Loop(spec, seed, supply.stem)
         gpus, runtime = supply.of(np.arange(BLOCK, dtype=np.int64))
         self._ends = Ends.of(supply.kind.states, gpus * np.minimum(runtime, round(span * MILLI)) / MILLI)
 
-    def batches(self, chosen: Chosen, clock: Clock) -> Iterator[Batch]:
+    def batches(self, order: Order) -> Iterator[Batch]:
         """Return the chosen jobs, block by block."""
-        for bursts in Arrivals(chosen.jobs, self._supply.kind.burst, clock, self._seed, self._supply.stem):
+        for bursts in Arrivals(order.chosen.jobs, order.burst, order.clock, self._seed, self._supply.stem):
             last = bursts.first_job + int(bursts.sizes.sum())
-            yield self._batch(chosen.numbers(bursts.first_job, last), bursts)
+            yield self._batch(order.chosen.numbers(bursts.first_job, last), bursts)
 
     def _batch(self, number: NDArray[np.int64], bursts: Bursts) -> Batch:
         gpus, milliseconds = self._supply.of(number)
@@ -104,6 +113,7 @@ class _JobMaker:
             kind=self._supply.kind, number=number, submit=bursts.times[burst], runtime=runtime, gpus=gpus,
             tenant=tenant[burst], user=user[burst], time_limit=limit,
             state=self._ends.drawn(gpus * runtime, draws_of(self._state, number)),
+            link=None if self._loop is None else self._loop.links(number, runtime, bursts, tenant, user),
         )  # fmt: skip
 
 
@@ -115,19 +125,19 @@ class _UnitMaker:
         self._owners = _Owners(supply, spec, seed)
         self._ends = Ends.of(supply.kind.states, supply.sample(span).gpu_time())
 
-    def batches(self, jobs: int, clock: Clock) -> Iterator[Batch]:
+    def batches(self, order: Order) -> Iterator[Batch]:
         """Return the first jobs of the series, block by block; all at once if they have submit times of their own."""
-        made = self._blocks(jobs, clock)
+        made = self._blocks(order)
         if np.isnan(self._supply.sample(self._span).submit).all():
             yield from made
             return
         whole = joined(list(made))
         yield part(whole, np.argsort(whole.submit, kind="stable"))
 
-    def _blocks(self, jobs: int, clock: Clock) -> Iterator[Batch]:
-        supply, done = self._supply, 0
-        units, block = supply.units_of(jobs, self._span), supply.units_at_once(self._span)
-        for bursts in Arrivals(units, supply.kind.burst, clock, self._seed, supply.stem, block):
+    def _blocks(self, order: Order) -> Iterator[Batch]:
+        supply, jobs, done = self._supply, order.chosen.jobs, 0
+        units, block = supply.submissions(jobs, self._span), supply.units_at_once(self._span)
+        for bursts in Arrivals(units, order.burst, order.clock, self._seed, supply.stem, block):
             first = bursts.first_job
             made = supply.units(first, first + int(bursts.sizes.sum()), self._span)
             batch = self._batch(made, bursts)
@@ -150,14 +160,48 @@ class _UnitMaker:
         )  # fmt: skip
 
 
+class _Loop:
+    """Users who wait for the jobs that they submitted last, within one kind of job."""
+
+    def __init__(self, spec: SynthesisSpec, seed: int, stem: str) -> None:
+        assert spec.think_time is not None
+        self._mean, self._draws = spec.think_time, Stream(seed, f"{stem}:think")
+        counts = [tenant.users for tenant in spec.tenants]
+        self._first_user = np.cumsum([0, *counts])[:-1]
+        self._last = np.full(sum(counts), -1, dtype=np.int64)
+
+    def links(
+        self,
+        number: NDArray[np.int64],
+        runtime: NDArray[np.float64],
+        bursts: Bursts,
+        tenant: NDArray[np.int64],
+        user: NDArray[np.int64],
+    ) -> Link:
+        """Return which job each of these jobs waits for: the longest of the burst that its user submitted before."""
+        begins = np.cumsum(bursts.sizes) - bursts.sizes
+        burst = np.repeat(np.arange(bursts.sizes.size), bursts.sizes)
+        longest = np.flatnonzero(runtime == np.maximum.reduceat(runtime, begins)[burst])
+        longest = number[longest[np.unique(burst[longest], return_index=True)[1]]]
+        who = self._first_user[tenant] + user - 1
+        order = np.argsort(who, kind="stable")
+        again = np.r_[False, who[order][1:] == who[order][:-1]]
+        before = np.empty(who.size, dtype=np.int64)
+        before[order] = np.where(again, np.r_[-1, longest[order][:-1]], self._last[who[order]])
+        self._last[who] = longest  # of several bursts of a user, that of the last remains
+        think = np.round(-np.log1p(-self._draws.at(bursts.first, who.size)) * self._mean, 3)
+        return Link(before[burst], np.where(before >= 0, think, np.nan)[burst])
+
+
 def _limits(
     spec: SynthesisSpec, runtime: NDArray[np.float64], chances: Callable[[], NDArray[np.float64]]
 ) -> NDArray[np.float64]:
-    """Return time limits in whole minutes, not-a-number without the model."""
-    if spec.limit_factor is None:
-        return np.full(runtime.size, np.nan)
-    low, high = spec.limit_factor
-    return np.asarray(np.ceil(runtime * low * (high / low) ** chances() / 60) * 60, dtype=np.float64)
+    """Return time limits, not-a-number without a model."""
+    if spec.limits == "modal":
+        return modal_limits(runtime, chances())
+    if spec.limit_factor is not None:
+        return factor_limits(runtime, chances(), *spec.limit_factor)
+    return np.full(runtime.size, np.nan)
 
 
 class Ends(NamedTuple):

@@ -13,12 +13,15 @@ from gpuyard.errors import ConfigError, unknown_name
 from gpuyard.services.kinds import ServiceKind
 from gpuyard.synthesis.domains import battery_kinds, manufacturing_kinds
 from gpuyard.synthesis.drug_discovery import drug_discovery_kinds
+from gpuyard.synthesis.free_days import check_country
 from gpuyard.synthesis.kinds import CLASSES, Kind, from_cluster, reshared
-from gpuyard.synthesis.published import CLUSTERS, HOURLY, WEEKLY
+from gpuyard.synthesis.limits import LIMIT_MODELS
+from gpuyard.synthesis.look_alikes import like_mapping
+from gpuyard.synthesis.published import CLUSTERS, HOURLY, PROFILES, WEEKLY, Profile
 from gpuyard.synthesis.realtime import DEFAULT_SERVICES, services_of
-from gpuyard.synthesis.tenants import DEFAULT_TENANTS, Tenant
+from gpuyard.synthesis.tenants import DEFAULT_TENANTS, Skew, Tenant, skewed_tenants
 from gpuyard.synthesis.training import training_kinds
-from gpuyard.units import MOST_DAYS, MOST_LOAD, nearest_scale
+from gpuyard.units import MOST_DAYS, MOST_LOAD, nearest_scale, parse_seconds
 
 __all__ = ["BUILT_IN", "DEFAULT_CLASSES", "SOURCES", "ClassShare", "SynthesisSpec"]
 
@@ -40,12 +43,17 @@ class ClassShare:
         Source to weight (parts of the GPU time): ``built-in`` for gpuyard's own kinds, or published clusters.
     redraw
         Another number draws this class anew and leaves the others as they are.
+    dispersion, interarrival_cv
+        Index of dispersion of the hourly counts of submissions, and coefficient of variation of the times between
+        them; where neither is given, each kind has bursts of its own.
     """
 
     name: str
     share: float
     source: Mapping[str, float] = field(default_factory=lambda: {BUILT_IN: 1.0})
     redraw: int = 0
+    dispersion: float | None = None
+    interarrival_cv: float | None = None
 
     def __post_init__(self) -> None:
         if self.name not in CLASSES:
@@ -61,6 +69,12 @@ class ClassShare:
             raise ConfigError(f"class '{self.name}' has no source with a weight above 0; choose of {list(SOURCES)}")
         if self.name == "realtime" and any(self.source.get(cluster, 0) > 0 for cluster in CLUSTERS):
             raise ConfigError("class 'realtime' has no published source; leave its source at 'built-in'")
+        for name in ("dispersion", "interarrival_cv"):
+            value = getattr(self, name)
+            if value is not None and not 1 <= value < math.inf:
+                raise ConfigError(f"{name} of '{self.name}' must be 1 or more, got {value}; 1 is a Poisson process")
+            if value is not None and self.name == "realtime":
+                raise ConfigError(f"class 'realtime' has no {name}: its replicas follow demand")
         object.__setattr__(self, "source", MappingProxyType(dict(self.source)))
 
     def kinds(self) -> tuple[Kind, ...]:
@@ -106,6 +120,9 @@ class SynthesisSpec:
         Exact number of jobs; where given, it decides the length of the window and ``days`` is not used.
     load
         Offered load: the sum of GPUs x run time over GPUs of the cluster x length of the window.
+    rate
+        Jobs an hour that are submitted, apart from replicas of services; where given, the load is what comes of it and
+        ``load`` is not used.
     start
         Second 0 on the calendar, ISO 8601 with its offset; decides the weekday and the month.
     classes, tenants
@@ -114,10 +131,22 @@ class SynthesisSpec:
         Kinds of services of the class ``realtime``.
     zipf_exponent
         Of the submissions of a tenant's users; 0 makes all users equal.
+    user_sigma
+        Where given, users have log-normal weights with this standard deviation of the logarithm in place of Zipf's law.
     hourly, weekly
-        Relative submissions by local hour 0 to 23 and by day, Monday to Sunday.
+        Relative submissions by local hour 0 to 23 and by day, Monday to Sunday.  None: those of its own cluster for a
+        class with a published source that has them, and the default profile for all others.
+    holidays
+        Country whose public holidays are kept, such as ``KR``; None for none.
+    holiday_factor
+        Submissions on a public holiday over those of the mean day; None: as on a Sunday.
+    think_time
+        None for an open loop.  Seconds on average that a user thinks after the jobs that he submitted last have ended,
+        before those that he submits next may start.
     limit_factor
-        None for no time limits; (low, high) for limits that exceed the run time by a log-uniform factor.
+        (low, high) for time limits that exceed the run time by a log-uniform factor; None for none.
+    limits
+        ``modal`` for time limits as users ask for them, of few round values; None for none.
     campaign_growth
         Exponent by which campaigns grow with the cluster beyond the one they were published for.
     """
@@ -125,18 +154,39 @@ class SynthesisSpec:
     days: float = 7.0
     jobs: int | None = None
     load: float = 0.85
+    rate: float | None = None
     start: str = "2027-01-04T00:00:00+09:00"
     classes: tuple[ClassShare, ...] = DEFAULT_CLASSES
     tenants: tuple[Tenant, ...] = DEFAULT_TENANTS
     services: tuple[ServiceKind, ...] = DEFAULT_SERVICES
     zipf_exponent: float = 1.1
-    hourly: tuple[float, ...] = HOURLY
-    weekly: tuple[float, ...] = WEEKLY
+    user_sigma: float | None = None
+    hourly: tuple[float, ...] | None = None
+    weekly: tuple[float, ...] | None = None
+    holidays: str | None = None
+    holiday_factor: float | None = None
+    think_time: float | None = None
     limit_factor: tuple[float, float] | None = None
+    limits: str | None = None
     campaign_growth: float = 0.5
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a value that cannot be used."""
+        self._check_amount()
+        self._check_arrivals()
+        for name in ("zipf_exponent", "campaign_growth", "user_sigma", "holiday_factor", "think_time"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < math.inf:
+                raise ConfigError(f"{name} must be 0 or more, got {value}")
+        self._check_limits()
+        _unique("class", [one.name for one in self.classes])
+        _unique("tenant", [one.name for one in self.tenants])
+        _unique("service", [one.name for one in self.services])
+        total = sum(one.share for one in self.classes)
+        if abs(total - 1.0) > 1e-6:
+            raise ConfigError(f"the shares of the classes must sum to 1, they sum to {total:g}")
+
+    def _check_amount(self) -> None:
         _positive("days", self.days)
         if self.days > MOST_DAYS:
             raise ConfigError(
@@ -149,24 +199,29 @@ class SynthesisSpec:
                 f"load is {self.load:g}, and {MOST_LOAD:g} at most: it is the GPU time asked for over what there is; "
                 f"{hint}write load = 0.85 for 85 %"
             )
+        if self.rate is not None:
+            _positive("rate", self.rate)
         if self.jobs is not None and self.jobs < 1:
             raise ConfigError(f"jobs must be 1 or more, got {self.jobs}")
-        for name, value in (("zipf_exponent", self.zipf_exponent), ("campaign_growth", self.campaign_growth)):
-            if not 0 <= value < math.inf:
-                raise ConfigError(f"{name} must be 0 or more, got {value}")
+
+    def _check_arrivals(self) -> None:
         self.origin()
-        _profile("hourly", self.hourly, 24)
-        _profile("weekly", self.weekly, 7)
+        if self.hourly is not None:
+            _profile("hourly", self.hourly, 24)
+        if self.weekly is not None:
+            _profile("weekly", self.weekly, 7)
+        if self.holidays is not None:
+            check_country(self.holidays)
+
+    def _check_limits(self) -> None:
         if self.limit_factor is not None and not (
             len(self.limit_factor) == 2 and 1 <= self.limit_factor[0] <= self.limit_factor[1] < math.inf
         ):
             raise ConfigError(f"limit_factor is (low, high) with 1 <= low <= high, got {self.limit_factor}")
-        _unique("class", [one.name for one in self.classes])
-        _unique("tenant", [one.name for one in self.tenants])
-        _unique("service", [one.name for one in self.services])
-        total = sum(one.share for one in self.classes)
-        if abs(total - 1.0) > 1e-6:
-            raise ConfigError(f"the shares of the classes must sum to 1, they sum to {total:g}")
+        if self.limits is not None and self.limits not in LIMIT_MODELS:
+            raise unknown_name("model of limits", self.limits, LIMIT_MODELS)
+        if self.limits is not None and self.limit_factor is not None:
+            raise ConfigError("time limits come from limits or from limit_factor; leave out one of them")
 
     def origin(self) -> datetime:
         """Return second 0 on the calendar.
@@ -184,13 +239,26 @@ class SynthesisSpec:
             raise ConfigError(f"start must be like '2027-01-04T00:00:00+09:00', with its offset, got '{self.start}'")
         return moment
 
+    def skew(self) -> Skew:
+        """Return how unequal the users of a tenant are."""
+        return Skew(self.zipf_exponent, self.user_sigma)
+
+    def profile(self, published: str | None = None) -> Profile:
+        """Return the hours and days of submissions: given, or those of a published cluster, or the default ones."""
+        own = Profile(HOURLY, WEEKLY) if published is None else PROFILES[published]
+        return Profile(
+            own.hourly if self.hourly is None else self.hourly, own.weekly if self.weekly is None else self.weekly
+        )
+
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> SynthesisSpec:
         """Return the spec of a scenario's table; missing keys keep their defaults.
 
         ``classes`` maps a class to its share, or to a table of ``share``, ``source`` (a name, or a table of name to
-        weight) and ``redraw``; classes that are not named are left out.  ``tenants`` maps a tenant to a table of
-        ``users`` and of its weight in each class.  ``services`` maps a service to the keys in which it differs from the
+        weight), ``redraw``, ``dispersion`` and ``interarrival_cv``; classes that are not named are left out.
+        ``tenants`` maps a tenant to a table of ``users`` and of its weight in each class, or has ``count`` tenants of
+        ``users`` each with weights by ``zipf_exponent`` or ``sigma``.  ``like`` names a published cluster whose
+        look-alike the other keys change.  ``services`` maps a service to the keys in which it differs from the
         default of the same name; services that are not named are left out.
 
         Raises
@@ -200,9 +268,12 @@ class SynthesisSpec:
         """
         known = [one.name for one in fields(cls)]
         values: dict[str, Any] = {}
-        for key, value in mapping.items():
+        given = dict(mapping)
+        if "like" in given:
+            given = like_mapping(given.pop("like")) | given
+        for key, value in given.items():
             if key not in known:
-                raise unknown_name("workload key", key, known)
+                raise unknown_name("workload key", key, (*known, "like"))
             values[key] = _READ.get(key, _number)(key, value)
         return cls(**values)
 
@@ -212,7 +283,7 @@ class SynthesisSpec:
         for one in fields(self):
             value = getattr(self, one.name)
             if one.name == "classes":
-                value = {c.name: {"share": c.share, "source": dict(c.source), "redraw": c.redraw} for c in self.classes}
+                value = {one.name: _class_mapping(one) for one in self.classes}
             elif one.name == "tenants":
                 value = {tenant.name: {"users": tenant.users, **tenant.weights} for tenant in self.tenants}
             elif one.name == "services":
@@ -252,6 +323,27 @@ def _whole(key: str, value: object) -> int:
     return value
 
 
+def _name(key: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise ConfigError(f"{key} must be a name, got {value!r}")
+    return value
+
+
+def _hours(key: str, value: object) -> tuple[float, ...]:
+    """Return a profile that is given by its numbers, or by the name of a published cluster that has one."""
+    if isinstance(value, str):
+        if value not in PROFILES:
+            raise unknown_name(f"profile of {key}", value, tuple(PROFILES))
+        return PROFILES[value].hourly if key == "hourly" else PROFILES[value].weekly
+    return _numbers(key, value)
+
+
+def _seconds(key: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ConfigError(f"{key} must be a time such as 90s or 15m, got {value!r}")
+    return parse_seconds(value)
+
+
 def _text(key: str, value: object) -> str:
     if not isinstance(value, str | datetime):
         raise ConfigError(f"{key} must be a timestamp, got {value!r}")
@@ -275,21 +367,39 @@ def _classes(key: str, value: object) -> tuple[ClassShare, ...]:
     for name, entry in _table(key, value).items():
         inside = dict(entry) if isinstance(entry, Mapping) else {"share": entry}
         for inner in inside:
-            if inner not in ("share", "source", "redraw"):
-                raise unknown_name(f"key of class '{name}'", inner, ("share", "source", "redraw"))
+            if inner not in _CLASS_KEYS:
+                raise unknown_name(f"key of class '{name}'", inner, _CLASS_KEYS)
         if "share" not in inside:
             raise ConfigError(f"class '{name}' needs a share")
         source = inside.get("source", BUILT_IN)
         weights = {source: 1.0} if isinstance(source, str) else _weights(f"source of class '{name}'", source)
         share = _number(f"share of class '{name}'", inside["share"])
         redraw = _whole(f"redraw of class '{name}'", inside.get("redraw", 0))
-        found.append(ClassShare(name=name, share=share, source=weights, redraw=redraw))
+        figures = {
+            key: _number(f"{key} of class '{name}'", inside[key])
+            for key in _CLASS_FIGURES
+            if inside.get(key) is not None
+        }
+        found.append(ClassShare(name=name, share=share, source=weights, redraw=redraw, **figures))
     return tuple(found)
+
+
+_CLASS_FIGURES = ("dispersion", "interarrival_cv")
+_CLASS_KEYS = ("share", "source", "redraw", *_CLASS_FIGURES)
+
+
+def _class_mapping(one: ClassShare) -> dict[str, Any]:
+    """Return the table of a class; None is left out."""
+    figures = {key: getattr(one, key) for key in _CLASS_FIGURES if getattr(one, key) is not None}
+    return {"share": one.share, "source": dict(one.source), "redraw": one.redraw, **figures}
 
 
 def _tenants(key: str, value: object) -> tuple[Tenant, ...]:
     found = []
-    for name, entry in _table(key, value).items():
+    table = _table(key, value)
+    if "count" in table and not isinstance(table["count"], Mapping):
+        return _skewed_tenants(table)
+    for name, entry in table.items():
         inside = dict(_table(f"tenant '{name}'", entry))
         for inner in inside:
             if inner not in (*CLASSES, "users"):
@@ -297,6 +407,22 @@ def _tenants(key: str, value: object) -> tuple[Tenant, ...]:
         users = {"users": _whole(f"users of '{name}'", inside.pop("users"))} if "users" in inside else {}
         found.append(Tenant(name=name, weights=_weights(f"tenant '{name}'", inside), **users))
     return tuple(found)
+
+
+def _skewed_tenants(table: Mapping[str, Any]) -> tuple[Tenant, ...]:
+    """Return so many tenants of unequal weight."""
+    known = ("count", "users", "zipf_exponent", "sigma")
+    for key in table:
+        if key not in known:
+            raise unknown_name("key of tenants that are counted", key, known)
+    count, users = _whole("count of tenants", table["count"]), _whole("users of tenants", table.get("users", 40))
+    if count < 1:
+        raise ConfigError(f"count of tenants must be 1 or more, got {count}")
+    sigma = None if table.get("sigma") is None else _number("sigma of tenants", table["sigma"])
+    exponent = _number("zipf_exponent of tenants", table.get("zipf_exponent", 1.0))
+    if not (0 <= exponent < math.inf and (sigma is None or 0 <= sigma < math.inf)):
+        raise ConfigError(f"zipf_exponent and sigma of tenants must be 0 or more, got {exponent} and {sigma}")
+    return skewed_tenants(count, Skew(exponent, sigma), users)
 
 
 def _weights(key: str, value: object) -> dict[str, float]:
@@ -309,7 +435,10 @@ _READ = {
     "classes": _classes,
     "tenants": _tenants,
     "services": services_of,
-    "hourly": _numbers,
-    "weekly": _numbers,
+    "hourly": _hours,
+    "weekly": _hours,
+    "holidays": _name,
+    "limits": _name,
+    "think_time": _seconds,
     "limit_factor": _numbers,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -18,11 +18,18 @@ from gpuyard.synthesis.spec import SynthesisSpec
 from gpuyard.traces.schema import ORIGIN, SERVICES, SOURCE_FORMAT, ZONE, job_schema
 from gpuyard.workload import Workload
 
-__all__ = ["SPAN", "STATE_NAMES", "Batch", "Tables", "in_order", "joined", "part", "span_of"]
+__all__ = ["SPAN", "STATE_NAMES", "Batch", "Link", "Tables", "in_order", "joined", "part", "span_of"]
 
 SPAN = b"gpuyard.span"
 """Metadata key: length in seconds of the window in which the jobs are submitted."""
 STATE_NAMES = ("completed", "cancelled", "failed")
+
+
+class Link(NamedTuple):
+    """What jobs wait for after others of their kind; both of shape (jobs,)."""
+
+    after: NDArray[np.int64]  # number of a job in the series, -1 for none
+    think_time: NDArray[np.float64]  # s after its end, not-a-number for none
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,24 +46,29 @@ class Batch:
     state: NDArray[np.int64]  # position in STATE_NAMES
     time_limit: NDArray[np.float64]  # s, not-a-number for none
     jobs: Jobs | None = None  # of jobs of units: what else is known; their first_parent is its number in the unit
+    link: Link | None = None  # of other jobs in a closed loop
 
     def stage(self) -> NDArray[np.int64]:
         """Return each job's position among the stages of the kind."""
         return np.zeros(self.submit.size, dtype=np.int64) if self.jobs is None else self.jobs.stage
 
 
+_COLUMNS = tuple(one.name for one in fields(Batch) if one.name not in ("kind", "jobs", "link"))
+
+
 def part(batch: Batch, rows: slice | NDArray[np.int64]) -> Batch:
     """Return these rows."""
-    columns = {one.name: getattr(batch, one.name)[rows] for one in fields(batch) if one.name not in ("kind", "jobs")}
+    columns: dict[str, Any] = {name: getattr(batch, name)[rows] for name in _COLUMNS}
     if batch.jobs is not None:
         columns["jobs"] = Jobs(**{one.name: getattr(batch.jobs, one.name)[rows] for one in fields(Jobs)})
+    if batch.link is not None:
+        columns["link"] = Link(batch.link.after[rows], batch.link.think_time[rows])
     return replace(batch, **columns)
 
 
 def joined(batches: list[Batch]) -> Batch:
     """Return the jobs of batches of one kind as one batch."""
-    names = [one.name for one in fields(Batch) if one.name not in ("kind", "jobs")]
-    columns: dict[str, Any] = {name: np.concatenate([getattr(batch, name) for batch in batches]) for name in names}
+    columns: dict[str, Any] = {name: np.concatenate([getattr(batch, name) for batch in batches]) for name in _COLUMNS}
     units = [batch.jobs for batch in batches if batch.jobs is not None]
     if units:
         parts = {one.name: np.concatenate([getattr(unit, one.name) for unit in units]) for one in fields(Jobs)}
@@ -153,16 +165,21 @@ class Tables:
 
 
 def _ids(batches: list[Batch], number: NDArray[np.int64], order: NDArray[np.int64]) -> pa.Array:
-    """Return the names of the jobs: kind and number, or kind, number of the unit and number in the unit."""
-    names = [f"{batch.kind.key}-" for batch in batches]
+    """Return the names of the jobs."""
     kind = np.repeat(np.arange(len(batches)), [batch.submit.size for batch in batches])[order]
-    if all(batch.jobs is None for batch in batches):
-        return pc.binary_join_element_wise(_texts(kind, names), _digits(number, 7), "")
-    unit = _column(batches, "unit", -1)[order]
-    in_unit = unit >= 0
-    before = pc.binary_join_element_wise(_digits(np.maximum(unit, 0), 7), _digits(number, 5), "-")
-    own = pc.if_else(pa.array(in_unit), before, _digits(number, 7))
-    return pc.binary_join_element_wise(_texts(kind, names), own, "")
+    unit = None if all(batch.jobs is None for batch in batches) else _column(batches, "unit", -1)[order]
+    return _names(kind, batches, number, unit)
+
+
+def _names(
+    kind: NDArray[np.int64], batches: list[Batch], number: NDArray[np.int64], unit: NDArray[np.int64] | None
+) -> pa.Array:
+    """Return names of jobs: kind and number, or kind, number of the unit (0 or more) and number in the unit."""
+    own = _digits(number, 7)
+    if unit is not None and (in_unit := unit >= 0).any():
+        inside = pc.binary_join_element_wise(_digits(np.maximum(unit, 0), 7), _digits(number, 5), "-")
+        own = pc.if_else(pa.array(in_unit), inside, own)
+    return pc.binary_join_element_wise(_texts(kind, [f"{batch.kind.key}-" for batch in batches]), own, "")
 
 
 def _digits(number: NDArray[np.int64], width: int) -> pa.Array:
@@ -172,7 +189,7 @@ def _digits(number: NDArray[np.int64], width: int) -> pa.Array:
 
 def _of_units(batches: list[Batch], order: NDArray[np.int64]) -> dict[str, pa.Array]:
     """Return the columns that only jobs of units have, in the given order of rows."""
-    if all(batch.jobs is None for batch in batches):
+    if all(batch.jobs is None and batch.link is None for batch in batches):
         return {}
     submit = np.concatenate([batch.submit for batch in batches])
     columns = {name: _column(batches, name, np.nan) for name in ("cpus", "think_time", "deadline")}
@@ -186,24 +203,32 @@ def _of_units(batches: list[Batch], order: NDArray[np.int64]) -> dict[str, pa.Ar
 
 
 def _column(batches: list[Batch], name: str, missing: float) -> NDArray[Any]:
-    """Return a column of the jobs of units, with a value for the other jobs."""
-    columns = [
-        np.full(batch.submit.size, missing) if batch.jobs is None else getattr(batch.jobs, name) for batch in batches
-    ]
+    """Return a column of the jobs of units, with a value for the other jobs; those of a closed loop have one parent."""
+    columns = []
+    for batch in batches:
+        own: dict[str, NDArray[Any]] = {}
+        if batch.link is not None:
+            after, think_time = batch.link
+            own = {
+                "parents": (after >= 0).astype(np.int64),
+                "first_parent": np.maximum(after, 0),
+                "think_time": think_time,
+            }
+        if batch.jobs is not None:
+            columns.append(getattr(batch.jobs, name))
+        else:
+            columns.append(own.get(name, np.full(batch.submit.size, missing)))
     whole = np.concatenate(columns)
     return np.asarray(whole.astype(np.int64) if isinstance(missing, int) else whole)
 
 
 def _depends_on(batches: list[Batch], order: NDArray[np.int64]) -> pa.Array:
     """Return for each job the names of its parents, null where it has none; they are neighbours in its unit."""
-    parents, first, unit = (_column(batches, name, 0)[order] for name in ("parents", "first_parent", "unit"))
+    parents, first = (_column(batches, name, 0)[order] for name in ("parents", "first_parent"))
     kind = np.repeat(np.arange(len(batches)), [batch.submit.size for batch in batches])[order]
     ends = np.cumsum(parents)
-    item = np.repeat(first - ends + parents, parents) + np.arange(int(ends[-1]) if ends.size else 0)
-    names = pc.binary_join_element_wise(
-        _texts(np.repeat(kind, parents), [batch.kind.key for batch in batches]),
-        _digits(np.repeat(unit, parents), 7), _digits(item, 5), "-",
-    )  # fmt: skip
+    number = np.repeat(first - ends + parents, parents) + np.arange(int(ends[-1]) if ends.size else 0)
+    names = _names(np.repeat(kind, parents), batches, number, np.repeat(_column(batches, "unit", -1)[order], parents))
     offsets = np.concatenate(([0], ends)).astype(np.int32)
     none = np.concatenate((parents == 0, [False]))
     return pa.ListArray.from_arrays(pa.array(offsets, mask=none), names)

@@ -1,10 +1,13 @@
-"""Who submits: tenants by their weight in each class, and their users by Zipf's law."""
+"""Who submits: tenants by their weight in each class, and their users by Zipf's law or log-normal weights."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from statistics import NormalDist
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +15,7 @@ from numpy.typing import NDArray
 from gpuyard.errors import ConfigError, unknown_name
 from gpuyard.synthesis.kinds import CLASSES
 
-__all__ = ["DEFAULT_TENANTS", "Tenant", "owners", "zipf"]
+__all__ = ["DEFAULT_TENANTS", "Skew", "Tenant", "owners", "skewed_tenants"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,16 +54,46 @@ DEFAULT_TENANTS = (
 """Tenants of the default workload: an assumption."""
 
 
-def zipf(users: int, exponent: float) -> NDArray[np.float64]:
-    """Return the cumulative probability of users 1, 2, ..., shape (users,): user k has weight ``k ** -exponent``."""
-    weight = np.arange(1, users + 1, dtype=np.float64) ** -exponent
-    return np.asarray(np.cumsum(weight) / weight.sum(), dtype=np.float64)
+class Skew(NamedTuple):
+    """How unequal users or tenants are: by Zipf's law, or log-normal where ``sigma`` is given."""
+
+    exponent: float
+    sigma: float | None = None
+
+    def weights(self, count: int) -> NDArray[np.float64]:
+        """Return the weights of 1, 2, ..., ``count``, descending, sum 1, shape (count,).
+
+        By Zipf's law the weight of k is ``k ** -exponent``; log-normal weights are the quantiles in the middle of each
+        of ``count`` parts.
+        """
+        if self.sigma is None:
+            weight = np.arange(1, count + 1, dtype=np.float64) ** -self.exponent
+        else:
+            normal = NormalDist()
+            chances = ((count - at - 0.5) / count for at in range(count))
+            weight = np.exp(self.sigma * np.array([normal.inv_cdf(chance) for chance in chances]))
+        return np.asarray(weight / weight.sum(), dtype=np.float64)
+
+
+@cache
+def _cumulative(skew: Skew, count: int) -> NDArray[np.float64]:
+    """Return the cumulative weights."""
+    return np.cumsum(skew.weights(count))
+
+
+def skewed_tenants(count: int, skew: Skew, users: int) -> tuple[Tenant, ...]:
+    """Return tenants ``t01``, ``t02``, ... of unequal weight, each the same in all classes."""
+    digits = max(2, len(str(count)))
+    return tuple(
+        Tenant(name=f"t{at:0{digits}d}", users=users, weights=dict.fromkeys(CLASSES, float(weight)))
+        for at, weight in enumerate(skew.weights(count), start=1)
+    )
 
 
 def owners(
     tenants: tuple[Tenant, ...],
     job_class: str,
-    exponent: float,
+    skew: Skew,
     tenant_chance: NDArray[np.float64],
     user_chance: NDArray[np.float64],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -71,8 +104,8 @@ def owners(
     last = int(np.flatnonzero(weight)[-1])
     tenant = np.minimum(np.searchsorted(np.cumsum(weight) / weight.sum(), tenant_chance, side="right"), last)
     user = np.zeros(tenant.shape, dtype=np.int64)
-    for position, one in enumerate(tenants):
-        mine = tenant == position
-        rank = np.searchsorted(zipf(one.users, exponent), user_chance[mine], side="right")
-        user[mine] = np.minimum(rank, one.users - 1) + 1
+    for position in np.flatnonzero(weight).tolist():
+        mine, users = tenant == position, tenants[position].users
+        rank = np.searchsorted(_cumulative(skew, users), user_chance[mine], side="right")
+        user[mine] = np.minimum(rank, users - 1) + 1
     return tenant.astype(np.int64), user
