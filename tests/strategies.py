@@ -12,7 +12,7 @@ from conftest import cluster, workload
 from gpuyard.cluster import Cluster
 from gpuyard.policy import Policy
 from gpuyard.workload import Workload
-from reference import ESTIMATES, ORDERS, PLACEMENTS, scoring
+from reference import ESTIMATES, ORDERS, PLACEMENTS
 
 TYPES = ("a", "b", "c")
 FEATURES = (
@@ -171,7 +171,7 @@ def policies(draw: st.DrawFn, variant: str | None = None, scale: float = 1, **fi
     if "backfill" not in fixed and fixed.get("replay") != "recorded":
         fields |= _terms(draw, variant, scale)
     fields |= fixed
-    if not fields["spread"] and fields["placement"] not in scoring.PLACEMENTS:
+    if not fields["spread"]:
         fields.setdefault("exclusive", draw(st.integers(0, 7)) == 7)
     if fields["order"] == "multifactor" and draw(st.booleans()):
         weights = {"age": 5, "max_age": 6 * scale, "size": 2.5, "priority": 1, "qos": 1, "partition": -0.3, "nice": 0.7}

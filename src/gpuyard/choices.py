@@ -19,7 +19,6 @@ __all__ = [
     "REPLAYS",
     "RESERVATIONS",
     "UNLIMITED",
-    "UNSCORED",
     "WEIGHTS",
     "Choice",
 ]
@@ -134,9 +133,6 @@ PLACEMENTS: Final[dict[str, Choice]] = {
     "gpu-packing": Choice("a GPU in part use, else a node in part use, else the smallest empty node", paper=_WENG),
     "gpu-clustering": Choice("a node that runs jobs of the same number of GPUs, then the fullest", paper=_WENG),
 }
-_SCORED: Final = ("fgd", "least-left", "dot-product", "gpu-packing", "gpu-clustering")
-UNSCORED: Final = tuple(name for name in PLACEMENTS if name not in _SCORED)
-"""Placements that give candidates no score."""
 ESTIMATES: Final[dict[str, Choice]] = {
     "limit": Choice("the time limit where there is one, else the run time"),
     "runtime": Choice("how long the job really runs", (), "", "perfect knowledge: a bound, not a scheduler"),

@@ -17,7 +17,7 @@ from gpuyard.kernel.score_build import build_mix, build_scores, empty_mix
 from gpuyard.kernel.score_tables import Scores
 from gpuyard.kernel.tables import ARRAY, CAPACITY, CHUNK, DEMAND, HOLD, NODE, Dependencies, Records, Site
 from gpuyard.locality import largest_block, lower_domains, lower_rails
-from gpuyard.policy import OWN_PLACEMENTS, UNSCORED, Policy
+from gpuyard.policy import OWN_PLACEMENTS, Policy
 from gpuyard.workload import Workload, array_tasks, to_ticks
 
 __all__ = [
@@ -128,13 +128,12 @@ def lower_demands(workload: Workload, cluster: Cluster, policy: Policy) -> Asked
 
 
 def exclusive_jobs(workload: Workload, policy: Policy) -> NDArray[np.bool_]:
-    """Return which jobs have their nodes to themselves, shape (jobs,); raise ConfigError where placement cannot."""
+    """Return which jobs have their nodes to themselves, shape (jobs,); raise ConfigError where the policy decides."""
     alone = (workload.integers("exclusive", 0) > 0) | policy.exclusive
-    if (rule_of(policy) >= Placement.FGD or policy.decide is not None) and alone.any():
-        what = f"placement {policy.placement}" if policy.decide is None else f"'{policy.name}'"
+    if policy.decide is not None and alone.any():
         raise ConfigError(
-            f"job '{workload.table['job_id'][int(np.argmax(alone))]}' is exclusive, which {what} does not know; "
-            f"choose one of {', '.join(UNSCORED)}, or drop 'exclusive'"
+            f"job '{workload.table['job_id'][int(np.argmax(alone))]}' is exclusive, which '{policy.name}' does not "
+            f"know; choose an order and a placement, or drop 'exclusive'"
         )
     return alone
 

@@ -23,7 +23,6 @@ from gpuyard.choices import (
     REPLAYS,
     RESERVATIONS,
     UNLIMITED,
-    UNSCORED,
     WEIGHTS,
     Choice,
 )
@@ -44,7 +43,6 @@ __all__ = [
     "REPLAYS",
     "RESERVATIONS",
     "UNLIMITED",
-    "UNSCORED",
     "WEIGHTS",
     "Choice",
     "PlacementScore",
@@ -386,10 +384,6 @@ def _factors(kind: str, given: object) -> dict[str, float]:
 def _check_exclusive(policy: Policy) -> None:
     if policy.exclusive and policy.spread:
         raise ConfigError("'exclusive' gives jobs whole nodes and 'spread' takes GPUs from anywhere; choose one")
-    if policy.exclusive and policy.placement not in UNSCORED:
-        raise ConfigError(
-            f"placement {policy.placement} does not know exclusive nodes; choose one of {', '.join(UNSCORED)}"
-        )
 
 
 def _check_counts(policy: Policy) -> None:

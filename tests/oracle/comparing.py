@@ -13,7 +13,7 @@ from gpuyard.policy import Policy
 from gpuyard.record import Outcome, Record
 from gpuyard.simulation import schedule
 from gpuyard.workload import NEVER, Workload
-from reference import SECOND, Fate, scoring, simulate
+from reference import SECOND, Fate, simulate
 
 EXAMPLES = int(os.environ.get("GPUYARD_EXAMPLES", "15" if numba.config.DISABLE_JIT else "60"))
 """How many workloads are tried for each case."""
@@ -56,12 +56,7 @@ def without_gpu_numbers(fate: Fate) -> Fate:
 def compare(
     workload: Workload, cluster: Cluster, policy: Policy, run_seed: int, until: float | None, **more: object
 ) -> None:
-    """Assert that both simulators tell the same story; ``more``: ``begin`` and ``windows``.
-
-    Placements with a score refuse exclusive jobs: there no job is exclusive.
-    """
-    if policy.placement in scoring.PLACEMENTS:
-        workload = Workload.from_table(workload.table.drop_columns("exclusive"))
+    """Assert that both simulators tell the same story; ``more``: ``begin`` and ``windows``."""
     expected = simulate(workload, cluster, policy, seed=run_seed, until=until, **more)
     record = schedule(workload, cluster, policy, seed=run_seed, until=until, **more)
     found, workload = told(record), record.workload

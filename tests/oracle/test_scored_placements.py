@@ -36,6 +36,7 @@ def packed_workloads(draw: st.DrawFn) -> Workload:
             more |= draw(st.sampled_from([{"nodes": 2}, {"spread": True}]))
         if draw(st.integers(0, 3)) == 0:
             more["gpu_type"] = draw(st.sampled_from(["a", "b", "a|b"]))
+        more["exclusive"] = draw(st.integers(0, 7)) == 7
         rows.append((draw(st.integers(0, 6)), draw(st.integers(1, 12)), gpus, more))
     return workload(*rows)
 
@@ -45,6 +46,8 @@ def packed_workloads(draw: st.DrawFn) -> Workload:
 def test_nodes_in_part_use_are_scored_as_by_the_reference(placement, backfill):
     def check(data: st.DataObject) -> None:
         site = data.draw(mixed_sites(), label="cluster")
-        compare(data.draw(packed_workloads()), site, Policy(placement=placement, backfill=backfill), 0, None)
+        exclusive = data.draw(st.integers(0, 9), label="exclusive") == 9
+        policy = Policy(placement=placement, backfill=backfill, exclusive=exclusive)
+        compare(data.draw(packed_workloads()), site, policy, 0, None)
 
     checked(f"scored {placement} {backfill}", EXAMPLES, check)

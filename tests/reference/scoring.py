@@ -12,6 +12,7 @@ Where the section "Scored placements" of the page leaves room, this is the readi
   enough; k is ``gpus`` then on every allowed type, also on one whose nodes are smaller.
 - A fraction "that fits a partly used GPU": one that has something free and is not wholly free.
 - Under easy, the sizes on a node of the imagined cluster are those of the jobs that would still run then.
+- In the mix an exclusive job counts with what it asks for, and an exclusive fraction with one whole GPU.
 - A running job that found no room when the simulation began holds nothing, and so has no size anywhere.
 """
 
@@ -48,11 +49,17 @@ def share(amount: int, most: int) -> int:
     return amount * MILLION // most if most else 0
 
 
-def shares(room: Room, job: Job, gpus: int) -> tuple[int, int, int, int]:
-    """Return Cmax, the most thousandths of GPUs of a node, and the CPUs and thousandths of GPUs of what is placed."""
+def shares(room: Room, job: Job, node: int, gpus: int) -> tuple[int, int, int, int]:
+    """Return Cmax, the most thousandths of GPUs of a node, and the CPUs and thousandths of GPUs of what is placed.
+
+    An exclusive job takes all of the node, which is empty.
+    """
     nothing_held = Room(room.cluster, [])
-    asked = job.milli if job.milli is not None else WHOLE * gpus
-    return max(nothing_held.cpus or [0]), WHOLE * max(room.size), brings(job, gpus)[0], asked
+    if job.exclusive:
+        cpus, asked = free_cpus(room, node), WHOLE * room.size[node]
+    else:
+        cpus, asked = brings(job, gpus)[0], job.thousandths if job.milli is not None else WHOLE * gpus
+    return max(nothing_held.cpus or [0]), WHOLE * max(room.size), cpus, asked
 
 
 def free_cpus(room: Room, node: int) -> int:
@@ -60,13 +67,13 @@ def free_cpus(room: Room, node: int) -> int:
 
 
 def least_left(room: Room, job: Job, node: int, gpus: int) -> int:
-    most_cpus, most_gpus, cpus, asked = shares(room, job, gpus)
+    most_cpus, most_gpus, cpus, asked = shares(room, job, node, gpus)
     cpus_left = share(free_cpus(room, node) - cpus, most_cpus)
     return -(cpus_left + share(sum(room.milli[node]) - asked, most_gpus))
 
 
 def dot_product(room: Room, job: Job, node: int, gpus: int) -> int:
-    most_cpus, most_gpus, cpus, asked = shares(room, job, gpus)
+    most_cpus, most_gpus, cpus, asked = shares(room, job, node, gpus)
     of_cpus = share(free_cpus(room, node), most_cpus) * share(cpus, most_cpus)
     return -(of_cpus + share(sum(room.milli[node]), most_gpus) * share(asked, most_gpus))
 
@@ -75,7 +82,7 @@ def gpu_packing(room: Room, job: Job, node: int, gpus: int) -> int:
     if job.gpus == 0:
         return 0
     partly = [free for free in room.milli[node] if 0 < free < WHOLE]
-    if job.milli is not None and any(free >= job.milli for free in partly):
+    if job.milli is not None and not job.exclusive and any(free >= job.milli for free in partly):
         return 2 * WHOLE - min(free for free in partly if free >= job.milli)
     if any(free < WHOLE for free in room.milli[node]):
         return 0
@@ -106,6 +113,9 @@ def descent(room: Room, job: Job, place: tuple[int, ...], gpus: int, mix: Sequen
     cpus, memory = brings(job, gpus)
     numbers = place[1:] if job.milli is not None else tuple(room.whole(node)[:gpus])
     piece = Piece(node=node, gpus=numbers, milli=job.milli or WHOLE, cpus=cpus, memory=memory)
+    if job.exclusive:
+        memory = 0 if room.memory is None else room.memory[node]
+        piece = Piece(node=node, gpus=tuple(room.whole(node)), milli=WHOLE, cpus=free_cpus(room, node), memory=memory)
     return fragmentation(room, node, mix) - fragmentation(Room(room.cluster, [*room.pieces, piece]), node, mix)
 
 
@@ -119,7 +129,7 @@ def fragment(room: Room, node: int, job: Job) -> int:
     free = room.milli[node]
     if not hosts(room, node, job):
         return sum(free)
-    need = WHOLE if job.milli is None else job.milli
+    need = WHOLE if job.milli is None or job.exclusive else job.milli
     return sum(each for each in free if each < need)
 
 
@@ -127,7 +137,7 @@ def hosts(room: Room, node: int, job: Job) -> bool:
     """Return whether one chunk of the job, a large one, finds room on the node."""
     if job.gpus == 0 or (job.types is not None and room.type[node] not in job.types):
         return False
-    if job.milli is not None:
+    if job.milli is not None and not job.exclusive:
         return has(room, node, job, 1) and any(free >= job.milli for free in room.milli[node])
     gpus = large_chunk(room, job, room.type[node])
     return has(room, node, job, gpus) and len(room.whole(node)) >= gpus

@@ -37,6 +37,16 @@ def test_the_node_with_the_highest_score_is_taken_and_the_lowest_of_equals() -> 
     assert record.slot_node.tolist() == [1, 1, 2, 0, 1]
 
 
+def test_an_exclusive_job_wants_all_of_an_empty_node() -> None:
+    """Who may share wants 2 GPUs on any node; alone, it wants the 8 GPUs and 24 CPUs of node 1, the most."""
+    gy.add_placement("most", lambda a, b, c, d, e, f, g, h, i, j: g + i // 1000, "where most is wanted")
+    site = cluster(4, 8, 2, cpus=[16, 24, 8])
+    for alone, node, gpus in ((False, 0, 2), (True, 1, 8)):
+        jobs = workload((0, 100, 2, {"cpus": 4.0, "exclusive": alone}))
+        record = schedule(jobs, site, Policy(placement="most"))
+        assert (record.slot_node.tolist(), record.slot_gpus.tolist()) == ([node], [gpus])
+
+
 @pytest.mark.parametrize(
     ("place", "value"),
     [(0, 3), (1, 4), (2, 3_500), (3, 7_000), (4, 9 * 1024), (5, 1), (6, 2), (7, 0), (8, 2_000), (9, 4 * 1024)],

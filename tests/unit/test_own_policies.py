@@ -155,6 +155,11 @@ def test_a_class_may_name_the_nodes():
     assert record.slot_node.tolist() == [1, 1]
 
 
+def test_a_class_that_decides_knows_no_exclusive_jobs():
+    with pytest.raises(gy.ConfigError, match=r"job '0' is exclusive, which '\S*Arrivals' does not know"):
+        schedule(workload((0, 1, 1, {"exclusive": True})), cluster(4), named_policy(Arrivals()))
+
+
 def test_a_class_sees_who_waits_who_runs_and_what_is_free():
     seen = []
 

@@ -247,6 +247,27 @@ def test_a_policy_makes_every_job_exclusive():
     assert starts.tolist() == [0, 0, 9]
 
 
+@pytest.mark.parametrize(
+    ("placement", "node"),
+    [("fgd", 1), ("least-left", 0), ("dot-product", 1), ("gpu-packing", 1), ("gpu-clustering", 1)],
+)
+def test_a_score_of_an_exclusive_job_is_that_of_the_whole_node(placement: str, node: int):
+    """For ``least-left`` nothing is left on any node, so the lowest is taken; the others take the smallest that fits.
+
+    For ``fgd`` because the second job finds its 8 GPUs on node 0 alone: 4,000 thousandths are fragments on node 1.
+    """
+    jobs = workload((0, 9, 2, {"exclusive": True}), (20, 9, 8, {}))
+    site = cluster(8, 4, 4)
+    assert held(jobs, site, placement=placement) == [[(node, 8 if node == 0 else 4, -1)], [(0, 8, -1)]]
+
+
+@pytest.mark.parametrize("placement", ["fgd", "least-left", "dot-product", "gpu-packing", "gpu-clustering"])
+def test_a_score_does_not_bring_an_exclusive_job_onto_a_node_in_use(placement: str):
+    """Node 0 holds half a GPU, the smallest node is as good as the lowest: node 1 is the best of those in no use."""
+    jobs = workload((0, 9, 1, {"gpu_milli": 500}), (1, 5, 2, {"exclusive": True}), (10, 5, 2, {}))
+    assert held(jobs, cluster(4, 4), placement=placement)[:2] == [[(0, 1, 0)], [(1, 4, 0)]]
+
+
 # --- what is refused ----------------------------------------------------------------------------------------------
 
 
@@ -254,10 +275,6 @@ def test_a_policy_makes_every_job_exclusive():
     ("policy", "message"),
     [
         ({"exclusive": True, "spread": True}, "choose one"),
-        (
-            {"exclusive": True, "placement": "fgd"},
-            "placement fgd does not know exclusive nodes; choose one of first-fit",
-        ),
         ({"placement": "packed", "block_level": "rack"}, "'block_level' has no meaning under placement = packed"),
         ({"placement": "rail"}, "unknown placement 'rail'"),
     ],
@@ -273,7 +290,6 @@ def test_policies_that_cannot_be_are_refused(policy: dict[str, object], message:
         (cluster(4, levels=[[0]]), {"placement": "topology-block", "block_level": "rack"}, "no level 'rack'.* level-0"),
         (cluster(4), {"placement": "topology-block", "block_level": "rack"}, "without block_level, it is one block"),
         (cluster(17), {"placement": "rail-aligned"}, "at most 16 GPUs, 'test' has some of 17"),
-        (cluster(4), {"placement": "dot-product"}, "job '0' is exclusive, which placement dot-product does not know"),
     ],
 )
 def test_sites_and_jobs_that_a_placement_does_not_know_are_refused(

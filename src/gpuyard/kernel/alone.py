@@ -15,7 +15,7 @@ from gpuyard.kernel.rails import place_rails
 from gpuyard.kernel.switches import place_switched
 from gpuyard.kernel.tables import Events, Log, Records, Site
 
-__all__ = ["place_alone", "release_alone"]
+__all__ = ["place_alone", "release_alone", "take_rest"]
 
 
 @pointed
@@ -29,7 +29,7 @@ def place_alone(site: Site, demand: Records, log: Log, events: Events, row: int,
     for place in range(hidden):
         offer_node(site, int(site.hidden[nth(place)]))
     for number in range(first, events.counter[Count.SLOTS]):
-        _take_rest(site, log, row, number)
+        take_rest(site, log, row, number)
     return placed
 
 
@@ -57,8 +57,8 @@ def _hide_used(site: Site) -> int:
     return hidden
 
 
-@kernel
-def _take_rest(site: Site, log: Log, row: int, number: int) -> None:
+@inner
+def take_rest(site: Site, log: Log, row: int, number: int) -> None:
     """Let a job hold all that is left of the node of a slot."""
     slot = log.slots[nth(number)]
     node = int(slot["node"])

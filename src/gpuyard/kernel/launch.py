@@ -27,7 +27,12 @@ from gpuyard.kernel.placement import (
     release_whole,
 )
 from gpuyard.kernel.rails import place_rails
-from gpuyard.kernel.scored_placement import place_scored, release_scored
+from gpuyard.kernel.scored_placement import (
+    place_scored,
+    place_scored_alone,
+    release_scored,
+    release_scored_alone,
+)
 from gpuyard.kernel.switches import place_switched
 from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Queue, Records, Site
 from gpuyard.kernel.trial import plain_fits, try_each
@@ -160,7 +165,7 @@ def _chosen(demand: Records, rule: int, *, tracked: bool) -> tuple[Placer, Relea
     if special.size == 0:
         return place_nothing, release_nothing
     if np.any(special["alone"]):
-        return place_alone, release_alone
+        return (place_scored_alone, release_scored_alone) if rule >= Placement.FGD else (place_alone, release_alone)
     if rule >= Placement.RAIL_ALIGNED:
         return _OWN_PLACERS.get(rule, (place_scored, release_scored))
     if tracked or np.any(special["spread"]):

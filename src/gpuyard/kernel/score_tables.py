@@ -30,6 +30,7 @@ ASK = np.dtype(
         ("share", np.int64),  # quanta
         ("cpu", np.int64),
         ("memory", np.int64),
+        ("alone", np.int64),  # 1 = only on a node with nothing on it, all of which is then held
     ]
 )
 """A chunk that was looked for: the scores of all nodes for it are one line of the memory of scores."""

@@ -22,9 +22,12 @@ TIER = 2**40
 
 
 @inner
-def best_node(site: Site, kinds: int, gpus: int, cpu: int, memory: int) -> int:
-    """Return the node on offer with the best score for a chunk of whole GPUs, or of none, or NOBODY."""
-    line = _line(site, kinds, gpus, 0, cpu, memory)
+def best_node(site: Site, kinds: int, gpus: int, cpu: int, memory: int, alone: int) -> int:
+    """Return the node on offer with the best score for a chunk of whole GPUs, or of none, or NOBODY.
+
+    One that is ``alone`` needs a node with nothing on it.
+    """
+    line = _line(site, kinds, gpus, 0, cpu, memory, alone)
     base = line * site.node.size
     best, chosen = WORST, NOBODY
     for node in range(site.node.size):
@@ -41,7 +44,7 @@ def best_node(site: Site, kinds: int, gpus: int, cpu: int, memory: int) -> int:
 @inner
 def best_gpu(site: Site, kinds: int, share: int, cpu: int, memory: int) -> int:
     """Return the GPU on offer with the best score for a fraction, or NOBODY."""
-    line = _line(site, kinds, 0, share, cpu, memory)
+    line = _line(site, kinds, 0, share, cpu, memory, 0)
     base = line * site.node.size
     best, chosen = WORST, NOBODY
     for node in range(site.node.size):
@@ -63,11 +66,11 @@ def _has(index: Index, kind: int, key: int, item: int) -> bool:
 
 
 @kernel
-def _line(site: Site, kinds: int, gpus: int, share: int, cpu: int, memory: int) -> int:
+def _line(site: Site, kinds: int, gpus: int, share: int, cpu: int, memory: int, alone: int) -> int:
     """Return the line of scores for what is looked for; a new one takes an unused line, or another's place."""
     ask = site.scores.ask
     mask = ask.size - 1
-    home = _mixed(kinds, gpus, share, cpu, memory) & mask
+    home = _mixed(kinds, gpus, share, cpu, memory) + alone & mask
     for step in range(min(ask.size, 16)):
         line = (home + step) & mask
         this = ask[nth(line)]
@@ -77,6 +80,7 @@ def _line(site: Site, kinds: int, gpus: int, share: int, cpu: int, memory: int) 
             and this["share"] == share
             and this["cpu"] == cpu
             and this["memory"] == memory
+            and this["alone"] == alone
         ):
             return line
         if this["kinds"] == 0:
@@ -88,6 +92,7 @@ def _line(site: Site, kinds: int, gpus: int, share: int, cpu: int, memory: int) 
     this["share"] = share
     this["cpu"] = cpu
     this["memory"] = memory
+    this["alone"] = alone
     for row in range(home * site.node.size, (home + 1) * site.node.size):
         site.scores.known[nth(row)]["stamp"] = 0
     return home
@@ -126,13 +131,17 @@ def _learn(site: Site, line: int, node: int) -> None:
             return
     elif this["free"] < gpus:
         return
+    if ask["alone"] > 0:
+        if this["free"] < this["size"] or this["cpu"] < site.capacity[nth(node)]["cpu"]:
+            return
+        gpus, cpu, memory = int(this["size"]), this["cpu"], this["memory"]
     if site.rule == Placement.FGD:
         after = usable(site, node, int(this["free"]) - gpus, this["cpu"] - cpu, this["memory"] - memory)
         if gpus > 0 and scores.mix.levels > 0:
             after -= gpus * WHOLE * share_weight(scores.mix, site.quanta)
         known["score"] = gpus * WHOLE * scores.mix.jobs + after - _worth(site, node)
     else:
-        known["score"] = _score(site, line, node, int(known["gpu"]))
+        known["score"] = _score(site, line, node, int(known["gpu"]), gpus, cpu, memory)
 
 
 @kernel
@@ -199,24 +208,27 @@ def _free_milli(site: Site, node: int) -> int:
 
 
 @kernel
-def _score(site: Site, line: int, node: int, gpu: int) -> int:
-    """Return the score of a node that fits, under any rule but ``fgd``; ``gpu`` is the tightest for a fraction."""
+def _score(site: Site, line: int, node: int, gpu: int, gpus: int, cpu: int, memory: int) -> int:
+    """Return the score of a node that fits, under any rule but ``fgd``; ``gpu`` is the tightest for a fraction.
+
+    The chunk would hold so many GPUs, so much CPU and memory; who is alone holds more than is looked for.
+    """
     scores = site.scores
     ask, this = scores.ask[nth(line)], site.node[nth(node)]
-    gpus, share, cpu = ask["gpus"], ask["share"], ask["cpu"]
-    asked = WHOLE * gpus + share * scores.quantum
+    share = ask["share"]
+    held = WHOLE * gpus + share * scores.quantum
     free = _free_milli(site, node)
     if site.rule == Placement.OWN:
         score = own_score(
             scores.own, int(this["free"]), int(this["size"]), free, this["cpu"], this["memory"], int(this["kind"]),
-            gpus, share * scores.quantum, cpu, ask["memory"],
+            gpus, share * scores.quantum, cpu, memory,
         )  # fmt: skip
     elif site.rule == Placement.LEAST_LEFT:
-        score = -_part(this["cpu"] - cpu, scores.most_cpu) - _part(free - asked, scores.most_gpu)
+        score = -_part(this["cpu"] - cpu, scores.most_cpu) - _part(free - held, scores.most_gpu)
     elif site.rule == Placement.DOT_PRODUCT:
         along = _part(this["cpu"], scores.most_cpu) * _part(cpu, scores.most_cpu)
-        score = -along - _part(free, scores.most_gpu) * _part(asked, scores.most_gpu)
-    elif asked == 0:
+        score = -along - _part(free, scores.most_gpu) * _part(held, scores.most_gpu)
+    elif ask["gpus"] + share == 0:
         score = 0
     elif site.rule == Placement.GPU_CLUSTERING:
         score = _tier(site, node, gpus) * TIER - free

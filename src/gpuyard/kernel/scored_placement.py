@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gpuyard.kernel.alone import release_alone, take_rest
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NOBODY, Count, Left
 from gpuyard.kernel.fraction import take_share
@@ -11,7 +12,7 @@ from gpuyard.kernel.placement import hold_chunk, plan_chunks, release_special, s
 from gpuyard.kernel.scored import best_gpu, best_node
 from gpuyard.kernel.tables import Events, Log, Records, Site
 
-__all__ = ["note_change", "place_scored", "release_scored"]
+__all__ = ["note_change", "place_scored", "place_scored_alone", "release_scored", "release_scored_alone"]
 
 
 @inner
@@ -55,7 +56,7 @@ def _place_one(site: Site, demand: Records, log: Log, events: Events, wish: int)
     asked = demand[nth(wish)]
     gpus = asked["gpus"]
     cpu, memory = asked["cpu"] * max(gpus, 1), asked["memory"] * max(gpus, 1)
-    node = best_node(site, asked["kinds"], gpus, cpu, memory)
+    node = best_node(site, asked["kinds"], gpus, cpu, memory, asked["alone"])
     if node == NOBODY:
         return False
     withdraw_node(site, node)
@@ -96,7 +97,7 @@ def _place_several(site: Site, demand: Records, log: Log, events: Events, wish: 
                 cpu, memory = asked["cpu"] * max(gpus, 1), asked["memory"] * max(gpus, 1)
                 node = 0
                 while plan[Left.LARGE + size] > 0 and node != NOBODY:
-                    node = best_node(site, kinds, gpus, cpu, memory)
+                    node = best_node(site, kinds, gpus, cpu, memory, asked["alone"])
                     if node != NOBODY:
                         withdraw_node(site, node)
                         chunk = site.chunk[nth(plan[Left.PLACED])]
@@ -121,7 +122,7 @@ def _place_spread(site: Site, demand: Records, log: Log, events: Events, wish: i
     left = asked["gpus"]
     chunks = 0
     while left > 0:
-        node = best_node(site, asked["kinds"], 1, cpu, memory)
+        node = best_node(site, asked["kinds"], 1, cpu, memory, 0)
         if node == NOBODY:
             break
         this = site.node[nth(node)]
@@ -148,4 +149,25 @@ def _place_spread(site: Site, demand: Records, log: Log, events: Events, wish: i
 def release_scored(site: Site, demand: Records, log: Log, row: int, wish: int, first: int, chunks: int) -> None:
     """Give back what job ``row``, which asked for demand ``wish``, holds in its slots."""
     release_special(site, demand, log, row, wish, first, chunks)
+    note_change(site, demand, log, wish, first, first + chunks, -1)
+
+
+@pointed
+def place_scored_alone(site: Site, demand: Records, log: Log, events: Events, row: int, wish: int) -> bool:
+    """As :func:`place_scored`, where some jobs hold all of their nodes."""
+    first = events.counter[Count.SLOTS]
+    placed = place_scored(site, demand, log, events, row, wish)
+    stop = events.counter[Count.SLOTS]
+    if demand[nth(wish)]["alone"] > 0:
+        note_change(site, demand, log, wish, first, stop, -1)
+        for number in range(first, stop):
+            take_rest(site, log, row, number)
+        note_change(site, demand, log, wish, first, stop, 1)
+    return placed
+
+
+@pointed
+def release_scored_alone(site: Site, demand: Records, log: Log, row: int, wish: int, first: int, chunks: int) -> None:
+    """Give back what job ``row``, which asked for demand ``wish``, holds in its slots."""
+    release_alone(site, demand, log, row, wish, first, chunks)
     note_change(site, demand, log, wish, first, first + chunks, -1)
