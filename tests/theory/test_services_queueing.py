@@ -5,12 +5,15 @@ from __future__ import annotations
 import heapq
 import math
 import random
+from collections import deque
 
 import numpy as np
 import pytest
 from numpy.linalg import lstsq
 from scipy.stats import poisson, t
 
+from gpuyard.services.book import Book, Service
+from gpuyard.services.kinds import ServiceKind
 from gpuyard.services.queueing import erlang_b, erlang_c, shares, waits_longer
 
 
@@ -100,3 +103,57 @@ def test_an_event_simulation_agrees_within_its_confidence_band(servers, load, ro
     assert half[1] < 0.05
     if room == 10**9:
         assert abs(runs[:, 1].mean() - float(waits_longer(servers, load, 1.0, wait))) <= half[1]
+
+
+def follow(
+    demand: list[float], replicas: list[int], *, interval: float, mu: float, wait: float, queue_time: float, seed: int
+) -> tuple[int, int, int]:
+    """Return (on time, late, lost) of requests that are followed one by one while demand and replicas change.
+
+    What a replica works on when it goes away, another takes up as soon as it has a place.
+    """
+    draw, now, waiting, busy, moved = random.Random(seed), 0.0, deque[float](), 0, 0  # not for secrets
+    on_time = late = lost = 0
+    for step, (asked, servers) in enumerate(zip(demand, replicas, strict=True)):
+        end, room = (step + 1) * interval, math.floor(queue_time * servers * mu)
+        moved, busy = moved + max(busy - servers, 0), min(busy, servers)
+        while True:
+            while busy < servers and moved:
+                busy, moved = busy + 1, moved - 1
+            while busy < servers and waiting:
+                is_late = now - waiting.popleft() > wait
+                on_time, late, busy = on_time + (not is_late), late + is_late, busy + 1
+            rate = (asked + busy) * mu
+            now += draw.expovariate(rate)
+            if now >= end:
+                now = end
+                break
+            if draw.random() * rate >= asked * mu:
+                busy -= 1
+            elif busy >= servers and len(waiting) + moved >= room:
+                lost += 1
+            else:
+                waiting.append(now)
+    return on_time, late, lost
+
+
+@pytest.mark.parametrize(
+    ("target", "spare", "slo_wait", "missed", "within"), [(0.9, 0, 10.0, 0.34, 0.03), (0.6, 1, 30.0, 0.0011, 0.0005)]
+)
+def test_over_a_day_of_changing_demand_the_stationary_model_is_near_the_requests_followed_one_by_one(
+    target, spare, slo_wait, missed, within
+):
+    # images of 28.7 s, control intervals of 300 s: the queue has ten service times to settle in
+    kind = ServiceKind(name="image", service_time=28.7, slo_wait=slo_wait, queue_time=60.0, peak=2.5, target=target)
+    service = Service(name="image-01", kind="image", mean=12.0, least=1, most=60, spare=spare, crowds=(30_000.0,))
+    book = Book(span=86_400.0, midnight=0.0, weekday=0, kinds={"image": kind}, services=(service,), recordings={})
+    edges = book.edges(300.0)
+    demand, replicas = book.demand(edges)[0], book.wanted(edges)[0]
+    room = np.floor(kind.queue_time * replicas / kind.service_time)
+    model = shares(replicas, demand, 1 / kind.service_time, wait=kind.slo_wait, room=room)
+    expected = [float(demand @ part / demand.sum()) for part in model]
+    times = {"interval": 300.0, "mu": 1 / kind.service_time, "wait": kind.slo_wait, "queue_time": kind.queue_time}
+    runs = np.array([follow(demand.tolist(), replicas.tolist(), **times, seed=seed) for seed in range(6)])
+    found = (runs / runs.sum(axis=1, keepdims=True)).mean(axis=0)
+    assert expected[1] + expected[2] == pytest.approx(missed, rel=0.1)
+    assert found == pytest.approx(expected, abs=within)

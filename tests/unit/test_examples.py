@@ -12,7 +12,16 @@ import pytest
 from shown import ROOT, blocks, run
 
 FOLDER = ROOT / "examples"
-STORED = ("compare_placements", "maintenance", "own_cluster", "own_order", "own_policy", "phase_1", "replay_trace")
+STORED = (
+    "compare_placements",
+    "maintenance",
+    "own_cluster",
+    "own_order",
+    "own_policy",
+    "phase_1",
+    "replay_trace",
+    "services_under_load",
+)
 ON_REAL_TRACES = (
     "backfilled_waits",
     "orders_of_philly",

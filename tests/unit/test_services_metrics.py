@@ -61,6 +61,15 @@ def test_the_table_has_a_row_for_each_control_interval():
     assert {row["service_kind"] for row in rows} == {"chat"}
 
 
+def test_control_intervals_go_together_where_there_were_too_many_rows(monkeypatch):
+    run = ran(services())
+    monkeypatch.setattr("gpuyard.metrics.services.MOST_ROWS", 1)
+    (row,) = services_table(run, judge(run)[0]).to_pylist()
+    assert (row["time"], row["duration_s"], row["requests"]) == (0, 600, 300)
+    assert row["ready_replicas"] == pytest.approx((250 + 2 * 350) / 600)
+    assert row["attained_s"] == pytest.approx(350)
+
+
 def test_only_the_time_measured_counts():
     found = block(ran(services()), window=(250, 400))
     assert found["requests"] == pytest.approx(75)

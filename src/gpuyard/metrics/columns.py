@@ -146,10 +146,10 @@ DECISIONS: Final[tuple[Column, ...]] = (
 SERVED: Final[tuple[Column, ...]] = (
     _column("service", pa.string(), "name", "the service: the job_name of its replicas"),
     _column("service_kind", pa.string(), "name", "its kind"),
-    _column("time", pa.float64(), "s", "start of the control interval, since the origin"),
+    _column("time", pa.float64(), "s", "start of the control interval (or of several), since the origin"),
     _column("duration_s", pa.float64(), "s", "length of the interval; the first and last may be shorter than the rest"),
-    _column("demand_replicas", pa.float64(), "replicas", "demand, in replicas at full use"),
-    _column("wanted_replicas", pa.int32(), "replicas", "replicas that the autoscaler asks for, spare ones included"),
+    _column("demand_replicas", pa.float64(), "replicas", "demand in replicas at full use, mean over the interval"),
+    _column("wanted_replicas", pa.float64(), "replicas", "replicas asked for, spare ones too, mean over the interval"),
     _column("ready_replicas", pa.float64(), "replicas", "replicas that were started and warm, mean over the interval"),
     _column("requests", pa.float64(), "requests", "expected requests; of a streaming pipeline, windows"),
     _column(
@@ -161,7 +161,10 @@ SERVED: Final[tuple[Column, ...]] = (
     ),
     _column("attained_s", pa.float64(), "s", "time in the interval in which the goal of the service was met"),
 )
-"""How services fared, a row for each service and control interval; only for a workload with services."""
+"""How services fared, a row for each service and control interval; only for a workload with services.
+
+Of a service with more than 2000 control intervals, so many are taken together that there are no more rows.
+"""
 
 UNWEIGHED: Final = "no job could run, or too many different demands to weigh"
 """When the timeline's fragmentation is null."""

@@ -23,6 +23,9 @@ from gpuyard.workload import MICROSECOND, NEVER, to_ticks
 
 __all__ = ["Judged", "judge", "services_block", "services_table"]
 
+MOST_ROWS = 2000
+"""Rows of a service in the table."""
+
 Floats = NDArray[np.float64]
 Numbers = dict[str, object]
 
@@ -163,7 +166,10 @@ def _fate(kind: ServiceKind, demand: Floats, ready: Floats, length: Floats) -> t
 
 
 def services_table(record: Record, judged: Sequence[Judged]) -> pa.Table:
-    """Return one row a service and control interval; columns as in :data:`gpuyard.metrics.columns.SERVED`."""
+    """Return one row a service and control interval; columns as in :data:`gpuyard.metrics.columns.SERVED`.
+
+    Of a service with more than MOST_ROWS control intervals, so many are taken together that there are no more.
+    """
     rows = [_rows(each) for each in judged]
     columns = {
         name: pa.concat_arrays([row[name] for row in rows]) if rows else pa.array([], column.dtype)
@@ -173,7 +179,8 @@ def services_table(record: Record, judged: Sequence[Judged]) -> pa.Table:
 
 
 def _rows(one: Judged) -> dict[str, pa.Array]:
-    first = np.flatnonzero(np.diff(one.interval, prepend=-1))
+    merged = -(-int(one.interval[-1] + 1) // MOST_ROWS)
+    first = np.flatnonzero(np.diff(one.interval // merged, prepend=-1))
     length = np.add.reduceat(one.length, first)
 
     def total(values: Floats) -> Floats:
@@ -185,8 +192,8 @@ def _rows(one: Judged) -> dict[str, pa.Array]:
         "service_kind": pa.array([one.kind.name] * first.size),
         "time": pa.array(one.begin[first]),
         "duration_s": pa.array(length),
-        "demand_replicas": pa.array(one.demand[first]),
-        "wanted_replicas": pa.array(one.wanted[first].astype(np.int32)),
+        "demand_replicas": pa.array(total(one.demand * one.length) / length),
+        "wanted_replicas": pa.array(total(one.wanted * one.length) / length),
         "ready_replicas": pa.array(total(one.ready * one.length) / length),
         "requests": pa.array(requests),
         "on_time": pa.array(np.maximum(requests - late - lost, 0.0)),

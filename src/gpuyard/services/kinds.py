@@ -48,8 +48,8 @@ class ServiceKind:
         Of the day, as :class:`gpuyard.services.demand.Bump` has them.
     crowds_a_week, crowd_factor, crowd_rise, crowd_decay
         Of flash crowds, as :class:`gpuyard.services.demand.Crowds` has them.
-    requests
-        File of a request trace whose shape is replayed in place of the day.
+    requests, sha256
+        File of a request trace whose shape is replayed in place of the day, and the SHA-256 it must have.
     smallest, largest
         Replicas at the mean demand of one service: log-uniform between them.
     activity
@@ -83,6 +83,7 @@ class ServiceKind:
     crowd_rise: float = 300.0
     crowd_decay: float = 1800.0
     requests: str | None = None
+    sha256: str | None = None
     smallest: float = 3.0
     largest: float = 30.0
     activity: float = 0.41

@@ -11,10 +11,10 @@ CSV with a header, recognised by its columns, or JSON lines:
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from datetime import datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,8 +42,13 @@ class Requests(NamedTuple):
     sha256: str
 
 
-def read_requests(path: str | Path, step: float) -> Requests:
+def read_requests(path: str | Path, step: float, sha256: str | None = None) -> Requests:
     """Return the requests of a trace, their rates in steps of ``step`` seconds (or in those of a table of counts).
+
+    Parameters
+    ----------
+    sha256
+        What the file must have, where it is given.
 
     Raises
     ------
@@ -52,7 +57,10 @@ def read_requests(path: str | Path, step: float) -> Requests:
     """
     place = Path(path)
     first = head(place)
-    digest = sha256(read_bytes(place)).hexdigest()
+    digest = hashlib.sha256(place.read_bytes()).hexdigest()
+    if sha256 is not None and digest != sha256:
+        raise InputError("this is another request trace than the one meant", path=place, column="sha256", value=digest,
+                         remedy=f"bring back the file of SHA-256 {sha256}, or drop the key")  # fmt: skip
     if first.lstrip().startswith(b"{"):
         return _of_arrivals(place, _milliseconds(place) / 1000.0, step, digest)
     names = header_names(first)

@@ -208,7 +208,7 @@ _SERVICE_ROWS = {
     "cold start": ("cold_start",),
     "day": ("peak_hour", "width_hours", "peak", "weekend"),
     "flash crowds": ("crowds_a_week", "crowd_factor", "crowd_rise", "crowd_decay"),
-    "replayed requests": ("requests",),
+    "replayed requests": ("requests", "sha256"),
     "replicas of one service": ("smallest", "largest"),
 }
 """What the rows of a service are called, and the keys that each holds."""

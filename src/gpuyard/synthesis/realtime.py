@@ -141,7 +141,11 @@ def make_services(
     """
     wanted = round(gpus, 6)
     parts = _parts([kind for kind in kinds if kind.gpus <= largest], wanted)
-    requests = {kind.name: read_requests(kind.requests, kind.interval) for kind in kinds if kind.requests is not None}
+    requests = {
+        kind.name: read_requests(kind.requests, kind.interval, kind.sha256)
+        for kind in kinds
+        if kind.requests is not None
+    }
     services: list[Service] = []
     for kind, part in parts.items():
         services += _sized(kind, part, span, seed, f"synthesis:realtime-{kind.name}:{redraw}")

@@ -1,0 +1,78 @@
+"""Services in scenario files: what is set, where a request trace is looked for, and that a run can be repeated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import gpuyard as gy
+from gpuyard.errors import ConfigError, InputError
+from gpuyard.services.book import Book
+from gpuyard.traces.schema import SERVICES
+
+TEXT = """
+[workload]
+days = 0.5
+load = 0.5
+[workload.classes]
+realtime = 1.0
+[workload.services.image]
+requests = "requests.csv"
+crowds_a_week = 0
+[cluster]
+nodes = 8
+gpus_per_node = 8
+[policy]
+order = "priority"
+"""
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> Path:
+    """A service that is asked for ten times as much in every second hour."""
+    (tmp_path / "requests.csv").write_text("time,requests\n0,100\n3600,1000\n", encoding="utf-8")
+    path = tmp_path / "scenario.toml"
+    path.write_text(TEXT, encoding="utf-8")
+    return path
+
+
+def test_a_request_trace_is_looked_for_beside_the_scenario_and_its_shape_is_replayed(scenario):
+    workload, _ = gy.load_scenario(scenario).read_workload()
+    book = Book.loads(workload.table.schema.metadata[SERVICES])
+    assert set(book.kinds) == {"image"}
+    assert book.recordings["image"].shape == pytest.approx((2 / 11, 20 / 11), rel=1e-5)
+    wanted = book.wanted(book.edges(300.0)).sum(axis=0)
+    hours = [int(wanted[hour * 12 + 6]) for hour in range(12)]
+    assert min(hours[1::2]) > 4 * max(hours[::2])
+    assert "service 'image' replays 1,100 requests of 7200 s" in workload.notes[1]
+
+
+def test_the_replicas_hold_the_offered_load(scenario):
+    workload, _ = gy.load_scenario(scenario).read_workload()
+    held = (workload.gpus * workload.floats("runtime")).sum() / (64 * 43_200)
+    assert held == pytest.approx(0.5, rel=0.01)
+
+
+def test_a_run_with_recorded_requests_can_be_repeated_from_its_folder(scenario, tmp_path):
+    first = gy.run_scenario(gy.load_scenario(scenario))
+    again = gy.run_scenario(gy.load_scenario(first.save(tmp_path / "run")))
+    assert again.digest == first.digest
+    assert again.services.equals(first.services)
+
+
+def test_another_request_trace_than_that_of_the_run_is_refused(scenario, tmp_path):
+    folder = gy.run_scenario(gy.load_scenario(scenario)).save(tmp_path / "run")
+    (tmp_path / "requests.csv").write_text("time,requests\n0,1\n60,2\n", encoding="utf-8")
+    with pytest.raises(InputError, match="this is another request trace than the one meant"):
+        gy.load_scenario(folder).read_workload()
+
+
+def test_a_request_trace_that_is_not_there_is_said(scenario):
+    with pytest.raises(InputError, match=r"nothing\.csv"):
+        gy.load_scenario(scenario).apply_sets(["workload.services.image.requests=nothing.csv"]).read_workload()
+
+
+def test_a_key_of_a_service_that_nobody_knows_names_the_nearest(scenario):
+    with pytest.raises(ConfigError, match="unknown key of service 'image' 'slo_wat'; did you mean 'slo_wait'"):
+        gy.load_scenario(scenario).apply_sets(["workload.services.image.slo_wat=3"]).read_workload()
