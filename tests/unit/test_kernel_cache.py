@@ -87,3 +87,17 @@ def test_a_compiler_setting_that_changes_the_code_changes_the_stamp(package: Pat
     plain = run_in_new_process(package, show)
     checked = run_in_new_process(package, f"import os; os.environ['NUMBA_BOUNDSCHECK'] = '1'; {show}")
     assert plain != checked
+
+
+def test_garbage_is_left_while_the_compiler_works_and_collected_again_after(package: Path) -> None:
+    code = """
+import gc
+from gpuyard.kernel.caller import caller
+from gpuyard.kernel.jit import compiled_for, compiler
+
+looked = []
+gc.callbacks.append(lambda phase, about: looked.append(phase))
+compiled_for(caller, (compiler.types.int64,))
+print(len(caller.signatures), len(looked) < 10, gc.isenabled())
+"""
+    assert run_in_new_process(package, code) == ["1", "True", "True"]

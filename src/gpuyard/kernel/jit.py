@@ -14,8 +14,10 @@ a Numba has not the methods they change, everything is compiled its way.
 
 from __future__ import annotations
 
+import gc
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -194,7 +196,20 @@ def compiled_for(function: Callable[P, R], arguments: tuple[Any, ...]) -> Callab
     """
     if not cast("Any", function)._can_compile:
         return function
-    return cast("Any", function).compile(arguments)
+    with _uncollected():
+        return cast("Callable[P, R]", cast("Any", function).compile(arguments))
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Leave garbage where it is: looking again and again through all that the compiler keeps is a tenth of its work."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def is_kept(function: Callable[..., object]) -> bool:
