@@ -12,7 +12,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from gpuyard.energy import account
 from gpuyard.experiment import result_of
-from gpuyard.metrics import attempts_table, jobs_table, summarise, timeline_table
+from gpuyard.metrics import attempts_table, jobs_table, judge, summarise, timeline_table
 from gpuyard.policy import Policy
 from gpuyard.record import Record
 from gpuyard.report.html import write_report
@@ -71,6 +71,30 @@ def test_making_a_workload(benchmark: BenchmarkFixture, jobs: int) -> None:
     workload = benchmark.pedantic(synthesise, (spec,), {"gpus": 20_000, "seed": 0}, rounds=SIZE.rounds)
 
     assert len(workload) == jobs
+
+
+SERVICES = SynthesisSpec.from_mapping({"days": 30, "load": 0.125, "classes": {"realtime": 1.0}})
+"""The services of a month of phase 1."""
+
+
+@pytest.mark.benchmark(group="services")
+def test_making_the_services_of_a_month(benchmark: BenchmarkFixture) -> None:
+    workload = benchmark.pedantic(synthesise, (SERVICES,), {"gpus": 20_000, "seed": 0}, rounds=SIZE.rounds)
+
+    held = float((workload.gpus * workload.floats("runtime")).sum())
+    assert held == pytest.approx(0.125 * 20_000 * 30 * 86_400, rel=0.001)
+
+
+@pytest.mark.benchmark(group="services")
+def test_judging_the_services_of_a_month(benchmark: BenchmarkFixture) -> None:
+    record = schedule(synthesise(SERVICES, gpus=20_000, seed=0), uniform(2_500), Policy())
+
+    found = benchmark.pedantic(judge, (record,), rounds=SIZE.rounds)
+
+    assert found is not None
+    judged, skipped = found
+    assert skipped == 0
+    assert sum(each.length.sum() for each in judged) == pytest.approx(len(judged) * 30 * 86_400)
 
 
 @pytest.mark.benchmark(group="schedule: kernel, and tables before and after it")

@@ -96,10 +96,10 @@ def _lost_and_late(c: Floats, a: Floats, k: Floats, x: Floats) -> tuple[Floats, 
     queued = np.where(even, k, (np.exp(scale) - full) * r / gap)
     total = below + queued
     with np.errstate(under="ignore"):
-        first = np.exp(scale + x * (r - 1) + _log_poisson(k - 1, x * r))
-        second = full * np.exp(_log_poisson(k - 1, x))
-        level = k * np.exp(_log_poisson(k - 1, x)) - x * np.exp(_log_poisson(k - 2, x))
-    late = np.where(even, level, (first - second) / gap) / total
+        few = np.exp(_log_poisson(k - 1, x))
+        late = (np.exp(scale + x * (r - 1) + _log_poisson(k - 1, x * r)) - full * few) / gap / total
+        if even.any():
+            late = np.where(even, (k * few - x * np.exp(_log_poisson(k - 2, x))) / total, late)
     return full / total, np.clip(np.where(k > 0, late, 0.0), 0.0, 1.0)
 
 

@@ -162,7 +162,7 @@ def make_services(
         span=span, midnight=midnight, weekday=origin.weekday(), kinds=known, services=tuple(services),
         recordings=recordings,
     )  # fmt: skip
-    return _calibrated(_normalised(book), wanted), requests
+    return _calibrated(_normalised(book), wanted), {name: each for name, each in requests.items() if name in known}
 
 
 def expected_replicas(kinds: Sequence[ServiceKind], gpus: float, span: float) -> float:
