@@ -24,6 +24,7 @@ STORED = (
 )
 ON_REAL_TRACES = (
     "backfilled_waits",
+    "like_philly",
     "orders_of_philly",
     "recorded_waits",
     "room_while_waiting",

@@ -11,7 +11,8 @@ from conftest import workload
 from gpuyard.cli import main
 from gpuyard.errors import ConfigError, InputError
 from gpuyard.fitting import FittedModel, fit, look_alike
-from gpuyard.fitting.arrivals import BentTime, growth
+from gpuyard.fitting.arrivals import BentTime
+from gpuyard.fitting.bursts import growth
 from gpuyard.fitting.model import Curve
 from gpuyard.portrait import distances, portray
 from gpuyard.scenario import Scenario

@@ -2,29 +2,20 @@
 
 Time is bent by the profile, so that without bursts the rate would be constant (the time change of Lewis and Shedler
 1979).  In that time the gaps between submissions have a distribution, kept by its quantiles, and an order, in which
-short ones follow short ones.  The order is that of a normal process of the same ranks: a sum of first-order
-autoregressive processes, one for each number of jobs over which gaps keep together (a NORTA process: Cario and Nelson,
-"Modeling and generating random vectors with arbitrary marginal distributions and correlation matrix", 1997).
+short ones follow short ones: :mod:`gpuyard.fitting.bursts`.
 """
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuyard.fitting.bursts import fit_persistence, ranks
 from gpuyard.fitting.curves import curve_of
 from gpuyard.fitting.model import Arrivals
 from gpuyard.portrait.calendar import DAY, HOUR, WEEK, profiles
-from gpuyard.streams import Stream
 
-__all__ = ["BentTime", "fit_arrivals", "growth", "make_arrivals"]
-
-SCALES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0, 10_000.0, 30_000.0)
-"""Numbers of jobs over which gaps may keep together."""
-BLOCKS = 40
-"""Blocks of jobs that a trace must have for their variance to be taken for a fact."""
+__all__ = ["BentTime", "fit_arrivals", "make_arrivals"]
 
 
 class BentTime:
@@ -65,42 +56,9 @@ def fit_arrivals(submit: NDArray[np.float64], start: float) -> Arrivals:
         hourly=hourly.tolist(),
         weekly=weekly.tolist(),
         gaps=curve_of(gaps / mean),
-        persistence=_persistence(_scores(gaps)),
+        persistence=fit_persistence(gaps),
         resolution_s=1.0 if whole else 0.001,
     )
-
-
-def _scores(gaps: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the normal quantiles of the ranks, of mean 0 and variance 1; equal gaps have equal ranks."""
-    from scipy.special import ndtri
-    from scipy.stats import rankdata
-
-    scores = ndtri((rankdata(gaps) - 0.5) / gaps.size)
-    spread = float(scores.std())
-    return np.asarray((scores - scores.mean()) / spread if spread > 0 else scores, dtype=np.float64)
-
-
-def _persistence(scores: NDArray[np.float64]) -> list[tuple[float, float]]:
-    """Return the scales and weights by which sums over blocks of jobs vary as they do: non-negative least squares."""
-    from scipy.optimize import nnls
-
-    lengths = [2**power for power in range(1, 32) if 2**power * BLOCKS <= scores.size]
-    if not lengths:
-        return []
-    total = np.concatenate(([0.0], np.cumsum(scores)))
-    seen = np.array([float(np.mean((total[k:] - total[:-k]) ** 2)) / k for k in lengths])
-    scales = [scale for scale in SCALES if scale <= 2 * lengths[-1]]
-    columns = [np.array([growth(scale, k) - 1.0 for k in lengths]) for scale in scales]
-    trust = 1 / (seen * np.sqrt(2.0 * np.array(lengths) / scores.size))
-    weights, _ = nnls(np.stack(columns, axis=1) * trust[:, None], (seen - 1.0) * trust)
-    weights = weights / max(1.0, float(weights.sum()))
-    return [(scale, round(float(weight), 4)) for scale, weight in zip(scales, weights, strict=True) if weight >= 5e-4]
-
-
-def growth(scale: float, block: int) -> float:
-    """Return variance over length of the sum of a block of an autoregressive process of variance 1."""
-    keep = math.exp(-1 / scale)
-    return (1 + keep) / (1 - keep) - 2 * keep * (1 - keep**block) / (block * (1 - keep) ** 2)
 
 
 def make_arrivals(
@@ -126,29 +84,9 @@ def make_arrivals(
     else:
         end = float(time.bent(np.array([start + span]))[0])
         jobs = max(1, round((end - begin) * arrivals.jobs_per_day / DAY)) if jobs is None else jobs
-    gaps = arrivals.gaps.quantile((_ranks(arrivals, jobs + 1, seed) + 0.5) / (jobs + 1))
+    gaps = arrivals.gaps.quantile((ranks(arrivals.persistence, jobs + 1, seed) + 0.5) / (jobs + 1))
     passed = np.cumsum(gaps)
     bent = begin + passed[:-1] * ((end - begin) / passed[-1])
     submit = np.clip(time.clock(bent) - start, 0.0, span)
     grain = arrivals.resolution_s
     return np.minimum(np.floor(submit / grain + 1e-6) * grain, span), span
-
-
-def _ranks(arrivals: Arrivals, size: int, seed: int) -> NDArray[np.int64]:
-    """Return the rank of each gap, 0 to size - 1, in the order of the gaps."""
-    from scipy.signal import lfilter
-    from scipy.special import ndtri
-
-    def normal(name: str) -> NDArray[np.float64]:
-        return np.asarray(ndtri(Stream(seed, f"fit:{name}").uniform(size) + 2.0**-54), dtype=np.float64)
-
-    rest = max(0.0, 1.0 - sum(weight for _, weight in arrivals.persistence))
-    scores = math.sqrt(rest) * normal("gap")
-    for scale, weight in arrivals.persistence:
-        keep = math.exp(-1 / scale)
-        noise = normal(f"gap:{scale:g}")
-        noise[1:] *= math.sqrt(1 - keep * keep)
-        scores += math.sqrt(weight) * lfilter([1.0], [1.0, -keep], noise)
-    ranks = np.empty(size, np.int64)
-    ranks[np.argsort(scores, kind="stable")] = np.arange(size)
-    return ranks
