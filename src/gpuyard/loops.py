@@ -75,13 +75,12 @@ def _check_windowed(policy: Policy) -> None:
     choices = {
         "replay recorded": policy.replay == "recorded",
         "a policy of your own": policy.decide is not None,
-        "reservation counts, which would count GPUs on closed nodes": policy.reservation == "counts",
     }
     for choice, chosen in choices.items():
         if chosen:
             raise ConfigError(
-                f"maintenance and reserved nodes do not go with {choice}; choose another order, backfill, reservation "
-                "or replay, or leave the windows out"
+                f"maintenance and reserved nodes do not go with {choice}, which does not ask which nodes are "
+                "open; choose an order and a backfill by name and replay schedule, or leave the windows out"
             )
 
 

@@ -21,6 +21,13 @@ TEST = pytest.mark.parametrize("tell", ["engine", "reference"])
 BIG = cluster(8)
 
 
+class Everybody:
+    """Starts whoever fits."""
+
+    def decide(self, state):
+        return state.rows
+
+
 def run(tell: str, jobs: Workload, site: Cluster, *, policy: Policy | None = None, **more: object) -> list[list[float]]:
     """Return eligible, start and end of each job in seconds, ``None`` where there is none."""
     chosen = policy or Policy()
@@ -231,6 +238,18 @@ def test_easy_beside_windows_expects_a_job_that_outstays_its_estimate_to_run_twi
 
 
 @TEST
+def test_easy_by_counts_goes_through_the_ends_of_windows_and_counts_closed_gpus(tell):
+    """Job 1 has its 8 GPUs by the count at 10, when job 0 ends, and node 0 only at 20.
+
+    Job 2 would be back at 18 and waits: no GPU is extra at 10.  At 10 the count says 20, and job 2 would be back at 26.
+    """
+    down = [gy.NodeWindow(nodes=(0,), start=10, end=20)]
+    jobs = workload((0, 10, 4), (1, 5, 8), (2, 16, 4), (3, 7, 4))
+    policy = Policy(backfill="easy", reservation="counts")
+    assert [start for _, start, _ in run(tell, jobs, PAIR, policy=policy, windows=down)] == [0, 20, 25, 3]
+
+
+@TEST
 def test_under_conservative_a_job_kept_out_is_planned_from_the_end_of_the_window(tell):
     """At 10 job 1 has its GPUs and not node 0, so it is planned from 20 on.  Job 2 is back at 10, on node 1."""
     down = [gy.NodeWindow(nodes=(0,), start=10, end=20)]
@@ -304,7 +323,7 @@ def test_closed_gpus_are_counted_once_and_in_the_measured_time():
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"backfill": "easy", "reservation": "counts"}, "reservation counts, which would count GPUs on closed nodes"),
+        ({"decide": Everybody()}, "do not go with a policy of your own"),
         ({"replay": "recorded"}, "do not go with replay recorded"),
     ],
 )

@@ -17,7 +17,7 @@ from gpuyard.kernel.nodes import change_free, offer_node, withdraw_node
 from gpuyard.kernel.placement import Placer, Releaser, place_plain, release_plain
 from gpuyard.kernel.scored_placement import note_change
 from gpuyard.kernel.tables import Events, Index, Jobs, Log, Records, Site
-from gpuyard.kernel.windows import Windows, close_for, next_window_end
+from gpuyard.kernel.windows import Windows, close_for, next_opening, next_window_end
 
 __all__ = [
     "count_start",
@@ -278,6 +278,25 @@ def _reserve_special(
 
 
 @kernel
+def _reserve_counts_open(jobs: Jobs, expected: Expectations, windows: Windows, head: int, now: int) -> None:
+    """As :func:`_reserve_counts`, with the ends of the windows that keep the head out."""
+    promise = expected.promise
+    needed = expected.thousandths[int(jobs.claim[head]["demand"])]
+    free = promise[Promise.FREE]
+    chunk, at = 0, 0
+    instant = min(_end_at(expected, chunk, at), next_opening(windows, head, now))
+    while instant != NEVER:
+        while _end_at(expected, chunk, at) <= instant:
+            free += expected.thousandths[int(jobs.claim[_row_at(expected, chunk, at)]["demand"])]
+            chunk, at = _after(expected, chunk, at)
+        if free >= needed:
+            promise[Promise.SHADOW] = instant
+            promise[Promise.EXTRA] = free - needed
+            break
+        instant = min(_end_at(expected, chunk, at), next_opening(windows, head, instant))
+
+
+@kernel
 def reserve_open(
     jobs: Jobs,
     demand: Records,
@@ -291,7 +310,7 @@ def reserve_open(
     head: int,
     now: int,
 ) -> None:
-    """As :func:`reserve` on nodes, where windows close some: also their ends are instants that are gone through."""
+    """As :func:`reserve`, where windows close nodes: also their ends are instants that are gone through."""
     promise, count = expected.promise, events.counter
     wish = int(jobs.claim[head]["demand"])
     asked = demand[wish]
@@ -299,6 +318,11 @@ def reserve_open(
     drop_reservation(expected)
     promise[Promise.HEAD] = head
     promise[Promise.SHADOW] = NEVER
+    promise[Promise.EXTRA] = 0
+    if promise[Promise.COUNTS] > 0:
+        _reserve_counts_open(jobs, expected, windows, head, now)
+        note_reservation(log, expected, head, now)
+        return
     close_for(site, windows, head, now, 0)
     away, gpus = 0, 0
     chunk, at = 0, 0

@@ -86,9 +86,11 @@ def finds_open_place(
 ) -> bool:
     """Try a job on the nodes open to it and, unless it is short, beside what is reserved.
 
-    The nodes that are closed to it stay hidden.
+    The nodes that are closed to it stay hidden.  Where GPUs are counted, no node is reserved.
     """
-    asked = demand[nth(wish)]
+    promise, asked = expected.promise, demand[nth(wish)]
+    if not short and promise[Promise.COUNTS] > 0 and expected.thousandths[nth(wish)] > promise[Promise.EXTRA]:
+        return False
     close_for(site, windows, row, now, int(expected.estimate[nth(row)]))
     if not short:
         hide_reserved(site, windows, expected, True)
