@@ -38,6 +38,12 @@ def test_a_weekend_is_told_by_the_calendar_of_the_start():
     assert day.at(noons, -12 * HOUR, 3).tolist() == [1, 1, 0.25, 0.25, 1, 1, 1]  # from Thursday noon
 
 
+def test_a_public_holiday_is_like_a_weekend():
+    day = Bump(peak_hour=12.0, width_hours=3.0, peak=1.0, weekend=0.25)
+    noons = np.arange(4) * DAY
+    assert day.at(noons, -12 * HOUR, 0, holidays=(-3, 2)).tolist() == [1, 1, 0.25, 1]
+
+
 def test_a_peak_that_its_bump_cannot_have_is_refused_with_the_highest():
     assert highest_peak(3.5) == pytest.approx(24 / (3.5 * np.sqrt(2 * np.pi)), rel=1e-3)
     with pytest.raises(ConfigError, match=r"service 'a': the peak over the mean is 1 to 2\.74 for a bump"):
@@ -174,7 +180,14 @@ def test_times_of_a_service_may_be_texts():
 def a_book(**changes: object) -> Book:
     kind = ServiceKind(name="chat", interval=100.0, peak=1.0)
     service = Service(name="chat-01", kind="chat", mean=0.5, least=1, most=4, spare=0, crowds=(20.5,))
-    values = {"span": 250.0, "midnight": -3600.0, "weekday": 2, "kinds": {"chat": kind}, "services": (service,)}
+    values = {
+        "span": 250.0,
+        "midnight": -3600.0,
+        "weekday": 2,
+        "holidays": (1, 8),
+        "kinds": {"chat": kind},
+        "services": (service,),
+    }
     return Book(recordings={"chat": Recording(step=60.0, shape=(0.5, 1.5))}, **{**values, **changes})
 
 
@@ -190,7 +203,13 @@ def test_control_intervals_are_longer_where_there_were_too_many():
     assert a_book(span=40_000_000.0).edges(100.0).size == 133_335  # of 300 s
 
 
-@pytest.mark.parametrize("text", [b"", b"{}", b'{"span": 1}', b"[]", b"nonsense"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"", b"{}", b'{"span": 1}', b"[]", b"nonsense", a_book().dumps().replace(b'"kind":"chat"', b'"kind":"cat"'),
+        a_book().dumps().replace(b'"span":250.0', b'"span":-1'), a_book().dumps().replace(b'"gpus":1', b'"gpus":99'),
+    ],
+)  # fmt: skip
 def test_services_that_cannot_be_read_are_refused(text):
     with pytest.raises(InputError, match="the services in the metadata of the job table cannot be read"):
         Book.loads(text)

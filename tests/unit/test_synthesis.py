@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import date, datetime
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ import pytest
 
 from gpuyard.errors import ConfigError
 from gpuyard.services.book import Book
+from gpuyard.services.kinds import ServiceKind
 from gpuyard.synthesis import ClassShare, SynthesisSpec, Tenant, describe, synthesise
+from gpuyard.synthesis.realtime import make_services
 from gpuyard.synthesis.table import SPAN
 from gpuyard.traces.schema import SERVICES
 from gpuyard.workload import Workload
@@ -102,6 +105,17 @@ def test_services_hold_their_share_of_the_load_over_the_window_and_more_of_it_by
     assert evening > 1.8 * night
     assert end.max() == 7 * DAY
     assert set(gpus.tolist()) == {1, 2, 4, 8, 16}
+
+
+def test_services_keep_public_holidays():
+    monday, wednesday = datetime.fromisoformat("2027-01-04T09:00:00+09:00"), date(2027, 1, 6)
+    days = {"largest": 200, "span": 7 * DAY, "origin": monday, "seed": 0, "redraw": 0}
+    book, _ = make_services(
+        [ServiceKind(name="a", weekend=0.1, peak=1.0, spare=0)], 200.0, holidays={wednesday}, **days
+    )
+    wanted = book.wanted(book.edges(300.0)).sum(axis=0)
+    noons = [int(wanted[(day * 24 + 3) * 12]) for day in range(7)]  # from 9 h on
+    assert max(noons[2], noons[5], noons[6]) < 0.2 * min(noons[0], noons[1], noons[3], noons[4])
 
 
 def test_a_replica_is_named_after_its_service_and_belongs_to_the_services_tenant(week):

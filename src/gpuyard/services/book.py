@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuyard.errors import ConfigError, InputError
+from gpuyard.errors import ConfigError, InputError, unknown_name
 from gpuyard.services.autoscaling import Scales, lives, wanted
 from gpuyard.services.demand import Recording
 from gpuyard.services.kinds import ServiceKind
@@ -71,6 +71,8 @@ class Book:
         Second, 0 or before, at which the day of second 0 begins, and which day it is (0 Monday).
     recordings
         The recorded requests of the kinds that replay some.
+    holidays
+        Public holidays, as numbers of days, 0 for that of second 0.
     """
 
     span: float
@@ -79,6 +81,15 @@ class Book:
     kinds: Mapping[str, ServiceKind]
     services: tuple[Service, ...]
     recordings: Mapping[str, Recording]
+    holidays: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a window without an end, and for a service of a kind that is not there."""
+        if not 0 < self.span < math.inf:
+            raise ConfigError(f"the services of a workload need a window of a positive length, got {self.span}")
+        for each in self.services:
+            if each.kind not in self.kinds:
+                raise unknown_name(f"kind of service '{each.name}'", each.kind, self.kinds)
 
     def intervals(self) -> list[float]:
         """Return the control intervals that occur, s, ascending."""
@@ -105,7 +116,10 @@ class Book:
         middle = (edges[:-1] + edges[1:]) / 2
         kind = self.kinds[service.kind]
         recording = self.recordings.get(service.kind)
-        base = kind.day().at(middle, self.midnight, self.weekday) if recording is None else recording.at(middle)
+        if recording is not None:
+            base = recording.at(middle)
+        else:
+            base = kind.day().at(middle, self.midnight, self.weekday, self.holidays)
         return base * kind.crowds().times(middle, list(service.crowds))
 
     def demand(self, edges: Floats) -> Floats:
@@ -136,6 +150,7 @@ class Book:
                 "span": self.span,
                 "midnight": self.midnight,
                 "weekday": self.weekday,
+                "holidays": self.holidays,
                 "kinds": {name: kind.to_mapping() for name, kind in self.kinds.items()},
                 "services": [asdict(each) for each in self.services],
                 "recordings": {
@@ -168,6 +183,7 @@ class Book:
             span=values["span"],
             midnight=values["midnight"],
             weekday=values["weekday"],
+            holidays=tuple(values["holidays"]),
             kinds={name: ServiceKind(name=name).changed(table) for name, table in values["kinds"].items()},
             services=tuple(Service(**{**each, "crowds": tuple(each["crowds"])}) for each in values["services"]),
             recordings={

@@ -42,7 +42,7 @@ class Bump:
     peak
         Highest rate over the mean rate of the day, 1 for no bump.
     weekend
-        Rate on Saturdays and Sundays over that of the other days.
+        Rate on Saturdays, Sundays and holidays over that of the other days.
     """
 
     peak_hour: float
@@ -65,17 +65,20 @@ class Bump:
                 f"weekend is the rate of a weekend over that of other days, 0 or more, got {self.weekend}"
             )
 
-    def at(self, seconds: Floats, midnight: float, weekday: int) -> Floats:
+    def at(self, seconds: Floats, midnight: float, weekday: int, holidays: tuple[int, ...] = ()) -> Floats:
         """Return the rate over its mean at seconds since the origin, same shape.
 
-        ``midnight`` is the second, 0 or before, at which the first day begins, and ``weekday`` what it is (0 Monday).
+        ``midnight`` is the second, 0 or before, at which the first day begins, and ``weekday`` what it is (0 Monday);
+        ``holidays`` are numbers of days, 0 for the first.
         """
         day, hour = np.divmod((seconds - midnight) / HOUR, 24.0)
         away = np.abs((hour - self.peak_hour + 12.0) % 24.0 - 12.0)
         mean = _bump_mean(self.width_hours)
         above = (np.exp(-(away**2) / (2 * self.width_hours**2)) - mean) / (1 - mean)
-        is_weekend = (weekday + day.astype(np.int64)) % 7 >= 5
-        return np.maximum(1 + (self.peak - 1) * above, 0.0) * np.where(is_weekend, self.weekend, 1.0)
+        is_free = (weekday + day.astype(np.int64)) % 7 >= 5
+        if holidays:
+            is_free |= np.isin(day, holidays)
+        return np.maximum(1 + (self.peak - 1) * above, 0.0) * np.where(is_free, self.weekend, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,12 +124,11 @@ class Crowds:
             found.append(round(at, 3))
 
     def times(self, seconds: Floats, begins: list[float]) -> Floats:
-        """Return what the rate is multiplied by, same shape; of several crowds at once the largest counts."""
+        """Return what the rate is multiplied by at ascending seconds, same shape; the largest of crowds counts."""
         most = np.ones_like(seconds)
         for begin in begins:
-            since = seconds - begin
-            near = (since > 0) & (since < self.rise + 20 * self.decay)
-            t = since[near]
+            near = slice(*np.searchsorted(seconds, (begin, begin + self.rise + 20 * self.decay)).tolist())
+            t = seconds[near] - begin
             height = np.where(t < self.rise, t / self.rise, np.exp(-np.maximum(t - self.rise, 0.0) / self.decay))
             most[near] = np.maximum(most[near], 1 + (self.factor - 1) * height)
         return most

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from gpuyard.errors import ConfigError
 from gpuyard.services.book import Book
 from gpuyard.synthesis.calibration import Chosen, Supply, UnitSupply, first_jobs
 from gpuyard.synthesis.expansion import Site
+from gpuyard.synthesis.free_days import public_holidays
 from gpuyard.synthesis.kinds import CLASSES, Kind
 from gpuyard.synthesis.realtime import Replicas, expected_replicas, make_services, replicas
 from gpuyard.synthesis.spec import SynthesisSpec
@@ -202,6 +204,13 @@ class Planner:
             expected += expected_replicas(self.spec.services, self.service_gpus(), span)
         return expected
 
+    def _holidays(self, span: float) -> frozenset[date]:
+        """Return the public holidays in the years of a window."""
+        if self.spec.holidays is None:
+            return frozenset()
+        first = self.spec.origin()
+        return public_holidays(self.spec.holidays, first.date(), (first + timedelta(seconds=span)).date())
+
     def services(self, span: float) -> Services:
         """Return the real-time services of a window."""
         if not self.realtime:
@@ -209,7 +218,7 @@ class Planner:
         redraw = self.realtime[0].redraw
         book, requests = make_services(
             self.spec.services, self.service_gpus(), largest=self.site.largest, span=span, origin=self.spec.origin(),
-            seed=self.seed, redraw=redraw,
+            seed=self.seed, redraw=redraw, holidays=self._holidays(span),
         )  # fmt: skip
         made = replicas(book)
         notes = tuple(

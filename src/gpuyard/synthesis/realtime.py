@@ -8,9 +8,9 @@ all services is scaled by one factor, so that their replicas hold the class's sh
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import NamedTuple
 
 import numpy as np
@@ -132,7 +132,15 @@ def services_of(key: str, table: object) -> tuple[ServiceKind, ...]:
 
 
 def make_services(
-    kinds: Sequence[ServiceKind], gpus: float, *, largest: int, span: float, origin: datetime, seed: int, redraw: int
+    kinds: Sequence[ServiceKind],
+    gpus: float,
+    *,
+    largest: int,
+    span: float,
+    origin: datetime,
+    seed: int,
+    redraw: int,
+    holidays: Collection[date] = (),
 ) -> tuple[Book, dict[str, Requests]]:
     """Return the services whose replicas hold ``gpus`` GPUs on average over the window, and the requests they replay.
 
@@ -160,7 +168,7 @@ def make_services(
     recordings = {name: each.recording for name, each in requests.items() if name in known}
     book = Book(
         span=span, midnight=midnight, weekday=origin.weekday(), kinds=known, services=tuple(services),
-        recordings=recordings,
+        recordings=recordings, holidays=tuple(sorted((each - origin.date()).days for each in holidays)),
     )  # fmt: skip
     return _calibrated(_normalised(book), wanted), {name: each for name, each in requests.items() if name in known}
 
