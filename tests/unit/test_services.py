@@ -11,7 +11,7 @@ import pytest
 from gpuyard.errors import ConfigError, InputError
 from gpuyard.services.autoscaling import lives
 from gpuyard.services.book import Book, Service
-from gpuyard.services.demand import DAY, HOUR, Bump, Crowds, Recording, highest_peak
+from gpuyard.services.demand import DAY, HOUR, Crowds, Day, Recording, highest_peak
 from gpuyard.services.kinds import ServiceKind
 from gpuyard.services.recorded import read_requests
 from gpuyard.services.streaming import backlog_times, in_time
@@ -21,7 +21,7 @@ TRACES = Path(os.environ.get("GPUYARD_TRACES", Path(__file__).parents[2] / "../s
 
 
 def test_a_day_has_mean_1_and_its_peak_at_its_hour():
-    day = Bump(peak_hour=17.5, width_hours=3.5, peak=1.72, weekend=1.0)
+    day = Day(peak_hour=17.5, width_hours=3.5, peak=1.72, weekend=1.0)
     seconds = np.arange(0, DAY, 60.0)
     rate = day.at(seconds, 0.0, 0)
     assert rate.mean() == pytest.approx(1.0, abs=1e-4)
@@ -33,13 +33,19 @@ def test_a_day_has_mean_1_and_its_peak_at_its_hour():
 
 
 def test_a_weekend_is_told_by_the_calendar_of_the_start():
-    day = Bump(peak_hour=12.0, width_hours=3.0, peak=1.0, weekend=0.25)
+    day = Day(peak_hour=12.0, width_hours=3.0, peak=1.0, weekend=0.25)
     noons = np.arange(7) * DAY
     assert day.at(noons, -12 * HOUR, 3).tolist() == [1, 1, 0.25, 0.25, 1, 1, 1]  # from Thursday noon
 
 
+def test_a_day_may_have_a_profile_of_hours():
+    shifts = ServiceKind(name="vision").changed({"hourly": [1.0] * 6 + [4.0] * 8 + [3.0] * 8 + [1.0] * 2}).day()
+    hours = np.array([5.99, 6.0, 13.9, 14.0, 23.9, 24.0]) * HOUR
+    assert shifts.at(hours, 0.0, 0) == pytest.approx(np.array([1, 4, 4, 3, 1, 1]) * 24 / 64)
+
+
 def test_a_public_holiday_is_like_a_weekend():
-    day = Bump(peak_hour=12.0, width_hours=3.0, peak=1.0, weekend=0.25)
+    day = Day(peak_hour=12.0, width_hours=3.0, peak=1.0, weekend=0.25)
     noons = np.arange(4) * DAY
     assert day.at(noons, -12 * HOUR, 0, holidays=(-3, 2)).tolist() == [1, 1, 0.25, 1]
 
@@ -165,6 +171,8 @@ def test_public_request_traces_have_their_published_number_of_requests(name, req
         ({"cold_strt": 5.0}, "unknown key of service 'chat' 'cold_strt'; did you mean 'cold_start'"),
         ({"gpus": "8"}, "gpus of service 'chat' must be a whole number, got '8'"),
         ({"peak": "1.5"}, "peak of service 'chat' must be a number, got '1.5'"),
+        ({"hourly": [1.0]}, "service 'chat': hourly needs 24 numbers"),
+        ({"hourly": 3}, "hourly of service 'chat' must be a list of numbers, got 3"),
         ({"requests": 3}, "requests of service 'chat' must be a text, got 3"),
     ],
 )
@@ -178,7 +186,7 @@ def test_times_of_a_service_may_be_texts():
 
 
 def a_book(**changes: object) -> Book:
-    kind = ServiceKind(name="chat", interval=100.0, peak=1.0)
+    kind = ServiceKind(name="chat", interval=100.0, peak=1.0, hourly=(1.0, 2.0) * 12)
     service = Service(name="chat-01", kind="chat", mean=0.5, least=1, most=4, spare=0, crowds=(20.5,))
     values = {
         "span": 250.0,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gpuyard.errors import ConfigError
 from gpuyard.streams import Stream
 
-__all__ = ["DAY", "HOUR", "Bump", "Crowds", "Recording", "highest_peak"]
+__all__ = ["DAY", "HOUR", "Crowds", "Day", "Recording", "highest_peak"]
 
 HOUR, DAY = 3600.0, 86_400.0
 _ROOT = math.sqrt(2 * math.pi)
@@ -30,8 +30,8 @@ def _bump_mean(width_hours: float) -> float:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Bump:
-    """A day of mean 1 whose hours follow a Gaussian bump on a level floor.
+class Day:
+    """A day of mean 1 whose hours follow a Gaussian bump on a level floor, or a profile.
 
     Parameters
     ----------
@@ -43,12 +43,15 @@ class Bump:
         Highest rate over the mean rate of the day, 1 for no bump.
     weekend
         Rate on Saturdays, Sundays and holidays over that of the other days.
+    hourly
+        Relative rates of the hours 0 to 23, in place of the bump.
     """
 
     peak_hour: float
     width_hours: float
     peak: float
     weekend: float
+    hourly: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.peak_hour <= 24 or not 0.1 <= self.width_hours <= 12:
@@ -65,6 +68,12 @@ class Bump:
                 f"weekend is the rate of a weekend over that of other days, 0 or more, got {self.weekend}"
             )
 
+        hours = self.hourly
+        if hours is not None and not (
+            len(hours) == 24 and all(0 <= each < math.inf for each in hours) and sum(hours) > 0
+        ):
+            raise ConfigError(f"hourly needs 24 numbers of 0 or more, and one above 0, got {list(hours)}")
+
     def at(self, seconds: Floats, midnight: float, weekday: int, holidays: tuple[int, ...] = ()) -> Floats:
         """Return the rate over its mean at seconds since the origin, same shape.
 
@@ -72,13 +81,20 @@ class Bump:
         ``holidays`` are numbers of days, 0 for the first.
         """
         day, hour = np.divmod((seconds - midnight) / HOUR, 24.0)
-        away = np.abs((hour - self.peak_hour + 12.0) % 24.0 - 12.0)
-        mean = _bump_mean(self.width_hours)
-        above = (np.exp(-(away**2) / (2 * self.width_hours**2)) - mean) / (1 - mean)
         is_free = (weekday + day.astype(np.int64)) % 7 >= 5
         if holidays:
             is_free |= np.isin(day, holidays)
-        return np.maximum(1 + (self.peak - 1) * above, 0.0) * np.where(is_free, self.weekend, 1.0)
+        return self._over_mean(hour) * np.where(is_free, self.weekend, 1.0)
+
+    def _over_mean(self, hour: Floats) -> Floats:
+        """Return the rate over its mean at hours of the day, same shape."""
+        if self.hourly is not None:
+            rates = np.asarray(self.hourly, dtype=np.float64)
+            return np.asarray((rates / rates.mean())[np.minimum(hour.astype(np.int64), 23)], dtype=np.float64)
+        away = np.abs((hour - self.peak_hour + 12.0) % 24.0 - 12.0)
+        mean = _bump_mean(self.width_hours)
+        above = (np.exp(-(away**2) / (2 * self.width_hours**2)) - mean) / (1 - mean)
+        return np.asarray(np.maximum(1 + (self.peak - 1) * above, 0.0), dtype=np.float64)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from gpuyard.errors import ConfigError, unknown_name
-from gpuyard.services.demand import Bump, Crowds
+from gpuyard.services.demand import Crowds, Day
 from gpuyard.units import parse_seconds
 
 __all__ = ["LARGEST_REPLICA", "ServiceKind"]
@@ -44,8 +44,8 @@ class ServiceKind:
         Fewest replicas; the most, over those of the mean demand; and replicas on top of both (N+1).
     cold_start
         From the start of a replica until it is ready.
-    peak_hour, width_hours, peak, weekend
-        Of the day, as :class:`gpuyard.services.demand.Bump` has them.
+    peak_hour, width_hours, peak, weekend, hourly
+        Of the day, as :class:`gpuyard.services.demand.Day` has them.
     crowds_a_week, crowd_factor, crowd_rise, crowd_decay
         Of flash crowds, as :class:`gpuyard.services.demand.Crowds` has them.
     requests, sha256
@@ -78,6 +78,7 @@ class ServiceKind:
     width_hours: float = 3.5
     peak: float = 1.72
     weekend: float = 1.0
+    hourly: tuple[float, ...] | None = None
     crowds_a_week: float = 0.0
     crowd_factor: float = 3.0
     crowd_rise: float = 300.0
@@ -113,9 +114,12 @@ class ServiceKind:
         """Requests, or records, a second that one replica can do at full use."""
         return self.concurrency / self.service_time if self.records is None else self.records
 
-    def day(self) -> Bump:
+    def day(self) -> Day:
         """Return the course of a day."""
-        return Bump(peak_hour=self.peak_hour, width_hours=self.width_hours, peak=self.peak, weekend=self.weekend)
+        return Day(
+            peak_hour=self.peak_hour, width_hours=self.width_hours, peak=self.peak, weekend=self.weekend,
+            hourly=self.hourly,
+        )  # fmt: skip
 
     def crowds(self) -> Crowds:
         """Return what is known of flash crowds."""
@@ -139,6 +143,8 @@ class ServiceKind:
 
     def _read(self, key: str, kind: str, value: Any) -> Any:
         base = kind.partition(" ")[0]
+        if base.startswith("tuple"):
+            return _numbers(f"{key} of service '{self.name}'", value)
         if base == "float" and key in _TIMES and isinstance(value, str):
             return parse_seconds(value)
         wanted, allowed = _TYPES[base]
@@ -149,7 +155,20 @@ class ServiceKind:
     def to_mapping(self) -> dict[str, Any]:
         """Return the table that :meth:`changed` reads back; what is None is left out."""
         values = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "name"}
-        return {key: value for key, value in values.items() if value is not None}
+        return {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in values.items()
+            if value is not None
+        }
+
+
+def _numbers(key: str, value: Any) -> tuple[float, ...]:
+    are_numbers = isinstance(value, list | tuple) and all(
+        isinstance(each, int | float) and not isinstance(each, bool) for each in value
+    )
+    if not are_numbers:
+        raise ConfigError(f"{key} must be a list of numbers, got {value!r}")
+    return tuple(float(each) for each in value)
 
 
 _TIMES = frozenset(

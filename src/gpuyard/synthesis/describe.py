@@ -189,13 +189,17 @@ def _service(kind: ServiceKind) -> list[Figure]:
         given = {key: getattr(kind, key) for key in keys if key not in skipped and getattr(kind, key) is not None}
         if not given:
             continue
-        value = ", ".join(
-            f"{key} {each if isinstance(each, str) else format(each, 'g')}" for key, each in given.items()
-        )
+        value = ", ".join(f"{key} {_given(each)}" for key, each in given.items())
         same = default is not None and all(getattr(default, key) == each for key, each in given.items())
         evidence = SERVICE_EVIDENCE.get((kind.name, figure), ASSUMPTION) if same else CHOSEN
         rows.append(_row(f"realtime, {kind.name}: {figure}", value, evidence))
     return rows
+
+
+def _given(value: str | float | tuple[float, ...]) -> str:
+    if isinstance(value, tuple):
+        return " ".join(f"{each:g}" for each in value)
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 _SERVICE_ROWS = {
@@ -206,7 +210,7 @@ _SERVICE_ROWS = {
     "promise": ("slo_wait", "queue_time", "goal"),
     "scaling": ("target", "tolerance", "cooldown", "interval", "minimum", "headroom", "spare"),
     "cold start": ("cold_start",),
-    "day": ("peak_hour", "width_hours", "peak", "weekend"),
+    "day": ("peak_hour", "width_hours", "peak", "weekend", "hourly"),
     "flash crowds": ("crowds_a_week", "crowd_factor", "crowd_rise", "crowd_decay"),
     "replayed requests": ("requests", "sha256"),
     "replicas of one service": ("smallest", "largest"),
