@@ -23,6 +23,7 @@ from gpuyard.kernel.jit import is_kept
 from gpuyard.kernel.launch import Pointer, is_ready
 from gpuyard.kernel.planned import run_conservative, run_slurm
 from gpuyard.kernel.plans import Plans, build_plans
+from gpuyard.kernel.reservation import Reserver, reserve_nothing, reserve_special, reserver_signature
 from gpuyard.kernel.scored_planned import run_scored_conservative, run_scored_slurm
 from gpuyard.kernel.scored_queue import Passing, run_scored
 from gpuyard.kernel.scored_windowed import run_scored_windowed
@@ -89,6 +90,8 @@ def is_loop_ready(policy: Policy, asked: Asked | None = None, *, windowed: bool 
     loop = loop_of(policy, windowed=windowed)
     if loop in _SCORED and not is_kept(_scorer(policy)):
         return False
+    if loop in (run_easy, run_scored) and not is_kept(_reserver(policy, asked)):
+        return False
     if asked is None:
         return is_ready(loop, rule_of(policy))
     return is_ready(loop, rule_of(policy), asked.demands, tracked=asked.quanta > 0)
@@ -125,7 +128,7 @@ def loop_tables(
             return (plans,)
         closing = _no_windows(workload, cluster) if windows is None else windows
         contenders = _contenders(policy, workload, cluster, asked, estimate)
-        return plans, contenders, closing, Pointer(_scorer(policy), scorer_signature())
+        return plans, contenders, closing, Pointer(_scorer(policy), lambda *_: scorer_signature())
     expected = build_expectations(
         estimate=estimate,
         demands=asked.demands,
@@ -135,14 +138,15 @@ def loop_tables(
         counts=policy.reservation == "counts",
         positions=0 if loop in _SCORED else estimate.size,
     )
-    closing_too = () if windows is None else (windows,)
+    reserver = Pointer(_reserver(policy, asked), reserver_signature)
     if loop is run_easy:
-        return (expected,)
+        return expected, reserver
     passing = _PASSING[policy.backfill]
     if loop is run_windowed:
-        return expected, *closing_too, passing
+        return expected, windows, passing
     contenders = _contenders(policy, workload, cluster, asked, estimate)
-    return contenders, expected, *closing_too, passing, Pointer(_scorer(policy), scorer_signature())
+    own: Pointer | Windows = reserver if windows is None else windows
+    return contenders, expected, own, passing, Pointer(_scorer(policy), lambda *_: scorer_signature())
 
 
 def _plans(
@@ -174,6 +178,13 @@ def _contenders(
 def _scorer(policy: Policy) -> Scorer:
     """Return what scores the waiting jobs in a loop that scores."""
     return scorer_of(policy) if is_scored(policy) else as_listed
+
+
+def _reserver(policy: Policy, asked: Asked | None = None) -> Reserver:
+    """Return what reserves nodes for a job that is not plain; without demands, for any."""
+    plain = asked is not None and bool(np.all(asked.demands["plain"]))
+    nowhere = policy.backfill != "easy" or policy.reservation == "counts"
+    return reserve_nothing if plain or nowhere else reserve_special
 
 
 def _no_windows(workload: Workload, cluster: Cluster) -> Windows:

@@ -16,6 +16,7 @@ from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.minima import first_within, put_value, take_value
 from gpuyard.kernel.placement import Placer, Releaser, place_plain
 from gpuyard.kernel.reservation import (
+    Reserver,
     count_start,
     drop_reservation,
     expect_longer,
@@ -42,6 +43,7 @@ def run_easy(
     log: Log,
     events: Events,
     expected: Expectations,
+    reserver: Reserver,
     stop: int,
     placer: Placer,
     releaser: Releaser,
@@ -69,7 +71,7 @@ def run_easy(
         if promise[Promise.RELEASED] > 0:
             promise[Promise.ROOM] += 1
         if count[Count.WAITING] > 0:
-            _schedule(jobs, demand, site, queue, log, events, expected, placer, releaser, now)
+            _schedule(jobs, demand, site, queue, log, events, expected, reserver, placer, releaser, now)
             count[Count.MAX_WAITING] = max(count[Count.MAX_WAITING], count[Count.WAITING])
         promise[Promise.RELEASED] = 0
         promise[Promise.FRESH] = 0
@@ -116,6 +118,7 @@ def _schedule(
     log: Log,
     events: Events,
     expected: Expectations,
+    reserver: Reserver,
     placer: Placer,
     releaser: Releaser,
     now: int,
@@ -149,7 +152,7 @@ def _schedule(
         else:
             lane["blocked"] = promise[Promise.ROOM]
             if promise[Promise.HEAD] == NOBODY:
-                reserve(jobs, demand, site, log, events, expected, placer, releaser, row, now)
+                reserve(jobs, demand, site, log, events, expected, reserver, placer, releaser, row, now)
         if not only_fresh and lane["blocked"] != promise[Promise.ROOM] and lane["waiting"] > 0:
             most = _ANY
             if lane["narrow"] == promise[Promise.TERMS]:

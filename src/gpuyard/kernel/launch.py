@@ -7,7 +7,7 @@ passed, and a run of plain jobs never compiles the special ones.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,8 +44,9 @@ class Pointer(NamedTuple):
     """A function that a loop calls by pointer, with what it returns and takes."""
 
     function: Callable[..., Any]
-    signature: Any
-    """of numba, as in ``float64(int64)``"""
+    signature: Callable[[Sequence[Any], tuple[Any, ...]], Any]
+    """What returns numba's, as in ``float64(int64)``, for the types of what the loop takes before, and of the placer
+    and the releaser."""
 
 
 @pointed
@@ -112,18 +113,21 @@ def _call(
         compiler.types.FunctionType(compiler.types.boolean(*placing)),
         compiler.types.FunctionType(compiler.types.none(*releasing)),
     )
-    own = tuple(_type_of(each) for each in given)
+    own: list[Any] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NumbaExperimentalFeatureWarning)
+        for each in given:
+            own.append(_type_of(each, own, pointers))
         ready = compiled_for(function, (*own, *pointers))
     ready(*passed, placer, releaser)
 
 
-def _type_of(given: Any) -> Any:
+def _type_of(given: Any, before: Sequence[Any], placing: tuple[Any, ...]) -> Any:
     """Return numba's type of what a kernel is given; a function is compiled now."""
     if isinstance(given, Pointer):
-        compiled_for(given.function, given.signature.args)
-        return compiler.types.FunctionType(given.signature)
+        signature = given.signature(before, placing)
+        compiled_for(given.function, signature.args)
+        return compiler.types.FunctionType(signature)
     return compiler.types.int64 if isinstance(given, int) else compiler.typeof(given)
 
 

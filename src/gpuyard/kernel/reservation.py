@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,7 +15,7 @@ from gpuyard.kernel.decisions import note_reservation
 from gpuyard.kernel.expectations import CHUNK_ROOM, Expectations
 from gpuyard.kernel.fraction import take_share
 from gpuyard.kernel.index import insert, members, remove
-from gpuyard.kernel.jit import inlined, inner, inner_inlined, kernel
+from gpuyard.kernel.jit import compiler, inlined, inner, inner_inlined, kernel, pointed
 from gpuyard.kernel.nodes import change_free, offer_node, withdraw_node
 from gpuyard.kernel.placement import Placer, Releaser, place_plain, release_plain
 from gpuyard.kernel.scored_placement import note_change
@@ -20,15 +23,27 @@ from gpuyard.kernel.tables import Events, Index, Jobs, Log, Records, Site
 from gpuyard.kernel.windows import Windows, close_for, next_opening, next_window_end
 
 __all__ = [
+    "Reserver",
     "count_start",
     "drop_reservation",
     "expect_longer",
     "forget",
     "may_pass",
     "reserve",
+    "reserve_nothing",
     "reserve_open",
+    "reserve_special",
+    "reserver_signature",
     "show_reserved",
 ]
+
+Reserver: TypeAlias = Callable[[Jobs, Records, Site, Log, Events, Expectations, Placer, Releaser, int], None]
+
+
+def reserver_signature(before: Sequence[Any], placing: tuple[Any, ...]) -> Any:
+    """Return numba's signature of a :data:`Reserver`, of the types of what a loop takes up to its expectations."""
+    jobs, demand, _, site, _, log, events = before[:7]
+    return compiler.types.void(jobs, demand, site, log, events, before[-1], *placing, compiler.types.int64)
 
 
 @inlined
@@ -114,12 +129,16 @@ def reserve(
     log: Log,
     events: Events,
     expected: Expectations,
+    reserver: Reserver,
     placer: Placer,
     releaser: Releaser,
     head: int,
     now: int,
 ) -> None:
-    """Promise the head the earliest instant, and the nodes there, at which it can be expected to start."""
+    """Promise the head the earliest instant, and the nodes there, at which it can be expected to start.
+
+    What only jobs that are not plain need is behind a pointer, so that a run without them does not compile it.
+    """
     promise = expected.promise
     drop_reservation(expected)
     promise[Promise.HEAD] = head
@@ -132,7 +151,7 @@ def reserve(
     if demand[jobs.claim[head]["demand"]]["plain"] != 0:
         _reserve_plain(jobs, demand, site, log, events, expected, head)
     else:
-        _reserve_special(jobs, demand, site, log, events, expected, placer, releaser, head)
+        reserver(jobs, demand, site, log, events, expected, placer, releaser, head)
     for place_ in range(promise[Promise.RESERVED]):
         expected.reserved_free[nth(site.node[nth(expected.reserved[nth(place_)])]["free"])] += 1
     note_reservation(log, expected, head, now)
@@ -239,8 +258,23 @@ def _note_reserved(log: Log, events: Events, expected: Expectations, first: int)
         promise[Promise.RESERVED] += 1
 
 
-@kernel
-def _reserve_special(
+@pointed
+def reserve_nothing(
+    jobs: Jobs,
+    demand: Records,
+    site: Site,
+    log: Log,
+    events: Events,
+    expected: Expectations,
+    placer: Placer,
+    releaser: Releaser,
+    head: int,
+) -> None:
+    """Stand in where all jobs are plain, or no nodes are reserved: never called."""
+
+
+@pointed
+def reserve_special(
     jobs: Jobs,
     demand: Records,
     site: Site,

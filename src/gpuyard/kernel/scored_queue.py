@@ -16,7 +16,7 @@ from gpuyard.kernel.expectations import Expectations
 from gpuyard.kernel.instants import next_eligible, next_end, next_instant, release, skip_rejected, start_job
 from gpuyard.kernel.jit import inlined, inner, kernel
 from gpuyard.kernel.placement import Placer, Releaser, place_plain
-from gpuyard.kernel.reservation import count_start, expect_longer, forget, may_pass, reserve, show_reserved
+from gpuyard.kernel.reservation import Reserver, count_start, expect_longer, forget, may_pass, reserve, show_reserved
 from gpuyard.kernel.scorers import Scorer
 from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Queue, Records, Site
 from gpuyard.kernel.turns import heapify, score_all, take_first
@@ -47,6 +47,7 @@ def run_scored(
     events: Events,
     contenders: Contenders,
     expected: Expectations,
+    reserver: Reserver,
     passing: int,
     scorer: Scorer,
     stop: int,
@@ -78,7 +79,9 @@ def run_scored(
         if promise[Promise.RELEASED] > 0:
             promise[Promise.ROOM] += 1
         if count[Count.WAITING] > 0:
-            _schedule(jobs, demand, site, log, events, contenders, expected, passing, scorer, placer, releaser, now)
+            _schedule(
+                jobs, demand, site, log, events, contenders, expected, reserver, passing, scorer, placer, releaser, now
+            )
             count[Count.MAX_WAITING] = max(count[Count.MAX_WAITING], count[Count.WAITING])
         promise[Promise.RELEASED] = 0
 
@@ -92,6 +95,7 @@ def _schedule(  # noqa: PLR0912, PLR0915  # one body: a second call of what plac
     events: Events,
     contenders: Contenders,
     expected: Expectations,
+    reserver: Reserver,
     passing: int,
     scorer: Scorer,
     placer: Placer,
@@ -148,7 +152,7 @@ def _schedule(  # noqa: PLR0912, PLR0915  # one body: a second call of what plac
             if passing == Passing.BESIDE and headless:
                 headless = False
                 if promise[Promise.HEAD] != row or promise[Promise.RELEASED] > 0 or started > 0 or outstayed:
-                    reserve(jobs, demand, site, log, events, expected, placer, releaser, row, now)
+                    reserve(jobs, demand, site, log, events, expected, reserver, placer, releaser, row, now)
                 vain = size
         if vain * _VAIN > size:
             size = _sift(jobs, contenders, expected, size, headless, now)
