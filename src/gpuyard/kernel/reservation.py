@@ -313,21 +313,18 @@ def reserve_special(
 
 @kernel
 def _reserve_counts_open(jobs: Jobs, expected: Expectations, windows: Windows, head: int, now: int) -> None:
-    """As :func:`_reserve_counts`, with the ends of the windows that keep the head out."""
+    """As :func:`_reserve_counts`, with the ends of the windows that keep the head out.
+
+    No GPU comes back at such an end, so it matters only where enough are free and nothing is expected to end before.
+    """
     promise = expected.promise
-    needed = expected.thousandths[int(jobs.claim[head]["demand"])]
-    free = promise[Promise.FREE]
-    chunk, at = 0, 0
-    instant = min(_end_at(expected, chunk, at), next_opening(windows, head, now))
-    while instant != NEVER:
-        while _end_at(expected, chunk, at) <= instant:
-            free += expected.thousandths[int(jobs.claim[_row_at(expected, chunk, at)]["demand"])]
-            chunk, at = _after(expected, chunk, at)
-        if free >= needed:
-            promise[Promise.SHADOW] = instant
-            promise[Promise.EXTRA] = free - needed
-            break
-        instant = min(_end_at(expected, chunk, at), next_opening(windows, head, instant))
+    extra = promise[Promise.FREE] - expected.thousandths[int(jobs.claim[head]["demand"])]
+    opening = next_opening(windows, head, now)
+    if extra >= 0 and opening < _end_at(expected, 0, 0):
+        promise[Promise.SHADOW] = opening
+        promise[Promise.EXTRA] = extra
+    else:
+        _reserve_counts(jobs, expected, head)
 
 
 @kernel
