@@ -24,6 +24,7 @@ from gpuyard.ordering import SCORED
 from gpuyard.policy import BACKFILLS, ORDERS, PLACEMENTS, Policy
 from gpuyard.record import Outcome, Record
 from gpuyard.simulation import schedule
+from gpuyard.windows import NodeWindow
 from gpuyard.workload import MICROSECOND, NEVER, Workload
 from reference import Job, Piece, Ranking, Room, Rule, brings, estimate, place, read
 from strategies import random_cluster, random_workload
@@ -327,6 +328,25 @@ def assert_same_facts(first: Record, second: Record) -> None:
         second.max_queue,
         second.stop,
     )
+
+
+@pytest.mark.parametrize("windows", [(), (NodeWindow(nodes=("0-9",), start=40, end=400),)], ids=["open", "closed"])
+@pytest.mark.parametrize(
+    "terms",
+    [
+        *({"backfill": each} for each in BACKFILLS),
+        *({"backfill": each, "depth": 3} for each in ("conservative", "slurm")),
+    ],
+    ids=lambda terms: "-".join(map(str, terms.values())),
+)
+def test_a_score_that_never_changes_gives_the_schedule_of_the_fixed_order(terms, windows):
+    """The score of multifactor without an age is the priority, and the loops that score are others."""
+    rng = np.random.default_rng(7)
+    site = random_cluster(rng)
+    jobs = random_workload(rng, JOBS, load=2)
+    orders = ({"order": "priority"}, {"order": "multifactor", "weights": {"age": 0}})
+    fixed, scored = (columns(schedule(jobs, site, Policy(**order, **terms), windows=windows)) for order in orders)
+    assert {name for name in fixed if fixed[name].tobytes() != scored[name].tobytes()} == set()
 
 
 @EVERY_POLICY
