@@ -83,6 +83,12 @@ def test_the_profile_counts_submissions_over_how_long_each_hour_lasted() -> None
     assert jobs.weekly == (1.0,) * 7  # no whole week: days are taken as alike
 
 
+def test_an_hour_that_came_twice_counts_half_as_much_for_each_job() -> None:
+    # from Monday 0:00 to Tuesday 12:00: hour 6 came twice, hour 18 once, and each had two jobs
+    jobs = portray(at(0, 6 * HOUR, 18 * HOUR, 18 * HOUR + 1, DAY + 6 * HOUR, DAY + 12 * HOUR, origin="2026-03-02"))
+    assert jobs.hourly[18] == pytest.approx(2 * jobs.hourly[6])
+
+
 def test_the_clock_begins_where_the_origin_says() -> None:
     assert start_of_clock("2026-03-04T06:30:00+09:00") == 2 * DAY + 6.5 * HOUR  # a Wednesday
     assert start_of_clock("") == 0.0

@@ -93,6 +93,12 @@ def test_a_dependency_on_a_user_who_was_not_drawn_is_dropped_and_counted() -> No
     assert alone.notes[-1].endswith("dependencies on jobs left out dropped from 1 of them")
 
 
+def test_a_second_copy_depends_on_the_first_copy_of_another_users_job() -> None:
+    jobs = workload((0, 1, 1, {"user": "ann"}), (1, 1, 1, {"user": "bob", "depends_on": ["0"]}))
+    seed = next(seed for seed in range(50) if ids(resample_users(jobs, users=3, seed=seed)) == ["0", "1", "1~2"])
+    assert column(resample_users(jobs, users=3, seed=seed), "depends_on") == [None, ["0"], ["0"]]
+
+
 def test_jobs_without_a_user_stay_and_without_any_user_nothing_can_be_drawn() -> None:
     jobs = workload((0, 1, 1), (1, 1, 1, {"user": "ann"}))
     assert ids(resample_users(jobs, users=2)) == ["0", "1", "1~2"]
