@@ -12,13 +12,17 @@ __all__ = [
     "BACKFILLS",
     "DEPENDENT",
     "ESTIMATES",
+    "GITTINS_INDICES",
     "LIMITS",
     "NAMED",
     "ORDERS",
     "PLACEMENTS",
+    "PREEMPTIONS",
+    "PREEMPTIVE",
     "REPLAYS",
     "RESERVATIONS",
     "UNLIMITED",
+    "VICTIMS",
     "WEIGHTS",
     "Choice",
 ]
@@ -35,6 +39,8 @@ class Choice(NamedTuple):
     """authors, year and venue of the source; empty where there is none to name"""
     assumption: str = ""
     """what is taken for granted, or stated from memory"""
+    thresholds: tuple[float, ...] = ()
+    """of a preemption: the default thresholds"""
 
 
 _TIES: Final = "then submit time, then row"
@@ -150,6 +156,57 @@ ESTIMATES: Final[dict[str, Choice]] = {
     ),
 }
 
+_TIRESIAS: Final = "Gu et al. 2019, NSDI (Tiresias)"
+_RELEASED: Final = (3250.0, 7200.0, 18_000.0)
+"""Thresholds in the simulator published with Tiresias."""
+_BINS: Final = ("thresholds", "promote", "victims")
+PREEMPTIONS: Final[dict[str, Choice]] = {
+    "none": Choice("a job that started keeps its GPUs until it ends"),
+    "priority": Choice("a higher priority takes GPUs from lower ones", ("victims",)),
+    "srtf": Choice(
+        "the shorter remaining time takes GPUs from the longer",
+        ("estimate",),
+        "Schrage, Miller 1966, Operations Research 14(4) (SRPT)",
+        "remaining times are those of the estimate",
+    ),
+    "srsf": Choice(
+        "the smaller remaining time x GPUs takes GPUs from the larger",
+        ("estimate",),
+        _TIRESIAS,
+        "remaining times are those of the estimate",
+    ),
+    "las": Choice(
+        "the job that ran for less time, in steps of thresholds, takes GPUs from those that ran longer",
+        _BINS,
+        "Nuyens, Wierman 2008, Performance Evaluation 65(3-4) (foreground-background)",
+        "the thresholds are those of Tiresias' simulator, taken as seconds",
+        _RELEASED,
+    ),
+    "2d-las": Choice(
+        "the job with less GPUs x time so far, in steps of thresholds, takes GPUs from those with more",
+        _BINS,
+        _TIRESIAS,
+        "thresholds of the published simulator; placement does not look at a model's skew",
+        _RELEASED,
+    ),
+    "gittins": Choice(
+        "the job whose attained GPUs x time makes an end most likely soon takes GPUs from the others",
+        (*_BINS, "gittins_index"),
+        f"Gittins 1979, J. Royal Statistical Society B 41(2); {_TIRESIAS}",
+        "the history is the workload itself",
+        _RELEASED,
+    ),
+    "time-slice": Choice(
+        "a job that had its slice makes room for those that wait, in turn",
+        ("time_slice", "victims"),
+        "",
+        "a slice of one hour",
+    ),
+}
+"""Who may take GPUs from whom."""
+VICTIMS: Final = ("latest-start", "least-lost")
+GITTINS_INDICES: Final = ("textbook", "released")
+
 LIMITS: Final = ("kill", "ignore")
 REPLAYS: Final = ("schedule", "recorded")
 RESERVATIONS: Final = ("nodes", "counts")
@@ -173,6 +230,15 @@ NAMED: Final[dict[str, tuple[str, str]]] = {
     "multifactor": ("multifactor", "none"),
 }
 """Order and backfill of each named scheduler."""
+PREEMPTIVE: Final[dict[str, str]] = {
+    "srtf": "srtf",
+    "srsf": "srsf",
+    "las": "las",
+    "tiresias": "2d-las",
+    "gittins": "gittins",
+    "time-slice": "time-slice",
+}
+"""Named schedulers that are order fifo, backfill fit and a preemption."""
 WEIGHTS: Final[dict[str, float]] = {
     "age": 1000.0,
     "max_age": 604_800.0,

@@ -23,6 +23,7 @@ from gpuyard.kernel.jit import is_kept
 from gpuyard.kernel.launch import Pointer, is_ready
 from gpuyard.kernel.planned import run_conservative, run_slurm
 from gpuyard.kernel.plans import Plans, build_plans
+from gpuyard.kernel.preempting import run_preempting
 from gpuyard.kernel.reservation import Reserver, reserve_nothing, reserve_special, reserver_signature
 from gpuyard.kernel.scored_planned import run_scored_conservative, run_scored_slurm
 from gpuyard.kernel.scored_queue import Passing, run_scored
@@ -60,6 +61,8 @@ def loop_of(policy: Policy, *, windowed: bool = False) -> Loop:
     """Return the event loop that a policy needs, ``windowed`` where nodes close; raise ConfigError if there is none."""
     if windowed:
         _check_windowed(policy)
+    if policy.preemption:
+        return run_preempting
     if policy.replay == "recorded":
         return run
     if policy.decide is not None:
@@ -74,6 +77,7 @@ def loop_of(policy: Policy, *, windowed: bool = False) -> Loop:
 def _check_windowed(policy: Policy) -> None:
     """Raise for a policy that does not go with maintenance and reserved nodes."""
     choices = {
+        f"preemption {policy.preemption.rule}": bool(policy.preemption),
         "replay recorded": policy.replay == "recorded",
         "a policy of your own": policy.decide is not None,
     }

@@ -20,6 +20,7 @@ from gpuyard.choices import (
     NAMED,
     ORDERS,
     PLACEMENTS,
+    PREEMPTIVE,
     REPLAYS,
     RESERVATIONS,
     UNLIMITED,
@@ -28,6 +29,7 @@ from gpuyard.choices import (
 )
 from gpuyard.custom import Decider, OwnOrder, OwnPlacement, OwnPolicy, Source, load, own_policy
 from gpuyard.errors import ConfigError, unknown_name
+from gpuyard.preemption import NO_PREEMPTION, Preemption
 
 __all__ = [
     "ALIASES",
@@ -40,6 +42,7 @@ __all__ = [
     "OWN_ORDERS",
     "OWN_PLACEMENTS",
     "PLACEMENTS",
+    "PREEMPTIVE",
     "REPLAYS",
     "RESERVATIONS",
     "UNLIMITED",
@@ -74,6 +77,8 @@ _PLANNING: Final[dict[str, tuple[int, float, float, float]]] = {
     "slurm": (500, 30.0, 86_400.0, 60.0),
 }
 """Default depth, interval, window and resolution (s)."""
+_PREEMPTIVE_PAIR: Final = ("fifo", "fit")
+"""Order and backfill of the named schedulers that preempt."""
 _BESIDE_OWN: Final = ("order", "backfill", "replay")
 _PLANNED: Final = ("depth", "interval", "window", "resolution")
 
@@ -133,6 +138,8 @@ class Policy:
         ``order="multifactor"``: weights by name; :data:`WEIGHTS` has the names and the defaults.
     qos, partitions
         ``order="multifactor"``: the factor of each QOS, of each partition; 0 for those not named.
+    preemption
+        Who may take GPUs from whom: a rule's name, a :class:`~gpuyard.preemption.Preemption`, or a table of its fields.
 
     Raises
     ------
@@ -161,11 +168,13 @@ class Policy:
     weights: Mapping[str, float] = field(default_factory=dict, hash=False)
     qos: Mapping[str, float] = field(default_factory=dict, hash=False)
     partitions: Mapping[str, float] = field(default_factory=dict, hash=False)
+    preemption: Preemption = NO_PREEMPTION
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "order", _own_name(self.order, OwnOrder))
         object.__setattr__(self, "placement", _own_name(self.placement, OwnPlacement))
         object.__setattr__(self, "decide", _own_decider(self.decide))
+        object.__setattr__(self, "preemption", Preemption.of(self.preemption))
         for kind, known in (
             ("order", [*ORDERS, *ALIASES, *OWN_ORDERS]),
             ("backfill", BACKFILLS),
@@ -184,16 +193,19 @@ class Policy:
         _check_exclusive(self)
         _check_counts(self)
         _check_numbers(self)
+        _check_preemption(self)
 
     @property
     def name(self) -> str:
         """The shortest name of this order and backfill: ``fifo-fit``, ``sjf+fit``; or that of one's own class."""
         if isinstance(self.decide, OwnPolicy):
             return self.decide.source.name
-        for name, pair in NAMED.items():
-            if pair == (self.order, self.backfill):
-                return name
-        return f"{self.order}+{self.backfill}"
+        pair = (str(self.order), self.backfill)
+        base = next((name for name, known in NAMED.items() if known == pair), "+".join(pair))
+        if not self.preemption:
+            return base
+        named = [name for name, rule in PREEMPTIVE.items() if rule == self.preemption.rule]
+        return named[0] if named and pair == _PREEMPTIVE_PAIR else f"{base}+{self.preemption.rule}"
 
     @property
     def own_sources(self) -> tuple[Source, ...]:
@@ -226,6 +238,7 @@ class Policy:
             mapping["decide"] = self.decide.source.name
         if "weights" in mapping:
             mapping["weights"] = self.final_weights
+        mapping["preemption"] = self.preemption.to_mapping()
         defaults = dict(zip(_PLANNED, _PLANNING.get(self.backfill, ()), strict=False))
         for name, value in defaults.items():
             if name in mapping and mapping[name] is None and value != UNLIMITED:
@@ -281,11 +294,17 @@ def named_policy(name: str | Policy | Decider | OwnOrder | OwnPlacement | OwnPol
     elif name in NAMED:
         order, backfill = NAMED[name]
         policy = Policy(order=order, backfill=backfill)
+    elif name in PREEMPTIVE:
+        order, backfill = _PREEMPTIVE_PAIR
+        policy = Policy(order=order, backfill=backfill, preemption=Preemption(rule=PREEMPTIVE[name]))
     else:
         for kind, known in _TABLES.items():
             if name in known:
                 raise ConfigError(f"'{name}' names no policy but {_ARTICLE[kind]} {kind}; write {kind} = {name}")
-        raise unknown_name("policy", name, NAMED)
+        raise unknown_name("policy", name, [*NAMED, *PREEMPTIVE])
+    given = changes.get("preemption")
+    if isinstance(given, Mapping):
+        changes["preemption"] = {"rule": policy.preemption.rule, **given}
     try:
         return replace(policy, **changes)  # type: ignore[arg-type]  # checked by __post_init__
     except TypeError as problem:
@@ -384,6 +403,27 @@ def _factors(kind: str, given: object) -> dict[str, float]:
 def _check_exclusive(policy: Policy) -> None:
     if policy.exclusive and policy.spread:
         raise ConfigError("'exclusive' gives jobs whole nodes and 'spread' takes GPUs from anywhere; choose one")
+
+
+def _check_preemption(policy: Policy) -> None:
+    """Raise for what a preemption does not go with."""
+    rule = policy.preemption.rule
+    if rule == "none":
+        return
+    reasons = {
+        f"backfill {policy.backfill}": policy.backfill not in ("none", "fit"),
+        "replay recorded": policy.replay == "recorded",
+        "a policy of your own": policy.decide is not None,
+        f"order {policy.order}": policy.order in (*OWN_ORDERS, "wfp", "unicef", "multifactor"),
+    }
+    for choice, chosen in reasons.items():
+        if chosen:
+            raise ConfigError(
+                f"preemption {rule} does not go with {choice}; choose backfill none or fit, an order with a fixed key "
+                "and replay schedule"
+            )
+    if rule in ("srtf", "srsf", "time-slice") and policy.order != "fifo":
+        raise ConfigError(f"preemption {rule} is an order of its own; leave out order = {policy.order}")
 
 
 def _check_counts(policy: Policy) -> None:

@@ -39,6 +39,8 @@ class EndReason(IntEnum):
     TIME_LIMIT = 1
     STOPPED = 2
     """the simulation stopped while it ran: its end is the stop"""
+    PREEMPTED = 3
+    """it made room for a more urgent job"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,6 +81,9 @@ class Record:
     the instant it began with a given state, or None: a job that ran by then has an earlier ``start``, and an attempt
     that starts at ``begin``.  ``windows``: maintenance and reservations of nodes.  ``decisions`` is what the engine
     promised, where that was asked for.
+
+    Where jobs can be preempted, per attempt: ``attempt_useful`` (microseconds of work that need not be done again) and
+    ``attempt_cause`` (the row of the job that it made room for, or -1); else None.
     """
 
     workload: Workload
@@ -107,6 +112,13 @@ class Record:
     begin: int | None = None
     windows: tuple[NodeWindow, ...] = ()
     decisions: Decided | None = None
+    attempt_useful: NDArray[np.int64] | None = None
+    attempt_cause: NDArray[np.int32] | None = None
+
+    @property
+    def useful(self) -> NDArray[np.int64]:
+        """Time of each attempt that counted: without restarts, checkpoints and what was lost; shape (attempts,)."""
+        return self.attempt_end - self.attempt_start if self.attempt_useful is None else self.attempt_useful
 
     @property
     def exclusive(self) -> NDArray[np.bool_]:

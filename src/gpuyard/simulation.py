@@ -22,6 +22,7 @@ from gpuyard.kernel.decisions import Noted, build_decisions
 from gpuyard.kernel.engine import run
 from gpuyard.kernel.launch import start as start_engine
 from gpuyard.kernel.launch import try_demands
+from gpuyard.kernel.stays import Gain, Stays
 from gpuyard.kernel.tables import Decisions, Dependencies, Events, Jobs, Log, Queue, Records, Site
 from gpuyard.loops import check_scores, is_loop_ready, loop_of, loop_tables, lower_windows, note_running, open_session
 from gpuyard.lowering import (
@@ -35,6 +36,7 @@ from gpuyard.lowering import (
 )
 from gpuyard.ordering import estimate_run_times, static_rank
 from gpuyard.policy import Policy
+from gpuyard.preempting import Attempts, attempts_of, lower_preemption, origin_of, rank_by_level, with_more_room
 from gpuyard.record import Decided, EndReason, Outcome, Record
 from gpuyard.streams import stream_key
 from gpuyard.windows import NodeWindow
@@ -98,9 +100,7 @@ def schedule(
     given = _lower(workload, cluster, policy, middle, seed=seed, windows=windows, decisions=decisions)
     stop = NEVER - 1 if until is None else round(until * MICROSECOND)
     begun = time.perf_counter()
-    _interruptible(
-        lambda: start_engine(given.loop, *given.tables, *given.own, stop), given.events, len(given.workload), progress
-    )
+    _interruptible(lambda: _run(given, stop), given.events, len(given.workload), progress)
     kernel_s = time.perf_counter() - begun
     check_scores(policy, given.workload, given.own)
     if given.session is not None:
@@ -115,7 +115,16 @@ def schedule(
     return _record(given, cluster, policy, seed=seed, stop=stop, windows=tuple(windows), kernel_s=kernel_s)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+def _run(given: _Given, stop: int) -> None:
+    """Run the engine; where it stops because its log is full, with more room, from there."""
+    start_engine(given.loop, *given.tables, *given.own, stop)
+    while given.stays is not None and given.stays.state[Gain.PAUSED] > 0:
+        stays, log = with_more_room(given.stays, given.log)
+        given.own, given.tables = (stays, *given.own[1:]), (*given.tables[:5], log, given.tables[6])
+        start_engine(given.loop, *given.tables, *given.own, stop)
+
+
+@dataclass(kw_only=True, slots=True)
 class _Given:
     """All that the engine is given, and what its answer is read with."""
 
@@ -137,6 +146,11 @@ class _Given:
     @property
     def events(self) -> Events:
         return self.tables[6]
+
+    @property
+    def stays(self) -> Stays | None:
+        """What a loop that preempts knows."""
+        return self.own[0] if self.own and isinstance(self.own[0], Stays) else None
 
 
 def _lower(
@@ -162,7 +176,8 @@ def _lower(
     _check_horizon(workload, duration, dependencies, accepted)
     demand = np.where(accepted, asked.demand, NOBODY).astype(np.int32)
     estimate = _estimates(everybody, policy, middle, seed)
-    jobs = build.build_jobs(workload.submit, duration, demand, static_rank(workload, policy, estimate, seed))
+    rank = rank_by_level(workload, policy, static_rank(workload, policy, estimate, seed))
+    jobs = build.build_jobs(workload.submit, duration, demand, rank)
     mix = np.bincount(asked.demand[accepted], minlength=asked.demands.size)
     site = lower_site(cluster, policy, asked, _signed(stream_key(seed, "placement")), mix)
     loop = loop_of(policy, windowed=bool(windows))
@@ -181,11 +196,16 @@ def _lower(
     events = _events(cluster, asked, dependencies, int(accepted.sum()), bounded=bounded)
     about: dict[str, Any] = {"workload": workload, "cluster": cluster, "asked": asked, "estimate": estimate}
     session = open_session(policy, **about, tables=(jobs, site, log, events))
-    own = (
-        loop_tables(policy, **about, site=site, running=events.ends.row.size, windows=closing)
-        if session is None
-        else session.tables
-    )
+    running = events.ends.row.size
+    own: tuple[Any, ...]
+    if session is not None:
+        own = session.tables
+    elif policy.preemption:
+        times = (duration, estimate)
+        stays = lower_preemption(workload, policy, asked, accepted, times, node=site.node, running=running)
+        own = (stays, origin_of(workload))
+    else:
+        own = loop_tables(policy, **about, site=site, running=running, windows=closing)
     tables = (jobs, asked.demands, dependencies, site, queue, log, events)
     if middle is not None:
         rows = _set_beginning(jobs, middle, dependencies, accepted)
@@ -230,15 +250,17 @@ def _record(
     if forced:
         seen = accepted & (workload.submit <= stop)
         eligible[seen] = workload.submit[seen]
-    attempts = log.attempt_job[: count[Count.ATTEMPTS]].copy()
-    ended = start[attempts] + given.duration[attempts]
+    attempt = _attempts(given, start)
     killed = (workload.runtime > workload.time_limit) & (policy.on_limit == "kill" and not forced)
     if middle is not None:
         killed &= ~middle.running
-    reason = np.where(killed[attempts], EndReason.TIME_LIMIT, EndReason.FINISHED)
-    reason[ended > stop] = EndReason.STOPPED
+    reason = np.where(killed[attempt.job], EndReason.TIME_LIMIT, EndReason.FINISHED)
+    if attempt.cause is not None:
+        reason[attempt.cause != NOBODY] = EndReason.PREEMPTED
+    reason[attempt.end > stop] = EndReason.STOPPED
     end = np.full(len(workload), NEVER, np.int64)
-    end[attempts] = np.where(ended > stop, NEVER, ended)
+    last = (reason != EndReason.STOPPED) & (reason != EndReason.PREEMPTED)
+    end[attempt.job[last]] = attempt.end[last]
     used = int(count[Count.SLOTS])
     return Record(
         workload=workload,
@@ -252,21 +274,33 @@ def _record(
         outcome=_outcomes(workload, given.rejections, end, killed),
         reject_reason=given.rejections.reason,
         reject_reasons=tuple(given.rejections.texts),
-        attempt_job=attempts,
-        attempt_start=np.maximum(start[attempts], -NEVER if middle is None else middle.begin),
-        attempt_end=np.minimum(ended, stop),
+        attempt_job=attempt.job,
+        attempt_start=np.maximum(attempt.start, -NEVER if middle is None else middle.begin),
+        attempt_end=np.minimum(attempt.end, stop),
         attempt_reason=reason.astype(np.int8),
-        slot_offset=np.append(jobs.claim["slot"][attempts], used),
+        attempt_useful=attempt.useful,
+        attempt_cause=attempt.cause,
+        slot_offset=np.append(attempt.slot, used),
         slot_node=log.slots["node"][:used].copy(),
         slot_gpus=log.slots["gpus"][:used].copy(),
         slot_gpu=log.gpu[:used].copy() if given.asked.quanta else np.full(used, NOBODY, np.int32),
-        events=int(count[Count.NEXT] + count[Count.RELEASED] + attempts.size - count[Count.RUNNING]),
+        events=int(count[Count.NEXT] + count[Count.RELEASED] + attempt.job.size - count[Count.RUNNING] + attempt.ticks),
         passes=int(count[Count.PASSES]),
         max_queue=int(count[Count.MAX_WAITING]),
         kernel_s=kernel_s,
         begin=None if middle is None else middle.begin,
         windows=windows,
         decisions=_decided(log.decisions) if given.decisions else None,
+    )
+
+
+def _attempts(given: _Given, start: NDArray[np.int64]) -> Attempts:
+    """Return all attempts in the order they started; where nobody is preempted, a job has one."""
+    if given.stays is not None:
+        return attempts_of(given.stays)
+    job = given.log.attempt_job[: given.events.counter[Count.ATTEMPTS]].copy()
+    return Attempts(
+        job=job, start=start[job], end=start[job] + given.duration[job], slot=given.tables[0].claim["slot"][job]
     )
 
 
@@ -290,6 +324,11 @@ def _check_times(policy: Policy, begin: float | None, until: float | None) -> No
         return
     if policy.replay == "recorded":
         raise ConfigError("replay recorded starts every job when the record does, so there is no begin; leave one out")
+    if policy.preemption:
+        raise ConfigError(
+            f"preemption {policy.preemption.rule} knows nothing of work that was done before the simulation begins; "
+            "leave begin or the preemption out"
+        )
     if policy.decide is not None:
         raise ConfigError("a policy of your own is not told what runs when the simulation begins; leave begin out")
     if until is not None and until < begin:

@@ -200,16 +200,19 @@ def _hardware(json: bool) -> None:
 
 
 def _policies(json: bool) -> None:
-    from gpuyard.policy import BACKFILLS, ESTIMATES, NAMED, ORDERS, PLACEMENTS
+    from gpuyard.choices import BACKFILLS, ESTIMATES, NAMED, ORDERS, PLACEMENTS, PREEMPTIONS, PREEMPTIVE
 
     rows: list[tuple[object, ...]] = [
         ("policy", name, f"order {order}, backfill {backfill}", "", "", "") for name, (order, backfill) in NAMED.items()
     ]
+    for name, rule in PREEMPTIVE.items():
+        rows.append(("policy", name, f"order fifo, backfill fit, preemption {rule}", "", "", ""))
     for kind, table in (
         ("order", ORDERS),
         ("backfill", BACKFILLS),
         ("placement", PLACEMENTS),
         ("estimate", ESTIMATES),
+        ("preemption", PREEMPTIONS),
     ):
         for name, choice in table.items():
             rows.append((kind, name, choice.meaning, ", ".join(choice.options), choice.paper, choice.assumption))

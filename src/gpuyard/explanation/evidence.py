@@ -183,6 +183,11 @@ def gather(
     jobs, site = _jobs_and_site(result, workload, cluster, note)
     given = dict(_section(result, "policy"))
     policy = named_policy(str(given.pop("name", "fifo")), **given)
+    if policy.preemption:
+        raise ConfigError(
+            f"the run preempted jobs (preemption {policy.preemption.rule}), and explanations know one attempt of a job "
+            "only; attempts.parquet says who made room for whom"
+        )
     run = _section(result, "run")
     begin = None if run.get("begin") is None else round(float(run["begin"]) * MICROSECOND)
     if begin is not None and len(jobs) != len(result.jobs):

@@ -9,20 +9,37 @@ from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.placement import Releaser, release_plain
 from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Records, Site
 
-__all__ = ["next_eligible", "next_end", "next_instant", "release", "skip_rejected", "start_job"]
+__all__ = [
+    "next_arrival",
+    "next_eligible",
+    "next_end",
+    "next_instant",
+    "release",
+    "skip_rejected",
+    "start_job",
+    "tell_others",
+    "vacate",
+]
 
 
 @inlined
 def next_instant(jobs: Jobs, events: Events) -> int:
     """Return the earliest pending end, release or submission, or NEVER."""
+    now = next_arrival(jobs, events)
+    if events.counter[Count.RUNNING] > 0:
+        now = min(now, int(events.ends.time[0]))
+    return now
+
+
+@inlined
+def next_arrival(jobs: Jobs, events: Events) -> int:
+    """Return the earliest pending release or submission, or NEVER."""
     count = events.counter
     now = NEVER
     if count[Count.NEXT] < jobs.job.size:
-        now = jobs.job[nth(count[Count.NEXT])]["submit"]
-    if count[Count.RUNNING] > 0:
-        now = min(now, events.ends.time[0])
+        now = int(jobs.job[nth(count[Count.NEXT])]["submit"])
     if count[Count.RELEASES] > 0:
-        now = min(now, events.releases.time[0])
+        now = min(now, int(events.releases.time[0]))
     return now
 
 
@@ -63,12 +80,24 @@ def release(
     now: int,
 ) -> None:
     """Free what an ended job holds, and tell the jobs that depend on it."""
+    vacate(jobs, demand, site, log, releaser, row)
+    tell_others(dependencies, events, row, now)
+
+
+@inlined
+def vacate(jobs: Jobs, demand: Records, site: Site, log: Log, releaser: Releaser, row: int) -> None:
+    """Free what a job holds."""
     this = jobs.claim[nth(row)]
     wish = int(this["demand"])
     if demand[nth(wish)]["plain"] == 0:
         releaser(site, demand, log, row, wish, this["slot"], int(this["slots"]))
     else:
         release_plain(site, log, this["slot"], int(this["slots"]))
+
+
+@inlined
+def tell_others(dependencies: Dependencies, events: Events, row: int, now: int) -> None:
+    """Tell the jobs that depend on an ended one, and its array."""
     if dependencies.child.size > 0:
         _tell_children(dependencies, events, row, now)
     if dependencies.array.size > 0:

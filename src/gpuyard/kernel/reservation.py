@@ -13,12 +13,11 @@ from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NEVER, NOBODY, Count, Promise
 from gpuyard.kernel.decisions import note_reservation
 from gpuyard.kernel.expectations import CHUNK_ROOM, Expectations
-from gpuyard.kernel.fraction import take_share
+from gpuyard.kernel.imagined import put_back, take_away
 from gpuyard.kernel.index import insert, members, remove
 from gpuyard.kernel.jit import compiler, inlined, inner, inner_inlined, kernel, pointed
 from gpuyard.kernel.nodes import change_free, offer_node, withdraw_node
 from gpuyard.kernel.placement import Placer, Releaser, place_plain, release_plain
-from gpuyard.kernel.scored_placement import note_change
 from gpuyard.kernel.tables import Events, Index, Jobs, Log, Records, Site
 from gpuyard.kernel.windows import Windows, close_for, next_opening, next_window_end
 
@@ -294,7 +293,7 @@ def reserve_special(
     end = _end_at(expected, chunk, at)
     while end != NEVER:
         row = _row_at(expected, chunk, at)
-        gpus = _take_away(jobs, demand, site, log, expected, releaser, row, gpus)
+        gpus = take_away(jobs, demand, site, log, expected.imagined_gpu, releaser, row, gpus)
         expected.imagined[away] = row
         away += 1
         chunk, at = _after(expected, chunk, at)
@@ -308,7 +307,7 @@ def reserve_special(
         end = following
     while away > 0:
         away -= 1
-        gpus = _put_back(jobs, demand, site, log, expected, int(expected.imagined[away]), gpus)
+        gpus = put_back(jobs, demand, site, log, expected.imagined_gpu, int(expected.imagined[away]), gpus)
 
 
 @kernel
@@ -361,7 +360,7 @@ def reserve_open(
     while instant != NEVER and promise[Promise.SHADOW] == NEVER:
         while _end_at(expected, chunk, at) <= instant:
             row = _row_at(expected, chunk, at)
-            gpus = _take_away(jobs, demand, site, log, expected, releaser, row, gpus)
+            gpus = take_away(jobs, demand, site, log, expected.imagined_gpu, releaser, row, gpus)
             expected.imagined[away] = row
             away += 1
             chunk, at = _after(expected, chunk, at)
@@ -382,67 +381,8 @@ def reserve_open(
         instant = min(_end_at(expected, chunk, at), next_window_end(windows, instant))
     while away > 0:
         away -= 1
-        gpus = _put_back(jobs, demand, site, log, expected, int(expected.imagined[away]), gpus)
+        gpus = put_back(jobs, demand, site, log, expected.imagined_gpu, int(expected.imagined[away]), gpus)
     note_reservation(log, expected, head, now)
-
-
-@kernel
-def _take_away(
-    jobs: Jobs, demand: Records, site: Site, log: Log, expected: Expectations, releaser: Releaser, row: int, gpus: int
-) -> int:
-    """Free in imagination what a job holds; note which GPUs, after ``gpus`` others, and return how many are noted."""
-    claim = jobs.claim[row]
-    wish = int(claim["demand"])
-    first, slots = int(claim["slot"]), int(claim["slots"])
-    if demand[wish]["plain"] != 0:
-        release_plain(site, log, first, slots)
-        return gpus
-    if site.quanta > 0 and demand[wish]["share"] == 0:
-        for number in range(first, first + slots):
-            this = site.node[int(log.slots[number]["node"])]
-            for gpu in range(int(this["first_gpu"]), int(this["first_gpu"] + this["size"])):
-                if site.gpu[gpu]["owner"] == row:
-                    expected.imagined_gpu[gpus] = gpu
-                    gpus += 1
-    releaser(site, demand, log, row, wish, first, slots)
-    return gpus
-
-
-@kernel
-def _put_back(jobs: Jobs, demand: Records, site: Site, log: Log, expected: Expectations, row: int, gpus: int) -> int:
-    """Give a job what :func:`_take_away` took; return how many GPUs remain noted."""
-    claim = jobs.claim[row]
-    wish = int(claim["demand"])
-    asked = demand[wish]
-    whole = 0
-    for number in range(int(claim["slot"]), int(claim["slot"] + claim["slots"])):
-        node, held = int(log.slots[number]["node"]), int(log.slots[number]["gpus"])
-        this = site.node[node]
-        if asked["plain"] != 0:
-            change_free(site, node, -held)
-            continue
-        if asked["alone"] > 0:
-            this["cpu"], this["memory"] = 0, 0
-        else:
-            this["cpu"] -= asked["cpu"] * max(held, 1)
-            this["memory"] -= asked["memory"] * max(held, 1)
-        if asked["share"] > 0:
-            take_share(site, int(this["first_gpu"] + log.gpu[number]), asked["share"])
-            continue
-        withdraw_node(site, node)
-        this["free"] -= held
-        offer_node(site, node)
-        whole += held
-    if site.quanta > 0 and asked["share"] == 0:
-        for _ in range(whole):
-            gpus -= 1
-            gpu = int(expected.imagined_gpu[gpus])
-            remove(site.shares, int(site.node[int(site.gpu[gpu]["node"])]["kind"]), site.quanta, gpu)
-            site.gpu[gpu]["free"] = 0
-            site.gpu[gpu]["owner"] = row
-    if site.scores.stamp.size > 0:
-        note_change(site, demand, log, wish, int(claim["slot"]), int(claim["slot"] + claim["slots"]), 1)
-    return gpus
 
 
 @inlined

@@ -29,7 +29,8 @@ class JobTimes:
     """Times of each job, shape (jobs,), int64 microseconds; 0 where the mask says that there is none.
 
     ``wait`` (first start - eligible) and ``submit_wait`` (first start - submission) where ``started``; ``jct`` (end -
-    submission) and ``runtime`` (how long it ran) where ``ended``; ``slowdown`` (jct / runtime, not-a-number where
+    submission) and ``runtime`` (how long it worked, without what was lost) where ``ended``; ``slowdown``
+    (jct / runtime, not-a-number where
     the runtime is 0) and ``bounded_slowdown`` (max(1, jct / max(runtime, 10 s))) are float64.
     """
 
@@ -49,7 +50,7 @@ def job_times(record: Record) -> JobTimes:
     started = record.start != NEVER
     ended = (record.end != NEVER) & (record.outcome != Outcome.UNFINISHED) & started
     ran = np.zeros(submit.size, dtype=np.int64)
-    np.add.at(ran, record.attempt_job, record.attempt_end - record.attempt_start)
+    np.add.at(ran, record.attempt_job, record.useful)
     if record.begin is not None:
         ran[started] += np.maximum(record.begin - record.start[started], 0)
     runtime = np.where(ended, ran, 0)

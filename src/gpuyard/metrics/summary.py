@@ -13,6 +13,7 @@ from gpuyard.energy.model import LOAD_SOURCES
 from gpuyard.errors import ConfigError
 from gpuyard.holdings import asked_milli
 from gpuyard.intervals import Spans
+from gpuyard.metrics.attempts import lost_share, preemption_numbers
 from gpuyard.metrics.deadlines import deadline_block
 from gpuyard.metrics.digests import schedule_digest
 from gpuyard.metrics.facts import STATES, JobTimes, job_times
@@ -107,9 +108,7 @@ def summarise(
         "last_end_s": None if last is None else last / MICROSECOND,
         "gpu": _gpu(view) | _left(view, fragments),
         "queue": _queue(view, *queue),
-        "preemptions": 0,
-        "restarts": 0,
-        "lost_gpu_hours": 0.0,
+        **preemption_numbers(record, view.held, view.start, view.stop),
         "energy": _energy(view),
         "network": _network(view),
         "by_class": _grouped(view, by_label(record.workload, "job_class")),
@@ -233,7 +232,7 @@ def _ratio(part: float, whole: float) -> float | None:
 
 
 def _gpu(view: _View) -> Numbers:
-    """Return the block ``gpu``.  Nothing is preempted or restarted, so all held time is useful: goodput 1."""
+    """Return the block ``gpu``."""
     spans, edges = view.account.holdings.spans, np.array([view.start, view.stop])
     held_parts = spans.integrals(view.account.holdings.attempt_milli, edges)[0]
     busy_parts = spans.integrals(view.account.busy_parts, edges)[0]
@@ -248,13 +247,18 @@ def _gpu(view: _View) -> Numbers:
         "count": view.record.cluster.gpus,
         "allocation_rate": held_parts / up_parts if up_parts else None,
         "utilization": busy_parts / (up_parts * ACTIVITY_PARTS) if up_parts else None,
-        "goodput": 1.0 if held > 0 else None,
+        "goodput": 1.0 - _lost(view) / held if held > 0 else None,
         "gpu_hours": held,
         "gpu_hours_by_state": hours,
         "activity_from": {
             name: _ratio(part, sum(of_source)) for name, part in zip(LOAD_SOURCES, of_source, strict=True)
         },
     }
+
+
+def _lost(view: _View) -> float:
+    """Return the GPU-hours that were held for nothing; exactly 0 where nobody can be preempted."""
+    return 0.0 if view.record.attempt_useful is None else float((view.held * lost_share(view.record)).sum())
 
 
 def _left(view: _View, fragments: Fragmentation | None) -> Numbers:

@@ -84,6 +84,8 @@ def attempts_table(record: Record) -> pa.Table:
         "start_time": _numbers(seconds(record.attempt_start)),
         "end_time": _numbers(seconds(record.attempt_end)),
         "end_reason": _names(record.attempt_reason, tuple(reason.name.lower() for reason in EndReason)),
+        "useful_time": _numbers(seconds(record.useful)),
+        "preempted_by": _causes(record),
         "speed": _numbers(np.ones(job.size)),
         "gpus": pa.array(gpus.astype(np.int32)),
         "nodes": pa.ListArray.from_arrays(offsets, pa.array(record.slot_node)),
@@ -91,6 +93,14 @@ def attempts_table(record: Record) -> pa.Table:
         "first_gpu": pa.ListArray.from_arrays(offsets, pa.array(record.slot_gpu)),
     }
     return pa.table([columns[column.name] for column in ATTEMPTS], schema=schema(ATTEMPTS, metadata(record)))
+
+
+def _causes(record: Record) -> pa.Array:
+    """Return the names of the jobs that attempts made room for, null where there is none."""
+    if record.attempt_cause is None:
+        return pa.nulls(record.attempt_job.size, pa.string())
+    cause = pa.array(record.attempt_cause, mask=record.attempt_cause < 0)
+    return record.workload.table["job_id"].take(cause).combine_chunks()
 
 
 def decisions_table(record: Record) -> pa.Table:

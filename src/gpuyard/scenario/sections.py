@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from gpuyard.choices import GITTINS_INDICES, PREEMPTIONS, VICTIMS
 from gpuyard.errors import ConfigError
 from gpuyard.policy import (
     BACKFILLS,
@@ -14,6 +15,7 @@ from gpuyard.policy import (
     NAMED,
     ORDERS,
     PLACEMENTS,
+    PREEMPTIVE,
     REPLAYS,
     RESERVATIONS,
     WEIGHTS,
@@ -37,6 +39,10 @@ def _weights(value: Any) -> Any:
     if isinstance(value, dict) and "max_age" in value:
         return value | {"max_age": _seconds(value["max_age"])}
     return value
+
+
+def _interval(value: Any) -> float | str:
+    return "none" if value == "none" else _seconds(value)
 
 
 def _end(value: Any) -> float:
@@ -86,6 +92,8 @@ Seconds = Annotated[float, BeforeValidator(_seconds), Field(json_schema_extra={"
 End = Annotated[float, BeforeValidator(_end), Field(json_schema_extra={"type": ["number", "string"]})]
 """The same, or infinity: a window that is left open."""
 Window = Annotated[str, AfterValidator(_window)]
+Interval = Annotated[float | str, BeforeValidator(_interval), Field(json_schema_extra={"type": ["number", "string"]})]
+"""The same, or the word none."""
 Weights = Annotated[
     dict[str, float],
     BeforeValidator(_weights),
@@ -238,10 +246,30 @@ class EnergySection(Section):
     other_it_w: float | None = Field(default=None, description="Draw of storage and management, W.")
 
 
+class PreemptionSection(Section):
+    """``[policy.preemption]``: who may take GPUs from whom, and what that costs."""
+
+    rule: str | None = Field(
+        default=None, description=f"Who may take GPUs from whom: {', '.join(PREEMPTIONS)}; that of the named scheduler."
+    )
+    thresholds: list[Seconds] | None = Field(default=None, description="las: seconds; 2d-las, gittins: GPU seconds.")
+    promote: float | None = Field(default=None, description="Waits of so many times the attained time begin anew.")
+    gittins_index: str | None = Field(default=None, description=f"gittins: {' or '.join(GITTINS_INDICES)}.")
+    time_slice: Seconds | None = Field(default=None, description="time-slice: how long an attempt is left alone.")
+    victims: str | None = Field(default=None, description=f"Whom first in a level: {' or '.join(VICTIMS)}.")
+    min_run: Seconds | None = Field(default=None, description="An attempt that lasted less is not preempted.")
+    max_preemptions: int | None = Field(default=None, ge=1, description="So often at most is a job preempted.")
+    checkpoint_interval: Interval | None = Field(
+        default=None, description="Work between checkpoints; 0: nothing is lost; 'none': all is."
+    )
+    checkpoint_cost: Seconds | None = Field(default=None, description="Time that writing a checkpoint takes.")
+    restart_cost: Seconds | None = Field(default=None, description="Time that each attempt but the first begins with.")
+
+
 class PolicySection(Section):
     """``[policy]``: the scheduler."""
 
-    name: str | None = Field(default=None, description=f"A named scheduler: {', '.join(NAMED)}.")
+    name: str | None = Field(default=None, description=f"A named scheduler: {', '.join([*NAMED, *PREEMPTIVE])}.")
     order: str | None = Field(default=None, description=f"Which job next: {', '.join(ORDERS)}.")
     backfill: str | None = Field(default=None, description=f"Who may pass a blocked job: {', '.join(BACKFILLS)}.")
     placement: str | None = Field(default=None, description=f"Which GPUs: {', '.join(PLACEMENTS)}.")
@@ -271,6 +299,9 @@ class PolicySection(Section):
     qos: dict[str, float] | None = Field(default=None, description="order multifactor: the factor of each QOS.")
     partitions: dict[str, float] | None = Field(
         default=None, description="order multifactor: the factor of each partition."
+    )
+    preemption: str | PreemptionSection | None = Field(
+        default=None, description=f"Who may take GPUs from whom: {', '.join(PREEMPTIONS)}, or a table."
     )
 
 

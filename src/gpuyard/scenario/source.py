@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gpuyard.errors import ConfigError, InputError, unknown_name
-from gpuyard.policy import ALIASES, DEPENDENT, NAMED
+from gpuyard.policy import ALIASES, DEPENDENT, NAMED, PREEMPTIVE
 from gpuyard.presets import load_preset, preset_names
 from gpuyard.scenario.what_if import with_paths
 
@@ -241,6 +241,7 @@ def _forget_options(policy: dict[str, Any], above: Mapping[str, Any]) -> None:
     if "name" in above:
         policy.pop("order", None)  # a newly named scheduler brings its own
         policy.pop("backfill", None)
+        policy.pop("preemption", None)
     after = _choices({**policy, **above})
     for kind, options in DEPENDENT.items():
         if after[kind] != before[kind]:
@@ -252,6 +253,8 @@ def _choices(policy: Mapping[str, Any]) -> dict[str, Any]:
     """Return the order, backfill, placement and estimate that a section comes to, names that nobody knows included."""
     named = policy.get("name", "fifo")
     order, backfill = NAMED.get(named, (named, named)) if isinstance(named, str) else (None, None)
+    if named in PREEMPTIVE:
+        order, backfill = "fifo", "fit"
     order = policy.get("order", order)
     return {
         "order": ALIASES.get(order, order) if isinstance(order, str) else order,

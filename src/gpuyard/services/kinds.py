@@ -99,6 +99,8 @@ class ServiceKind:
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
                 raise self._wrong(name, rule)
+            if "float" in str(self.__dataclass_fields__[name].type) and value is not None:
+                object.__setattr__(self, name, float(value))  # a whole number is written the same, whoever wrote it
         if self.smallest > self.largest:
             raise self._wrong("largest", f"at least smallest, {self.smallest:g}")
         try:

@@ -141,11 +141,18 @@ COLUMNS: tuple[Column, ...] = (
         meaning="the job has its nodes to itself, and holds all they have (Slurm's --exclusive)",
     ),
     Column(
+        name="preemptible",
+        dtype=pa.bool_(),
+        unit="yes or no",
+        null="yes",
+        meaning="the job may be preempted, under a policy that preempts",
+    ),
+    Column(
         name="priority",
         dtype=pa.int32(),
         unit="rank",
         null="0",
-        meaning="higher goes first under the orders 'priority' and 'multifactor'",
+        meaning="higher goes first under the orders 'priority' and 'multifactor' and the preemption 'priority'",
     ),
     Column(
         name="nice",

@@ -53,6 +53,7 @@ NOT_HELD = (
     "segment",
     "spread",
     "exclusive",
+    "preemptible",
     "priority",
     "nice",
     "deadline",

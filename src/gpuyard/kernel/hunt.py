@@ -1,0 +1,226 @@
+"""Make room for a job: who is taken off the cluster, who of these is spared, and that the job can be placed then.
+
+Candidates are taken off one by one until the job finds room; going back, each is put back if it still does.  On a site
+of plain jobs nodes are counted; otherwise the jobs are taken off and put back in fact.
+"""
+
+from __future__ import annotations
+
+from gpuyard.kernel.bits import nth
+from gpuyard.kernel.codes import NOBODY, Count
+from gpuyard.kernel.imagined import put_back, take_away
+from gpuyard.kernel.index import members
+from gpuyard.kernel.jit import inlined, kernel
+from gpuyard.kernel.placement import Placer, Releaser, place_plain, release_plain
+from gpuyard.kernel.prey import candidate, list_candidates, may_reach
+from gpuyard.kernel.stays import Gain, Stays, Terms
+from gpuyard.kernel.tables import Events, Jobs, Log, Records, Site
+
+__all__ = ["make_room"]
+
+
+@kernel
+def make_room(
+    jobs: Jobs,
+    demand: Records,
+    site: Site,
+    log: Log,
+    events: Events,
+    stays: Stays,
+    placer: Placer,
+    releaser: Releaser,
+    row: int,
+    level: int,
+    now: int,
+) -> int:
+    """Place a job that found no room where less urgent ones run; return how many of ``Stays.catch`` were taken off.
+
+    Those that are not marked as spared have been released, and the job holds the slots written last.  0: there is no
+    room even without all of them, and nothing changed.
+    """
+    wish = int(jobs.claim[nth(row)]["demand"])
+    stays.state[Gain.SHORT] = 1
+    if stays.prey.size[0] == 0:
+        return 0
+    if stays.terms[Terms.PLAIN] == 0:
+        listed = list_candidates(jobs, stays, level, now)
+        return _by_trial(jobs, demand, site, log, events, stays, placer, releaser, row, level, now, listed)
+    if not may_reach(site, stays, demand[nth(wish)], level):
+        return 0
+    listed = list_candidates(jobs, stays, level, now)
+    taken = _by_counts(jobs, demand, site, log, stays, wish, level, now, listed)
+    for number in range(taken):
+        if stays.catch[nth(number)]["spared"] == 0:
+            claim = jobs.claim[nth(stays.catch[nth(number)]["row"])]
+            release_plain(site, log, int(claim["slot"]), int(claim["slots"]))
+    if taken > 0:
+        asked = demand[nth(wish)]
+        place_plain(site, log, events, int(asked["large"]), int(asked["many"]), int(asked["rest"]))
+    return taken
+
+
+@inlined
+def _after(stays: Stays, chunk: int, at: int) -> tuple[int, int]:
+    """Return the chunk and the place of the entry after one."""
+    if chunk < stays.prey.size[0] and at + 1 < stays.prey.held[nth(stays.prey.order[nth(chunk)])]:
+        return chunk, at + 1
+    return chunk + 1, 0
+
+
+# --- plain jobs: by counts ---------------------------------------------------------------------------------
+
+
+@kernel
+def _by_counts(
+    jobs: Jobs,
+    demand: Records,
+    site: Site,
+    log: Log,
+    stays: Stays,
+    wish: int,
+    level: int,
+    now: int,
+    listed: bool,
+) -> int:
+    """Choose whom to take off for a plain job among plain jobs; return how many are noted, 0 if that is not enough."""
+    asked = demand[nth(wish)]
+    large, many, rest = int(asked["large"]), int(asked["many"]), int(asked["rest"])
+    chunks = many + (rest > 0)
+    fitting = members(site.openings, 1, large, site.node.size)
+    fitting_rest = members(site.openings, 1, rest, site.node.size) if rest > 0 else chunks
+    taken, chunk, at = 0, 0, 0
+    found = NOBODY
+    while fitting < many or fitting_rest < chunks:
+        found = candidate(stays, listed, taken, chunk, at, level, now)
+        if found == NOBODY:
+            break
+        this = stays.catch[nth(taken)]
+        this["row"] = found
+        this["spared"] = 0
+        taken += 1
+        chunk, at = _after(stays, chunk, at)
+        claim = jobs.claim[nth(found)]
+        for number in range(claim["slot"], claim["slot"] + claim["slots"]):
+            node, back = nth(int(log.slots[nth(number)]["node"])), int(log.slots[nth(number)]["gpus"])
+            before = int(site.node[node]["free"]) + int(stays.returned[node])
+            stays.returned[node] += back
+            fitting += before < large <= before + back
+            fitting_rest += rest > 0 and before < rest <= before + back
+    if found != NOBODY:
+        _spare(jobs, site, log, stays, taken, large, many, rest, fitting, fitting_rest)
+    else:
+        stays.state[Gain.SHORT] = max(many - fitting, chunks - fitting_rest, 1)
+    for place in range(taken):
+        claim = jobs.claim[nth(stays.catch[nth(place)]["row"])]
+        for number in range(claim["slot"], claim["slot"] + claim["slots"]):
+            stays.returned[nth(int(log.slots[nth(number)]["node"]))] = 0
+    return taken if found != NOBODY else 0
+
+
+@kernel
+def _spare(
+    jobs: Jobs,
+    site: Site,
+    log: Log,
+    stays: Stays,
+    taken: int,
+    large: int,
+    many: int,
+    rest: int,
+    fitting: int,
+    fitting_rest: int,
+) -> None:
+    """Mark those whose nodes are not needed, from the last but one to the first."""
+    chunks = many + (rest > 0)
+    for place in range(taken - 2, -1, -1):
+        claim = jobs.claim[nth(stays.catch[nth(place)]["row"])]
+        lost, lost_rest = 0, 0
+        for number in range(claim["slot"], claim["slot"] + claim["slots"]):
+            node, back = nth(int(log.slots[nth(number)]["node"])), int(log.slots[nth(number)]["gpus"])
+            with_it = int(site.node[node]["free"]) + int(stays.returned[node])
+            lost += with_it - back < large <= with_it
+            lost_rest += rest > 0 and with_it - back < rest <= with_it
+        if fitting - lost < many or fitting_rest - lost_rest < chunks:
+            continue
+        fitting -= lost
+        fitting_rest -= lost_rest
+        stays.catch[nth(place)]["spared"] = 1
+        for number in range(claim["slot"], claim["slot"] + claim["slots"]):
+            stays.returned[nth(int(log.slots[nth(number)]["node"]))] -= int(log.slots[nth(number)]["gpus"])
+
+
+# --- all others: by trial ----------------------------------------------------------------------------------
+
+
+@kernel
+def _by_trial(
+    jobs: Jobs,
+    demand: Records,
+    site: Site,
+    log: Log,
+    events: Events,
+    stays: Stays,
+    placer: Placer,
+    releaser: Releaser,
+    row: int,
+    level: int,
+    now: int,
+    listed: bool,
+) -> int:
+    """Take candidates off until the job can be placed, put back who is not needed, and place it."""
+    first = int(events.counter[Count.SLOTS])
+    taken, chunk, at, noted = 0, 0, 0, 0
+    placed = False
+    while not placed:
+        found = candidate(stays, listed, taken, chunk, at, level, now)
+        if found == NOBODY:
+            break
+        this = stays.catch[nth(taken)]
+        this["row"] = found
+        this["spared"] = 0
+        this["gpus"] = noted
+        noted = take_away(jobs, demand, site, log, stays.noted_gpu, releaser, found, noted)
+        taken += 1
+        chunk, at = _after(stays, chunk, at)
+        placed = _place(jobs, demand, site, log, events, placer, row)
+    if not placed:
+        while taken > 0:
+            taken -= 1
+            this = stays.catch[nth(taken)]
+            noted = put_back(jobs, demand, site, log, stays.noted_gpu, int(this["row"]), noted)
+        return 0
+    for place in range(taken - 2, -1, -1):
+        _take_back(jobs, demand, site, log, events, releaser, row, first)
+        this = stays.catch[nth(place)]
+        end = int(stays.catch[nth(place + 1)]["gpus"])
+        put_back(jobs, demand, site, log, stays.noted_gpu, int(this["row"]), end)
+        if _place(jobs, demand, site, log, events, placer, row):
+            this["spared"] = 1
+        else:
+            take_away(jobs, demand, site, log, stays.noted_gpu, releaser, int(this["row"]), int(this["gpus"]))
+            _place(jobs, demand, site, log, events, placer, row)
+    return taken
+
+
+@inlined
+def _place(jobs: Jobs, demand: Records, site: Site, log: Log, events: Events, placer: Placer, row: int) -> bool:
+    """Place a job; return whether it found room."""
+    wish = int(jobs.claim[nth(row)]["demand"])
+    asked = demand[nth(wish)]
+    if asked["plain"] == 0:
+        return placer(site, demand, log, events, row, wish)
+    return place_plain(site, log, events, int(asked["large"]), int(asked["many"]), int(asked["rest"]))
+
+
+@kernel
+def _take_back(
+    jobs: Jobs, demand: Records, site: Site, log: Log, events: Events, releaser: Releaser, row: int, first: int
+) -> None:
+    """Undo the placement of a job in the slots from ``first`` on."""
+    wish = int(jobs.claim[nth(row)]["demand"])
+    slots = int(events.counter[Count.SLOTS]) - first
+    if demand[nth(wish)]["plain"] == 0:
+        releaser(site, demand, log, row, wish, first, slots)
+    else:
+        release_plain(site, log, first, slots)
+    events.counter[Count.SLOTS] = first

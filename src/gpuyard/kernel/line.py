@@ -1,0 +1,145 @@
+"""The queue of a loop that preempts: lanes of jobs that ask for the same, each a heap by (key, row).
+
+A key changes only while a job is not in the queue, or when the job is promoted.
+"""
+
+from __future__ import annotations
+
+from gpuyard.kernel.bits import nth
+from gpuyard.kernel.codes import NOBODY
+from gpuyard.kernel.jit import inlined, kernel
+from gpuyard.kernel.stays import Gain, Stays
+
+__all__ = ["first_of", "line_up", "stand_out", "take_turn", "turn_back", "turns_after"]
+
+
+@inlined
+def _is_before(stays: Stays, one: int, other: int) -> bool:
+    """Return whether a waiting job goes before another."""
+    left, right = stays.stay[nth(one)]["key"], stays.stay[nth(other)]["key"]
+    return bool(left < right or (left == right and one < other))
+
+
+@inlined
+def first_of(stays: Stays, number: int) -> int:
+    """Return the first job of a lane that has one."""
+    return int(stays.line[nth(stays.lane[nth(number)]["base"])])
+
+
+@inlined
+def _set(stays: Stays, base: int, at: int, row: int) -> None:
+    stays.line[nth(base + at)] = row
+    stays.stay[nth(row)]["place"] = at
+
+
+@kernel
+def _settle(stays: Stays, base: int, size: int, at: int, row: int) -> None:
+    """Put a job into a lane at ``at``, or above or below it."""
+    start = at
+    while at > 0:
+        above = int(stays.line[nth(base + ((at - 1) >> 1))])
+        if not _is_before(stays, row, above):
+            break
+        _set(stays, base, at, above)
+        at = (at - 1) >> 1
+    if at == start:
+        child = 2 * at + 1
+        while child < size:
+            below = int(stays.line[nth(base + child)])
+            if child + 1 < size:
+                right = int(stays.line[nth(base + child + 1)])
+                if _is_before(stays, right, below):
+                    child += 1
+                    below = right
+            if _is_before(stays, row, below):
+                break
+            _set(stays, base, at, below)
+            at = child
+            child = 2 * at + 1
+    _set(stays, base, at, row)
+
+
+@kernel
+def line_up(stays: Stays, number: int, row: int) -> None:
+    """Let a job wait in a lane; a new first one may find room where the old one did not."""
+    lane = stays.lane[nth(number)]
+    size = int(lane["waiting"])
+    lane["waiting"] = size + 1
+    _settle(stays, lane["base"], size + 1, size, row)
+    if stays.stay[nth(row)]["place"] == 0:
+        lane["blocked"] = NOBODY
+
+
+@kernel
+def stand_out(stays: Stays, number: int, row: int) -> None:
+    """Take a job out of its lane."""
+    lane = stays.lane[nth(number)]
+    size = int(lane["waiting"]) - 1
+    lane["waiting"] = size
+    hole = int(stays.stay[nth(row)]["place"])
+    stays.stay[nth(row)]["place"] = NOBODY
+    if hole < size:
+        _settle(stays, lane["base"], size, hole, int(stays.line[nth(lane["base"] + size)]))
+
+
+@kernel
+def turn_back(stays: Stays, number: int) -> None:
+    """Let a lane be tried, when the turn comes to its first job."""
+    turn = stays.turn
+    at = int(stays.state[Gain.TURNS])
+    stays.state[Gain.TURNS] = at + 1
+    row = first_of(stays, number)
+    while at > 0:
+        above = turn[nth((at - 1) >> 1)]
+        if not _is_before(stays, row, first_of(stays, int(above))):
+            break
+        turn[nth(at)] = above
+        at = (at - 1) >> 1
+    turn[nth(at)] = number
+
+
+@kernel
+def take_turn(stays: Stays) -> int:
+    """Return the lane whose turn it is, and take it off the heap."""
+    turn = stays.turn
+    found = int(turn[0])
+    size = int(stays.state[Gain.TURNS]) - 1
+    stays.state[Gain.TURNS] = size
+    moved = int(turn[nth(size)])
+    row = first_of(stays, moved)
+    at, child = 0, 1
+    while child < size:
+        below = first_of(stays, int(turn[nth(child)]))
+        if child + 1 < size:
+            right = first_of(stays, int(turn[nth(child + 1)]))
+            if _is_before(stays, right, below):
+                child += 1
+                below = right
+        if _is_before(stays, row, below):
+            break
+        turn[nth(at)] = turn[nth(child)]
+        at = child
+        child = 2 * at + 1
+    turn[nth(at)] = moved
+    return found
+
+
+@kernel
+def turns_after(stays: Stays, key: int, row: int, given: int) -> None:
+    """Let the lanes be tried whose first job stands after (key, row); the others were, and stay as they are.
+
+    Whoever stands before was refused although all could be taken away that a job behind can take, so that it gains
+    nothing by the slots that were ``given`` back for that job.
+    """
+    room = stays.state[Gain.ROOM]
+    stays.state[Gain.TURNS] = 0
+    for number in range(stays.lane.size):
+        lane = stays.lane[nth(number)]
+        if lane["waiting"] == 0 or lane["blocked"] >= room:
+            continue
+        first = first_of(stays, number)
+        its = stays.stay[nth(first)]["key"]
+        if its > key or (its == key and first > row):
+            turn_back(stays, number)
+        else:
+            lane["blocked"] += given

@@ -1,0 +1,182 @@
+"""Running jobs that may be taken away: in which order, and how much room there would be without them.
+
+``reach`` counts, for each level that splits them (a *cut*), the GPUs of every node that are free or held by jobs above
+it.  It is kept where levels are few and jobs plain, and says at once who would find no room even so.
+"""
+
+from __future__ import annotations
+
+from gpuyard.kernel.agenda import enter, strike
+from gpuyard.kernel.bits import nth
+from gpuyard.kernel.codes import NOBODY
+from gpuyard.kernel.expectations import CHUNK_ROOM
+from gpuyard.kernel.jit import inlined, kernel
+from gpuyard.kernel.levels import gpu_time, prey_key, running_level
+from gpuyard.kernel.stays import LEVEL_SHIFT, Gain, Rule, Stays, Terms
+from gpuyard.kernel.tables import Jobs, Log, Records, Site
+from gpuyard.kernel.worth import time_lost
+
+__all__ = ["candidate", "let_go", "list_candidates", "may_reach", "offer_prey", "reach_less", "reach_more"]
+
+
+@kernel
+def _shift_reach(jobs: Jobs, site: Site, log: Log, stays: Stays, row: int, first: int, last: int, sign: int) -> None:
+    """Count what a job holds for or against the cuts from ``first`` to before ``last``."""
+    nodes, keys = site.node.size, site.openings.n_keys
+    claim = jobs.claim[nth(row)]
+    for number in range(claim["slot"], claim["slot"] + claim["slots"]):
+        node, gpus = int(log.slots[nth(number)]["node"]), sign * int(log.slots[nth(number)]["gpus"])
+        for cut in range(first, last):
+            at = nth(cut * nodes + node)
+            before = int(stays.reach[at])
+            stays.reached[nth(cut * keys + before)] -= 1
+            stays.reached[nth(cut * keys + before + gpus)] += 1
+            stays.reach[at] = before + gpus
+
+
+@inlined
+def _cuts(site: Site, stays: Stays) -> int:
+    return stays.reach.size // site.node.size
+
+
+@inlined
+def reach_less(jobs: Jobs, site: Site, log: Log, stays: Stays, row: int) -> None:
+    """Count that a job that may not be taken away holds its slots."""
+    if stays.reach.size > 0:
+        _shift_reach(jobs, site, log, stays, row, 0, _cuts(site, stays), -1)
+
+
+@inlined
+def reach_more(jobs: Jobs, site: Site, log: Log, stays: Stays, row: int) -> None:
+    """Count that a job that may not be taken away gives its slots back."""
+    if stays.reach.size > 0:
+        _shift_reach(jobs, site, log, stays, row, 0, _cuts(site, stays), 1)
+
+
+@kernel
+def offer_prey(jobs: Jobs, site: Site, log: Log, stays: Stays, row: int, now: int, origin: int) -> None:
+    """Let a running job be taken away from now on if it may be."""
+    this, terms = stays.stay[nth(row)], stays.terms
+    if this["fixed"] > 0 or this["times"] >= terms[Terms.MOST] or now - this["since"] < terms[Terms.MIN_RUN]:
+        return
+    level = running_level(stays, row, int(jobs.claim[nth(row)]["demand"]), now)
+    if terms[Terms.RULE] == Rule.SLICE and level == 0:
+        return
+    this["level"] = level
+    this["key"] = prey_key(stays, row, level, origin)
+    enter(stays.prey, int(this["key"]), row)
+    if stays.reach.size > 0:
+        _shift_reach(jobs, site, log, stays, row, 0, level, 1)
+
+
+@kernel
+def let_go(jobs: Jobs, site: Site, log: Log, stays: Stays, row: int) -> None:
+    """Let a running job not be taken away any more."""
+    this = stays.stay[nth(row)]
+    if this["level"] == NOBODY:
+        return
+    strike(stays.prey, int(this["key"]), row)
+    if stays.reach.size > 0:
+        _shift_reach(jobs, site, log, stays, row, 0, int(this["level"]), -1)
+    this["level"] = NOBODY
+
+
+@kernel
+def may_reach(site: Site, stays: Stays, asked: Records, level: int) -> bool:
+    """Return whether a plain job would find room if all jobs above its level were away; True where it is not known.
+
+    If not, say how many more nodes at least would have to change.
+    """
+    if stays.reach.size == 0:
+        return True
+    keys = site.openings.n_keys
+    large, many, rest = int(asked["large"]), int(asked["many"]), int(asked["rest"])
+    fitting, short = 0, many
+    for key in range(keys - 1, 0, -1):
+        if key < large and (rest == 0 or key < rest):
+            break
+        fitting += int(stays.reached[nth(level * keys + key)])
+        if key == large:
+            short = many - fitting
+    short = max(short, many + (rest > 0) - fitting)
+    stays.state[Gain.SHORT] = max(short, 1)
+    return short <= 0
+
+
+@kernel
+def list_candidates(jobs: Jobs, stays: Stays, level: int, now: int) -> bool:
+    """List who may be taken away for a job of a level, where the order changes with time; return whether it does."""
+    terms = stays.terms
+    if terms[Terms.LEAST_LOST] == 0 and terms[Terms.RULE] != Rule.REMAINING_SERVICE:
+        return False
+    found = 0
+    for place in range(stays.prey.size[0]):
+        chunk = int(stays.prey.order[nth(place)])
+        for at in range(stays.prey.held[nth(chunk)]):
+            row = int(stays.prey.row[nth(chunk * CHUNK_ROOM + at)])
+            wish = int(jobs.claim[nth(row)]["demand"])
+            its = running_level(stays, row, wish, now)
+            if its > level:
+                this = stays.catch[nth(found)]
+                this["row"] = row
+                this["level"] = its
+                this["loss"] = 0
+                if terms[Terms.LEAST_LOST] > 0:
+                    this["loss"] = gpu_time(time_lost(jobs, stays, row, now), int(stays.thousandths[nth(wish)]))
+                found += 1
+    for at in range(found // 2 - 1, -1, -1):
+        _sink(stays.catch, found, at)
+    for size in range(found - 1, 0, -1):
+        _swap(stays.catch, 0, size)
+        _sink(stays.catch, size, 0)
+    stays.state[Gain.CAUGHT] = found
+    return True
+
+
+@inlined
+def _is_later(catch: Records, one: int, other: int) -> bool:
+    """Return whether a candidate goes after another: lower level, more to lose, higher row."""
+    left, right = catch[nth(one)], catch[nth(other)]
+    if left["level"] != right["level"]:
+        return bool(left["level"] < right["level"])
+    if left["loss"] != right["loss"]:
+        return bool(left["loss"] > right["loss"])
+    return bool(left["row"] > right["row"])
+
+
+@inlined
+def _swap(catch: Records, one: int, other: int) -> None:
+    left, right = catch[nth(one)], catch[nth(other)]
+    level, loss, row = int(left["level"]), int(left["loss"]), int(left["row"])
+    left["level"], left["loss"], left["row"] = right["level"], right["loss"], right["row"]
+    right["level"], right["loss"], right["row"] = level, loss, row
+
+
+@kernel
+def _sink(catch: Records, size: int, at: int) -> None:
+    """Put the latest of a heap of candidates above the others, from ``at`` down."""
+    child = 2 * at + 1
+    while child < size:
+        if child + 1 < size and _is_later(catch, child + 1, child):
+            child += 1
+        if _is_later(catch, at, child):
+            break
+        _swap(catch, at, child)
+        at = child
+        child = 2 * at + 1
+
+
+@kernel
+def candidate(stays: Stays, listed: bool, number: int, chunk: int, at: int, level: int, now: int) -> int:
+    """Return who is taken away after ``number`` others, or NOBODY: from the list, or from the agenda at a place.
+
+    The agenda's key has the level, as :func:`gpuyard.kernel.levels.prey_key` wrote it.
+    """
+    if listed:
+        return int(stays.catch[nth(number)]["row"]) if number < stays.state[Gain.CAUGHT] else NOBODY
+    if chunk == stays.prey.size[0]:
+        return NOBODY
+    entry = nth(int(stays.prey.order[nth(chunk)]) * CHUNK_ROOM + at)
+    its = -int(stays.prey.time[entry])
+    its = max(its - now, 1) if stays.terms[Terms.RULE] == Rule.REMAINING else its >> LEVEL_SHIFT
+    return int(stays.prey.row[entry]) if its > level else NOBODY

@@ -1,0 +1,69 @@
+"""What attempts cost and what is left of them: restarts, checkpoints, work that is lost."""
+
+from __future__ import annotations
+
+from gpuyard.kernel.bits import nth
+from gpuyard.kernel.codes import NEVER
+from gpuyard.kernel.jit import inlined, kernel
+from gpuyard.kernel.stays import Stays, Terms
+from gpuyard.kernel.tables import Jobs
+
+__all__ = ["attempt_length", "time_lost", "work_saved"]
+
+
+@inlined
+def _checkpoints(stays: Stays, work: int, saved: int) -> int:
+    """Return how many checkpoints an attempt writes that begins with ``saved`` work and is not interrupted."""
+    interval = stays.terms[Terms.INTERVAL]
+    if interval in (0, NEVER) or work <= saved:
+        return 0
+    return int((work - 1) // interval - saved // interval)
+
+
+@kernel
+def attempt_length(jobs: Jobs, stays: Stays, row: int) -> int:
+    """Return how long an attempt that begins now lasts if nothing interrupts it."""
+    this, terms = stays.stay[nth(row)], stays.terms
+    work, saved = int(jobs.job[nth(row)]["duration"]), int(this["saved"])
+    length = work - saved + _checkpoints(stays, work, saved) * terms[Terms.COST]
+    return int(length + terms[Terms.RESTART] if this["times"] > 0 else length)
+
+
+@inlined
+def _after_restart(stays: Stays, row: int, now: int) -> int:
+    this = stays.stay[nth(row)]
+    passed = int(now - this["since"])
+    return max(passed - int(stays.terms[Terms.RESTART]), 0) if this["times"] > 0 else passed
+
+
+@inlined
+def _kept_checkpoints(jobs: Jobs, stays: Stays, row: int, passed: int) -> int:
+    """Return how many checkpoints a running attempt has written, ``passed`` microseconds after its restart."""
+    period = stays.terms[Terms.INTERVAL] + stays.terms[Terms.COST]
+    most = _checkpoints(stays, int(jobs.job[nth(row)]["duration"]), int(stays.stay[nth(row)]["saved"]))
+    return min(passed // int(period), most)
+
+
+@kernel
+def work_saved(jobs: Jobs, stays: Stays, row: int, now: int) -> int:
+    """Return how much work of a running attempt would be kept if it ended now."""
+    interval = stays.terms[Terms.INTERVAL]
+    if interval == NEVER:
+        return 0
+    passed = _after_restart(stays, row, now)
+    if interval == 0:
+        return min(passed, int(jobs.job[nth(row)]["duration"] - stays.stay[nth(row)]["saved"]))
+    return _kept_checkpoints(jobs, stays, row, passed) * int(interval)
+
+
+@kernel
+def time_lost(jobs: Jobs, stays: Stays, row: int, now: int) -> int:
+    """Return how much time of a running attempt would have been for nothing if it ended now, but for its restart."""
+    interval = stays.terms[Terms.INTERVAL]
+    if interval == 0:
+        return 0
+    passed = _after_restart(stays, row, now)
+    if interval == NEVER:
+        return passed
+    period = int(interval + stays.terms[Terms.COST])
+    return passed - _kept_checkpoints(jobs, stays, row, passed) * period

@@ -1,0 +1,243 @@
+"""What the loop that preempts is given, and what it wrote down: preemption in the engine's units, and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuyard.errors import ConfigError
+from gpuyard.kernel.codes import NEVER, NOBODY
+from gpuyard.kernel.stays import LEVEL_SHIFT, MOST_LEVELS, Gain, Rule, Stays, Terms, build_stays
+from gpuyard.kernel.tables import Log, Records
+from gpuyard.lowering import Asked
+from gpuyard.policy import Policy
+from gpuyard.workload import MICROSECOND, Workload
+
+__all__ = ["Attempts", "attempts_of", "lower_preemption", "origin_of", "rank_by_level", "with_more_room"]
+
+_RULES: Final = {
+    "priority": Rule.PRIORITY,
+    "srtf": Rule.REMAINING,
+    "srsf": Rule.REMAINING_SERVICE,
+    "las": Rule.BINS,
+    "2d-las": Rule.BINS,
+    "gittins": Rule.BINS,
+    "time-slice": Rule.SLICE,
+}
+_MOST_CUTS: Final = 16
+"""For more levels, nothing is counted by level."""
+_LONGEST: Final = 2**61
+_WHOLE: Final = 1000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attempts:
+    """Attempts in the order they started, shape (attempts,), microseconds.
+
+    ``end`` is later than the stop, or NEVER, for one that still runs; ``slot`` is the first slot.  ``useful`` and
+    ``cause`` are those of the record, None where nobody can be preempted; ``ticks`` counts the changes of level.
+    """
+
+    job: NDArray[np.int32]
+    start: NDArray[np.int64]
+    end: NDArray[np.int64]
+    slot: NDArray[np.int64]
+    useful: NDArray[np.int64] | None = None
+    cause: NDArray[np.int32] | None = None
+    ticks: int = 0
+
+
+def rank_by_level(workload: Workload, policy: Policy, rank: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return each job's place in the queue where the level never changes: by level, then by ``rank``; else the rank."""
+    if policy.preemption.rule != "priority":
+        return rank
+    first = np.lexsort((rank, -workload.integers("priority", 0)))
+    place = np.empty(rank.size, np.int32)
+    place[first] = np.arange(rank.size, dtype=np.int32)
+    return place
+
+
+def origin_of(workload: Workload) -> int:
+    """Return an instant before which nothing happens."""
+    return int(workload.submit.min(initial=0))
+
+
+def lower_preemption(
+    workload: Workload,
+    policy: Policy,
+    asked: Asked,
+    accepted: NDArray[np.bool_],
+    times: tuple[NDArray[np.int64], NDArray[np.int64]],
+    *,
+    node: Records,
+    running: int,
+) -> Stays:
+    """Return the tables of the loop that preempts.
+
+    Parameters
+    ----------
+    accepted
+        bool, shape (jobs,): jobs that take part.
+    times
+        How long jobs run without interruption, and what is believed of it: int64 microseconds, shape (jobs,).
+    running
+        How many jobs can run at once.
+
+    Raises
+    ------
+    ConfigError
+        For more priorities than there is room for, and for times whose sums or products do not fit 64 bits.
+    """
+    given, (duration, estimate) = policy.preemption, times
+    levels, urgency = (
+        _urgency(workload, accepted) if given.rule == "priority" else (0, np.zeros(len(workload), np.int64))
+    )
+    threshold = np.array([_ticks(each) for each in given.final_thresholds], np.int64)
+    milli = np.where(asked.demands["share"] > 0, 1, asked.demands["gpus"] * _WHOLE)
+    if asked.quanta:
+        milli = np.where(asked.demands["share"] > 0, asked.demands["share"] * (_WHOLE // asked.quanta), milli)
+    bin_level = np.arange(threshold.size + 1)
+    if given.rule == "gittins":
+        service = _service(duration, milli[asked.demand])[accepted & (milli[asked.demand] > 0)]
+        bin_level = _gittins_levels(service, threshold, released=given.gittins_index == "released")
+    if _RULES[given.rule] == Rule.BINS:
+        levels = threshold.size + 1
+    elif _RULES[given.rule] == Rule.SLICE:
+        levels = 2
+    plain = bool(np.all(asked.demands["plain"][np.unique(asked.demand[accepted])] > 0))
+    terms = _terms(policy, plain=plain)
+    _check_times(policy, duration[accepted], estimate[accepted], int(milli.max(initial=0)), terms)
+    return build_stays(
+        estimate=estimate,
+        fixed=~_preemptible(workload),
+        urgency=urgency,
+        demand=np.where(accepted, asked.demand, NOBODY),
+        demands=asked.demands,
+        chunks=asked.chunks,
+        node=node,
+        quanta=asked.quanta,
+        threshold=threshold,
+        bin_level=bin_level.astype(np.int64),
+        promote=given.promote,
+        terms=terms,
+        cuts=levels if plain and levels <= _MOST_CUTS else 0,
+        running=running,
+        attempts=2 * int(accepted.sum()) + 16,
+    )
+
+
+def _preemptible(workload: Workload) -> NDArray[np.bool_]:
+    return workload.integers("preemptible", 1) > 0
+
+
+def _urgency(workload: Workload, accepted: NDArray[np.bool_]) -> tuple[int, NDArray[np.int64]]:
+    """Return how many levels there are, and that of each job, from 0 for the highest priority on."""
+    known, level = np.unique(-workload.integers("priority", 0), return_inverse=True)
+    if known.size > MOST_LEVELS:
+        raise ConfigError(
+            f"preemption priority: '{workload.name}' has {known.size:,} different priorities, and at most "
+            f"{MOST_LEVELS:,} can be told apart; merge some"
+        )
+    return known.size, level.astype(np.int64)
+
+
+def _terms(policy: Policy, *, plain: bool) -> NDArray[np.int64]:
+    given = policy.preemption
+    terms = np.zeros(Terms.SIZE, np.int64)
+    terms[Terms.RULE] = _RULES[given.rule]
+    terms[Terms.LEAST_LOST] = given.victims == "least-lost"
+    terms[Terms.SLICE] = _ticks(given.final_slice)
+    terms[Terms.MIN_RUN] = _ticks(given.min_run)
+    terms[Terms.MOST] = 2**31 if given.max_preemptions is None else given.max_preemptions
+    terms[Terms.INTERVAL] = NEVER if given.checkpoint_interval is None else _ticks(given.checkpoint_interval)
+    terms[Terms.COST] = _ticks(given.checkpoint_cost)
+    terms[Terms.RESTART] = _ticks(given.restart_cost)
+    terms[Terms.BY_SERVICE] = given.rule != "las"
+    terms[Terms.PLAIN] = plain
+    return terms
+
+
+def _check_times(
+    policy: Policy, duration: NDArray[np.int64], estimate: NDArray[np.int64], milli: int, terms: NDArray[np.int64]
+) -> None:
+    """Raise for what would not fit 64 bits."""
+    longest, believed = int(duration.max(initial=0)), int(estimate.max(initial=0))
+    if policy.preemption.rule == "srsf" and believed // _WHOLE * milli >= _LONGEST:
+        raise ConfigError(
+            f"preemption srsf: {believed / MICROSECOND:.3g} s on {milli / _WHOLE:g} GPUs is too much to multiply"
+        )
+    interval, cost = int(terms[Terms.INTERVAL]), int(terms[Terms.COST])
+    if cost and longest // interval * cost >= _LONGEST:
+        raise ConfigError(
+            f"a job of {longest / MICROSECOND:.3g} s with a checkpoint of {cost / MICROSECOND:g} s every "
+            f"{interval / MICROSECOND:g} s would never end; choose a longer checkpoint_interval"
+        )
+
+
+def _service(time: NDArray[np.int64], milli: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return times x GPUs in GPU microseconds, rounded down."""
+    return time // _WHOLE * milli + time % _WHOLE * milli // _WHOLE
+
+
+def _gittins_levels(service: NDArray[np.int64], threshold: NDArray[np.int64], *, released: bool) -> NDArray[np.int64]:
+    """Return the level of each bin, by the index of the bin, from 0 for the highest.
+
+    Sources: Gittins 1979; ``released`` is the formula of the simulator published with Tiresias (Gu et al. 2019).
+    """
+    begins = [0, *threshold.tolist()]
+    ends: list[int | None] = [*threshold.tolist(), None]
+    index = []
+    for begin, end in zip(begins, ends, strict=True):
+        left = service[service > begin]
+        ending = left if end is None else left[left <= end]
+        total = _exact_sum(ending if released else ending - begin)
+        if end is not None:
+            total += (left.size - ending.size) * (end - begin)
+        index.append(ending.size / total if total else 0.0)
+    level = np.empty(len(index), np.int64)
+    level[np.argsort(-np.array(index), kind="stable")] = np.arange(len(index))
+    return level
+
+
+def _exact_sum(numbers: NDArray[np.int64]) -> int:
+    """Return a sum that may not fit 64 bits, of numbers that are not negative."""
+    return int((numbers >> 32).sum()) * 2**32 + int((numbers & 0xFFFFFFFF).sum())
+
+
+def _ticks(seconds: float) -> int:
+    return round(seconds * MICROSECOND)
+
+
+def with_more_room(stays: Stays, log: Log) -> tuple[Stays, Log]:
+    """Return the tables with at least twice the room for what happens; the loop goes on in them."""
+    state = stays.state
+    attempts = 2 * (int(state[Gain.ATTEMPTS]) + int(state[Gain.ACTIVE]))
+    slots = 2 * (log.slots.size + int(state[Gain.CHUNKS]))
+    larger = np.empty(attempts, stays.attempt.dtype)
+    larger[: min(attempts, stays.attempt.size)] = stays.attempt[:attempts]
+    more = np.empty(slots, log.slots.dtype)
+    more[: log.slots.size] = log.slots
+    gpu = np.empty(slots if log.gpu.size else 0, np.int32)
+    gpu[: log.gpu.size] = log.gpu
+    return stays._replace(attempt=larger), log._replace(slots=more, gpu=gpu)
+
+
+def attempts_of(stays: Stays) -> Attempts:
+    """Return what the loop wrote down."""
+    written = stays.attempt[: int(stays.state[Gain.ATTEMPTS])]
+    if written.size and int(written["start"].max()) - int(written["start"].min()) >= 1 << LEVEL_SHIFT:
+        raise ConfigError(
+            f"with preemption, at most {2**LEVEL_SHIFT / MICROSECOND / 86_400 / 365:.0f} years can be run"
+        )
+    return Attempts(
+        job=written["job"].copy(),
+        start=written["start"].copy(),
+        end=written["end"].copy(),
+        useful=written["useful"].copy(),
+        cause=written["cause"].copy(),
+        slot=written["slot"].copy(),
+        ticks=int(stays.state[Gain.TICKS]),
+    )

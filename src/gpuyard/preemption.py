@@ -1,0 +1,207 @@
+"""Who may take GPUs from whom, whom first, and what that costs: part of a policy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+from gpuyard.choices import GITTINS_INDICES, PREEMPTIONS, VICTIMS
+from gpuyard.errors import ConfigError, unknown_name
+
+__all__ = ["NO_PREEMPTION", "Preemption"]
+
+_MICROSECOND: Final = 1_000_000
+_LONGEST: Final = 36_500 * 86_400.0
+"""s: no time is longer than 100 years."""
+_MOST_THRESHOLDS: Final = 62
+_TIMES: Final = ("min_run", "checkpoint_cost", "restart_cost")
+_COMMON: Final = ("max_preemptions", "checkpoint_interval", *_TIMES)
+"""Options of every rule but ``none``."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preemption:
+    """Under which rule running jobs make room for waiting ones, and what each preemption costs.
+
+    ``docs/semantics.md``, *Preemption*, says exactly what each rule does.  Times are seconds.
+
+    Parameters
+    ----------
+    rule
+        A name out of :data:`gpuyard.choices.PREEMPTIONS`; ``none``: nobody is preempted.
+    thresholds
+        ``las``: attained time; ``2d-las`` and ``gittins``: attained service, GPU seconds; ascending.
+    promote
+        ``las``, ``2d-las``, ``gittins``: a job that has waited for so many times its attained time begins anew at the
+        first bin; ``None``: never.
+    gittins_index
+        ``gittins``: ``textbook``, or ``released`` as in the simulator published with Tiresias.
+    time_slice
+        ``time-slice``: how long an attempt lasts before it may be preempted.
+    victims
+        Whom first among jobs of one level: ``latest-start`` or ``least-lost``.
+    min_run
+        An attempt that has lasted less is not preempted.
+    max_preemptions
+        A job that was preempted so often is not preempted any more; ``None``: no limit.
+    checkpoint_interval
+        Work between two checkpoints; 0: nothing is lost, a preempted job is suspended; ``None``: there are no
+        checkpoints, and all work is lost.
+    checkpoint_cost
+        What writing a checkpoint takes.
+    restart_cost
+        What each attempt but the first takes before it works.
+
+    Raises
+    ------
+    ConfigError
+        For a name that does not exist, a number out of range, an option that the rule does not use, and a time slice
+        in which no progress could be made.
+    """
+
+    rule: str = "none"
+    thresholds: tuple[float, ...] | None = None
+    promote: float | None = None
+    gittins_index: str = "textbook"
+    time_slice: float | None = None
+    victims: str = "latest-start"
+    min_run: float = 0.0
+    max_preemptions: int | None = None
+    checkpoint_interval: float | None = 0.0
+    checkpoint_cost: float = 0.0
+    restart_cost: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, known in (("rule", PREEMPTIONS), ("gittins_index", GITTINS_INDICES), ("victims", VICTIMS)):
+            if getattr(self, name) not in known:
+                what = "preemption" if name == "rule" else name
+                raise unknown_name(what, str(getattr(self, name)), known)
+        if isinstance(self.thresholds, list):
+            object.__setattr__(self, "thresholds", tuple(self.thresholds))
+        _refuse_unused(self)
+        for name in _TIMES:
+            _check_time(name, getattr(self, name), 0.0)
+        if self.time_slice is not None:
+            _check_time("time_slice", self.time_slice, 1e-6)
+        if self.checkpoint_interval is not None:
+            _check_time("checkpoint_interval", self.checkpoint_interval, 0.0)
+        if self.promote is not None and not (_is_number(self.promote) and 0 < self.promote <= 1e6):
+            raise ConfigError(
+                f"'promote' must be a number above 0, a factor of the attained time, got {self.promote!r}"
+            )
+        most = self.max_preemptions
+        if most is not None and (not isinstance(most, int) or isinstance(most, bool) or not 1 <= most < 2**31):
+            raise ConfigError(f"'max_preemptions' must be a whole number of 1 or more, got {most!r}")
+        _check_thresholds(self.final_thresholds)
+        if self.checkpoint_cost > 0 and not self.checkpoint_interval:
+            raise ConfigError("'checkpoint_cost' needs a checkpoint_interval above 0, at which checkpoints are written")
+        _check_progress(self)
+
+    def __bool__(self) -> bool:
+        """Whether anybody is ever preempted."""
+        return self.rule != "none"
+
+    @property
+    def final_thresholds(self) -> tuple[float, ...]:
+        """The thresholds, by default those of the rule; none under a rule without."""
+        if self.thresholds is not None:
+            return tuple(float(each) for each in self.thresholds)
+        return PREEMPTIONS[self.rule].thresholds
+
+    @property
+    def final_slice(self) -> float:
+        """The time slice, by default 3,600 s (an assumption)."""
+        return 3600.0 if self.time_slice is None else float(self.time_slice)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the fields that matter under the rule, defaults filled in."""
+        if not self:
+            return {}
+        used = {*PREEMPTIONS[self.rule].options, *_COMMON}
+        mapping = {each.name: getattr(self, each.name) for each in fields(self) if each.name in used}
+        if "thresholds" in mapping:
+            mapping["thresholds"] = list(self.final_thresholds)
+        if "time_slice" in mapping:
+            mapping["time_slice"] = self.final_slice
+        if mapping["checkpoint_interval"] is None:
+            mapping["checkpoint_interval"] = "none"
+        return {"rule": self.rule, **{name: value for name, value in mapping.items() if value is not None}}
+
+    @classmethod
+    def of(cls, given: str | Mapping[str, Any] | Preemption) -> Preemption:
+        """Return a preemption from its rule's name, or from a table of its fields as in a scenario."""
+        if isinstance(given, Preemption):
+            return given
+        if isinstance(given, str):
+            return cls(rule=given)
+        if not isinstance(given, Mapping):
+            raise ConfigError(f"'preemption' is a rule's name or a table, got {given!r}")
+        known = [each.name for each in fields(cls)]
+        for name in given:
+            if name not in known:
+                raise unknown_name("key of preemption", str(name), known)
+        values = dict(given)
+        if values.get("checkpoint_interval") == "none":
+            values["checkpoint_interval"] = None
+        return cls(**values)
+
+
+def _refuse_unused(given: Preemption) -> None:
+    """Raise for an option that was changed from its default and that the rule does not use."""
+    for each in fields(given):
+        if getattr(given, each.name) == each.default or _is_used(given.rule, each.name):
+            continue
+        users = [name for name in PREEMPTIONS if _is_used(name, each.name)]
+        raise ConfigError(
+            f"'{each.name}' has no meaning under preemption = {given.rule}; leave it out, or choose "
+            f"preemption = {' or '.join(users)}"
+        )
+
+
+def _is_used(rule: str, option: str) -> bool:
+    return option == "rule" or option in PREEMPTIONS[rule].options or (option in _COMMON and rule != "none")
+
+
+def _check_time(name: str, value: object, least: float) -> None:
+    if not _is_number(value) or not least <= float(value) <= _LONGEST:  # type: ignore[arg-type]
+        raise ConfigError(f"'{name}' must be {least:g} to {_LONGEST:g} seconds, got {value!r}")
+
+
+def _check_thresholds(thresholds: tuple[float, ...]) -> None:
+    rising = all(before < after for before, after in zip((0.0, *thresholds), thresholds, strict=False))
+    if not rising or len(thresholds) > _MOST_THRESHOLDS or not all(each <= 1e13 for each in thresholds):
+        raise ConfigError(
+            f"'thresholds' must be at most {_MOST_THRESHOLDS} numbers of seconds or GPU seconds, each above the one "
+            f"before and the first above 0, got {list(thresholds)}"
+        )
+
+
+def _check_progress(given: Preemption) -> None:
+    """Raise where jobs could preempt each other again and again and nothing would get done."""
+    least = given.restart_cost
+    if given.checkpoint_interval:
+        least += given.checkpoint_interval + given.checkpoint_cost
+    lossy = given.checkpoint_interval is None
+    if given.rule == "time-slice":
+        if lossy:
+            raise ConfigError("time slices without checkpoints lose all work; give a checkpoint_interval of 0 or more")
+        if given.final_slice <= least:
+            raise ConfigError(
+                f"a time slice of {given.final_slice:g} s is used up by a restart and the way to the first checkpoint "
+                f"({least:g} s), so that nothing would ever get done; choose a longer time_slice"
+            )
+    if given.promote is not None and given.max_preemptions is None and (lossy or 0 < least >= given.min_run):
+        hint = "" if lossy else f"a min_run of more than {least:g} s, or "
+        raise ConfigError(
+            f"with promote, jobs could preempt each other for ever before they have saved anything; give {hint}"
+            "max_preemptions"
+        )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+NO_PREEMPTION: Final = Preemption()
