@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from conftest import cluster, workload
 from gpuyard.cluster import Cluster
 from gpuyard.policy import Policy
+from gpuyard.preemption import Preemption
 from gpuyard.workload import Workload
 from reference import ESTIMATES, ORDERS, PLACEMENTS
+from reference.queueing import SCORED
 
 TYPES = ("a", "b", "c")
 FEATURES = (
@@ -196,6 +198,76 @@ def _terms(draw: st.DrawFn, variant: str, scale: float) -> dict[str, object]:
         fields["window"] = draw(st.integers(0, 12)) * scale
         fields["resolution"] = draw(st.integers(1, 4)) * scale
     return fields
+
+
+@st.composite
+def preemptions(draw: st.DrawFn, rule: str, scale: float = 1) -> Preemption:
+    """A rule with any options that go with it, small enough to bind; times are multiples of half of ``scale``.
+
+    Where an attempt may be too short to save anything and promotions bring it back again and again, there is a limit
+    to how often a job is preempted: otherwise two jobs could take turns for ever.
+    """
+
+    def time(least: int, most: int) -> float:
+        return draw(st.integers(least, most) | st.integers(2 * least, 2 * most).map(lambda half: half / 2)) * scale
+
+    fields: dict[str, object] = {"rule": rule}
+    if draw(st.booleans()):
+        fields["restart_cost"] = time(0, 2)
+    kept = draw(st.sampled_from(["all", "all", "checkpoints", "checkpoints", "nothing"]))
+    if kept == "checkpoints":
+        fields |= {"checkpoint_interval": time(1, 4), "checkpoint_cost": time(0, 1)}
+    elif kept == "nothing" and rule != "time-slice":
+        fields["checkpoint_interval"] = None
+    if draw(st.integers(0, 3)) == 3:
+        fields["min_run"] = time(0, 4)
+    if draw(st.integers(0, 3)) == 3:
+        fields["max_preemptions"] = draw(st.integers(1, 3))
+    if rule not in {"srtf", "srsf"}:
+        fields["victims"] = draw(st.sampled_from(["latest-start", "least-lost"]))
+    if rule == "time-slice":
+        lost = [float(fields.get(each) or 0) for each in ("restart_cost", "checkpoint_interval", "checkpoint_cost")]
+        fields["time_slice"] = sum(lost) + time(1, 4)
+    if rule in {"las", "2d-las", "gittins"}:
+        most = 10 if rule == "las" else 40
+        cuts = draw(st.sets(st.integers(1, most), min_size=1, max_size=4) | st.just(set()))
+        fields["thresholds"] = tuple(cut * scale for cut in sorted(cuts))
+        fields["promote"] = draw(st.none() | st.sampled_from([1e-9, 0.25, 0.7, 1, 2, 5]))
+    if rule == "gittins":
+        fields["gittins_index"] = draw(st.sampled_from(["textbook", "released"]))
+    if fields.get("promote") and (kept != "all" or fields.get("restart_cost")):
+        fields.setdefault("max_preemptions", draw(st.integers(1, 6)))
+    return Preemption(**fields)
+
+
+@st.composite
+def ranked(draw: st.DrawFn, jobs: Workload, scale: float = 1) -> Workload:
+    """Give the jobs priorities, and say of some that they are not to be preempted.
+
+    In most workloads those who come later are also more urgent, so that there is reason to preempt: one comes after
+    the other, each is shorter than the one before and of higher priority.
+    """
+    rows = jobs.table.to_pylist()
+    pressing = draw(st.integers(0, 3)) > 0
+    flags = draw(st.sampled_from([(None,), (None,), (None, True, False), (False, None, None, None)]))
+    step = draw(st.sampled_from([0.5, 1, 2]))
+    for number, row in enumerate(rows):
+        row["priority"] = draw(st.none() | st.integers(-1, 4))
+        row["preemptible"] = draw(st.sampled_from(flags))
+        if pressing and draw(st.integers(0, 5)):
+            row["priority"] = number
+            row["submit_time"] = number * step * scale
+            row["runtime"] = (2 * (len(rows) - number) + draw(st.integers(0, 3))) * scale
+    return Workload.from_table(jobs.table.from_pylist(rows, schema=jobs.table.schema))
+
+
+@st.composite
+def preemptive_policies(draw: st.DrawFn, rule: str, scale: float = 1, **fixed: object) -> Policy:
+    """Any policy that preempts by this rule."""
+    orders = [order for order in ORDERS if order not in SCORED]
+    order = "fifo" if rule in {"srtf", "srsf", "time-slice"} else draw(st.sampled_from(orders))
+    fixed.setdefault("backfill", draw(st.sampled_from(["none", "fit"])))
+    return draw(policies(order=order, preemption=draw(preemptions(rule, scale)), **fixed))
 
 
 def random_cluster(rng: np.random.Generator, nodes: int = 24) -> Cluster:

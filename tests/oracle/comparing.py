@@ -4,31 +4,37 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numba
 
 from gpuyard.cluster import Cluster
 from gpuyard.policy import Policy
-from gpuyard.record import Outcome, Record
+from gpuyard.record import EndReason, Outcome, Record
 from gpuyard.simulation import schedule
 from gpuyard.workload import NEVER, Workload
-from reference import SECOND, Fate, simulate
+from reference import SECOND, Attempt, Fate, simulate
 
 EXAMPLES = int(os.environ.get("GPUYARD_EXAMPLES", "15" if numba.config.DISABLE_JIT else "60"))
 """How many workloads are tried for each case."""
 
 
+Slots = list[tuple[int, int, int]]
+
+
 def told(record: Record) -> list[Fate]:
     """Return the engine's record in the reference's words."""
-    slots = slots_by_job(record)
+    slots = slots_by_attempt(record)
+    last = dict(zip(record.attempt_job.tolist(), slots, strict=True))
+    attempts = attempts_by_job(record, slots) if record.policy.preemption else {}
     return [
         Fate(
             eligible=known(record.eligible[job]),
             start=known(record.start[job]),
             end=known(record.end[job]),
             outcome=Outcome(record.outcome[job]).name.lower(),
-            slots=slots.get(job, []),
+            slots=last.get(job, []),
+            attempts=attempts.get(job, []),
         )
         for job in range(len(record.workload))
     ]
@@ -38,19 +44,35 @@ def known(tick: int) -> int | None:
     return None if tick == NEVER else int(tick)
 
 
-def slots_by_job(record: Record) -> dict[int, list[tuple[int, int, int]]]:
-    slots = {}
-    for attempt, job in enumerate(record.attempt_job.tolist()):
+def slots_by_attempt(record: Record) -> list[Slots]:
+    slots = []
+    for attempt in range(len(record.attempt_job)):
         held = slice(record.slot_offset[attempt], record.slot_offset[attempt + 1])
         columns = (record.slot_node[held], record.slot_gpus[held], record.slot_gpu[held])
-        slots[job] = sorted(zip(*(column.tolist() for column in columns), strict=True))
+        slots.append(sorted(zip(*(column.tolist() for column in columns), strict=True)))
     return slots
+
+
+def attempts_by_job(record: Record, slots: list[Slots]) -> dict[int, list[Attempt]]:
+    """Return the attempts of each job, which the record must have in the order in which they started."""
+    starts, causes = record.attempt_start.tolist(), record.attempt_cause.tolist()
+    assert starts == sorted(starts)
+    assert [reason == EndReason.PREEMPTED for reason in record.attempt_reason] == [cause >= 0 for cause in causes]
+    columns = zip(starts, record.attempt_end.tolist(), slots, record.attempt_useful.tolist(), causes, strict=True)
+    attempts: dict[int, list[Attempt]] = {}
+    for job, (start, end, held, useful, cause) in zip(record.attempt_job.tolist(), columns, strict=True):
+        attempts.setdefault(job, []).append(Attempt(start, end, held, useful, None if cause < 0 else cause))
+    return attempts
 
 
 def without_gpu_numbers(fate: Fate) -> Fate:
     """Leave out the GPU numbers, which the engine keeps only where a job holds a fraction."""
-    fate.slots = [(node, gpus, -1) for node, gpus, _ in fate.slots]
-    return fate
+    attempts = [attempt._replace(slots=unnumbered(attempt.slots)) for attempt in fate.attempts]
+    return replace(fate, slots=unnumbered(fate.slots), attempts=attempts)
+
+
+def unnumbered(slots: Slots) -> Slots:
+    return [(node, gpus, -1) for node, gpus, _ in slots]
 
 
 def compare(
@@ -90,11 +112,29 @@ def story(workload: Workload, cluster: Cluster, policy: Policy, found: list[Fate
 
 
 def in_short(fate: Fate) -> list[str]:
-    """Return ``eligible: start - end outcome`` in seconds, and ``node:GPUs`` or ``node:GPUs@GPU number``."""
-    times = ["-" if at is None else f"{at / SECOND:.6f}".rstrip("0").rstrip(".") for at in (fate.start, fate.end)]
+    """Return ``eligible: start - end outcome`` in seconds, and where; under preemption every attempt, and where.
+
+    Where is ``node:GPUs`` or ``node:GPUs@GPU number``; an attempt is ``start - end (useful) for the row of the job``.
+    """
     eligible = "never" if fate.eligible is None else f"{fate.eligible / SECOND:g}"
-    where = " ".join(f"{node}:{gpus}" + ("" if gpu < 0 else f"@{gpu}") for node, gpus, gpu in fate.slots)
-    return [f"{eligible}: {times[0]} - {times[1]} {fate.outcome}", where]
+    times = f"{eligible}: {short(fate.start)} - {short(fate.end)} {fate.outcome}"
+    if not fate.attempts:
+        return [times, places(fate.slots)]
+    told = [
+        f"{short(each.start)} - {short(each.end)} ({short(each.useful)})"
+        + ("" if each.cause is None else f" for {each.cause}")
+        + f" on {places(each.slots)}"
+        for each in fate.attempts
+    ]
+    return [times, "; ".join(told)]
+
+
+def short(at: int | None) -> str:
+    return "-" if at is None else f"{at / SECOND:.6f}".rstrip("0").rstrip(".")
+
+
+def places(slots: Slots) -> str:
+    return " ".join(f"{node}:{gpus}" + ("" if gpu < 0 else f"@{gpu}") for node, gpus, gpu in slots)
 
 
 def aligned(cells: Sequence[Sequence[str]]) -> list[str]:

@@ -62,15 +62,25 @@ conservative, slurm
 - conservative: a job that comes among the first ``depth`` in a pass in which another starts had no reservation then,
   also if it was among them in the pass before.
 - conservative: a job is early if it ends before its expected end as step 1 last left it.
+
+Preemption
+
+- The attempt that runs at the stop has as much useful time as if it had been preempted then.
+- The least run of every preemptible job is an instant, also of one that was preempted ``max_preemptions`` times.
+- Time slices: who becomes eligible in a further round joins the queue behind the victims of the round before.
+- A time limit cuts the work; restarts and checkpoints do not count against it.
+- gittins: the number of jobs divides out; the two whole numbers are converted to float64 and divided.
 """
 
+from reference.entry import simulate
 from reference.estimating import ESTIMATES, estimate
-from reference.jobs import SECOND, WHOLE, Fate, Job, Piece, brings, read, ticks
+from reference.jobs import SECOND, WHOLE, Attempt, Fate, Job, Piece, brings, read, ticks
+from reference.levels import RULES
 from reference.placing import PLACEMENTS, Room, Rule, mix, place
 from reference.queueing import ORDERS, Ranking
-from reference.simulator import BACKFILLS, simulate
+from reference.simulator import BACKFILLS
 
 __all__ = [
-    "BACKFILLS", "ESTIMATES", "ORDERS", "PLACEMENTS", "SECOND", "WHOLE", "Fate", "Job", "Piece", "Ranking", "Room",
-    "Rule", "brings", "estimate", "mix", "place", "read", "simulate", "ticks",
+    "BACKFILLS", "ESTIMATES", "ORDERS", "PLACEMENTS", "RULES", "SECOND", "WHOLE", "Attempt", "Fate", "Job", "Piece",
+    "Ranking", "Room", "Rule", "brings", "estimate", "mix", "place", "read", "simulate", "ticks",
 ]  # fmt: skip

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from gpuyard.policy import Policy
 from gpuyard.workload import Workload
@@ -46,6 +48,7 @@ class Job:
     array: tuple[str, str | None] | None = None
     """name and user"""
     array_limit: int | None = None
+    preemptible: bool = True
 
     @property
     def known_start(self) -> int | None:
@@ -90,6 +93,21 @@ class Piece:
     memory: int
 
 
+Slot = tuple[int, int, int]
+"""Node, GPUs held there, lowest GPU number or -1."""
+
+
+class Attempt(NamedTuple):
+    """One stay on the cluster; times in microseconds."""
+
+    start: int
+    end: int
+    slots: list[Slot]
+    useful: int
+    cause: int | None
+    """row of the job it made room for"""
+
+
 @dataclass(kw_only=True)
 class Fate:
     """What became of one job; times in microseconds, ``None`` where there is none."""
@@ -98,8 +116,14 @@ class Fate:
     start: int | None = None
     end: int | None = None
     outcome: str = "unfinished"
-    slots: list[tuple[int, int, int]] = field(default_factory=list)
-    """(node, GPUs held there, lowest GPU number or -1), by node"""
+    slots: list[Slot] = field(default_factory=list)
+    """by node; of the last attempt"""
+    attempts: list[Attempt] = field(default_factory=list)
+    """told only under preemption"""
+
+
+def slots_of(pieces: Iterable[Piece]) -> list[Slot]:
+    return [(it.node, len(it.gpus), min(it.gpus, default=-1)) for it in pieces]
 
 
 def ticks(seconds: float | None) -> int | None:
@@ -143,6 +167,7 @@ def read(workload: Workload, policy: Policy) -> list[Job]:
             tenant=row["tenant"],
             array=None if row.get("array") is None else (row["array"], row["user"]),
             array_limit=row.get("array_limit"),
+            preemptible=row.get("preemptible") is not False,
         )
         jobs.append(job)
     return jobs

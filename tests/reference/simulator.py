@@ -12,7 +12,7 @@ from gpuyard.workload import NEVER, Workload
 from reference.backfilling import Easy, Fit, Strict
 from reference.beginning import estimated, left_at
 from reference.closing import Closing
-from reference.jobs import Fate, Job, ended_as, read, run_length, ticks
+from reference.jobs import Fate, Job, ended_as, read, run_length, slots_of, ticks
 from reference.placing import Room, Rule, place
 from reference.planning import Conservative, Slurm
 from reference.queueing import Ranking
@@ -181,24 +181,10 @@ class Simulation:
                 self.waiting.remove(job)
                 pieces = self.yard.running[job.row].pieces
                 self.fates[job.row].start = self.yard.now
-                self.fates[job.row].slots = [(it.node, len(it.gpus), min(it.gpus, default=-1)) for it in pieces]
+                self.fates[job.row].slots = slots_of(pieces)
 
     def with_eligible(self) -> list[Fate]:
         for job in self.jobs:
             at = None if self.fates[job.row].outcome == "rejected" else self.eligible(job)
             self.fates[job.row].eligible = at if self.stop is None or at is None or at <= self.stop else None
         return self.fates
-
-
-def simulate(
-    workload: Workload,
-    cluster: Cluster,
-    policy: Policy,
-    seed: int = 0,
-    until: float | None = None,
-    *,
-    begin: float | None = None,
-    windows: Sequence[NodeWindow] = (),
-) -> list[Fate]:
-    """Return the fate of each job, by row of the workload; with ``begin``, of those that have not ended by then."""
-    return Simulation(workload, cluster, policy, seed, until, begin=begin, windows=windows).run()

@@ -67,6 +67,8 @@ def test_a_row_an_attempt_with_its_nodes():
         "start_time": 10.0,
         "end_time": 30.000001,
         "end_reason": "finished",
+        "useful_time": 20.000001,
+        "preempted_by": None,
         "speed": 1.0,
         "gpus": 6,
         "nodes": [0, 1],

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gpuyard.choices import PREEMPTIONS
 from gpuyard.cli import main
 from gpuyard.errors import ConfigError
 from gpuyard.policy import (
@@ -17,6 +18,7 @@ from gpuyard.policy import (
     NAMED,
     ORDERS,
     PLACEMENTS,
+    PREEMPTIVE,
     UNLIMITED,
     WEIGHTS,
     Choice,
@@ -27,7 +29,7 @@ from gpuyard.policy import (
 from gpuyard.scenario import Scenario, load, schema
 from gpuyard.workload import MICROSECOND
 
-CHOICES = (ORDERS, BACKFILLS, PLACEMENTS, ESTIMATES)
+CHOICES = (ORDERS, BACKFILLS, PLACEMENTS, ESTIMATES, PREEMPTIONS)
 SLURM = {"order": "multifactor", "backfill": "slurm", "depth": 7, "weights": {"age": 5.0}, "qos": {"high": 2.0}}
 
 
@@ -228,11 +230,12 @@ def test_all_that_can_be_chosen_is_shown_with_its_source(capsys: pytest.CaptureF
     rows = json.loads(capsys.readouterr().out)
     shown = {kind: [row["name"] for row in rows if row["kind"] == kind] for kind in {row["kind"] for row in rows}}
     assert shown == {
-        "policy": list(NAMED),
+        "policy": [*NAMED, *PREEMPTIVE],
         "order": list(ORDERS),
         "backfill": list(BACKFILLS),
         "placement": list(PLACEMENTS),
         "estimate": list(ESTIMATES),
+        "preemption": list(PREEMPTIONS),
     }
     slurm = next(row for row in rows if (row["kind"], row["name"]) == ("backfill", "slurm"))
     assert slurm["options"] == "estimate, depth, interval, window, resolution"
@@ -257,7 +260,16 @@ def test_the_page_on_policies_names_every_choice_and_option() -> None:
     words = set(re.findall(r"(?<!`)`([^`\n]+)`", page))
     options = {name for names in DEPENDENT.values() for name in names} | set(WEIGHTS)
     tables = {"weights", "qos", "partitions"}
-    assert {*NAMED, *ORDERS, *BACKFILLS, *PLACEMENTS, *ESTIMATES, *(options - tables)} - words == set()
+    assert {
+        *NAMED,
+        *PREEMPTIVE,
+        *PREEMPTIONS,
+        *ORDERS,
+        *BACKFILLS,
+        *PLACEMENTS,
+        *ESTIMATES,
+        *(options - tables),
+    } - words == set()
     assert {f"[policy.{name}]" for name in tables} - words == set()
     papers = {word for table in CHOICES for choice in table.values() for word in authors(choice)}
     assert {name for name in papers if name not in page} == set()

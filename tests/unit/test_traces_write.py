@@ -98,7 +98,7 @@ def test_the_csv_is_the_data_as_it_stands(tmp_path: Path) -> None:
     first, header, line = (tmp_path / "jobs.csv").read_text().splitlines()
     assert first == "# gpuyard trace; origin=2024-03-31T01:30:00.250000+09:00; zone=Asia/Seoul; format=philly"
     assert header.startswith("job_id,submit_time,start_time,end_time,runtime,time_limit,gpus,")
-    assert line == '"a",0,,,0.1,,1,,,,,,,true,,,,,,,,,,,,"=cmd()",,,,,'
+    assert line == '"a",0,,,0.1,,1,,,,,,,true,,,,,,,,,,,,,"=cmd()",,,,,'
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,69 @@
+"""Engine against reference under preemption: the identical attempts, job by job, for every rule on random workloads.
+
+``-k srtf``, ``-k "time-slice and packed"`` choose cases; ``GPUYARD_EXAMPLES`` sets the number of workloads for each.
+"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import strategies as st
+
+from gpuyard import choices
+from gpuyard.cluster import Cluster
+from gpuyard.workload import Workload
+from oracle.comparing import EXAMPLES, compare
+from oracle.test_constraints import in_arrays
+from oracle.test_schedules import checked
+from reference import RULES
+from strategies import clusters, crowded_sites, crowded_workloads, preemptive_policies, ranked, workloads
+
+PLACEMENTS = (
+    "first-fit", "best-fit", "worst-fit", "random", "packed", "spread", "fgd", "rail-aligned", "topology-tree",
+    "topology-block",
+)  # fmt: skip
+
+
+def agree(data: st.DataObject, rule: str, site: Cluster, jobs: Workload, scale: float, **fixed: object) -> None:
+    """Compare on these jobs, ranked at random, under any policy with this rule and these fields."""
+    jobs = data.draw(ranked(jobs, scale), label="workload")
+    policy = data.draw(preemptive_policies(rule, scale, **fixed), label="policy")
+    run_seed = data.draw(st.integers(0, 3), label="seed")
+    until = data.draw(st.none() | st.none() | st.integers(0, 20).map(lambda at: at * scale), label="until")
+    compare(jobs, site, policy, run_seed, until)
+
+
+def test_the_reference_knows_every_rule():
+    assert {*RULES, "none"} == set(choices.PREEMPTIONS)
+
+
+@pytest.mark.parametrize("backfill", ["none", "fit"])
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_gives_the_attempts_of_the_reference_where_jobs_have_to_wait(rule, backfill):
+    def check(data: st.DataObject) -> None:
+        scale = data.draw(st.sampled_from([1, 1, 0.001, 1e-6]), label="scale")
+        site = data.draw(crowded_sites(), label="cluster")
+        jobs = data.draw(crowded_workloads(site, scale))
+        agree(data, rule, site, jobs, scale, backfill=backfill)
+
+    checked(f"crowded {rule} {backfill}", 4 * EXAMPLES, check)
+
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
+@pytest.mark.parametrize("backfill", ["none", "fit"])
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_and_placement_gives_the_attempts_of_the_reference_for_jobs_of_every_kind(rule, backfill, placement):
+    def check(data: st.DataObject) -> None:
+        site = data.draw(clusters(6), label="cluster")
+        agree(data, rule, site, data.draw(workloads(site, 14)), 1, backfill=backfill, placement=placement)
+
+    checked(f"every kind {rule} {backfill} {placement}", EXAMPLES, check)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_arrays_have_the_attempts_of_the_reference(rule):
+    def check(data: st.DataObject) -> None:
+        scale = data.draw(st.sampled_from([1, 1, 1e-6]), label="scale")
+        site = data.draw(crowded_sites(), label="cluster")
+        agree(data, rule, site, data.draw(in_arrays(data.draw(crowded_workloads(site, scale)))), scale)
+
+    checked(f"arrays {rule}", EXAMPLES, check)

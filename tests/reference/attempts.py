@@ -1,0 +1,86 @@
+"""What an attempt takes, what it saves when it is preempted, and what is lost then; times in microseconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gpuyard.preemption import Preemption
+from reference.jobs import Attempt, Job, ticks
+
+
+@dataclass(kw_only=True)
+class Past:
+    """The attempts of a job that are over, and when it was last promoted."""
+
+    attempts: list[Attempt]
+    promoted: int | None = None
+
+    @property
+    def saved(self) -> int:
+        """The work that the job need not repeat."""
+        return sum(attempt.useful for attempt in self.attempts)
+
+    @property
+    def attained(self) -> int:
+        """How long it ran since its last promotion."""
+        return sum(it.end - it.start for it in self.attempts if self.promoted is None or it.start >= self.promoted)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Costs:
+    """What restarts and checkpoints take."""
+
+    interval: int | None
+    """0: a preempted job is suspended; ``None``: there are no checkpoints"""
+    checkpoint: int
+    restart: int
+
+    @classmethod
+    def of(cls, given: Preemption) -> Costs:
+        return cls(
+            interval=ticks(given.checkpoint_interval),
+            checkpoint=ticks(given.checkpoint_cost),
+            restart=ticks(given.restart_cost),
+        )
+
+    def before_work(self, past: Past) -> int:
+        """Return what the next attempt takes before it works."""
+        return self.restart if past.attempts else 0
+
+    def checkpoints(self, past: Past, work: int) -> int:
+        """Return how many checkpoints the next attempt writes if it is left alone."""
+        if not self.interval or past.saved >= work:
+            return 0
+        return (work - 1) // self.interval - past.saved // self.interval
+
+    def length(self, past: Past, work: int) -> int:
+        """Return how long the next attempt lasts if it is left alone."""
+        return self.before_work(past) + work - past.saved + self.checkpoints(past, work) * self.checkpoint
+
+    def kept(self, past: Past, work: int, lasted: int) -> int:
+        """Return what the present attempt adds to what is saved if it is preempted now."""
+        after = max(lasted - self.before_work(past), 0)
+        if self.interval is None:
+            return 0
+        if self.interval == 0:
+            return min(after, work - past.saved)
+        return self.complete(past, work, after) * self.interval
+
+    def lost(self, past: Past, work: int, lasted: int) -> int:
+        """Return the time that is lost if the present attempt is preempted now."""
+        after = max(lasted - self.before_work(past), 0)
+        if self.interval is None:
+            return after
+        if self.interval == 0:
+            return 0
+        lost = after - self.complete(past, work, after) * (self.interval + self.checkpoint)
+        assert lost < self.interval + self.checkpoint, "more is lost than a checkpoint interval and its cost"
+        return lost
+
+    def complete(self, past: Past, work: int, after: int) -> int:
+        return min(after // (self.interval + self.checkpoint), self.checkpoints(past, work))
+
+
+def service(job: Job, time: int) -> int:
+    """Return time times GPUs, in microseconds times thousandths of a GPU."""
+    return time * job.thousandths

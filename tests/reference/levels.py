@@ -1,0 +1,88 @@
+"""How urgent a job is at an instant, and when that changes by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gpuyard.preemption import Preemption
+from reference.attempts import Costs, Past, service
+from reference.jobs import WHOLE, Job, ticks
+
+RULES = ("priority", "srtf", "srsf", "las", "2d-las", "gittins", "time-slice")
+
+
+def gittins_ranks(services: Sequence[int], thresholds: Sequence[int], index: str) -> list[int]:
+    """Return the level of each bin, given the service that each job of a history needs (GPU microseconds)."""
+    indices = []
+    for number, begin in enumerate([0, *thresholds]):
+        end = thresholds[number] if number < len(thresholds) else max([*services, begin])
+        inside = [need for need in services if begin < need <= end]
+        beyond = [need for need in services if need > end]
+        spent = sum(inside if index == "released" else [need - begin for need in inside])
+        spent += (end - begin) * len(beyond)
+        indices.append(float(len(inside)) / float(spent) if spent else 0.0)
+    ranking = sorted(range(len(indices)), key=lambda number: (-indices[number], number))
+    return [ranking.index(number) for number in range(len(indices))]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Levels:
+    """One rule with all that it looks at: costs, estimates by row, what the jobs need (``gittins``)."""
+
+    terms: Preemption
+    costs: Costs
+    estimates: Mapping[int, int]
+    ranks: Sequence[int]
+    """``gittins``: the level of each bin"""
+
+    @classmethod
+    def of(cls, terms: Preemption, lengths: Mapping[Job, int], estimates: Mapping[int, int]) -> Levels:
+        """Return the levels under a rule; ``lengths``: how long each job runs that is not rejected."""
+        needs = [service(job, length) // WHOLE for job, length in lengths.items() if job.gpus > 0]
+        thresholds = [ticks(each) for each in terms.final_thresholds]
+        ranks = gittins_ranks(needs, thresholds, terms.gittins_index) if terms.rule == "gittins" else []
+        return cls(terms=terms, costs=Costs.of(terms), estimates=estimates, ranks=ranks)
+
+    def level(self, job: Job, past: Past, start: int | None, now: int) -> int:
+        """Return the level of a job that waits, or runs since ``start``: the lower, the more urgent."""
+        rule = self.terms.rule
+        if rule == "priority":
+            return -job.priority
+        if rule == "srtf":
+            return self.remaining(job, past, start, now)
+        if rule == "srsf":
+            return service(job, self.remaining(job, past, start, now)) // WHOLE
+        if rule == "time-slice":
+            return int(start is not None and now - start >= ticks(self.terms.final_slice))
+        time = past.attained + (0 if start is None else now - start)
+        number = sum(time >= needed for needed in self.times_to_thresholds(job))
+        return self.ranks[number] if rule == "gittins" else number
+
+    def remaining(self, job: Job, past: Past, start: int | None, now: int) -> int:
+        left = max(self.estimates[job.row] - past.saved, 1) + self.costs.before_work(past)
+        return left if start is None else max(start + left - now, 1)
+
+    def times_to_thresholds(self, job: Job) -> list[int]:
+        """Return with how much attained time each threshold is reached, without those that never are."""
+        if self.terms.rule not in {"las", "2d-las", "gittins"}:
+            return []
+        thresholds = [ticks(each) for each in self.terms.final_thresholds]
+        if self.terms.rule == "las":
+            return thresholds
+        return [-(-each * WHOLE // job.thousandths) for each in thresholds] if job.thousandths > 0 else []
+
+    def changes(self, job: Job, past: Past, start: int) -> list[int]:
+        """Return when running on changes how a job stands: into another bin, a slice that is over, a least run."""
+        times = [start + needed - past.attained for needed in self.times_to_thresholds(job)]
+        if self.terms.rule == "time-slice":
+            times.append(start + ticks(self.terms.final_slice))
+        if job.preemptible and self.terms.min_run > 0:
+            times.append(start + ticks(self.terms.min_run))
+        return times
+
+    def promotion(self, past: Past) -> int | None:
+        """Return when a waiting job is promoted if it goes on waiting, ``None`` for never."""
+        if self.terms.promote is None or past.attained == 0:
+            return None
+        return past.attempts[-1].end + max(round(self.terms.promote * past.attained), 1)

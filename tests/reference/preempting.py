@@ -1,0 +1,212 @@
+"""From instant to instant under preemption: jobs that run make room for more urgent ones, and go on later."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gpuyard.cluster import Cluster
+from gpuyard.workload import NEVER
+from reference.attempts import Past, service
+from reference.jobs import WHOLE, Attempt, Fate, Job, brings, ended_as, slots_of, ticks
+from reference.levels import Levels
+from reference.placing import Room, place
+from reference.simulator import Simulation
+from reference.yard import Run
+
+
+def asked(job: Job, cluster: Cluster, placement: str) -> tuple[object, ...]:
+    """Return what a job asks for: under ``fit``, one that asks for the same as one that was refused is not tried."""
+    fraction = job.milli is not None and not job.exclusive
+    spread = job.spread and job.gpus > 0 and not fraction
+    known = set(cluster.gpu_types)
+    types = known if job.types is None or job.gpus == 0 else known & set(job.types)
+    cpus, memory = brings(job, min(job.gpus, 1))
+    return (
+        job.gpus,
+        job.milli if fraction else None,
+        frozenset(types),
+        cpus if cluster.node_cpus is not None else 0,
+        memory if cluster.node_memory_gib is not None else 0,
+        None if spread else job.nodes,
+        job.segment if placement == "topology-block" and not spread and not fraction else None,
+        spread,
+        job.exclusive,
+    )
+
+
+class PreemptiveSimulation(Simulation):
+    """One run of one workload under a policy that preempts."""
+
+    def __init__(self, *given: object, **more: object) -> None:
+        super().__init__(*given, **more)
+        assert self.begin is None
+        assert not self.yard.windows
+        assert not self.recorded
+        self.terms = self.policy.preemption
+        self.pasts = {job.row: Past(attempts=self.fates[job.row].attempts) for job in self.waiting}
+        lengths = {job: self.yard.lengths[job.row] for job in self.waiting}
+        self.levels = Levels.of(self.terms, lengths, self.ranking.estimates)
+        self.line: list[int] = []
+        """rows of the jobs that wait, in the order in which they joined the queue"""
+
+    def asked(self, job: Job) -> tuple[object, ...]:
+        return asked(job, self.yard.cluster, str(self.policy.placement))
+
+    def run(self) -> list[Fate]:
+        now = -NEVER
+        while (at := self.next_instant(now)) is not None:
+            self.yard.now = now = at
+            for row in sorted(row for row, run in self.yard.running.items() if run.end == now):
+                self.end(row)
+            self.give_places(now, first=False)
+            self.let_join(now)
+            self.promote(now)
+            self.decide()
+        self.stop_running()
+        return self.with_eligible()
+
+    def next_instant(self, now: int) -> int | None:
+        """Return the next instant, ticks among them."""
+        others = super().next_instant(now)
+        times = [] if others is None else [others]
+        for row, run in self.yard.running.items():
+            times += [at for at in self.levels.changes(run.job, self.pasts[row], run.start) if at > now]
+        promotions = [self.levels.promotion(self.pasts[job.row]) for job in self.waiting]
+        times += [at for at in promotions if at is not None]
+        at = min(times, default=None)
+        assert at is None or at >= now
+        return None if at is None or (self.stop is not None and at > self.stop) else at
+
+    def end(self, row: int) -> None:
+        """Let a job end now."""
+        useful = self.yard.lengths[row] - self.pasts[row].saved
+        self.close(row, useful, cause=None)
+        self.fates[row].end, self.fates[row].outcome = self.yard.now, ended_as(self.jobs[row], self.policy)
+
+    def close(self, row: int, useful: int, cause: int | None) -> None:
+        """End the attempt of a running job now."""
+        run = self.yard.running[row]
+        self.yard.end(row)
+        attempt = Attempt(run.start, self.yard.now, slots_of(run.pieces), useful, cause)
+        self.fates[row].attempts.append(attempt)
+
+    def let_join(self, now: int) -> None:
+        """Let those jobs join the queue that become eligible now: submitted before, then submitted now, by row."""
+        new = [job for job in self.queue() if job.row not in self.line]
+        self.line += [job.row for job in sorted(new, key=lambda job: (job.submit == now, job.row))]
+
+    def promote(self, now: int) -> None:
+        for job in self.waiting:
+            if self.levels.promotion(self.pasts[job.row]) == now:
+                self.pasts[job.row].promoted = now
+
+    def queue(self) -> list[Job]:
+        """Return the jobs that wait and may start, in no order."""
+        known = [(job, self.eligible(job)) for job in self.waiting]
+        return [job for job, at in known if at is not None and at <= self.yard.now]
+
+    def level(self, job: Job) -> int:
+        run = self.yard.running.get(job.row)
+        return self.levels.level(job, self.pasts[job.row], None if run is None else run.start, self.yard.now)
+
+    def place_in_queue(self, job: Job) -> tuple[float, ...]:
+        if self.terms.rule == "time-slice":
+            return self.level(job), self.line.index(job.row)
+        return self.level(job), *self.ranking.key(job, self.yard.now, self.eligible(job))
+
+    def decide(self) -> None:
+        """Make one pass."""
+        tried: set[int] = set()
+        refused: set[tuple[object, ...]] = set()
+        while left := [job for job in self.queue() if job.row not in tried]:
+            job = min(left, key=self.place_in_queue)
+            tried.add(job.row)
+            if self.asked(job) in refused:
+                continue
+            if self.can_start_without(job, []):
+                self.start(job)
+            elif (victims := self.victims(job, tried)) is not None:
+                self.make_room(job, victims)
+            elif self.policy.backfill == "none":
+                return
+            else:
+                refused.add(self.asked(job))
+
+    def can_start_without(self, job: Job, gone: Sequence[Run]) -> bool:
+        """Return whether the job could be placed if these running jobs were not there."""
+        stay = [run for run in self.yard.running.values() if run not in gone]
+        room = Room(self.yard.cluster, [piece for run in stay for piece in run.pieces])
+        return place(room, job, self.rule) is not None
+
+    def victims(self, job: Job, tried: set[int]) -> list[Run] | None:
+        """Return who makes room for the job, in order, or ``None`` if it cannot be placed even so."""
+        gone: list[Run] = []
+        for run in self.candidates(job, tried):
+            gone.append(run)
+            if self.can_start_without(job, gone):
+                break
+        else:
+            return None
+        for run in reversed(gone[:-1]):
+            fewer = [other for other in gone if other is not run]
+            if self.can_start_without(job, fewer):
+                gone = fewer
+        return gone
+
+    def candidates(self, job: Job, tried: set[int]) -> list[Run]:
+        """Return the running jobs that may be preempted for a job; who is running and tried started in this pass."""
+        level = self.level(job)
+        found = [
+            run
+            for row, run in self.yard.running.items()
+            if self.level(run.job) > level and row not in tried and self.may_be_preempted(run)
+        ]
+        return sorted(found, key=self.place_in_list)
+
+    def may_be_preempted(self, run: Run) -> bool:
+        before = len(self.pasts[run.job.row].attempts)
+        enough = self.yard.now - run.start >= ticks(self.terms.min_run)
+        return run.job.preemptible and enough and (self.terms.max_preemptions or NEVER) > before
+
+    def place_in_list(self, run: Run) -> tuple[int, ...]:
+        level, row = -self.level(run.job), run.job.row
+        if self.terms.rule in {"srtf", "srsf"}:
+            return level, row
+        if self.terms.victims == "latest-start":
+            return level, -run.start, row
+        lost = self.levels.costs.lost(self.pasts[row], self.yard.lengths[row], self.yard.now - run.start)
+        return level, service(run.job, lost) // WHOLE, row
+
+    def make_room(self, job: Job, victims: Sequence[Run]) -> None:
+        """Preempt these jobs and start the other."""
+        before = self.place_in_queue(job)
+        for run in victims:
+            self.close(run.job.row, self.kept(run), cause=job.row)
+            self.waiting.append(run.job)
+            self.line.append(run.job.row)
+            assert self.place_in_queue(run.job) > before, "a victim is more urgent than the job that preempted it"
+        self.waiting.sort(key=lambda each: each.row)
+        self.start(job)
+
+    def kept(self, run: Run) -> int:
+        """Return what the attempt of a running job saves if it ends now, before the job does."""
+        row = run.job.row
+        return self.levels.costs.kept(self.pasts[row], self.yard.lengths[row], self.yard.now - run.start)
+
+    def start(self, job: Job) -> None:
+        """Let a job that can be placed begin an attempt."""
+        found = self.yard.start(job)
+        assert found
+        run, fate = self.yard.running[job.row], self.fates[job.row]
+        run.end = self.yard.now + self.levels.costs.length(self.pasts[job.row], self.yard.lengths[job.row])
+        self.waiting.remove(job)
+        self.line.remove(job.row)
+        fate.start = self.yard.now if fate.start is None else fate.start
+        fate.slots = slots_of(run.pieces)
+
+    def stop_running(self) -> None:
+        """Let the attempts end that still run when the simulation stops."""
+        if self.stop is not None:
+            self.yard.now = self.stop
+        for row in sorted(self.yard.running):
+            self.close(row, self.kept(self.yard.running[row]), cause=None)

@@ -1,0 +1,387 @@
+"""Preemption worked by hand, on tiny workloads: the engine and the reference simulator must both tell the same story.
+
+Rows are (submit_time, runtime, gpus), times in seconds.  Unless a story says otherwise, backfill is ``fit``, a job that
+is preempted loses nothing and a restart is free.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from conftest import cluster, workload
+from gpuyard.cluster import Cluster
+from gpuyard.policy import Policy
+from gpuyard.simulation import schedule
+from gpuyard.workload import Workload
+from oracle.comparing import told
+from reference import SECOND, Fate, simulate
+from reference.levels import gittins_ranks
+
+TEST = pytest.mark.parametrize("tell", ["engine", "reference"])
+ONE, TWO, FOUR, EIGHT = cluster(1), cluster(2), cluster(4), cluster(8)
+HIGH = {"priority": 1}
+HIGHER = {"priority": 2}
+
+
+def fates(
+    tell: str,
+    jobs: Workload,
+    site: Cluster,
+    rule: str,
+    *,
+    order: str = "fifo",
+    backfill: str = "fit",
+    until: float | None = None,
+    **options: object,
+) -> list[Fate]:
+    policy = Policy(order=order, backfill=backfill, preemption={"rule": rule, **options})
+    if tell == "reference":
+        return simulate(jobs, site, policy, until=until)
+    return told(schedule(jobs, site, policy, until=until))
+
+
+def stays(*given: object, **options: object) -> list[list[tuple[float, float]]]:
+    """Return when each job ran, attempt after attempt."""
+    return [[(it.start / SECOND, it.end / SECOND) for it in fate.attempts] for fate in fates(*given, **options)]
+
+
+def useful(*given: object, **options: object) -> list[list[float]]:
+    return [[it.useful / SECOND for it in fate.attempts] for fate in fates(*given, **options)]
+
+
+def causes(*given: object, **options: object) -> list[list[int | None]]:
+    """Return for whom each attempt of each job was cut short."""
+    return [[it.cause for it in fate.attempts] for fate in fates(*given, **options)]
+
+
+def nodes(*given: object, **options: object) -> list[list[list[int]]]:
+    return [[[node for node, _, _ in it.slots] for it in fate.attempts] for fate in fates(*given, **options)]
+
+
+# --- the pass ---------------------------------------------------------------------------------------------
+
+
+@TEST
+def test_the_job_that_started_last_makes_room_first(tell):
+    """At 5, job 2 finds no room; job 1 goes, and is back at 8 with 16 of its 20 seconds left."""
+    story = (tell, workload((0, 20, 2), (1, 20, 2), (5, 3, 2, HIGH)), FOUR, "priority")
+    assert stays(*story) == [[(0, 20)], [(1, 5), (8, 24)], [(5, 8)]]
+    assert causes(*story) == [[None], [2, None], [None]]
+    assert useful(*story) == [[20], [4, 16], [3]]
+
+
+@TEST
+def test_a_job_that_was_taken_off_in_vain_is_spared(tell):
+    """Job 1 started last, but its GPU is not enough for the 7 of job 2, and those of job 0 are enough without it."""
+    jobs = workload((0, 20, 7), (1, 20, 1), (2, 3, 7, HIGH))
+    assert stays(tell, jobs, EIGHT, "priority") == [[(0, 2), (5, 23)], [(1, 21)], [(2, 5)]]
+
+
+@TEST
+def test_nobody_is_preempted_for_a_job_that_could_be_counted_but_not_placed(tell):
+    """Without job 2 there would be two free GPUs, one on each node; job 3 needs two on one."""
+    jobs = workload((0, 10, 3, HIGHER), (0, 10, 3, HIGHER), (1, 10, 1), (2, 10, 2, HIGH))
+    assert stays(tell, jobs, cluster(4, 4), "priority") == [[(0, 10)], [(0, 10)], [(1, 11)], [(10, 20)]]
+
+
+@TEST
+def test_equals_do_not_preempt_each_other(tell):
+    assert stays(tell, workload((0, 10, 1, HIGH), (1, 1, 1, HIGH)), ONE, "priority") == [[(0, 10)], [(10, 11)]]
+
+
+@TEST
+@pytest.mark.parametrize(("restart_cost", "end"), [(0, 10), (1, 11)])
+def test_a_preempted_job_goes_on_elsewhere_at_once(tell, restart_cost, end):
+    """Job 1 must have node 0, and node 1 is free: the victim comes up in the same pass."""
+    jobs = workload((0, 10, 4), (2, 3, 4, {"gpu_type": "a", **HIGH}))
+    story = (tell, jobs, cluster(("a", 4), ("b", 4)), "priority")
+    assert stays(*story, restart_cost=restart_cost) == [[(0, 2), (2, end)], [(2, 5)]]
+    assert nodes(*story) == [[[0], [1]], [[0]]]
+
+
+@TEST
+@pytest.mark.parametrize(("backfill", "last"), [("fit", (2, 7)), ("none", (10, 15))])
+def test_without_backfill_nobody_passes_a_job_that_makes_no_room(tell, backfill, last):
+    """Job 1 may not preempt job 0, which is as high; the one free GPU is enough for job 2."""
+    jobs = workload((0, 10, 3, HIGH), (1, 5, 2, HIGH), (2, 5, 1))
+    assert stays(tell, jobs, FOUR, "priority", backfill=backfill) == [[(0, 10)], [(10, 15)], [last]]
+
+
+@TEST
+def test_without_backfill_a_job_still_makes_room(tell):
+    """Job 0, preempted, blocks the queue behind it: the free GPU is not for job 2."""
+    jobs = workload((0, 10, 8), (2, 3, 7, HIGH), (3, 1, 1))
+    assert stays(tell, jobs, EIGHT, "priority", backfill="none") == [[(0, 2), (5, 13)], [(2, 5)], [(13, 14)]]
+    assert stays(tell, jobs, EIGHT, "priority") == [[(0, 2), (5, 13)], [(2, 5)], [(3, 4)]]
+
+
+@TEST
+def test_the_queue_goes_by_level_and_then_by_the_order(tell):
+    jobs = workload((0, 10, 1, HIGH), (1, 5, 1), (1, 2, 1), (1, 9, 1, HIGH))
+    assert stays(tell, jobs, ONE, "priority", order="sjf") == [[(0, 10)], [(21, 26)], [(19, 21)], [(10, 19)]]
+
+
+# --- remaining time ---------------------------------------------------------------------------------------
+
+
+@TEST
+def test_the_shortest_remaining_time_goes_first(tell):
+    """At 1, job 0 has 7 seconds left and job 1 needs 4; at 2, job 1 has 3 left and job 2 needs 2."""
+    jobs = workload((0, 8, 1), (1, 4, 1), (2, 2, 1))
+    assert stays(tell, jobs, ONE, "srtf") == [[(0, 1), (7, 14)], [(1, 2), (4, 7)], [(2, 4)]]
+    assert causes(tell, jobs, ONE, "srtf") == [[1, None], [2, None], [None]]
+
+
+@TEST
+@pytest.mark.parametrize(("runtime", "expected"), [(7, [[(0, 8)], [(8, 15)]]), (6.999999, None)])
+def test_the_shortest_remaining_time_is_compared_to_the_microsecond(tell, runtime, expected):
+    found = stays(tell, workload((0, 8, 1), (1, runtime, 1)), ONE, "srtf")
+    assert found == (expected or [[(0, 1), (7.999999, 14.999999)], [(1, 7.999999)]])
+
+
+@TEST
+def test_a_restart_counts_as_remaining_time(tell):
+    """At 3, job 0 waits with 7 seconds left and a restart of 2: job 2, with 8, goes first."""
+    jobs = workload((0, 8, 1), (1, 2, 1), (3, 8, 1))
+    assert stays(tell, jobs, ONE, "srtf", restart_cost=2) == [[(0, 1), (11, 20)], [(1, 3)], [(3, 11)]]
+    assert stays(tell, jobs, ONE, "srtf") == [[(0, 1), (3, 10)], [(1, 3)], [(10, 18)]]
+
+
+@TEST
+def test_the_smallest_remaining_service_counts_gpus(tell):
+    """At 1, job 0 has 9 GPU seconds left, job 1 asks for 4 seconds on 4 GPUs."""
+    jobs = workload((0, 10, 1), (1, 4, 4))
+    assert stays(tell, jobs, FOUR, "srsf") == [[(0, 10)], [(10, 14)]]
+    assert stays(tell, jobs, FOUR, "srtf") == [[(0, 1), (5, 14)], [(1, 5)]]
+
+
+@TEST
+def test_a_job_that_outlives_its_estimate_is_not_preempted_by_one_of_a_second(tell):
+    """Job 0 was believed to run 4 seconds: at 5 it has the least remaining time that there is."""
+    jobs = workload((0, 10, 1, {"time_limit": 4}), (5, 1, 1))
+    policy = Policy(backfill="fit", on_limit="ignore", preemption="srtf")
+    found = simulate(jobs, ONE, policy) if tell == "reference" else told(schedule(jobs, ONE, policy))
+    assert [fate.start for fate in found] == [0, 10 * SECOND]
+
+
+# --- attained time and service ------------------------------------------------------------------------------
+
+
+@TEST
+def test_tiresias_two_queues(tell):
+    """Job 0 has had 8 GPU seconds at 4 and goes down to the second queue: job 1, in the first since 2, takes its GPUs.
+
+    At 8 job 1 goes down as well: nobody is more urgent than it, and it runs on to its end.
+    """
+    jobs = workload((0, 10, 2), (2, 6, 2))
+    assert stays(tell, jobs, TWO, "2d-las", thresholds=(8,)) == [[(0, 4), (10, 16)], [(4, 10)]]
+
+
+@TEST
+@pytest.mark.parametrize(
+    ("promote", "expected"),
+    [
+        (None, [[(0, 4), (24, 30)], [(4, 24)]]),
+        (1, [[(0, 4), (8, 12), (16, 18)], [(4, 8), (12, 16), (18, 30)]]),
+        (2, [[(0, 4), (12, 18)], [(4, 12), (18, 30)]]),
+    ],
+)
+def test_tiresias_promotes_a_job_that_starves(tell, promote, expected):
+    """Job 0 has run 4 seconds when it is preempted at 4: it begins anew in the first queue at 4 + 4 promote."""
+    jobs = workload((0, 10, 2), (2, 20, 2))
+    assert stays(tell, jobs, TWO, "2d-las", thresholds=(8,), promote=promote) == expected
+
+
+@TEST
+def test_a_fraction_attains_its_share(tell):
+    """Three tenths of a GPU come to one GPU second after 3.333334 seconds, in whole microseconds."""
+    jobs = workload((0, 10, 1, {"gpu_milli": 300}), (1, 1, 1))
+    assert stays(tell, jobs, ONE, "2d-las", thresholds=(1,))[1] == [(3.333334, 4.333334)]
+
+
+@TEST
+def test_least_attained_time_lets_the_behind_catch_up(tell):
+    """Foreground-background in steps of a second, up to two.
+
+    At 1 job 0 is a step ahead; at 2 both are equal, and job 1 runs on until it is a step ahead, at 3.
+    """
+    jobs = workload((0, 3, 1), (0, 3, 1))
+    assert stays(tell, jobs, ONE, "las", thresholds=(1, 2)) == [[(0, 1), (3, 5)], [(1, 3), (5, 6)]]
+
+
+def test_gittins_ranks_of_four_jobs():
+    """Jobs of 1, 2, 4, 10 seconds, bins up to 2, up to 6 and above.
+
+    Textbook: 2 / (1 + 2 + 2 + 2), 1 / (2 + 4), 1 / 4.  Released: 2 / (1 + 2 + 2 + 2), 1 / (4 + 4), 1 / 10.
+    """
+    assert gittins_ranks([1, 2, 4, 10], [2, 6], "textbook") == [0, 2, 1]
+    assert gittins_ranks([1, 2, 4, 10], [2, 6], "released") == [0, 1, 2]
+
+
+def test_gittins_ranks_bins_that_no_job_gets_to_last():
+    assert gittins_ranks([1, 2], [2, 6], "textbook") == [0, 1, 2]
+    assert gittins_ranks([5, 9], [2, 6], "textbook") == [2, 1, 0]
+
+
+@TEST
+@pytest.mark.parametrize(
+    ("index", "first", "second"),
+    [
+        ("textbook", [(0, 2), (7, 15)], [(2, 5), (15, 16)]),
+        ("released", [(0, 2), (7, 11), (12, 16)], [(2, 5), (11, 12)]),
+    ],
+)
+def test_gittins_takes_the_job_that_is_likeliest_to_end_soon(tell, index, first, second):
+    """The history of four jobs above.  Job 0 is in the third bin from 11 on, job 1 waits in the second.
+
+    By the textbook the third bin ranks higher, and job 0 runs on; by the released index the second does.
+    """
+    jobs = workload((0, 10, 1), (0, 4, 1), (5, 2, 1), (30, 1, 1))
+    found = stays(tell, jobs, ONE, "gittins", thresholds=(2, 6), gittins_index=index)
+    assert found == [first, second, [(5, 7)], [(30, 31)]]
+
+
+# --- time slices --------------------------------------------------------------------------------------------
+
+
+@TEST
+def test_two_jobs_take_turns(tell):
+    jobs = workload((0, 5, 1), (0, 4, 1))
+    assert stays(tell, jobs, ONE, "time-slice", time_slice=2) == [[(0, 2), (4, 6), (8, 9)], [(2, 4), (6, 8)]]
+
+
+@TEST
+def test_a_newcomer_joins_before_the_job_that_is_preempted_at_that_instant(tell):
+    jobs = workload((0, 5, 1), (0, 4, 1), (2, 2, 1))
+    found = stays(tell, jobs, ONE, "time-slice", time_slice=2)
+    assert found == [[(0, 2), (6, 8), (10, 11)], [(2, 4), (8, 10)], [(4, 6)]]
+
+
+@TEST
+def test_a_job_that_has_had_its_slice_runs_on_while_nobody_waits(tell):
+    """Nothing happens at 2; job 1 finds at 3.5 that job 0 has had its slice."""
+    jobs = workload((0, 5, 1), (3.5, 1, 1))
+    assert stays(tell, jobs, ONE, "time-slice", time_slice=2) == [[(0, 3.5), (4.5, 6)], [(3.5, 4.5)]]
+
+
+# --- who may be preempted -----------------------------------------------------------------------------------
+
+
+@TEST
+def test_a_job_is_left_alone_for_its_least_run(tell):
+    """Job 1 comes at 2 and has to wait until 5, though nothing arrives or ends then."""
+    jobs = workload((0, 20, 1), (2, 3, 1, HIGH))
+    assert stays(tell, jobs, ONE, "priority", min_run=5) == [[(0, 5), (8, 23)], [(5, 8)]]
+
+
+@TEST
+def test_a_job_is_preempted_no_more_than_so_often(tell):
+    jobs = workload((0, 20, 1), (2, 1, 1, HIGH), (4, 1, 1, HIGH))
+    assert stays(tell, jobs, ONE, "priority", max_preemptions=1) == [[(0, 2), (3, 21)], [(2, 3)], [(21, 22)]]
+
+
+@TEST
+def test_a_job_that_is_not_preemptible_keeps_its_gpus(tell):
+    jobs = workload((0, 10, 1, {"preemptible": False}), (0, 10, 1, {"preemptible": True}), (2, 1, 2, HIGH))
+    assert stays(tell, jobs, TWO, "priority") == [[(0, 10)], [(0, 10)], [(10, 11)]]
+
+
+@TEST
+@pytest.mark.parametrize(
+    ("victims", "expected"),
+    [("latest-start", [[(0, 20)], [(2, 5), (8, 28)]]), ("least-lost", [[(0, 5), (8, 24)], [(2, 22)]])],
+)
+def test_victims_are_chosen_by_what_they_lose(tell, victims, expected):
+    """With a checkpoint every 4 seconds, at 5 job 0 would lose one second and job 1 all its three."""
+    jobs = workload((0, 20, 1), (2, 20, 1), (5, 3, 1, HIGH))
+    assert stays(tell, jobs, TWO, "priority", victims=victims, checkpoint_interval=4)[:2] == expected
+
+
+@TEST
+def test_what_victims_lose_counts_their_gpus(tell):
+    """Without checkpoints, at 5 job 0 would lose 5 GPU seconds and job 1, on two GPUs, 2 x 4."""
+    jobs = workload((0, 20, 1), (1, 20, 2), (5, 3, 1, HIGH))
+    found = stays(tell, jobs, cluster(3), "priority", victims="least-lost", checkpoint_interval=None)
+    assert found == [[(0, 5), (8, 28)], [(1, 21)], [(5, 8)]]
+
+
+# --- what an attempt is worth -------------------------------------------------------------------------------
+
+
+@TEST
+def test_a_checkpoint_saves_what_was_done_before_it(tell):
+    """Checkpoints after 3, 6 and 9 of 10 seconds of work, each a second long; a restart takes 2.
+
+    At 9 two are complete, 6 of work and 2 of writing: one second is lost.  The second attempt takes 2 + 4 and one
+    checkpoint.  Job 1 takes 5 and one checkpoint.
+    """
+    story = (tell, workload((0, 10, 1), (9, 5, 1, HIGH)), ONE, "priority")
+    costs = {"checkpoint_interval": 3, "checkpoint_cost": 1, "restart_cost": 2}
+    assert stays(*story, **costs) == [[(0, 9), (15, 22)], [(9, 15)]]
+    assert useful(*story, **costs) == [[6, 4], [5]]
+
+
+@TEST
+def test_checkpoints_take_their_time_though_nobody_is_preempted(tell):
+    """None is written at the end: jobs of 9 and 10 seconds write two and three."""
+    story = (tell, workload((0, 9, 1), (0, 10, 1)), TWO, "priority")
+    assert stays(*story, checkpoint_interval=3, checkpoint_cost=1, restart_cost=2) == [[(0, 11)], [(0, 13)]]
+
+
+@TEST
+def test_a_job_that_is_suspended_loses_nothing(tell):
+    """One second of work is left at 9, after a restart of 2."""
+    story = (tell, workload((0, 10, 1), (9, 5, 1, HIGH)), ONE, "priority")
+    assert stays(*story, restart_cost=2) == [[(0, 9), (14, 17)], [(9, 14)]]
+    assert useful(*story, restart_cost=2) == [[9, 1], [5]]
+
+
+@TEST
+def test_a_job_without_checkpoints_begins_from_the_start(tell):
+    story = (tell, workload((0, 10, 1), (9, 5, 1, HIGH)), ONE, "priority")
+    assert stays(*story, checkpoint_interval=None, restart_cost=2) == [[(0, 9), (14, 26)], [(9, 14)]]
+    assert useful(*story, checkpoint_interval=None, restart_cost=2) == [[0, 10], [5]]
+
+
+@TEST
+def test_a_restart_that_is_cut_short_saves_nothing(tell):
+    """The second attempt is preempted in its restart; the third begins with the 6 seconds that the first saved."""
+    story = (tell, workload((0, 10, 1), (9, 2, 1, HIGH), (12, 1, 1, HIGH)), ONE, "priority")
+    costs = {"checkpoint_interval": 3, "restart_cost": 2}
+    assert stays(*story, **costs)[0] == [(0, 9), (11, 12), (13, 16)]
+    assert useful(*story, **costs)[0] == [9, 0, 1]
+
+
+@TEST
+def test_a_time_limit_counts_work_and_not_restarts(tell):
+    """The job is killed after 4 seconds of work: one before its preemption at 1, three after a restart of 2."""
+    jobs = workload((0, 10, 1, {"time_limit": 4}), (1, 3, 1, HIGH))
+    assert stays(tell, jobs, ONE, "priority", restart_cost=2) == [[(0, 1), (4, 9)], [(1, 4)]]
+    assert fates(tell, jobs, ONE, "priority", restart_cost=2)[0].outcome == "timed_out"
+
+
+@TEST
+def test_the_stop_cuts_an_attempt_short(tell):
+    """Three seconds have been saved by 4, the first before the preemption at 1."""
+    story = (tell, workload((0, 10, 1), (1, 1, 1, HIGH)), ONE, "priority")
+    assert stays(*story, until=4) == [[(0, 1), (2, 4)], [(1, 2)]]
+    assert useful(*story, until=4) == [[1, 2], [1]]
+    assert [fate.outcome for fate in fates(*story, until=4)] == ["unfinished", "completed"]
+
+
+# --- other jobs ---------------------------------------------------------------------------------------------
+
+
+@TEST
+def test_a_job_waits_for_the_last_attempt_of_the_one_that_it_depends_on(tell):
+    jobs = workload((0, 10, 1), (2, 3, 1, HIGH), (0, 1, 1, {"depends_on": ["0"], "think_time": 2}))
+    found = fates(tell, jobs, ONE, "priority")
+    assert [(fate.eligible, fate.start) for fate in found] == [(0, 0), (15 * SECOND, 15 * SECOND), (2 * SECOND,) * 2]
+
+
+@TEST
+def test_a_preempted_task_keeps_its_place_in_its_array(tell):
+    """From 2 to 5 a GPU is idle: task 1 is not eligible before task 0 ends."""
+    task = {"array": "a", "array_limit": 1}
+    jobs = workload((0, 10, 2, task), (0, 1, 1, task), (2, 3, 1, HIGH))
+    assert stays(tell, jobs, TWO, "priority") == [[(0, 2), (5, 13)], [(13, 14)], [(2, 5)]]
