@@ -20,6 +20,7 @@ STORED = (
     "own_policy",
     "phase_1",
     "replay_trace",
+    "what_if",
     "services_under_load",
 )
 ON_REAL_TRACES = (
