@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,14 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 
 
-def figures_table(*, services: bool = False) -> str:
-    """Return the figures behind the default synthetic workload, or behind its services, as a table of markdown."""
-    chosen = [one for one in describe(SynthesisSpec()) if one.figure.startswith("realtime, ") == services]
+CLASS_PAGES = ("training", "drug-discovery", "battery", "manufacturing")
+
+
+def figures_table(job_class: str = "") -> str:
+    """Return the figures behind one class of the default synthetic workload, or behind the rest, as a table."""
+    classes = ("realtime", *CLASS_PAGES)
+    owner = {one: name for one in describe(SynthesisSpec()) for name in classes if one.figure.startswith(f"{name}, ")}
+    chosen = [one for one in describe(SynthesisSpec()) if owner.get(one, "") == job_class]
     lines = [f"| {' | '.join(one)} |" for one in chosen]
     return "\n".join(["| figure | value | standing | source |", "|---|---|---|---|", *lines, ""])
 
@@ -28,7 +34,8 @@ GENERATED = {
     "formats": ("traces.md", formats_text),
     "catalogue": ("traces.md", catalogue_table),
     "figures": ("workloads.md", figures_table),
-    "services": ("services.md", lambda: figures_table(services=True)),
+    "services": ("services.md", lambda: figures_table("realtime")),
+    **{name: (f"{name}.md", partial(figures_table, name)) for name in CLASS_PAGES},
 }
 """Parts of pages by name, with what makes them; ``python tests/unit/test_docs.py`` writes them anew."""
 OTHERS_SAY = ("turnaround", "walltime", "stretch", "utilisation", "occupancy", "tres", "vc", "server", "requested")

@@ -21,7 +21,10 @@ from gpuyard.traces.schema import SERVICES
 from gpuyard.workload import Workload
 
 DAY = 86_400.0
-PAGES = [Path(__file__).parents[2] / "docs" / name for name in ("workloads.md", "services.md")]
+PAGES = [
+    Path(__file__).parents[2] / "docs" / f"{name}.md"
+    for name in ("workloads", "services", "training", "drug-discovery", "battery", "manufacturing")
+]
 
 
 def span(workload: Workload) -> float:
@@ -62,8 +65,8 @@ def test_classes_have_their_shares_of_the_gpu_time(week):
         assert work(week)[chosen(week, "job_class", name)].sum() / total == pytest.approx(share, rel=0.01)
 
 
-def test_a_default_week_of_phase_1_has_50000_to_200000_jobs(week):
-    assert 50_000 < len(week) < 200_000
+def test_a_default_week_of_phase_1_has_100000_to_400000_jobs(week):
+    assert 100_000 < len(week) < 400_000
 
 
 def test_every_column_is_within_its_meaning(week):

@@ -122,7 +122,7 @@ def test_times_of_a_flat_rate_are_those_of_a_poisson_process():
 
 def test_users_of_a_burst_are_one_user_at_one_instant():
     workload = synthesise(SynthesisSpec(days=2), gpus=4_000, seed=0)
-    rows = [row for row in workload.table.to_pylist() if row["job_name"] == "evaluation"]
+    rows = [row for row in workload.table.to_pylist() if row["job_id"].startswith("training-evaluation")]
     instants: dict[float, set[str]] = {}
     for row in rows:
         instants.setdefault(row["submit_time"], set()).add(row["user"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,7 +23,7 @@ BLOCK = 16_384
 """Jobs that are drawn together."""
 KEPT_BLOCKS = 64
 """Blocks at the start of a series that are kept once drawn; later ones are drawn again."""
-SAMPLE = 64
+SAMPLE = 16
 """Units that are looked at for the GPU time and the jobs that may be expected of one."""
 MOST_EMPTY = 1 << 16
 """Units without GPU time in the window after which there is none to be expected."""
@@ -33,10 +34,14 @@ MILLI = 1000
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """Numbers of jobs of a series, ascending: 0 to ``whole`` - 1, then those of ``rest``, int64 of shape (jobs,)."""
+    """Numbers of jobs of a series, ascending: 0 to ``whole`` - 1, then those of ``rest``, int64 of shape (jobs,).
+
+    ``last`` is the run time (ms) at which the last job is cut, None where it is not.
+    """
 
     whole: int
     rest: NDArray[np.int64]
+    last: int | None = None
 
     @property
     def jobs(self) -> int:
@@ -172,8 +177,9 @@ class Supply:
 class UnitSupply:
     """The endless series of units of one kind, and of their jobs, unit by unit; nothing of a unit is exchanged.
 
-    What offers a GPU time is the beginning of the series of jobs: whole units, and of the last one the jobs up to where
-    the GPU time is met.  Parents come before children, so that what is left out is only what would have followed.
+    What offers a GPU time is the beginning of the series of jobs: whole units, and of the last one the jobs up to
+    where the GPU time is met, the last of which is cut short there.  Parents come before children, so that what is left
+    out is only what would have followed.
     """
 
     def __init__(self, kind: Kind, expansion: Expansion, site: Site, seed: int, redraw: int) -> None:
@@ -182,7 +188,9 @@ class UnitSupply:
         self._sizes = kind.sizes_on(site.gpus, site.largest, site.growth)
         self._draws = Draws(seed, self.stem)
         self._span = 0.0
+        self.standing = expansion.standing
         self._sample: Jobs | None = None
+        self._expected: dict[float, float] = {}
         self._ends = [(0, 0)]
         self._kept: list[Jobs] = []
 
@@ -200,7 +208,7 @@ class UnitSupply:
 
     def units_at_once(self, span: float) -> int:
         """Return how many units are made together."""
-        return max(1, round(BLOCK * SAMPLE / max(self.sample(span).unit.size, 1)))
+        return max(1, min(self._expansion.most_at_once, BLOCK * SAMPLE // max(self.sample(span).unit.size, 1)))
 
     def submissions(self, jobs: int, span: float) -> int:
         """Return how many units the first ``jobs`` jobs are of, the last maybe in part."""
@@ -210,24 +218,30 @@ class UnitSupply:
         return int(self._block(at, span).unit[jobs - self._end(at, span)[0] - 1]) + 1 if jobs else 0
 
     def offering(self, wanted: float, span: float) -> Chosen:
-        """Return the jobs that come nearest to offering ``wanted`` GPU seconds, the first of the series."""
+        """Return the jobs that offer ``wanted`` GPU seconds, the first of the series."""
         at, aim = 0, wanted * MILLI
         while self._end(at + 1, span)[1] <= aim:
             at += 1
         jobs, held = self._end(at, span)
-        sums = held + np.cumsum(_gpu_milliseconds(self._block(at, span)))
+        block = self._block(at, span)
+        sums = held + np.cumsum(_gpu_milliseconds(block))
         more = int(np.searchsorted(sums, aim))
-        lower = held if more == 0 else int(sums[more - 1])
-        fewer = jobs + more
-        return first_jobs(fewer if fewer and aim - lower < int(sums[more]) - aim else fewer + 1)
+        rest = aim - (held if more == 0 else int(sums[more - 1]))
+        last = max(round(rest / int(block.gpus[more]) / MILLI), 1) * MILLI  # whole seconds
+        return replace(first_jobs(jobs + more + 1), last=last)
 
     def gpu_time(self, chosen: Chosen, span: float) -> float:
         """Return the GPU seconds that the chosen jobs, the first of the series, offer."""
         at = 0
         while self._end(at + 1, span)[0] < chosen.jobs:
             at += 1
+        if not chosen.jobs:
+            return 0.0
         jobs, held = self._end(at, span)
-        rest = _gpu_milliseconds(self._block(at, span))[: chosen.jobs - jobs] if chosen.jobs else np.empty(0, np.int64)
+        block = self._block(at, span)
+        rest = _gpu_milliseconds(block)[: chosen.jobs - jobs]
+        if chosen.last is not None:
+            rest[-1] = int(block.gpus[rest.size - 1]) * chosen.last
         return (held + int(rest.sum())) / MILLI
 
     def chances(self, purpose: str, unit: NDArray[np.int64], item: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -235,9 +249,13 @@ class UnitSupply:
         return self._draws.uniform(purpose, unit, item)
 
     def expected_gpu_time(self, span: float) -> float:
-        """Return about the mean GPU time of a job, from the first units."""
-        work = self.sample(span).gpu_time()
-        return float(work.mean()) if work.any() else self.kind.sizes.mean() * self.kind.runtimes.mean(span)
+        """Return about the mean GPU time of a job, from the first units in a window of about this length."""
+        about = 2.0 ** round(math.log2(span))
+        if about not in self._expected:
+            work = self.units(0, SAMPLE, about).gpu_time()
+            mean = float(work.mean()) if work.any() else self.kind.sizes.mean() * self.kind.runtimes.mean(span)
+            self._expected[about] = mean
+        return self._expected[about]
 
     mean_gpu_time = expected_gpu_time
 

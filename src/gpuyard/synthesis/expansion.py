@@ -120,6 +120,16 @@ class Expansion(Protocol):
         """The stages that jobs name by position."""
         ...
 
+    @property
+    def standing(self) -> bool:
+        """Whether units may begin before the window, and their jobs have submit times of their own."""
+        ...
+
+    @property
+    def most_at_once(self) -> int:
+        """How many units may be made at once: few where one takes long to make, or there are few."""
+        ...
+
     def figures(self) -> list[tuple[str, str, Evidence]]:
         """Return what shapes a unit besides the sizes and run times of its kind: figure, value, evidence."""
         ...
@@ -127,7 +137,7 @@ class Expansion(Protocol):
     def jobs(self, draws: Draws, units: NDArray[np.int64], sizes: Sizes, site: Site, span: float) -> Jobs:
         """Return the jobs of the units of these numbers (ascending) that a window of ``span`` seconds sees.
 
-        ``sizes`` are those of the kind on the site.  Units whose jobs have a ``submit`` of their own are spread over
-        the window by the expansion; the others are submitted when the kind's rhythm says.
+        ``sizes`` are those of the kind on the site.  Standing units are spread over the window by the expansion; the
+        others are submitted when the kind's rhythm says.
         """
         ...

@@ -128,7 +128,7 @@ class _UnitMaker:
     def batches(self, order: Order) -> Iterator[Batch]:
         """Return the first jobs of the series, block by block; all at once if they have submit times of their own."""
         made = self._blocks(order)
-        if np.isnan(self._supply.sample(self._span).submit).all():
+        if not self._supply.standing:
             yield from made
             return
         whole = joined(list(made))
@@ -139,11 +139,12 @@ class _UnitMaker:
         units, block = supply.submissions(jobs, self._span), supply.units_at_once(self._span)
         for bursts in Arrivals(units, order.burst, order.clock, self._seed, supply.stem, block):
             first = bursts.first_job
-            made = supply.units(first, first + int(bursts.sizes.sum()), self._span)
-            batch = self._batch(made, bursts)
-            if made.unit.size:
-                yield part(batch, slice(jobs - done))
+            made = supply.units(first, first + int(bursts.sizes.sum()), self._span).first(jobs - done)
             done += made.unit.size
+            if done == jobs and order.chosen.last is not None:
+                made = replace(made, runtime=np.append(made.runtime[:-1], order.chosen.last / MILLI))
+            if made.unit.size:
+                yield self._batch(made, bursts)
 
     def _batch(self, jobs: Jobs, bursts: Bursts) -> Batch:
         item = jobs.item()

@@ -11,12 +11,13 @@ from typing import Any
 
 from gpuyard.errors import ConfigError, unknown_name
 from gpuyard.services.kinds import ServiceKind
-from gpuyard.synthesis.domains import battery_kinds, manufacturing_kinds
+from gpuyard.synthesis.battery import battery_kinds
 from gpuyard.synthesis.drug_discovery import drug_discovery_kinds
 from gpuyard.synthesis.free_days import check_country
 from gpuyard.synthesis.kinds import CLASSES, Kind, from_cluster, reshared
 from gpuyard.synthesis.limits import LIMIT_MODELS
 from gpuyard.synthesis.look_alikes import like_mapping
+from gpuyard.synthesis.manufacturing import manufacturing_kinds
 from gpuyard.synthesis.published import CLUSTERS, HOURLY, PROFILES, WEEKLY, Profile
 from gpuyard.synthesis.realtime import DEFAULT_SERVICES, services_of
 from gpuyard.synthesis.tenants import DEFAULT_TENANTS, Skew, Tenant, skewed_tenants

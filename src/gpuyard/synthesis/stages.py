@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from gpuyard.synthesis.distributions import LogCdf, Sizes
 from gpuyard.synthesis.expansion import Draws, Jobs
 
-__all__ = ["WIDEST", "Steps", "within"]
+__all__ = ["WIDEST", "Steps", "spread", "within"]
+
+GOLDEN = (5**0.5 - 1) / 2
 
 WIDEST = 1 << 12
 """Tasks of one step of a unit: each has a random number of its own."""
@@ -22,13 +24,20 @@ class Steps:
 
     All tasks of a step wait for all tasks of the step before.  Where ``node_cpus`` is None, the cluster has nothing
     that a task without GPUs could hold: such a step delays what follows by its longest task.  No task runs longer than
-    ``longest`` seconds.
+    ``longest`` seconds.  ``item`` is where the random numbers of each unit begin, for units of the same number.
     """
 
     def __init__(
-        self, draws: Draws, units: NDArray[np.int64], node_cpus: float | None, longest: float = np.inf
+        self,
+        draws: Draws,
+        units: NDArray[np.int64],
+        node_cpus: float | None,
+        *,
+        longest: float = np.inf,
+        item: NDArray[np.int64] | None = None,
     ) -> None:
         self._draws, self._units, self._node_cpus, self._longest = draws, units, node_cpus, longest
+        self._item = np.zeros(units.size, dtype=np.int64) if item is None else item
         self._steps: list[dict[str, NDArray[Any]]] = []
         self._number = 0
         self._jobs = np.zeros(units.size, dtype=np.int64)  # of each unit, so far
@@ -41,7 +50,7 @@ class Steps:
         self,
         stage: int,
         width: NDArray[np.int64] | int,
-        runtimes: LogCdf,
+        runtimes: LogCdf | NDArray[np.float64],
         *,
         gpus: Sizes | NDArray[np.int64] | int = 0,
         cpus: float = 0.0,
@@ -51,6 +60,8 @@ class Steps:
 
         Parameters
         ----------
+        runtimes
+            Of each task: drawn, or given for each unit.
         gpus
             Of each task: drawn for each, given for each unit, or the same for all.
         cpus
@@ -61,9 +72,12 @@ class Steps:
         widths = np.broadcast_to(np.asarray(width, dtype=np.int64), self._units.shape)
         unit = np.repeat(np.arange(widths.size), widths)
         task = np.arange(unit.size) - np.repeat(np.cumsum(widths) - widths, widths)
-        number, item = self._units[unit], self._number * WIDEST + task
+        number, item = self._units[unit], self._item[unit] + self._number * WIDEST + task
         self._number += 1
-        runtime = runtimes.quantile(self._draws.uniform("runtime", number, item))
+        if isinstance(runtimes, LogCdf):
+            runtime = runtimes.quantile(self._draws.uniform("runtime", number, item))
+        else:
+            runtime = runtimes[unit]
         runtime = np.minimum(np.maximum(np.round(runtime, 3), 0.001), self._longest)
         if isinstance(gpus, Sizes):
             size = gpus.quantile(self._draws.uniform("size", number, item))
@@ -105,6 +119,12 @@ class Steps:
         )  # fmt: skip
 
 
+def spread(draws: Draws, units: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return a number in [0, 1) for each unit; the first few are spread evenly (multiples of the golden ratio)."""
+    first = draws.uniform("begin", np.zeros(1, dtype=np.int64))
+    return np.asarray((first + units * GOLDEN) % 1.0, dtype=np.float64)
+
+
 def within(jobs: Jobs, begin: NDArray[np.float64], span: float) -> Jobs:
     """Return what is due in a window of ``span`` seconds of units that began at ``begin`` (s, maybe before it).
 
@@ -116,4 +136,5 @@ def within(jobs: Jobs, begin: NDArray[np.float64], span: float) -> Jobs:
     keep = (np.round(end, 3) > 0) & (np.round(start, 3) < span)
     kept = jobs.where(keep)
     inside = np.round(np.minimum(end, span) - np.maximum(start, 0.0), 3)[keep]
-    return replace(kept, runtime=np.maximum(inside, 0.001))
+    first = np.maximum(kept.start, -begin[kept.unit])
+    return replace(kept, start=first, runtime=np.maximum(inside, 0.001))

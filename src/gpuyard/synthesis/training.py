@@ -1,4 +1,4 @@
-"""Training: pre-training and reinforcement campaigns, fine-tuning, evaluation and debugging.
+"""Training: pre-training campaigns with their evaluations, reinforcement, fine-tuning, evaluation and debugging.
 
 Pre-training jobs are segments of campaigns: they fail and restart often, so that their run times are short although the
 campaign lasts for weeks.  That is what the published run times describe.
@@ -6,11 +6,14 @@ campaign lasts for weeks.  That is what the published run times describe.
 
 from __future__ import annotations
 
+from gpuyard.synthesis.chains import SEGMENTS, Chain, Evaluation
 from gpuyard.synthesis.distributions import Sizes
+from gpuyard.synthesis.expansion import Stage
 from gpuyard.synthesis.kinds import Kind, activity_of_power
+from gpuyard.synthesis.pretraining import PublishedRuns
 from gpuyard.synthesis.published import ACME_FIGURES, CLUSTERS, Evidence, like_class
 
-__all__ = ["KALOS_GPUS", "SEGMENTS", "training_kinds"]
+__all__ = ["KALOS_GPUS", "training_kinds"]
 
 KALOS_GPUS = 2_416
 SEREN_GPUS = 2_288
@@ -22,8 +25,8 @@ _BOXES = Evidence("computed", f"{ACME_FIGURES}: quartiles and whiskers of GPUs; 
 _DEBUG_SIZES = Evidence("computed", f"{ACME_FIGURES}: quartiles; outliers set to meet its GPU time a job")
 _RUNTIMES = Evidence("computed", f"{ACME_FIGURES}: p50, p90 and p99 of the run time")
 
-SEGMENTS = like_class("kalos", p50=707, p90=43_200, p99=281_000)
-"""Run times of pre-training segments in Kalos, s."""
+EVALUATION_SIZES = Sizes.steps({1: 0.60, 2: 0.10, 4: 0.15, 8: 0.15})
+EVALUATION_RUNTIMES = like_class("seren", p50=129, p90=1_208, p99=15_600)
 
 
 def training_kinds() -> tuple[Kind, ...]:
@@ -32,11 +35,17 @@ def training_kinds() -> tuple[Kind, ...]:
 
 
 def _pretraining() -> Kind:
+    activity = activity_of_power(0.80)
+    evaluation = Evaluation(
+        stage=Stage("evaluation", 20, activity_of_power(0.50)), sizes=EVALUATION_SIZES, runtimes=EVALUATION_RUNTIMES,
+        tasks=63, every=4 * 3600.0, most=0.05,
+    )  # fmt: skip
     return Kind(
-        name="pretrain", job_class="training", share=45 / 65, priority=50, activity=activity_of_power(0.80),
+        name="pretrain", job_class="training", share=45 / 65, priority=50, activity=activity,
         sizes=Sizes.steps({128: 0.15, 256: 0.25, 512: 0.50, 1024: 0.10}),
         runtimes=SEGMENTS, states=CLUSTERS["kalos"].states, reference_gpus=KALOS_GPUS,
         size_evidence=_BOXES, runtime_evidence=_RUNTIMES,
+        expansion=Chain(stage=Stage("pretrain", 50, activity), work=PublishedRuns(), evaluation=evaluation),
     )  # fmt: skip
 
 
@@ -64,8 +73,7 @@ def _finetuning() -> Kind:
 def _evaluation() -> Kind:
     return Kind(
         name="evaluation", job_class="training", share=2 / 65, priority=20, activity=activity_of_power(0.50),
-        sizes=Sizes.steps({1: 0.60, 2: 0.10, 4: 0.15, 8: 0.15}),
-        runtimes=like_class("seren", p50=129, p90=1_208, p99=15_600), states=CLUSTERS["seren"].states, burst=40.0,
+        sizes=EVALUATION_SIZES, runtimes=EVALUATION_RUNTIMES, states=CLUSTERS["seren"].states, burst=40.0,
         size_evidence=_BOXES, runtime_evidence=_RUNTIMES,
     )  # fmt: skip
 

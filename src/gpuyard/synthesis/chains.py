@@ -1,0 +1,252 @@
+"""Campaigns of training: a chain of segments, cut by failures and people, until the work is done.
+
+A segment begins with loading, writes a checkpoint after each interval of work, and loses what came after the last one
+when it ends.  Segments end as Kalos' pre-training jobs did or with a failure of hardware, whichever is first.  The next
+one is submitted after a pause and begins from the checkpoint.  Evaluations of the checkpoints of a segment wait for its
+end, because a job can only wait for ends.
+
+A campaign may have begun before the window: it begins at any of the instants at which some of it falls into the
+window, so that there is no more and no less of it at the window's edges than in its middle.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuyard.synthesis.distributions import LogCdf, Sizes
+from gpuyard.synthesis.expansion import Draws, Jobs, Site, Stage, joined
+from gpuyard.synthesis.published import ASSUMPTION, Evidence, like_class
+from gpuyard.synthesis.stages import spread, within
+
+__all__ = [
+    "FAILURES",
+    "SEGMENTS",
+    "Campaign",
+    "Chain",
+    "Evaluation",
+    "Segments",
+    "Work",
+    "checkpoint_interval",
+    "segments_of",
+]
+
+HOUR, DAY = 3600.0, 86_400.0
+SEGMENTS = like_class("kalos", p50=707, p90=43_200, p99=281_000)
+"""Run times of pre-training jobs in Kalos, s."""
+FAILURES = 3.79e-3 / (8 * DAY)
+"""Failures of hardware for each GPU and second: 419 in 54 days on 16,384 GPUs (Llama 3)."""
+LOADING = LogCdf.between(300, 1200)
+"""s from the start of a segment to its first step of work."""
+LONGEST_INTERVAL = HOUR
+"""s of work between two checkpoints, at most."""
+WRITING = 10.0
+"""s for which a checkpoint stops the work."""
+PAUSE = LogCdf.between(60, 1800)
+"""s from the end of a segment to the submission of the next."""
+MOST_SEGMENTS = 1 << 12  # items of the draws: segment x MOST_SEGMENTS + evaluation x 64 + task
+COMPLETED, FAILED, DRAWN = 0, 2, -1
+"""How a job ended: positions in STATE_NAMES of the table, and by the shares of the kind."""
+EVALUATED_AFTER = 2 * DAY
+"""s after a segment in which evaluations may still run."""
+
+
+class Campaign(NamedTuple):
+    """One campaign."""
+
+    gpus: int
+    hours: float  # GPU hours of work that count, without loading, lost work and checkpoints
+
+
+class Work(Protocol):
+    """How large campaigns are and how much they have to do."""
+
+    def campaigns(self, draws: Draws, units: NDArray[np.int64], sizes: Sizes) -> list[Campaign]:
+        """Return the campaigns of the units of these numbers."""
+        ...
+
+    def figures(self) -> list[tuple[str, str, Evidence]]:
+        """Return what shapes them."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evaluation:
+    """Evaluations of checkpoints, one array of ``tasks`` each."""
+
+    stage: Stage
+    sizes: Sizes
+    runtimes: LogCdf
+    tasks: int  # 64 at most
+    every: float  # s of work, at least
+    most: float  # share of the campaign's GPU time, at most
+
+    def interval(self, gpus: int) -> float:
+        """Return the seconds of work between two evaluations of a campaign of so many GPUs."""
+        return max(self.every, self.tasks * self.sizes.mean() * self.runtimes.mean() / (self.most * gpus))
+
+
+class Segments(NamedTuple):
+    """The segments of one campaign; every column has shape (segments,)."""
+
+    runtime: NDArray[np.float64]  # s
+    work: NDArray[np.float64]  # s of it that count
+    failed: NDArray[np.bool_]  # by hardware
+    start: NDArray[np.float64]  # s since the campaign began, if nothing ever waits
+    pause: NDArray[np.float64]  # s before it
+
+
+def checkpoint_interval(gpus: int) -> float:
+    """Return the seconds of work between two checkpoints: Young's rule for the failures of hardware (1974)."""
+    return min(LONGEST_INTERVAL, math.sqrt(2 * WRITING / (gpus * FAILURES)))
+
+
+def segments_of(draws: Draws, unit: int, campaign: Campaign) -> Segments:
+    """Return all segments of a campaign, the last of which ends with its work."""
+    needed, number, done = campaign.hours * HOUR / campaign.gpus, 32, np.zeros(1)
+    while done[-1] < needed and number < MOST_SEGMENTS:
+        number *= 2
+        drawn, loading = _drawn(draws, unit, campaign.gpus, number)
+        done = np.cumsum(drawn.work)
+    last = min(int(np.searchsorted(done, needed)), number - 1)
+    kept = Segments(drawn.runtime[: last + 1], drawn.work[: last + 1], drawn.failed[: last + 1],
+                    drawn.start[: last + 1], drawn.pause[: last + 1])  # fmt: skip
+    rest = needed - (done[last - 1] if last else 0.0)
+    kept.work[last] = rest
+    kept.runtime[last] = max(
+        round(loading[last] + rest + WRITING * math.ceil(rest / checkpoint_interval(campaign.gpus)), 3), 0.001
+    )
+    kept.failed[last] = False
+    start = np.cumsum(kept.pause + kept.runtime) - kept.runtime
+    return kept._replace(start=start)
+
+
+def _drawn(draws: Draws, unit: int, gpus: int, number: int) -> tuple[Segments, NDArray[np.float64]]:
+    """Return that many segments of work without end, not yet put in a row, and how long each takes to load."""
+    item, own = np.arange(number), np.full(number, unit)
+    chosen = SEGMENTS.quantile(draws.uniform("segment", own, item))
+    failure = -np.log1p(-draws.uniform("failure", own, item)) / (gpus * FAILURES)
+    loading = LOADING.quantile(draws.uniform("loading", own, item))
+    length = np.minimum(chosen, failure)
+    interval = checkpoint_interval(gpus)
+    whole = np.maximum(np.floor((length - loading) / (interval + WRITING)), 0.0) * interval
+    pause = np.round(PAUSE.quantile(draws.uniform("pause", own, item)), 3)
+    pause[0] = 0.0
+    runtime = np.maximum(np.round(length, 3), 0.001)
+    return Segments(runtime, whole, failure < chosen, np.zeros(number), pause), loading
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chain:
+    """Campaigns as chains of segments, with evaluations or without."""
+
+    stage: Stage
+    work: Work
+    evaluation: Evaluation | None = None
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """Segments, and evaluations."""
+        return (self.stage,) if self.evaluation is None else (self.stage, self.evaluation.stage)
+
+    @property
+    def standing(self) -> bool:
+        """They began before the window and go on after it."""
+        return True
+
+    @property
+    def most_at_once(self) -> int:
+        """Each is made by itself, in about a millisecond."""
+        return 16
+
+    def figures(self) -> list[tuple[str, str, Evidence]]:
+        """Return work, failures, checkpoints and evaluations."""
+        rows = [
+            *self.work.figures(),
+            ("failures of hardware", "3.79 in 1,000 node-days of 8 GPUs",
+             Evidence("computed", "Llama 3: 419 unexpected interruptions in 54 days on 16,384 H100")),
+            ("loading of a segment", "5 to 20 minutes",
+             Evidence("assumption", "5 to 20 minutes in the model of Meta RSC (HPCA 2025)")),
+            ("checkpoints", f"{WRITING:g} s each, by Young's rule, and at least after each hour of work", ASSUMPTION),
+            ("pause between segments", "1 to 30 minutes", ASSUMPTION),
+        ]  # fmt: skip
+        if self.evaluation is not None:
+            one = self.evaluation
+            rows += [
+                ("evaluation of checkpoints", f"arrays of {one.tasks} jobs",
+                 Evidence("read", "63 data sets of one evaluation (Hu et al., NSDI 2024)")),
+                ("time between evaluations",
+                 f"{one.every / HOUR:g} hours of work, more where they would take over {one.most:.0%} of the GPU time",
+                 Evidence("assumption", "evaluation takes 0.4 % (Kalos) to 9 % (Seren) of pre-training's GPU time")),
+            ]  # fmt: skip
+        return rows
+
+    def jobs(self, draws: Draws, units: NDArray[np.int64], sizes: Sizes, site: Site, span: float) -> Jobs:
+        """Return the jobs of the campaigns that fall into the window, each submitted when it is due."""
+        campaigns = self.work.campaigns(draws, units, sizes)
+        made = [self._jobs(draws, int(unit), one, span) for unit, one in zip(units, campaigns, strict=True)]
+        return joined(made, [1] * len(made))
+
+    def _jobs(self, draws: Draws, unit: int, campaign: Campaign, span: float) -> Jobs:
+        parts = segments_of(draws, unit, campaign)
+        whole = float(parts.start[-1] + parts.runtime[-1])
+        begin = spread(draws, np.array([unit]))[0] * (whole + span) - whole
+        bursts = self._bursts(parts, campaign.gpus)
+        due = (begin + parts.start + parts.runtime > -EVALUATED_AFTER) & (begin + parts.start < span)
+        first = int(np.argmax(due)) if due.any() else 0
+        kept = np.arange(first, first + int(due.sum()))
+        tasks = bursts[kept] * (0 if self.evaluation is None else self.evaluation.tasks)
+        row = np.cumsum(1 + tasks) - 1 - tasks  # of each segment
+        segment = np.repeat(kept, 1 + tasks)
+        item = np.arange(segment.size) - np.repeat(row, 1 + tasks)  # 0 the segment, its evaluations from 1
+        jobs = _chained(campaign, parts, segment, item)
+        if self.evaluation is not None:
+            jobs = self._evaluated(self.evaluation, draws, unit, jobs, segment, item)
+        inside = within(jobs, np.array([begin]), span)
+        return replace(inside, submit=np.asarray(np.round(np.maximum(begin + inside.start, 0.0), 3), dtype=np.float64))
+
+    def _bursts(self, parts: Segments, gpus: int) -> NDArray[np.int64]:
+        """Return how many evaluations follow each segment: one for each multiple of the interval that it passed."""
+        if self.evaluation is None:
+            return np.zeros(parts.work.size, dtype=np.int64)
+        passed = np.floor(np.cumsum(parts.work) / self.evaluation.interval(gpus)).astype(np.int64)
+        return np.minimum(np.diff(passed, prepend=0), 63)
+
+    @staticmethod
+    def _evaluated(
+        one: Evaluation, draws: Draws, unit: int, jobs: Jobs, segment: NDArray[np.int64], item: NDArray[np.int64]
+    ) -> Jobs:
+        """Return the jobs with sizes, run times and arrays of the evaluations."""
+        own = item == 0
+        burst, task = np.divmod(np.maximum(item - 1, 0), one.tasks)
+        counter, number = segment * MOST_SEGMENTS + burst * 64 + task, np.full(item.size, unit)
+        runtime = one.runtimes.quantile(draws.uniform("evaluation-runtime", number, counter))
+        size = one.sizes.quantile(draws.uniform("evaluation-size", number, counter))
+        return replace(
+            jobs,
+            gpus=np.where(own, jobs.gpus, np.minimum(size, jobs.gpus)),
+            runtime=np.where(own, jobs.runtime, np.maximum(np.round(runtime, 3), 0.001)),
+            array=np.where(own, -1, segment * 64 + burst),
+        )
+
+
+def _chained(campaign: Campaign, parts: Segments, segment: NDArray[np.int64], item: NDArray[np.int64]) -> Jobs:
+    """Return a job for each segment, and one for each item after it, which waits for it."""
+    own, row = item == 0, np.arange(item.size) - item  # of the segment
+    behind = row[np.maximum(row - 1, 0)]  # of the segment before
+    child = ~own | (row > 0)
+    end = parts.start + parts.runtime
+    state = np.where(parts.failed, FAILED, DRAWN)
+    state[-1] = COMPLETED
+    nothing = np.full(item.size, np.nan)
+    return Jobs(
+        unit=np.zeros(item.size, dtype=np.int64), stage=np.where(own, 0, 1), gpus=np.full(item.size, campaign.gpus),
+        cpus=nothing, runtime=parts.runtime[segment], start=np.where(own, parts.start[segment], end[segment]),
+        submit=nothing, delay=nothing, think_time=np.where(own & child, parts.pause[segment], np.nan),
+        first_parent=np.where(own, behind, row), parents=child.astype(np.int64), array=np.full(item.size, -1),
+        deadline=nothing, state=np.where(own, state[segment], DRAWN),
+    )  # fmt: skip

@@ -1,0 +1,122 @@
+"""Units as graphs of parts, one after the other and maybe in rounds: arrays between CPU stages, active learning.
+
+A graph that goes on for weeks is *standing*: it may have begun before the window, and each of its jobs is submitted
+when it is due.  Another is submitted at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuyard.synthesis.distributions import LogCdf, Sizes
+from gpuyard.synthesis.expansion import Draws, Jobs, Site, Stage
+from gpuyard.synthesis.published import ASSUMPTION, Evidence
+from gpuyard.synthesis.stages import Steps, spread, within
+from gpuyard.units import counted
+
+__all__ = ["Graph", "Part"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """One stage of a graph; its jobs wait for all jobs of the part before.
+
+    Parameters
+    ----------
+    width
+        Least and most jobs, log-uniform.
+    gpus
+        Of each job: the sizes of the kind, drawn for each job or once for the unit; or others; or none.
+    cores
+        CPU cores of each job without GPUs.
+    array
+        The jobs are one array.
+    """
+
+    stage: Stage
+    runtimes: LogCdf
+    width: tuple[int, int] = (1, 1)
+    gpus: Sizes | Literal["each", "unit", "none"] = "each"
+    cores: float = 0.0
+    array: bool = False
+    evidence: Evidence = ASSUMPTION
+
+    def __str__(self) -> str:
+        low, high = self.width
+        jobs = counted(low, "job") if low == high else f"{low} to {high} jobs"
+        if self.gpus == "none":
+            what = f" of {self.cores:g} cores"
+        elif isinstance(self.gpus, Sizes):
+            what = f" of {' or '.join(str(gpus) for gpus in self.gpus.gpus)} GPUs"
+        else:
+            what = {"each": "", "unit": " of equal size"}[self.gpus]
+        limit = f", {self.stage.array_limit} at once" if self.stage.array_limit is not None else ""
+        shortest, longest = (f"{value / 3600:.2g}" for value in (self.runtimes.values[0], self.runtimes.values[-1]))
+        return f"{jobs}{what}{', an array' if self.array else ''}{limit}, {shortest} to {longest} h"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Graph:
+    """Parts in a row, repeated in rounds."""
+
+    parts: tuple[Part, ...]
+    rounds: tuple[int, int] = (1, 1)  # least and most, evenly
+    standing: bool = False
+    rounds_evidence: Evidence = ASSUMPTION
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """One a part."""
+        return tuple(part.stage for part in self.parts)
+
+    @property
+    def most_at_once(self) -> int:
+        """Those that stand are few and long."""
+        return 16 if self.standing else 1 << 14
+
+    def figures(self) -> list[tuple[str, str, Evidence]]:
+        """Return each part in words, and the rounds."""
+        rows = [(f"part {part.stage.name}", str(part), part.evidence) for part in self.parts]
+        if self.rounds != (1, 1):
+            rows.append(("rounds", f"{self.rounds[0]} to {self.rounds[1]}", self.rounds_evidence))
+        return rows
+
+    def jobs(self, draws: Draws, units: NDArray[np.int64], sizes: Sizes, site: Site, span: float) -> Jobs:
+        """Return the jobs of the graphs."""
+        steps = Steps(draws, units, site.node_cpus, longest=np.inf if self.standing else span)
+        low, high = self.rounds
+        rounds = low + np.floor(draws.uniform("rounds", units) * (high - low + 1)).astype(np.int64)
+        own = sizes.quantile(draws.uniform("size-of-unit", units))
+        for number in range(int(rounds.max(initial=0))):
+            for place, part in enumerate(self.parts):
+                least, most = part.width
+                chance = draws.uniform("width", units, number * len(self.parts) + place)
+                width = np.floor(least * ((most + 1) / least) ** chance).astype(np.int64)
+                steps.step(
+                    place, np.where(number < rounds, width, 0), part.runtimes,
+                    gpus=_gpus(part, sizes, own), cpus=part.cores, array=part.array,
+                )  # fmt: skip
+        jobs = steps.jobs()
+        return _standing(draws, units, jobs, span) if self.standing else jobs
+
+
+def _gpus(part: Part, sizes: Sizes, own: NDArray[np.int64]) -> Sizes | NDArray[np.int64] | int:
+    if isinstance(part.gpus, Sizes):
+        return part.gpus
+    if part.gpus == "none":
+        return 0
+    return own if part.gpus == "unit" else sizes
+
+
+def _standing(draws: Draws, units: NDArray[np.int64], jobs: Jobs, span: float) -> Jobs:
+    """Return the part of graphs that falls into the window, each job submitted when it is due."""
+    whole = np.zeros(units.size)
+    np.maximum.at(whole, jobs.unit, jobs.start + jobs.runtime)
+    begin = spread(draws, units) * (whole + span) - whole
+    inside = within(jobs, begin, span)
+    submit = np.round(np.maximum(begin[inside.unit] + inside.start, 0.0), 3)
+    return replace(inside, submit=np.asarray(submit, dtype=np.float64))

@@ -1,0 +1,175 @@
+"""Manufacturing: retraining of production lines, process models, digital twins, simulation, inspection services."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuyard.synthesis.distributions import LogCdf, Sizes
+from gpuyard.synthesis.domains import HOUR, MINUTE, POWERS_TO_8, Days, cpu_stage, gang, task
+from gpuyard.synthesis.expansion import ITEMS, Draws, Jobs, Site, Stage
+from gpuyard.synthesis.graphs import Graph, Part
+from gpuyard.synthesis.kinds import Kind, activity_of_power
+from gpuyard.synthesis.published import ASSUMPTION, Evidence
+from gpuyard.synthesis.stages import WIDEST, Steps, within
+
+__all__ = ["Lines", "Shifts", "manufacturing_kinds"]
+
+CLASS, PRIORITY = "manufacturing", 40
+DAY, WEEK = 24 * HOUR, 168 * HOUR
+COMPLETED = 0
+"""Position in STATE_NAMES of the table."""
+RETRAINING = LogCdf.between(0.5 * HOUR, 12 * HOUR)
+
+
+def manufacturing_kinds() -> tuple[Kind, ...]:
+    """Return the kinds of the class 'manufacturing'; shares of its GPU time sum to 1."""
+    days = Days(least=1, most=7, evidence=Evidence("assumption", "time-series models of a plant, 1 to 7 days"))
+    runtimes = LogCdf.between(2 * HOUR, 48 * HOUR)
+    simulation = Graph(
+        parts=(Part(stage=Stage("robot-simulation", PRIORITY, activity_of_power(0.60)), runtimes=runtimes,
+                    width=(4, 32), gpus="unit", array=True,
+                    evidence=Evidence("assumption", "many short arrays of equal tasks")),),
+    )  # fmt: skip
+    return (
+        task("vision-retraining", CLASS, 0.30, RETRAINING, power=0.70, gpus=POWERS_TO_8, priority=PRIORITY,
+             sizes="1 to 8 GPUs, each power of two as likely, the same for all of a line",
+             source="recurring retraining of one production line, 0.5 to 12 h", expansion=Lines()),
+        gang("process-model", CLASS, 0.25, {8: 1, 16: 1, 32: 1, 64: 1}, days, power=0.80,
+             source="8 to 64 GPUs for days", priority=PRIORITY),
+        task("digital-twin", CLASS, 0.15, LogCdf.between(0.5 * HOUR, 8 * HOUR), power=0.50, gpus=POWERS_TO_8,
+             sizes="1 to 8 GPUs, each power of two as likely", source="interactive sessions in working hours",
+             priority=PRIORITY, rhythm="working-hours"),
+        task("robot-simulation", CLASS, 0.15, runtimes, power=0.60,
+             gpus={1: 1, 2: 1, 4: 1, 8: 1, 16: 1, 32: 1, 64: 1}, priority=PRIORITY, expansion=simulation,
+             sizes="1 to 64 GPUs, each power of two as likely, the same for all of an array",
+             source="tasks of 2 to 48 h"),
+        task("inspection", CLASS, 0.15, LogCdf.between(8 * HOUR, 16 * HOUR), power=0.50, priority=100,
+             gpus={1: 1, 2: 1, 4: 1, 8: 1, 16: 1}, expansion=Shifts(),
+             sizes="1 to 16 GPUs a replica, the same for all of a service",
+             source="replicas for one shift, for two, or for the whole window"),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lines:
+    """A production line: its model is trained anew every day or every week, at an hour of its own.
+
+    Data is prepared on CPUs, the model trained, the model validated; it is due when the next round begins.  All rounds
+    of a line take about as long.
+    """
+
+    weekly: float = 0.3  # share of the lines that are retrained once a week
+    jitter: float = 0.25  # by which the run time of a round may differ from that of the line
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """Preparation, training, validation."""
+        activity = activity_of_power(0.70)
+        return (
+            cpu_stage("retraining-data", PRIORITY),
+            Stage("vision-retraining", PRIORITY, activity),
+            Stage("retraining-check", PRIORITY, activity_of_power(0.50)),
+        )
+
+    @property
+    def standing(self) -> bool:
+        """They began before the window and go on after it."""
+        return True
+
+    @property
+    def most_at_once(self) -> int:
+        """They last as long as the window."""
+        return 256
+
+    def figures(self) -> list[tuple[str, str, Evidence]]:
+        """Return the rounds."""
+        alike = Evidence("assumption", "90 % of the recurring tasks of PAI can be predicted within 25 %, as recalled")
+        return [
+            ("rounds", f"daily on {1 - self.weekly:.0%} of the lines, weekly on the others, at any hour", ASSUMPTION),
+            ("run time of a round", f"that of the line within {self.jitter:.0%}", alike),
+            ("before and after", "10 to 30 minutes on 8 cores; 5 to 20 minutes on one GPU", ASSUMPTION),
+            ("deadline", "when the next round begins", ASSUMPTION),
+        ]
+
+    def jobs(self, draws: Draws, units: NDArray[np.int64], sizes: Sizes, site: Site, span: float) -> Jobs:
+        """Return the rounds that fall into the window."""
+        every = np.where(draws.uniform("weekly", units) < self.weekly, WEEK, DAY)
+        first = draws.uniform("hour", units) * every - every  # of the round before the window, s
+        rounds = np.ceil((span - first) / every).astype(np.int64)
+        line = np.repeat(np.arange(units.size), rounds)
+        number = np.arange(line.size) - np.repeat(np.cumsum(rounds) - rounds, rounds)
+        usual = RETRAINING.quantile(draws.uniform("line", units))[line]
+        factor = 1 + self.jitter * (2 * draws.uniform("round", units[line], number) - 1)
+        gpus = sizes.quantile(draws.uniform("size", units))[line]
+        item = number % (ITEMS // (4 * WIDEST)) * 4 * WIDEST  # 1,024 rounds later, random numbers come again
+        steps = Steps(draws, units[line], site.node_cpus, item=item)
+        steps.step(0, 1, LogCdf.between(10 * MINUTE, 30 * MINUTE), cpus=8)
+        steps.step(1, 1, usual * factor, gpus=gpus)
+        steps.step(2, 1, LogCdf.between(5 * MINUTE, 20 * MINUTE), gpus=1)
+        begin = first[line] + number * every[line]
+        inside = within(steps.jobs(), begin, span)
+        submit = np.asarray(np.round(np.maximum(begin[inside.unit], 0.0), 3), dtype=np.float64)
+        due = np.round(begin + every[line], 3)[inside.unit]
+        return replace(inside, unit=line[inside.unit], submit=submit, deadline=due)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shifts:
+    """An inspection service of plants: replicas by the load of three shifts, and one to spare.
+
+    A replica that is needed in all shifts holds its GPUs for the whole window; another is submitted when the first
+    shift of the day that needs it begins, and ends with the last.
+    """
+
+    load: tuple[float, float, float] = (1.0, 0.8, 0.6)  # morning, evening, night: of the largest, never rising
+    first_shift: float = 6 * HOUR  # local time at which the morning shift begins
+    most: int = 8  # replicas at the largest load
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """Replicas."""
+        return (Stage("inspection", 100, activity_of_power(0.50)),)
+
+    @property
+    def standing(self) -> bool:
+        """They began before the window and go on after it."""
+        return True
+
+    @property
+    def most_at_once(self) -> int:
+        """They last as long as the window."""
+        return 256
+
+    def figures(self) -> list[tuple[str, str, Evidence]]:
+        """Return shifts and replicas."""
+        levels = ", ".join(f"{one:.0%}" for one in self.load)
+        flat = Evidence("assumption", "plants run day and night: peak over mean 1.2 to 1.5, consumers 1.5 to 3")
+        return [
+            ("load of the shifts from 6, 14 and 22 h", levels, flat),
+            ("replicas", f"1 to {self.most} at the largest load, log-uniform, and 1 to spare", ASSUMPTION),
+        ]
+
+    def jobs(self, draws: Draws, units: NDArray[np.int64], sizes: Sizes, site: Site, span: float) -> Jobs:
+        """Return the replicas that fall into the window."""
+        peak = np.floor((self.most + 1.0) ** draws.uniform("replicas", units))
+        morning, evening, night = ((np.ceil(peak * load) + 1).astype(np.int64) for load in self.load)
+        since_midnight = site.start.hour * HOUR + site.start.minute * MINUTE + site.start.second
+        days = np.arange(-1, int(np.ceil(span / DAY)) + 1) * DAY + self.first_shift - since_midnight
+        service = np.arange(units.size)
+        whole = np.repeat(service, night)
+        daily = np.concatenate((np.repeat(service, morning - evening), np.repeat(service, evening - night)))
+        hours = np.repeat((8.0, 16.0), (int((morning - evening).sum()), int((evening - night).sum())))
+        owner = np.concatenate((whole, np.repeat(daily, days.size)))
+        begin = np.concatenate((np.zeros(whole.size), np.tile(days, daily.size)))
+        length = np.concatenate((np.full(whole.size, span), np.repeat(hours * HOUR, days.size)))
+        order = np.lexsort((begin, owner))
+        owner, begin = owner[order], begin[order]
+        steps = Steps(draws, units[owner], site.node_cpus)
+        steps.step(0, 1, length[order], gpus=sizes.quantile(draws.uniform("size", units))[owner])
+        inside = within(steps.jobs(), begin, span)
+        submit = np.asarray(np.round(np.maximum(begin[inside.unit], 0.0), 3), dtype=np.float64)
+        ended = np.full(submit.size, COMPLETED)
+        return replace(inside, unit=owner[inside.unit], submit=submit, state=ended)
