@@ -277,3 +277,18 @@ def test_the_look_alike_of_a_look_alike_is_no_further_away_than_its_seeds_are() 
     assert found["gap_s"].ks is not None
     assert max(found["runtime_s"].ks, found["gap_s"].ks) < 0.02
     assert found["size_share_of_gpu_time"].overlap_lost == pytest.approx(0, abs=0.01)
+
+
+def test_sizes_of_few_jobs_run_like_those_beside_them() -> None:
+    counts = {1: 100, 2: 10, 8: 60, 64: 5}
+    rows = [(float(at), 10.0 * size, size) for size, count in counts.items() for at in range(count)]
+    (part,) = fit(workload(*rows)).classes
+    assert [each.up_to_gpus for each in part.runtimes] == [1.0, 64.0]  # 2 joins 8, and 64 has none above to join
+    assert part.runtimes[0].seconds.quantile(np.array([0.5])) == pytest.approx(10)
+
+
+def test_jobs_without_gpus_with_shares_and_with_run_times_of_0_are_fitted_too() -> None:
+    rows = [(float(k), 0.0, 0) for k in range(60)] + [(float(k), 5.0, 1, {"gpu_milli": 250}) for k in range(60)]
+    like = look_alike(fit(workload(*rows)), jobs=200)
+    kinds = zip(*(like.table[name].to_pylist() for name in ("gpus", "gpu_milli", "runtime")), strict=True)
+    assert set(kinds) == {(0, None, 0.0), (1, 250, 5.0)}
