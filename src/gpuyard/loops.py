@@ -19,6 +19,7 @@ from gpuyard.kernel.contenders import Contenders, build_contenders
 from gpuyard.kernel.easy import run_easy
 from gpuyard.kernel.engine import run
 from gpuyard.kernel.expectations import Expectations, build_expectations
+from gpuyard.kernel.hunt import hunt_by_trial
 from gpuyard.kernel.jit import is_kept
 from gpuyard.kernel.launch import Pointer, is_ready
 from gpuyard.kernel.planned import run_conservative, run_slurm
@@ -35,6 +36,7 @@ from gpuyard.kernel.windows import Windows, build_windows
 from gpuyard.lowering import Asked, rule_of
 from gpuyard.ordering import is_scored, order_features, score_weights, scorer_of
 from gpuyard.policy import Policy
+from gpuyard.preempting import hunter_of
 from gpuyard.windows import NodeWindow
 from gpuyard.workload import MICROSECOND, Workload
 
@@ -95,6 +97,8 @@ def is_loop_ready(policy: Policy, asked: Asked | None = None, *, windowed: bool 
     if loop in _SCORED and not is_kept(_scorer(policy)):
         return False
     if loop in (run_easy, run_scored) and not is_kept(_reserver(policy, asked)):
+        return False
+    if loop is run_preempting and not is_kept(hunt_by_trial if asked is None else hunter_of(asked.demands)):
         return False
     if asked is None:
         return is_ready(loop, rule_of(policy))

@@ -10,13 +10,22 @@ from numpy.typing import NDArray
 
 from gpuyard.errors import ConfigError
 from gpuyard.kernel.codes import NEVER, NOBODY
+from gpuyard.kernel.hunt import Hunter, hunt_by_trial, hunt_nothing
 from gpuyard.kernel.stays import LEVEL_SHIFT, MOST_LEVELS, Gain, Rule, Stays, Terms, build_stays
 from gpuyard.kernel.tables import Log, Records
 from gpuyard.lowering import Asked
 from gpuyard.policy import Policy
 from gpuyard.workload import MICROSECOND, Workload
 
-__all__ = ["Attempts", "attempts_of", "lower_preemption", "origin_of", "rank_by_level", "with_more_room"]
+__all__ = [
+    "Attempts",
+    "attempts_of",
+    "hunter_of",
+    "lower_preemption",
+    "origin_of",
+    "rank_by_level",
+    "with_more_room",
+]
 
 _RULES: Final = {
     "priority": Rule.PRIORITY,
@@ -58,6 +67,11 @@ def rank_by_level(workload: Workload, policy: Policy, rank: NDArray[np.int32]) -
     place = np.empty(rank.size, np.int32)
     place[first] = np.arange(rank.size, dtype=np.int32)
     return place
+
+
+def hunter_of(demands: Records) -> Hunter:
+    """Return what makes room for jobs with these demands; nothing where all are plain."""
+    return hunt_nothing if np.all(demands["plain"]) else hunt_by_trial
 
 
 def origin_of(workload: Workload) -> int:

@@ -20,8 +20,9 @@ from gpuyard.kernel.beginning import place_running
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
 from gpuyard.kernel.decisions import Noted, build_decisions
 from gpuyard.kernel.engine import run
+from gpuyard.kernel.hunt import hunter_signature
+from gpuyard.kernel.launch import Pointer, try_demands
 from gpuyard.kernel.launch import start as start_engine
-from gpuyard.kernel.launch import try_demands
 from gpuyard.kernel.stays import Gain, Stays
 from gpuyard.kernel.tables import Decisions, Dependencies, Events, Jobs, Log, Queue, Records, Site
 from gpuyard.loops import check_scores, is_loop_ready, loop_of, loop_tables, lower_windows, note_running, open_session
@@ -36,7 +37,15 @@ from gpuyard.lowering import (
 )
 from gpuyard.ordering import estimate_run_times, static_rank
 from gpuyard.policy import Policy
-from gpuyard.preempting import Attempts, attempts_of, lower_preemption, origin_of, rank_by_level, with_more_room
+from gpuyard.preempting import (
+    Attempts,
+    attempts_of,
+    hunter_of,
+    lower_preemption,
+    origin_of,
+    rank_by_level,
+    with_more_room,
+)
 from gpuyard.record import Decided, EndReason, Outcome, Record
 from gpuyard.streams import stream_key
 from gpuyard.windows import NodeWindow
@@ -203,7 +212,7 @@ def _lower(
     elif policy.preemption:
         times = (duration, estimate)
         stays = lower_preemption(workload, policy, asked, accepted, times, node=site.node, running=running)
-        own = (stays, origin_of(workload))
+        own = (stays, Pointer(hunter_of(asked.demands), hunter_signature), origin_of(workload))
     else:
         own = loop_tables(policy, **about, site=site, running=running, windows=closing)
     tables = (jobs, asked.demands, dependencies, site, queue, log, events)

@@ -6,17 +6,30 @@ of plain jobs nodes are counted; otherwise the jobs are taken off and put back i
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NOBODY, Count
 from gpuyard.kernel.imagined import put_back, take_away
 from gpuyard.kernel.index import members
-from gpuyard.kernel.jit import inlined, kernel
+from gpuyard.kernel.jit import compiler, inlined, kernel, pointed
 from gpuyard.kernel.placement import Placer, Releaser, place_plain, release_plain
 from gpuyard.kernel.prey import candidate, list_candidates, may_reach
 from gpuyard.kernel.stays import Gain, Stays, Terms
 from gpuyard.kernel.tables import Events, Jobs, Log, Records, Site
 
-__all__ = ["make_room"]
+__all__ = ["Hunter", "hunt_by_trial", "hunt_nothing", "hunter_signature", "make_room"]
+
+Hunter: TypeAlias = Callable[[Jobs, Records, Site, Log, Events, Stays, Placer, Releaser, int, int, int], int]
+"""Makes room for a job where not all jobs are plain; what :func:`make_room` does otherwise."""
+
+
+def hunter_signature(before: Sequence[Any], placing: tuple[Any, ...]) -> Any:
+    """Return numba's signature of a :data:`Hunter`, of the types of what a loop takes up to its stays."""
+    jobs, demand, _, site, _, log, events = before[:7]
+    whole = compiler.types.int64
+    return whole(jobs, demand, site, log, events, before[-1], *placing, whole, whole, whole)
 
 
 @kernel
@@ -27,6 +40,7 @@ def make_room(
     log: Log,
     events: Events,
     stays: Stays,
+    hunter: Hunter,
     placer: Placer,
     releaser: Releaser,
     row: int,
@@ -43,8 +57,7 @@ def make_room(
     if stays.prey.size[0] == 0:
         return 0
     if stays.terms[Terms.PLAIN] == 0:
-        listed = list_candidates(jobs, stays, level, now)
-        return _by_trial(jobs, demand, site, log, events, stays, placer, releaser, row, level, now, listed)
+        return hunter(jobs, demand, site, log, events, stays, placer, releaser, row, level, now)
     if not may_reach(site, stays, demand[nth(wish)], level):
         return 0
     listed = list_candidates(jobs, stays, level, now)
@@ -152,8 +165,8 @@ def _spare(
 # --- all others: by trial ----------------------------------------------------------------------------------
 
 
-@kernel
-def _by_trial(
+@pointed
+def hunt_nothing(
     jobs: Jobs,
     demand: Records,
     site: Site,
@@ -165,9 +178,27 @@ def _by_trial(
     row: int,
     level: int,
     now: int,
-    listed: bool,
+) -> int:
+    """Stand in where all jobs are plain: never called."""
+    return 0
+
+
+@pointed
+def hunt_by_trial(
+    jobs: Jobs,
+    demand: Records,
+    site: Site,
+    log: Log,
+    events: Events,
+    stays: Stays,
+    placer: Placer,
+    releaser: Releaser,
+    row: int,
+    level: int,
+    now: int,
 ) -> int:
     """Take candidates off until the job can be placed, put back who is not needed, and place it."""
+    listed = list_candidates(jobs, stays, level, now)
     first = int(events.counter[Count.SLOTS])
     taken, chunk, at, noted = 0, 0, 0, 0
     placed = False

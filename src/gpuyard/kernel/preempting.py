@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
-from gpuyard.kernel.hunt import make_room
+from gpuyard.kernel.hunt import Hunter, make_room
 from gpuyard.kernel.instants import next_arrival, next_eligible, tell_others, vacate
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.levels import key_to_wait, level_of_waiting, next_tick, pass_bins, remaining, time_of_promotion
@@ -34,6 +34,7 @@ def run_preempting(
     log: Log,
     events: Events,
     stays: Stays,
+    hunter: Hunter,
     origin: int,
     stop: int,
     placer: Placer,
@@ -61,7 +62,7 @@ def run_preempting(
             break
         count[Count.PASSES] += 1
         if count[Count.WAITING] > 0:
-            _schedule(jobs, demand, site, log, events, stays, placer, releaser, now, origin)
+            _schedule(jobs, demand, site, log, events, stays, hunter, placer, releaser, now, origin)
             count[Count.MAX_WAITING] = max(count[Count.MAX_WAITING], count[Count.WAITING])
     for place in range(stays.ends.size[0]):
         row = int(stays.ends.row[nth(place)])
@@ -211,6 +212,7 @@ def _schedule(
     log: Log,
     events: Events,
     stays: Stays,
+    hunter: Hunter,
     placer: Placer,
     releaser: Releaser,
     now: int,
@@ -233,7 +235,7 @@ def _schedule(
             placed = place_plain(site, log, events, asked["large"], asked["many"], asked["rest"])
         if not placed:
             level = level_of_waiting(stays, row)
-            taken = make_room(jobs, demand, site, log, events, stays, placer, releaser, row, level, now)
+            taken = make_room(jobs, demand, site, log, events, stays, hunter, placer, releaser, row, level, now)
         if not placed and taken == 0:
             lane["blocked"] = state[Gain.ROOM] + state[Gain.SHORT] - 1
             continue
