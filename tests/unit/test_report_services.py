@@ -47,6 +47,12 @@ def test_one_sentence_says_how_services_fared(result):
     assert said == ("1 service fell short of its goal in 41.7 % of the time. Of 300 requests, 0 were late and 55 lost.")
 
 
+def test_services_that_were_not_judged_are_counted(result):
+    block = {**result.numbers["services"], "not_judged": 2}
+    said = service_lead(replace(result, numbers={**result.numbers, "services": block}))
+    assert said.endswith("Not judged: 2 services of which the workload has other replicas than those wanted.")
+
+
 def test_the_page_and_the_terminal_have_services_where_the_workload_has_some(result):
     assert 'id="services"' in report_html(result)
     assert "Services" in [row.label for row in summary_rows(result)]

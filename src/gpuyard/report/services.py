@@ -44,6 +44,10 @@ def service_lead(result: Result) -> str:
             format_value(lookup(result.numbers, f"services.{name}"), "count") for name in ("windows_on_time", "windows")
         )
         said.append(f"Of {windows} windows of streams, {done} were processed in time.")
+    if left := number_at(result.numbers, "services.not_judged"):
+        said.append(
+            f"Not judged: {counted(left, 'service')} of which the workload has other replicas than those wanted."
+        )
     return unbroken(" ".join(said))
 
 
