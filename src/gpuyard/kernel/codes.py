@@ -100,7 +100,7 @@ class Promise(IntEnum):
     FREE = 5
     """thousandths of a GPU that nobody holds"""
     RELEASED = 6
-    """1 = something ended since the last pass"""
+    """1 = something ended since the last pass; 2 = and not all of it when that was expected"""
     ROOM = 7
     """number of times something ended: a lane blocked at this number has found no room since"""
     TERMS = 8

@@ -14,14 +14,15 @@ from gpuyard.kernel.heap import pop, push
 from gpuyard.kernel.instants import next_eligible, next_end, next_instant, release, start_job
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.minima import first_within, put_value, take_value
+from gpuyard.kernel.outstaying import expect_longer
 from gpuyard.kernel.placement import Placer, Releaser, place_plain
 from gpuyard.kernel.reservation import (
     Reserver,
     count_start,
     drop_reservation,
-    expect_longer,
     forget,
     may_pass,
+    renew_reservation,
     reserve,
     show_reserved,
 )
@@ -60,8 +61,9 @@ def run_easy(
             if row == NOBODY:
                 break
             release(jobs, demand, dependencies, site, log, events, releaser, row, now)
+            early = jobs.job[nth(row)]["start"] + expected.estimate[nth(row)] > now
             forget(jobs, expected, row, int(jobs.claim[nth(row)]["demand"]))
-            promise[Promise.RELEASED] = 1
+            promise[Promise.RELEASED] = max(promise[Promise.RELEASED], 1 + early)
         while True:
             row = next_eligible(jobs, dependencies, events, now)
             if row == NOBODY:
@@ -125,13 +127,12 @@ def _schedule(
 ) -> None:
     """Make one pass: start jobs in order, reserve for the first that cannot, try the rest beside it.
 
-    While an earlier reservation stands, whoever was refused stays refused, and only new jobs are tried.
+    While an earlier reservation stands, whoever was refused stays refused, and only new jobs are tried.  After an end
+    all are tried again, the head first; where its reservation would come out the same, it is not made anew.
     """
     count, promise = events.counter, expected.promise
-    stands = not expect_longer(jobs, expected, now) and _stands(jobs, queue, expected)
+    stands = _stands(jobs, demand, site, queue, expected, now)
     only_fresh = stands and promise[Promise.FRESH] <= expected.fresh.size
-    if not stands:
-        drop_reservation(expected)
     if not only_fresh:
         _gather(jobs, queue, events)
     turn = 0
@@ -140,13 +141,16 @@ def _schedule(
         turn += 1
         wish = int(jobs.claim[nth(row)]["demand"])
         lane = queue.lane[nth(demand[nth(wish)]["lane"])]
-        short = promise[Promise.HEAD] == NOBODY or expected.estimate[nth(row)] <= promise[Promise.SHADOW] - now
+        head = promise[Promise.HEAD]
+        short = head in (NOBODY, row) or expected.estimate[nth(row)] <= promise[Promise.SHADOW] - now
         first = count[Count.SLOTS]
         position = int(jobs.place[nth(row)]["position"])
         if _place(demand, site, queue, log, events, expected, placer, row, wish, short):
             start_job(jobs, log, events, row, first, now)
             count_start(site, log, events, expected, row, wish, first, now, short)
             _leave(queue, events, expected, demand[nth(wish)]["lane"], position)
+            if head == row:
+                drop_reservation(expected)
         elif not short:
             lane["narrow"] = promise[Promise.TERMS]
         else:
@@ -204,14 +208,24 @@ def _place(
 
 
 @inlined
-def _stands(jobs: Jobs, queue: Queue, expected: Expectations) -> bool:
-    """Return whether the reservation of an earlier pass stands: nothing ended since, and its job is still the first.
+def _stands(jobs: Jobs, demand: Records, site: Site, queue: Queue, expected: Expectations, now: int) -> bool:
+    """Return whether the reservation of an earlier pass stands as it was; if not, it is renewed or dropped."""
+    still_first = not expect_longer(jobs, expected, now) and _is_first(jobs, queue, expected)
+    if still_first and expected.promise[Promise.RELEASED] == 0:
+        return True
+    if still_first and _comes_out_the_same(jobs, demand, site, expected):
+        renew_reservation(site, expected)
+    else:
+        drop_reservation(expected)
+    return False
 
-    That every job ends by its expected end is known.
-    """
+
+@inlined
+def _is_first(jobs: Jobs, queue: Queue, expected: Expectations) -> bool:
+    """Return whether there is a reservation, and no new job goes before the one that holds it."""
     promise = expected.promise
     head = promise[Promise.HEAD]
-    if head == NOBODY or promise[Promise.RELEASED] > 0:
+    if head == NOBODY:
         return False
     if promise[Promise.FRESH] == 0:
         return True
@@ -220,6 +234,21 @@ def _stands(jobs: Jobs, queue: Queue, expected: Expectations) -> bool:
     else:
         first = int(jobs.place[nth(expected.fresh[0])]["rank"])
     return bool(first >= jobs.place[nth(head)]["rank"])
+
+
+@inlined
+def _comes_out_the_same(jobs: Jobs, demand: Records, site: Site, expected: Expectations) -> bool:
+    """Return whether a reservation made anew would be the one there is, all jobs having ended as expected since.
+
+    Nothing is free at any future instant but what was to be free then: no earlier instant will do for the head.  At its
+    own the reserved nodes are free again.  They are still the choice if nodes of the largest size are wanted whole:
+    such nodes are all alike but for their numbers, and fewer others are free than before.
+    """
+    promise = expected.promise
+    if promise[Promise.RELEASED] > 1 or promise[Promise.COUNTS] > 0:
+        return False
+    asked = demand[nth(jobs.claim[nth(promise[Promise.HEAD])]["demand"])]
+    return bool(asked["plain"] != 0 and asked["rest"] == 0 and asked["large"] == site.openings.n_keys - 1)
 
 
 @kernel

@@ -25,9 +25,9 @@ __all__ = [
     "Reserver",
     "count_start",
     "drop_reservation",
-    "expect_longer",
     "forget",
     "may_pass",
+    "renew_reservation",
     "reserve",
     "reserve_nothing",
     "reserve_open",
@@ -82,33 +82,6 @@ def forget(jobs: Jobs, expected: Expectations, row: int, wish: int) -> None:
     expected.promise[Promise.FREE] += expected.thousandths[nth(wish)]
 
 
-@inlined
-def expect_longer(jobs: Jobs, expected: Expectations, now: int) -> bool:
-    """Correct the expected ends that have come though their jobs still run; return whether there were any."""
-    ends = expected.ends
-    if ends.size[0] == 0 or ends.time[nth(ends.order[0] * CHUNK_ROOM)] > now:
-        return False
-    _double(jobs, expected, now)
-    return True
-
-
-@inner
-def _double(jobs: Jobs, expected: Expectations, now: int) -> None:
-    """Double the estimates of these running jobs until their expected ends are later than now."""
-    ends = expected.ends
-    while True:
-        first = nth(ends.order[0] * CHUNK_ROOM)
-        end, row = int(ends.time[first]), int(ends.row[first])
-        if end > now:
-            return
-        strike(ends, end, row)
-        start, length = int(jobs.job[nth(row)]["start"]), int(expected.estimate[nth(row)])
-        while start + length <= now:
-            length *= 2
-        expected.estimate[nth(row)] = length
-        enter(ends, start + length, row)
-
-
 @kernel
 def drop_reservation(expected: Expectations) -> None:
     """Promise nothing: what was narrow under the old terms may not be so any more."""
@@ -118,6 +91,21 @@ def drop_reservation(expected: Expectations) -> None:
     expected.reserved_free[:] = 0
     expected.promise[Promise.RESERVED] = 0
     expected.promise[Promise.HEAD] = NOBODY
+
+
+@inner
+def renew_reservation(site: Site, expected: Expectations) -> None:
+    """Promise the same as before, after something has ended: what was narrow may not be so any more."""
+    expected.promise[Promise.TERMS] += 1
+    expected.reserved_free[:] = 0
+    _count_reserved(site, expected)
+
+
+@inlined
+def _count_reserved(site: Site, expected: Expectations) -> None:
+    """Count the reserved nodes by what they have free now."""
+    for place_ in range(expected.promise[Promise.RESERVED]):
+        expected.reserved_free[nth(site.node[nth(expected.reserved[nth(place_)])]["free"])] += 1
 
 
 @inner_inlined
@@ -151,8 +139,7 @@ def reserve(
         _reserve_plain(jobs, demand, site, log, events, expected, head)
     else:
         reserver(jobs, demand, site, log, events, expected, placer, releaser, head)
-    for place_ in range(promise[Promise.RESERVED]):
-        expected.reserved_free[nth(site.node[nth(expected.reserved[nth(place_)])]["free"])] += 1
+    _count_reserved(site, expected)
     note_reservation(log, expected, head, now)
 
 

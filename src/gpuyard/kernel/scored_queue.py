@@ -15,8 +15,9 @@ from gpuyard.kernel.decisions import note_head
 from gpuyard.kernel.expectations import Expectations
 from gpuyard.kernel.instants import next_eligible, next_end, next_instant, release, skip_rejected, start_job
 from gpuyard.kernel.jit import inlined, inner, kernel
+from gpuyard.kernel.outstaying import expect_longer
 from gpuyard.kernel.placement import Placer, Releaser, place_plain
-from gpuyard.kernel.reservation import Reserver, count_start, expect_longer, forget, may_pass, reserve, show_reserved
+from gpuyard.kernel.reservation import Reserver, count_start, forget, may_pass, reserve, show_reserved
 from gpuyard.kernel.scorers import Scorer
 from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Queue, Records, Site
 from gpuyard.kernel.turns import heapify, score_all, take_first

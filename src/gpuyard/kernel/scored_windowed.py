@@ -12,8 +12,9 @@ from gpuyard.kernel.decisions import note_head
 from gpuyard.kernel.expectations import Expectations
 from gpuyard.kernel.instants import next_eligible, next_end, next_instant, release, skip_rejected, start_job
 from gpuyard.kernel.jit import inner, kernel
+from gpuyard.kernel.outstaying import expect_longer
 from gpuyard.kernel.placement import Placer, Releaser
-from gpuyard.kernel.reservation import count_start, expect_longer, forget, reserve_open
+from gpuyard.kernel.reservation import count_start, forget, reserve_open
 from gpuyard.kernel.scored_queue import Passing
 from gpuyard.kernel.scorers import Scorer
 from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Queue, Records, Site

@@ -12,8 +12,9 @@ from gpuyard.kernel.expectations import Expectations
 from gpuyard.kernel.instants import next_eligible, next_end, next_instant, release, start_job
 from gpuyard.kernel.jit import inner_inlined, kernel
 from gpuyard.kernel.minima import first_within, put_value, take_value
+from gpuyard.kernel.outstaying import expect_longer
 from gpuyard.kernel.placement import Placer, Releaser, place_plain
-from gpuyard.kernel.reservation import count_start, expect_longer, forget, reserve_open
+from gpuyard.kernel.reservation import count_start, forget, reserve_open
 from gpuyard.kernel.scored_queue import Passing
 from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Queue, Records, Site
 from gpuyard.kernel.windows import Windows, close_for, hide_reserved, is_window_end, next_window_end

@@ -1,0 +1,38 @@
+"""Jobs that outstay their estimates: what is expected of them then."""
+
+from __future__ import annotations
+
+from gpuyard.kernel.agenda import enter, strike
+from gpuyard.kernel.bits import nth
+from gpuyard.kernel.expectations import CHUNK_ROOM, Expectations
+from gpuyard.kernel.jit import inlined, inner
+from gpuyard.kernel.tables import Jobs
+
+__all__ = ["expect_longer"]
+
+
+@inlined
+def expect_longer(jobs: Jobs, expected: Expectations, now: int) -> bool:
+    """Correct the expected ends that have come though their jobs still run; return whether there were any."""
+    ends = expected.ends
+    if ends.size[0] == 0 or ends.time[nth(ends.order[0] * CHUNK_ROOM)] > now:
+        return False
+    _double(jobs, expected, now)
+    return True
+
+
+@inner
+def _double(jobs: Jobs, expected: Expectations, now: int) -> None:
+    """Double the estimates of these running jobs until their expected ends are later than now."""
+    ends = expected.ends
+    while True:
+        first = nth(ends.order[0] * CHUNK_ROOM)
+        end, row = int(ends.time[first]), int(ends.row[first])
+        if end > now:
+            return
+        strike(ends, end, row)
+        start, length = int(jobs.job[nth(row)]["start"]), int(expected.estimate[nth(row)])
+        while start + length <= now:
+            length *= 2
+        expected.estimate[nth(row)] = length
+        enter(ends, start + length, row)
