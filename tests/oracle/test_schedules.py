@@ -14,7 +14,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from conftest import cluster, workload
 from gpuyard import policy as names
+from gpuyard.policy import Policy
 from oracle.comparing import EXAMPLES, compare
 from reference import BACKFILLS, ESTIMATES, ORDERS, PLACEMENTS
 from strategies import VARIANTS, clusters, crowded_sites, crowded_workloads, policies, workloads
@@ -77,6 +79,21 @@ def test_every_order_and_backfill_gives_the_schedule_of_the_reference(variant, o
 @pytest.mark.parametrize("estimate", ESTIMATES)
 def test_every_estimate_gives_the_schedule_of_the_reference(estimate):
     agree_when_crowded({"estimate": estimate}, 4 * EXAMPLES)
+
+
+@pytest.mark.parametrize("placement", ["first-fit", "best-fit", "worst-fit"])
+def test_easy_promises_what_the_reference_does_where_jobs_end_when_they_are_expected_to(placement):
+    """Heads of whole nodes and of parts of them, and jobs that end early now and then."""
+
+    def check(data: st.DataObject) -> None:
+        site = cluster(*[4] * data.draw(st.integers(2, 5)))
+        gpus = st.sampled_from([1, 1, 2, 3, 4, 6, 8, 9]).filter(lambda each: each <= site.gpus)
+        jobs = st.tuples(st.integers(0, 30), st.integers(1, 20), gpus, st.sampled_from([0, 0, 0, 0, 5]))
+        rows = data.draw(st.lists(jobs, min_size=12, max_size=30))
+        told = [(at, run, asked, {"time_limit": float(run + more)}) for at, run, asked, more in rows]
+        compare(workload(*told), site, Policy(backfill="easy", placement=placement), 0, None)
+
+    checked(f"as expected {placement}", 4 * EXAMPLES, check)
 
 
 @pytest.mark.parametrize("placement", PLACEMENTS)
