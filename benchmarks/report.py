@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 
 from backfill_figures import easy_by_depth, easy_yardstick
 from command_figures import commands, stages, time_goes
+from first_runs import first_runs
 from kernel_figures import by_depth, by_nodes, by_policy, memory, yardsticks
 from measure import watched_kernel
 from page import Section, into, markdown
@@ -52,6 +53,7 @@ def _sections(size: Size, folder: Path) -> Iterator[Section]:
     yield easy_by_depth(size)
     yield by_policy(size)
     yield memory(size)
+    yield first_runs()
     yield commands(size, philly, folder)
     yield stages(size, folder)
     yield time_goes(philly, folder)

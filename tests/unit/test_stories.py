@@ -277,6 +277,13 @@ def test_a_fraction_keeps_a_whole_job_off_its_gpu():
     assert starts(jobs, cluster(2)) == [0, 9]
 
 
+def test_a_fraction_stays_off_the_gpus_of_a_whole_job():
+    jobs = workload((0, 9, 2), (0, 9, 1, {"gpu_milli": 500}), (0, 9, 1, {"gpu_milli": 600}))
+    record = run(jobs, cluster(3))
+    assert record.start.tolist() == [0, 0, 9_000_000]
+    assert record.slot_gpu.tolist() == [0, 2, 0]
+
+
 def test_two_halves_on_different_gpus_are_not_a_whole():
     jobs = workload((0, 9, 1, {"gpu_milli": 600}), (0, 9, 1, {"gpu_milli": 600}), (1, 1, 1, {"gpu_milli": 500}))
     assert starts(jobs, cluster(2)) == [0, 0, 9]

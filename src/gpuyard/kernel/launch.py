@@ -21,6 +21,7 @@ from gpuyard.kernel.placement import (
     Placer,
     Releaser,
     place_group,
+    place_shared,
     place_special,
     place_whole,
     release_special,
@@ -144,6 +145,7 @@ def is_ready(engine: Callable[..., None], rule: int, demand: Records | None = No
     needed: tuple[Callable[..., object], ...] = (
         place_group,
         place_whole,
+        place_shared,
         place_special,
         release_whole,
         release_special,
@@ -172,8 +174,9 @@ def _chosen(demand: Records, rule: int, *, tracked: bool) -> tuple[Placer, Relea
         return (place_scored_alone, release_scored_alone) if rule >= Placement.FGD else (place_alone, release_alone)
     if rule >= Placement.RAIL_ALIGNED:
         return _OWN_PLACERS.get(rule, (place_scored, release_scored))
-    if tracked or np.any(special["spread"]):
-        return place_special, release_special
+    spread = bool(np.any(special["spread"]))
+    if tracked or spread:
+        return place_special if spread or rule == Placement.PACKED else place_shared, release_special
     if rule == Placement.PACKED and np.all(special["several"]):
         return place_group, release_whole
     return place_whole, release_whole

@@ -3,7 +3,8 @@
 A *plain* job, whole GPUs by first, best or worst fit on a site of one GPU type, is placed inside the engine's own loop.
 All others go through a pointer, to the smallest function that does for all jobs of the run, so that no more is
 compiled: :func:`place_group` for jobs of several chunks that are packed, :func:`place_whole` for all jobs on whole
-GPUs, :func:`place_special` for any.
+GPUs, :func:`place_shared` where some ask for a share of one and none is packed or spread, :func:`place_special` for
+any.
 
 A job of several chunks is placed chunk by chunk: each node is withdrawn when it is chosen, so that it is not
 chosen again; when all chunks have a node, the nodes change and are offered again, else they are offered as they were.
@@ -33,6 +34,7 @@ __all__ = [
     "hold_chunk",
     "place_group",
     "place_plain",
+    "place_shared",
     "place_special",
     "place_whole",
     "plan_chunks",
@@ -219,24 +221,44 @@ def _choose_in_turn(site: Site, row: int) -> None:
             plan[Left.LARGE + size] -= 1
 
 
-@pointed
-def place_whole(site: Site, demand: Records, log: Log, events: Events, row: int, wish: int) -> bool:
-    """Place a job on whole GPUs, or none, in one chunk or several; return whether it found room."""
+@kernel
+def _place_one(site: Site, demand: Records, log: Log, events: Events, row: int, wish: int) -> bool:
+    """Place a job of one chunk on whole GPUs, or none; the best fit where jobs are packed."""
     asked = demand[wish]
-    packed = site.rule >= Placement.PACKED
-    if asked["several"] > 0:
-        if packed:
-            return place_group(site, demand, log, events, row, wish)
-        return _place_in_turn(site, demand, log, events, row, wish)
     gpus = asked["gpus"]
     cpu, memory = asked["cpu"] * max(gpus, 1), asked["memory"] * max(gpus, 1)
-    rule = Placement.BEST_FIT if packed else site.rule
+    rule = Placement.BEST_FIT if site.rule >= Placement.PACKED else site.rule
     node = pick_any(site, rule, asked["kinds"], gpus, cpu, memory, row, 0)
     if node == NOBODY:
         return False
     withdraw_node(site, node)
     hold_chunk(site, log, events, node, gpus, cpu, memory)
     return True
+
+
+@pointed
+def place_whole(site: Site, demand: Records, log: Log, events: Events, row: int, wish: int) -> bool:
+    """Place a job on whole GPUs, or none, in one chunk or several; return whether it found room."""
+    if demand[wish]["several"] == 0:
+        return _place_one(site, demand, log, events, row, wish)
+    if site.rule >= Placement.PACKED:
+        return place_group(site, demand, log, events, row, wish)
+    return _place_in_turn(site, demand, log, events, row, wish)
+
+
+@pointed
+def place_shared(site: Site, demand: Records, log: Log, events: Events, row: int, wish: int) -> bool:
+    """Place a job of whole GPUs or a share of one where each chunk goes where the rule says; GPUs are tracked."""
+    asked = demand[wish]
+    if asked["share"] > 0:
+        return _place_share(site, demand, log, events, row, wish)
+    first = events.counter[Count.SLOTS]
+    if asked["several"] > 0:
+        placed = _place_in_turn(site, demand, log, events, row, wish)
+    else:
+        placed = _place_one(site, demand, log, events, row, wish)
+    _take_each(site, log, events, row, first)
+    return placed
 
 
 @pointed
@@ -251,10 +273,16 @@ def place_special(site: Site, demand: Records, log: Log, events: Events, row: in
     else:
         placed = place_whole(site, demand, log, events, row, wish)
     if site.quanta > 0:
-        for number in range(first, events.counter[Count.SLOTS]):
-            slot = log.slots[number]
-            log.gpu[number] = take_gpus(site, int(slot["node"]), row, int(slot["gpus"]))
+        _take_each(site, log, events, row, first)
     return bool(placed)
+
+
+@kernel
+def _take_each(site: Site, log: Log, events: Events, row: int, first: int) -> None:
+    """Choose the GPUs of a job's slots from ``first`` on, each the lowest of its node."""
+    for number in range(first, events.counter[Count.SLOTS]):
+        slot = log.slots[number]
+        log.gpu[number] = take_gpus(site, int(slot["node"]), row, int(slot["gpus"]))
 
 
 @kernel
