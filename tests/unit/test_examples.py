@@ -14,6 +14,7 @@ from shown import ROOT, blocks, run
 FOLDER = ROOT / "examples"
 STORED = (
     "compare_placements",
+    "look_alikes",
     "maintenance",
     "own_cluster",
     "own_order",

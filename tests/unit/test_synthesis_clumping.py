@@ -10,7 +10,7 @@ import pytest
 from gpuyard.errors import ConfigError
 from gpuyard.streams import Stream
 from gpuyard.synthesis import ClassShare, SynthesisSpec, Tenant, synthesise
-from gpuyard.synthesis.clumping import DAYS, Clumping, clumping, multipliers, weather
+from gpuyard.synthesis.clumping import WEEKS, Clumping, clumping, multipliers, weather
 from gpuyard.synthesis.published import CLUSTERS, PHILLY_CV, PHILLY_INDEX, PHILLY_JOBS, PROFILES
 
 HOUR, DAY = 3600.0, 86_400.0
@@ -40,18 +40,19 @@ def lab(days: float, rate: float, **figures: float) -> np.ndarray:
 def test_multipliers_have_mean_1_and_the_asked_mean_square():
     for swing in (1.2, 2.87, 6.0):
         made = multipliers(swing)
-        assert made.shape == (DAYS,)
+        assert made.shape == (WEEKS,)
         assert made.mean() == pytest.approx(1.0)
         assert np.mean(made**2) == pytest.approx(swing)
         assert np.all(np.diff(made) > 0)
 
 
-def test_every_28_days_have_all_multipliers_once_and_a_longer_window_keeps_those_of_the_first_days():
-    days = np.arange(3 * DAYS)
+def test_in_8_weeks_each_day_of_the_week_has_all_multipliers_and_a_longer_window_keeps_those_of_its_first_days():
+    days = np.arange(3 * 7 * WEEKS)
     made = weather(Stream(0, "days"), days, 2.0)
-    for month in range(3):
-        assert np.array_equal(np.sort(made[month * DAYS : (month + 1) * DAYS]), multipliers(2.0))
-    assert np.array_equal(weather(Stream(0, "days"), days[:40], 2.0), made[:40])
+    for part in made.reshape(3, WEEKS, 7):
+        for weekday in part.T:
+            assert np.array_equal(np.sort(weekday), multipliers(2.0))
+    assert np.array_equal(weather(Stream(0, "days"), days[:60], 2.0), made[:60])
     assert np.array_equal(weather(Stream(0, "days"), days, 1.0), np.ones(days.size))
 
 

@@ -108,10 +108,13 @@ class Supply:
         if at < len(self._kept):
             return self._kept[at]
         size, runtime = (stream.at(at * BLOCK, BLOCK) for stream in self._streams)
-        if self.kind.rank_correlation:
+        gpus = self.sizes.quantile(size)
+        if self.kind.coupling is not None:
+            runtime = self.kind.coupling.chances(gpus, runtime)
+        elif self.kind.rank_correlation:
             runtime = _correlated(size, runtime, self.kind.rank_correlation)
         milliseconds = np.maximum(np.round(self.kind.runtimes.quantile(runtime) * MILLI), 1.0).astype(np.int64)
-        drawn = self.sizes.quantile(size), milliseconds
+        drawn = gpus, milliseconds
         if at == len(self._kept) < KEPT_BLOCKS:
             self._kept.append(drawn)
         return drawn

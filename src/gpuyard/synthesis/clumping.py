@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from gpuyard.errors import ConfigError
 from gpuyard.streams import Stream
 
-__all__ = ["DAYS", "SWING", "Clumping", "clumping", "multipliers", "weather"]
+__all__ = ["SWING", "WEEKS", "Clumping", "clumping", "multipliers", "weather"]
 
-DAYS = 28
-"""Days whose multipliers are the quantiles of one log-normal distribution, in random order."""
-SWING = 8.0
+WEEKS = 8
+"""Weeks in which the multipliers of each day of the week are the quantiles of one log-normal law, in random order."""
+SWING = 6.0
 """The largest mean square of the multipliers."""
 CANDIDATES = 60
 WEEK = 168
@@ -41,10 +41,10 @@ class Clumping(NamedTuple):
 
 
 def multipliers(swing: float) -> NDArray[np.float64]:
-    """Return the multipliers of DAYS days, ascending: log-normal quantiles with mean 1 and the given mean square."""
+    """Return WEEKS multipliers, ascending: log-normal quantiles with mean 1 and the given mean square."""
     from scipy.special import ndtri
 
-    scores = ndtri((np.arange(DAYS) + 0.5) / DAYS)
+    scores = ndtri((np.arange(WEEKS) + 0.5) / WEEKS)
     low, high = 0.0, 10.0
     for _ in range(60):
         sigma = (low + high) / 2
@@ -63,9 +63,10 @@ def weather(stream: Stream, days: NDArray[np.int64], swing: float) -> NDArray[np
     """Return the multiplier of each day, same shape; ``days`` ascend and are 0 or more."""
     if swing <= 1.0 or not days.size:
         return np.ones(days.size)
-    months = int(days[-1]) // DAYS + 1
-    order = np.argsort(stream.at(0, months * DAYS).reshape(months, DAYS), axis=1, kind="stable")
-    return multipliers(swing)[order.ravel()[days]]
+    parts = int(days[-1]) // (7 * WEEKS) + 1
+    chances = stream.at(0, parts * 7 * WEEKS).reshape(parts, 7, WEEKS)
+    made = multipliers(swing)[np.argsort(chances, axis=2, kind="stable")]
+    return np.asarray(made.transpose(0, 2, 1).ravel()[days])
 
 
 def clumping(
@@ -74,8 +75,8 @@ def clumping(
     """Return what gives the index of dispersion and the CV where jobs are submitted at these rates.
 
     ``rates`` are those of the hours of a week from Monday, shape (168,), in any unit.  Where only one of the two
-    figures is asked for, bursts alone make it.  Of several solutions that with the largest swing is taken: busy hours
-    then follow busy hours, as they do in Philly.
+    figures is asked for, bursts alone make it.  Of several solutions that with the least swing is taken: for Philly it
+    is the one that also has its index of daily counts.
 
     Raises
     ------
@@ -111,11 +112,11 @@ def clumping(
 
 
 def _crossing(found: NDArray[np.float64], wanted: float, asked: str, given: str) -> int:
-    """Return the last place between which and the next the wanted value lies."""
+    """Return the first place between which and the next the wanted value lies."""
     beside = np.flatnonzero((found[:-1] - wanted) * (found[1:] - wanted) <= 0)
     if not beside.size:
         raise ConfigError(f"{asked}, and with {given} it can be {found.min():.3g} to {found.max():.3g}; ask for that")
-    return int(beside[-1])
+    return int(beside[0])
 
 
 def _cv(

@@ -168,6 +168,11 @@ def _kind(kind: Kind) -> list[Figure]:
     if kind.rank_correlation:
         fitted = Evidence("computed", "fitted here to the published GPU time of large jobs or of the class")
         rows.append(_row(f"{name}: correlation of size and run time", f"{kind.rank_correlation:g}", fitted))
+    if kind.coupling is not None:
+        shifts = zip(kind.coupling.sizes.gpus, kind.coupling.shifts, strict=True)
+        value = ", ".join(f"{gpus}: {shift:+.2f}" for gpus, shift in shifts)
+        fitted = Evidence("computed", "fitted here to the published share of the GPU time of each size")
+        rows.append(_row(f"{name}: shift of the run time by size", value, fitted))
     clumps = CLUSTERS[kind.name.removesuffix("-like")].clumping_evidence if kind.name.endswith("-like") else ASSUMPTION
     if kind.burst > 1:
         what = "jobs" if kind.expansion is None else "units"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from gpuyard.errors import ConfigError
+from gpuyard.synthesis.coupling import Coupling, coupled
 from gpuyard.synthesis.distributions import LogCdf, Sizes
 from gpuyard.synthesis.expansion import Expansion, Stage
 from gpuyard.synthesis.published import CLUSTERS, Evidence, States
@@ -51,6 +52,8 @@ class Kind:
         GPUs of the cluster for which ``sizes`` holds; None where sizes do not grow with the cluster.
     rank_correlation
         Of size and run time (normal copula), 0 where they are independent.
+    coupling
+        Of size and run time by a shift for each size, None where there is none.
     swing
         Mean square of the random number, of mean 1, by which the rate of a day is multiplied; 1 means none.
     profile
@@ -74,6 +77,7 @@ class Kind:
     rhythm: Rhythm = "cluster"
     reference_gpus: int | None = None
     rank_correlation: float = 0.0
+    coupling: Coupling | None = None
     swing: float = 1.0
     profile: str | None = None
     expansion: Expansion | None = None
@@ -125,7 +129,7 @@ def from_cluster(source: str, job_class: str, *, priority: int, share: float) ->
         priority=priority,
         activity=0.4,
         states=cluster.states,
-        rank_correlation=cluster.rank_correlation,
+        coupling=coupled(cluster.sizes, cluster.gpu_time, cluster.runtimes),
         burst=cluster.burst,
         swing=cluster.swing,
         profile=cluster.profile,

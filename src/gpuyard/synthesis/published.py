@@ -62,8 +62,8 @@ class States:
 class Cluster:
     """What is published about the GPU jobs of one cluster.
 
-    ``rank_correlation`` ties size to run time (normal copula); it is fitted here so that the jobs of more than 8 GPUs
-    hold their published share of the GPU time, ``large_gpu_time``.  ``burst`` and ``swing`` are those of
+    ``gpu_time`` is the share of the GPU time that each size holds; run times are tied to sizes so that it does, by
+    :mod:`gpuyard.synthesis.coupling`.  ``burst`` and ``swing`` are those of
     :mod:`gpuyard.synthesis.clumping`; ``profile`` is one of PROFILES, or None.
     """
 
@@ -71,8 +71,7 @@ class Cluster:
     sizes: Sizes
     longest: float
     states: States
-    large_gpu_time: float
-    rank_correlation: float
+    gpu_time: tuple[float, ...]
     evidence: Evidence
     burst: float
     swing: float
@@ -97,6 +96,20 @@ def _steps(percentages: str) -> Sizes:
     return Sizes.steps({2**power: share - before[power] for power, share in enumerate(percent)})
 
 
+def _held(jobs: str, gpu_time: str) -> tuple[float, ...]:
+    """Return the share of the GPU time of each size, by cumulative percentages at 1, 2, 4, ... GPUs.
+
+    What a size without jobs holds, by rounding, goes to the next; a size of 0.0 % holds half of the last digit.
+    """
+    shares: list[float] = []
+    before_jobs = before_time = 0.0
+    for in_jobs, in_time in zip(map(float, jobs.split()), map(float, gpu_time.split()), strict=True):
+        if in_jobs > before_jobs:
+            shares.append(max(in_time - before_time, 0.05) / 100)
+            before_jobs, before_time = in_jobs, in_time
+    return tuple(shares)
+
+
 _SUMMARY = Evidence("read", "Acme data, cluster_summary.csv (Hu et al., NSDI 2024)")
 _CURVES = Evidence("computed", "Acme data, curves of cdf_job_duration_util.pdf and cdf_job_gpunum.pdf (NSDI 2024)")
 _SEREN_STATES = States(jobs=(0.497, 0.075, 0.429), gpu_time=(0.212, 0.664, 0.124), evidence=_SUMMARY)
@@ -111,7 +124,7 @@ _PAI_STATES = States(
 
 PHILLY_INDEX, PHILLY_CV, PHILLY_JOBS = 159.0, 15.0, 38.7
 """Index of dispersion of Philly's hourly counts, CV of the times between submissions, and submissions an hour."""
-_PHILLY_BURST, _PHILLY_SWING = 32.3, 2.87
+_PHILLY_BURST, _PHILLY_SWING = 63.5, 1.534
 _PHILLY_CLUMPS = Evidence(
     "computed", "fitted here to an index of dispersion of 159 and a CV of 15 (Philly, 82,247 jobs)"
 )
@@ -129,8 +142,10 @@ CLUSTERS: MappingProxyType[str, Cluster] = MappingProxyType(
             sizes=_steps("53.9 65.4 67.9 96.7 97.9 98.8 99.3 99.6 99.7 99.9 100"),
             longest=1_209_604,
             states=_SEREN_STATES,
-            large_gpu_time=0.881,
-            rank_correlation=0.4,
+            gpu_time=_held(
+                "53.9 65.4 67.9 96.7 97.9 98.8 99.3 99.6 99.7 99.9 100",
+                "1.3 1.8 2.4 11.9 13.2 19.1 27.6 41.7 56.3 69.7 100",
+            ),
             evidence=_CURVES,
             burst=_PHILLY_BURST,
             swing=_PHILLY_SWING,
@@ -141,8 +156,9 @@ CLUSTERS: MappingProxyType[str, Cluster] = MappingProxyType(
             sizes=_steps("86.0 88.4 88.4 93.9 94.3 94.7 95.3 95.7 96.9 98.9 100"),
             longest=625_740,
             states=_KALOS_STATES,
-            large_gpu_time=0.994,
-            rank_correlation=0.547,
+            gpu_time=_held(
+                "86.0 88.4 88.4 93.9 94.3 94.7 95.3 95.7 96.9 98.9 100", "0.1 0.1 0.2 0.6 0.6 2.0 3.3 3.7 24.9 64.1 100"
+            ),
             evidence=_CURVES,
             burst=_PHILLY_BURST,
             swing=_PHILLY_SWING,
@@ -155,8 +171,7 @@ CLUSTERS: MappingProxyType[str, Cluster] = MappingProxyType(
             sizes=_steps("82.2 84.5 92.0 98.9 99.8 100"),
             longest=4_240_676,
             states=_PHILLY_STATES,
-            large_gpu_time=0.120,
-            rank_correlation=0.029,
+            gpu_time=_held("82.2 84.5 92.0 98.9 99.8 100", "16.1 19.4 38.2 88.0 97.2 100"),
             evidence=_CURVES,
             burst=_PHILLY_BURST,
             swing=_PHILLY_SWING,
@@ -170,8 +185,7 @@ CLUSTERS: MappingProxyType[str, Cluster] = MappingProxyType(
             sizes=_steps("72.0 74.7 80.5 94.7 97.7 99.4 99.7 99.9 100"),
             longest=4_320_009,
             states=_HELIOS_STATES,
-            large_gpu_time=0.587,
-            rank_correlation=0.141,
+            gpu_time=_held("72.0 74.7 80.5 94.7 97.7 99.4 99.7 99.9 100", "5.3 7.2 12.1 41.3 61.5 86.6 94.4 97.5 100"),
             evidence=_CURVES,
             burst=15.0,
             swing=1.13,
@@ -185,8 +199,7 @@ CLUSTERS: MappingProxyType[str, Cluster] = MappingProxyType(
             sizes=_steps("96.8 98.6 99.1 100"),
             longest=626_371,
             states=_PAI_STATES,
-            large_gpu_time=0.0,
-            rank_correlation=0.0,
+            gpu_time=_held("96.8 98.6 99.1 100", "67.0 72.9 78.7 100"),
             evidence=_CURVES,
             burst=_PHILLY_BURST,
             swing=_PHILLY_SWING,
