@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gpuyard import explain
 from gpuyard.errors import ConfigError
 from gpuyard.scenario import Scenario, load, run
 
@@ -87,3 +88,16 @@ def test_a_mapping_is_as_good_as_a_file() -> None:
         }
     )
     assert scenario.resolve().windows[0].end == 3600
+
+
+@pytest.mark.parametrize(("backfill", "start"), [("none", 23), ("conservative", 20)])
+def test_windows_as_people_write_them_are_read_again_for_an_explanation(
+    tmp_path: Path, backfill: str, start: int
+) -> None:
+    """Job b wants all 8 GPUs, 4 of which job a holds until 20, when WFP has job c first: 4 (18/3)^3 over 8 (19/5)^3.
+
+    Under conservative b has had its reservation since 1.  The windows are later, and written as a name and in minutes.
+    """
+    scenario = load(written(tmp_path)).apply_sets(["policy.order=wfp", f"policy.backfill={backfill}"])
+    found = explain(run(scenario), "b").stretches
+    assert [(each.reason, each.start, each.end) for each in found] == [("gpus", 1, start)]

@@ -22,6 +22,7 @@ from gpuyard.ordering import estimate_run_times, is_scored, order_features, scor
 from gpuyard.policy import Policy, named_policy
 from gpuyard.result import Result
 from gpuyard.scenario.model import Scenario
+from gpuyard.scenario.sections import MaintenanceSection, ReservationSection
 from gpuyard.simulation import schedule
 from gpuyard.windows import NodeWindow
 from gpuyard.workload import MICROSECOND, Workload, to_ticks
@@ -137,8 +138,7 @@ class Evidence:
     def windows(self) -> list[tuple[NDArray[np.bool_], int, int, NDArray[np.bool_]]]:
         """Maintenance and reserved nodes: which nodes (bool), from when, until when, and which jobs are invited."""
         found = []
-        for table in _windows(self.result):
-            window = _window(table)
+        for window in _windows(self.result):
             nodes = np.zeros(self.cluster.nodes, np.bool_)
             nodes[window.node_numbers(self.cluster)] = True
             found.append((nodes, window.start_tick, window.end_tick, window.invited(self.workload)))
@@ -224,15 +224,13 @@ def _section(result: Result, name: str) -> Mapping[str, Any]:
     return section if isinstance(section, Mapping) else {}
 
 
-def _windows(result: Result) -> list[Mapping[str, Any]]:
+def _windows(result: Result) -> list[NodeWindow]:
     """Return the windows over nodes as the scenario has them: maintenance, then reservations."""
-    tables = [result.scenario.get(section) for section in ("maintenance", "reservation")]
-    return [table for several in tables if isinstance(several, list) for table in several]
-
-
-def _window(table: Mapping[str, Any]) -> NodeWindow:
-    invited = {f"{name}s": tuple(table.get(name, ())) for name in ("user", "tenant", "partition")}
-    return NodeWindow(nodes=tuple(table["nodes"]), start=float(table["start"]), end=float(table["end"]), **invited)
+    found = []
+    for name, section in (("maintenance", MaintenanceSection), ("reservation", ReservationSection)):
+        tables = result.scenario.get(name)
+        found += [section.model_validate(table).window() for table in tables] if isinstance(tables, list) else []
+    return found
 
 
 def _jobs_and_site(
@@ -285,7 +283,7 @@ def _promises(
         seed=int(run.get("seed", 0)),
         until=run.get("until"),
         begin=run.get("begin"),
-        windows=[_window(table) for table in _windows(result)],
+        windows=_windows(result),
         decisions=True,
     )
     if schedule_digest(record) != result.digest:

@@ -161,9 +161,7 @@ class Resolver:
         for section, tables in (("maintenance", self._checked.maintenance), ("reservation", self._checked.reservation)):
             with self._blamed_on(section):
                 for table in tables:
-                    given = table.model_dump()
-                    names = {f"{name}s": tuple(given.get(name, ())) for name in ("user", "tenant", "partition")}
-                    window = NodeWindow(nodes=tuple(table.nodes), start=table.start, end=table.end, **names)
+                    window = table.window()
                     window.node_numbers(self._cluster)
                     found.append(window)
         return tuple(found)

@@ -22,8 +22,18 @@ from gpuyard.policy import (
 )
 from gpuyard.scenario.what_if import WhatIfKeys
 from gpuyard.units import MOST_PUE, nearest_scale, parse_seconds, parse_window
+from gpuyard.windows import NodeWindow
 
-__all__ = ["SECTIONS", "SYNTHESIS_KEYS", "Model", "PolicySection", "RunSection", "WorkloadSection"]
+__all__ = [
+    "SECTIONS",
+    "SYNTHESIS_KEYS",
+    "MaintenanceSection",
+    "Model",
+    "PolicySection",
+    "ReservationSection",
+    "RunSection",
+    "WorkloadSection",
+]
 
 
 def _seconds(value: Any) -> float:
@@ -332,6 +342,12 @@ class MaintenanceSection(Section):
     )
     start: Seconds = Field(description="When it starts, since the origin.")
     end: Seconds = Field(description="When it ends, since the origin.")
+
+    def window(self) -> NodeWindow:
+        """Return the window over these nodes."""
+        given = self.model_dump()
+        names = {f"{name}s": tuple(given.get(name, ())) for name in ("user", "tenant", "partition")}
+        return NodeWindow(nodes=tuple(self.nodes), start=self.start, end=self.end, **names)
 
 
 class ReservationSection(MaintenanceSection):
