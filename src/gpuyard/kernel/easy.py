@@ -142,7 +142,8 @@ def _schedule(
         wish = int(jobs.claim[nth(row)]["demand"])
         lane = queue.lane[nth(demand[nth(wish)]["lane"])]
         head = promise[Promise.HEAD]
-        short = head in (NOBODY, row) or expected.estimate[nth(row)] <= promise[Promise.SHADOW] - now
+        short = head == NOBODY or expected.estimate[nth(row)] <= promise[Promise.SHADOW] - now
+        short = short or head == row
         first = count[Count.SLOTS]
         position = int(jobs.place[nth(row)]["position"])
         if _place(demand, site, queue, log, events, expected, placer, row, wish, short):
