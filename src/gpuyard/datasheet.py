@@ -102,10 +102,13 @@ def compare_rows(clusters: Sequence[Cluster]) -> list[tuple[str, ...]]:
 
     for key, label in _ANNOUNCED.items():
         add(label, [_shown(each.get("announced", {}).get(key)) for each in described], "announced")
-    add("GPUs", [f"{each['gpus']:,}" for each in described], "")
-    add("nodes", [f"{each['nodes']:,}" for each in described], "")
+    add("GPUs", [f"{each['gpus']:,}" for each in described], STANDINGS["M"])
+    add("nodes", [f"{each['nodes']:,}" for each in described], STANDINGS["M"])
     for name in dict.fromkeys(name for each in described for name in each["gpu_types"] if name):
         add(f"GPUs of type {name}", [_shown(each["gpu_types"].get(name)) for each in described], STANDINGS["M"])
+    blocks = [{block["name"]: block["fabric"] for block in each.get("blocks", [])} for each in described]
+    for name in dict.fromkeys(name for each in blocks for name in each):
+        add(f"fabric of block {name}", [_shown(each.get(name)) for each in blocks], STANDINGS["M"])
     add("network switches", [_shown(each.get("switches")) for each in described], STANDINGS["M"])
     powers = [dict(_power(each)) for each in described]
     for name in dict.fromkeys(name for each in powers for name in each):

@@ -244,9 +244,10 @@ def test_every_figure_of_a_phase_is_shown_with_its_standing_and_source(capsys: p
 
 def test_the_phases_are_compared_for_people_and_for_machines(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "phases"]) == 0
-    header, power, *_ = capsys.readouterr().out.splitlines()
+    header, power, *rest = capsys.readouterr().out.splitlines()
     assert header.split() == ["figure", "phase-1", "phase-2", "phase-3", "phase-4", "standing"]
     assert power.split()[3:] == ["40", "100", "200", "1,000", "announced"]
+    assert {line.split()[-1] for line in rest} == {"announced", "assumption"}
     assert main(["show", "phases", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["phase-4"] == "1,000"
 

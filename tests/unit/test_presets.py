@@ -12,6 +12,8 @@ from gpuyard.cluster import Cluster
 from gpuyard.datasheet import compare_rows, describe, describe_rows
 from gpuyard.errors import ConfigError
 from gpuyard.presets import load_preset, preset_names, preset_text
+from gpuyard.scenario import load
+from gpuyard.scenario.describe import compared_rows
 
 PHASES = ("phase-1", "phase-2", "phase-3", "phase-4")
 ANNOUNCED_MW = {"phase-1": 40, "phase-2": 100, "phase-3": 200, "phase-4": 1000}
@@ -115,6 +117,15 @@ def test_the_phases_stand_side_by_side():
     assert rows["announced GPUs"] == ("20,000", "-", "-", "170,000", "announced")
     assert rows["GPUs"][:4] == ("20,000", "35,552", "53,984", "170,048")
     assert rows["GPUs of type VR200"] == ("-", "15,552", "15,552", "15,552", "assumption")
+    assert rows["fabric of block p2"] == ("-", "nvlink-racks", "nvlink-racks", "nvlink-racks", "assumption")
+
+
+def test_jobs_a_day_are_those_that_a_run_would_submit():
+    day = load("phase-1").apply_sets(["cluster.nodes=16", "cluster.gpus_per_node=8", "workload.days=2"])
+    jobs = len(day.read_workload()[0])
+    rows = {row[0]: row[1:] for row in compared_rows([day])}
+    assert rows["jobs a day"] == (f"{jobs / 2:,.0f}", "assumption")
+    assert rows["tenants"] == ("7", "assumption")
 
 
 @pytest.mark.parametrize("name", PHASES)

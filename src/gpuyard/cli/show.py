@@ -178,15 +178,14 @@ def _presets(json: bool) -> None:
 
 
 def _phases(json: bool) -> None:
-    from gpuyard.cluster import Cluster
-    from gpuyard.datasheet import compare_rows
-    from gpuyard.presets import preset_names
+    from gpuyard.scenario import load, preset_names
+    from gpuyard.scenario.describe import compared_rows
 
     names = preset_names()
-    rows: list[tuple[object, ...]] = list(compare_rows([Cluster.preset(name) for name in names]))
+    rows: list[tuple[object, ...]] = list(compared_rows([load(name) for name in names]))
     _list(("figure", *names, "standing"), rows, json)
     if not json:
-        note("gpuyard: 'gpuyard show phase-1' names the source of each figure")
+        note("gpuyard: 'gpuyard show phase-1' and 'gpuyard show workload phase-1' name the source of each figure")
 
 
 def _hardware(json: bool) -> None:

@@ -6,17 +6,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gpuyard.datasheet import STANDINGS, Row, describe, describe_rows
+from gpuyard.datasheet import STANDINGS, Row, compare_rows, describe, describe_rows
 from gpuyard.units import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gpuyard.scenario.model import Scenario
     from gpuyard.traces.trace import Trace
     from gpuyard.workload import Workload
 
-__all__ = ["scenario_facts", "scenario_rows", "trace_facts", "workload_facts"]
+__all__ = ["compared_rows", "scenario_facts", "scenario_rows", "trace_facts", "workload_facts"]
 
-HOUR = 3600.0
+HOUR, DAY = 3600.0, 86_400.0
 
 
 def workload_facts(workload: Workload) -> dict[str, object]:
@@ -69,6 +71,22 @@ def scenario_rows(scenario: Scenario) -> list[Row]:
         text = str(source).removeprefix("an assumption: ")
         rows.append(Row(key, _short(value), STANDINGS.get(standing, standing), text))
     return rows
+
+
+def compared_rows(scenarios: Sequence[Scenario]) -> list[tuple[str, ...]]:
+    """Return (figure, one value a scenario, standing) rows: clusters side by side, and what is submitted to them.
+
+    Jobs are counted as :meth:`Scenario.generation` plans them; none is made.
+    """
+    rows = compare_rows([scenario.build_cluster() for scenario in scenarios])
+    made = [scenario.generation() for scenario in scenarios]
+    figures = {
+        "tenants": [f"{len(each.tenants)}" if each else "-" for each in made],
+        "users": [f"{sum(tenant.users for tenant in each.tenants):,}" if each else "-" for each in made],
+        "offered load": [f"{each.load:.2f}" if each else "-" for each in made],
+        "jobs a day": [f"{each.jobs / each.span * DAY:,.0f}" if each else "-" for each in made],
+    }
+    return rows + [(figure, *values, STANDINGS["M"]) for figure, values in figures.items()]
 
 
 def _short(value: object) -> str:

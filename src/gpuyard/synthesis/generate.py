@@ -15,6 +15,7 @@ from gpuyard.synthesis.rhythm import orders
 from gpuyard.synthesis.series import batches, service_batches
 from gpuyard.synthesis.spec import SynthesisSpec
 from gpuyard.synthesis.table import Batch, Tables, in_order
+from gpuyard.synthesis.tenants import Tenant
 from gpuyard.units import counted
 from gpuyard.workload import Workload
 
@@ -46,6 +47,11 @@ class Generation:
     def _busiest(self) -> Clock:
         """Return the clock of the kind with most jobs, by which tables of about equal length are made."""
         return max(self._orders, key=lambda one: one.chosen.jobs).clock if self._orders else flat_clock(self.span)
+
+    @property
+    def tenants(self) -> tuple[Tenant, ...]:
+        """Who submits."""
+        return self._spec.tenants
 
     @property
     def schema(self) -> pa.Schema:
