@@ -1,4 +1,4 @@
-"""What comes with gpuyard as data: the phases of the site, and the hardware catalogue, as TOML with sources."""
+"""What comes with gpuyard as data, as TOML with sources: the phases of the site, hardware, and sets of tenants."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from gpuyard.errors import unknown_name
 
-__all__ = ["load_preset", "preset_names", "preset_text"]
+__all__ = ["load_preset", "load_tenants", "preset_names", "preset_text"]
 
 
 def preset_names() -> tuple[str, ...]:
@@ -33,3 +33,23 @@ def preset_text(name: str) -> str:
 def load_preset(name: str) -> dict[str, Any]:
     """Return a preset's sections: site, cluster, energy, workload, policy."""
     return tomllib.loads(preset_text(name))
+
+
+def load_tenants(name: str) -> dict[str, dict[str, Any]]:
+    """Return a set of tenants, name to table.
+
+    Raises
+    ------
+    ConfigError
+        If there is none of that name; the message lists the names.
+    """
+    entries = (entry.name for entry in files(__name__).iterdir())
+    known = tuple(
+        sorted(
+            entry.removeprefix("tenants-").removesuffix(".toml") for entry in entries if entry.startswith("tenants-")
+        )
+    )
+    if name not in known:
+        raise unknown_name("set of tenants", name, known)
+    text = files(__name__).joinpath(f"tenants-{name}.toml").read_text(encoding="utf-8")
+    return dict(tomllib.loads(text)["tenants"])

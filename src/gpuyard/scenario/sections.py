@@ -163,7 +163,8 @@ class WorkloadSection(Section, WhatIfKeys):
     )
     tenants: dict[str, Any] | None = Field(
         default=None,
-        description="Synthesis: users and weights of each tenant; or count, users, zipf_exponent, sigma.",
+        description="Synthesis: users, weights, priority and start of each tenant; preset; or count, users, "
+        "zipf_exponent, sigma.",
     )
     services: dict[str, dict[str, Any]] | None = Field(
         default=None,

@@ -48,6 +48,8 @@ class Service:
         Fewest replicas, and those on top.
     crowds
         When its flash crowds begin, s since the origin.
+    start
+        Control intervals that begin before this (s since the origin) have no demand, and no replica.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Service:
     most: int
     spare: int
     crowds: tuple[float, ...] = ()
+    start: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,7 +128,11 @@ class Book:
     def demand(self, edges: Floats) -> Floats:
         """Return each service's demand in replicas at full use, shape (services, intervals)."""
         rows = [each.mean * self.shape_of(each, edges) for each in self.services]
-        return np.stack(rows) if rows else np.empty((0, edges.size - 1))
+        return np.stack(rows) * self._has_begun(edges) if rows else np.empty((0, edges.size - 1))
+
+    def _has_begun(self, edges: Floats) -> NDArray[np.bool_]:
+        """Return whether each service is there in each control interval, shape (services, intervals)."""
+        return np.greater_equal.outer(edges[:-1], [each.start for each in self.services]).T
 
     def scales(self) -> Scales:
         """Return the rule of each service."""
@@ -141,7 +148,7 @@ class Book:
 
     def wanted(self, edges: Floats) -> NDArray[np.int64]:
         """Return the replicas that each service's autoscaler asks for, shape (services, intervals)."""
-        return wanted(self.demand(edges), self.scales())
+        return wanted(self.demand(edges), self.scales()) * self._has_begun(edges)
 
     def dumps(self) -> bytes:
         """Return the JSON that :meth:`loads` reads back."""

@@ -62,9 +62,10 @@ def describe(spec: SynthesisSpec) -> list[Figure]:
     ]  # fmt: skip
     for tenant in spec.tenants:
         weights = ", ".join(f"{name} {weight:g}" for name, weight in tenant.weights.items())
-        rows.append(
-            _row(f"tenant {tenant.name}", f"{counted(tenant.users, 'user')}; {weights or 'no class'}", ASSUMPTION)
-        )
+        value = f"{counted(tenant.users, 'user')}; {weights or 'no class'}"
+        value += f"; priority {tenant.priority:+d}" if tenant.priority else ""
+        value += f"; moves in {tenant.start}" if tenant.start is not None else ""
+        rows.append(_row(f"tenant {tenant.name}", value, ASSUMPTION))
     for one in spec.classes:
         rows += _class(one)
         if one.name == "realtime":

@@ -10,6 +10,7 @@ import pyarrow as pa
 from gpuyard.errors import ConfigError
 from gpuyard.synthesis.arrivals import Clock, flat_clock
 from gpuyard.synthesis.expansion import Site
+from gpuyard.synthesis.moving_in import services_of_tenants
 from gpuyard.synthesis.planning import MOST_JOBS, Plan, Planner
 from gpuyard.synthesis.rhythm import orders
 from gpuyard.synthesis.series import batches, service_batches
@@ -31,18 +32,25 @@ CHUNK = 1 << 18
 class Generation:
     """A synthetic workload before its jobs are made: which they are is known, and each can be made anew.
 
-    ``jobs`` is their number, ``span`` the length of the window in seconds, ``load`` the load they offer, ``notes``
-    sentences about them.
+    ``jobs`` is their number, ``span`` the length of the window in seconds, ``load`` the load they offer (of tenants
+    that move in later: the number and the load as if they were there from the beginning), ``notes`` sentences about
+    them.
     """
 
     def __init__(self, spec: SynthesisSpec, plan: Plan, gpus: int, seed: int) -> None:
         self._spec, self._plan, self._seed = spec, plan, seed
-        self._tables = Tables(spec, plan.span, plan.services.book)
+        self._services = services_of_tenants(plan.services, spec, seed)
+        self._tables = Tables(spec, plan.span, self._services.services.book)
         self._orders = orders(plan, spec, seed)
         self.jobs, self.span = plan.jobs(), plan.span
         self.load = plan.gpu_time() / (gpus * plan.span)
         offered = f"window {plan.span:g} s, offered load {self.load:.4f} of {counted(gpus, 'GPU')}"
-        self.notes = (f"synthetic: seed {seed}, {offered}", *plan.services.notes)
+        late = [
+            f"tenant {tenant.name} moves in after {moment / DAY:g} days; the load is that of all tenants"
+            for tenant, moment in zip(spec.tenants, spec.move_ins().tolist(), strict=True)
+            if moment > 0
+        ]
+        self.notes = (f"synthetic: seed {seed}, {offered}", *late, *plan.services.notes)
 
     def _busiest(self) -> Clock:
         """Return the clock of the kind with most jobs, by which tables of about equal length are made."""
@@ -67,7 +75,7 @@ class Generation:
         if rows < 1:
             raise ConfigError(f"a table has 1 row or more, got {rows}")
         spec, span = self._spec, self._plan.span
-        series: list[Iterator[Batch]] = [iter((one,)) for one in service_batches(self._plan.services, spec, self._seed)]
+        series: list[Iterator[Batch]] = [iter((one,)) for one in service_batches(self._services)]
         series += [batches(order, spec, span, self._seed) for order in self._orders]
         parts = -(-self.jobs // rows)
         ends = self._busiest().times(np.arange(1, parts) / parts).tolist()

@@ -14,7 +14,7 @@ from gpuyard.synthesis.arrivals import Arrivals, Bursts, Clock
 from gpuyard.synthesis.calibration import BLOCK, Chosen, Supply, UnitSupply, draws_of
 from gpuyard.synthesis.expansion import Jobs
 from gpuyard.synthesis.limits import factor_limits, modal_limits
-from gpuyard.synthesis.planning import Services
+from gpuyard.synthesis.moving_in import MovedIn, without_absent
 from gpuyard.synthesis.published import States
 from gpuyard.synthesis.realtime import replica_kind
 from gpuyard.synthesis.spec import SynthesisSpec
@@ -45,28 +45,28 @@ def batches(order: Order, spec: SynthesisSpec, span: float, seed: int) -> Iterat
     """
     if not order.chosen.jobs:
         return iter(())
-    if isinstance(order.supply, UnitSupply):
-        return _UnitMaker(order.supply, spec, span, seed).batches(order)
-    return _JobMaker(order.supply, spec, span, seed).batches(order)
+    maker: _UnitMaker | _JobMaker = (
+        _UnitMaker(order.supply, spec, span, seed)
+        if isinstance(order.supply, UnitSupply)
+        else _JobMaker(order.supply, spec, span, seed)
+    )
+    return without_absent(maker.batches(order), spec.move_ins())
 
 
-def service_batches(services: Services, spec: SynthesisSpec, seed: int) -> list[Batch]:
+def service_batches(moved: MovedIn) -> list[Batch]:
     """Return the replicas of each service as its batch; a service has one owner."""
-    made = [one for one in services.replicas if one.submit.size]
-    if services.book is None or not made:
+    services = moved.services
+    if services.book is None:
         return []
-    stem = f"synthesis:realtime-service:{services.redraw}"
-    chances = (Stream(seed, f"{stem}:{name}").uniform(len(made)) for name in ("tenant", "user"))
-    tenant, user = owners(spec.tenants, "realtime", spec.skew(), *chances)
     found = []
-    for at, one in enumerate(made):
+    for one, tenant, user in zip(services.replicas, moved.tenant.tolist(), moved.user.tolist(), strict=True):
         order = np.argsort(one.submit, kind="stable")
         found.append(
             Batch(
                 kind=replica_kind(one.service, services.book.kinds[one.service.kind]),
                 number=order, submit=one.submit[order], runtime=one.runtime[order],
-                gpus=np.full(order.size, one.gpus), tenant=np.full(order.size, tenant[at]),
-                user=np.full(order.size, user[at]), state=np.zeros(order.size, dtype=np.int64),
+                gpus=np.full(order.size, one.gpus), tenant=np.full(order.size, tenant),
+                user=np.full(order.size, user), state=np.zeros(order.size, dtype=np.int64),
                 time_limit=np.full(order.size, np.nan),
             )
         )  # fmt: skip

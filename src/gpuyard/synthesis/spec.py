@@ -9,6 +9,9 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gpuyard.errors import ConfigError, unknown_name
 from gpuyard.services.kinds import ServiceKind
 from gpuyard.synthesis.battery import battery_kinds
@@ -19,8 +22,10 @@ from gpuyard.synthesis.limits import LIMIT_MODELS
 from gpuyard.synthesis.look_alikes import like_mapping
 from gpuyard.synthesis.manufacturing import manufacturing_kinds
 from gpuyard.synthesis.published import CLUSTERS, HOURLY, PROFILES, WEEKLY, Profile
+from gpuyard.synthesis.reading import read_number, read_table, read_weights, read_whole
 from gpuyard.synthesis.realtime import DEFAULT_SERVICES, services_of
-from gpuyard.synthesis.tenants import DEFAULT_TENANTS, Skew, Tenant, skewed_tenants
+from gpuyard.synthesis.tenant_tables import tenants_of
+from gpuyard.synthesis.tenants import DEFAULT_TENANTS, Skew, Tenant
 from gpuyard.synthesis.training import training_kinds
 from gpuyard.units import MOST_DAYS, MOST_LOAD, nearest_scale, parse_seconds
 
@@ -183,9 +188,19 @@ class SynthesisSpec:
         _unique("class", [one.name for one in self.classes])
         _unique("tenant", [one.name for one in self.tenants])
         _unique("service", [one.name for one in self.services])
+        self._check_move_ins()
         total = sum(one.share for one in self.classes)
         if abs(total - 1.0) > 1e-6:
             raise ConfigError(f"the shares of the classes must sum to 1, they sum to {total:g}")
+
+    def _check_move_ins(self) -> None:
+        """Raise for a tenant whose move-in is no date, or does not go with the rest."""
+        if not any(each.start is not None for each in self.tenants):
+            return
+        self.move_ins()
+        for name, why in (("jobs", "fewer jobs are submitted than are asked for"), ("think_time", "no one waits")):
+            if getattr(self, name) is not None:
+                raise ConfigError(f"a tenant has a start, and before it {why}; leave out its start or '{name}'")
 
     def _check_amount(self) -> None:
         _positive("days", self.days)
@@ -240,6 +255,16 @@ class SynthesisSpec:
             raise ConfigError(f"start must be like '2027-01-04T00:00:00+09:00', with its offset, got '{self.start}'")
         return moment
 
+    def move_ins(self) -> NDArray[np.float64]:
+        """Return from when on each tenant submits, s since second 0, shape (tenants,); -inf for one without a start.
+
+        Raises
+        ------
+        ConfigError
+            If a start is no ISO 8601 date or timestamp.
+        """
+        return np.array([each.moves_in(self.origin()) for each in self.tenants], dtype=np.float64)
+
     def skew(self) -> Skew:
         """Return how unequal the users of a tenant are."""
         return Skew(self.zipf_exponent, self.user_sigma)
@@ -275,7 +300,7 @@ class SynthesisSpec:
         for key, value in given.items():
             if key not in known:
                 raise unknown_name("workload key", key, (*known, "like"))
-            values[key] = _READ.get(key, _number)(key, value)
+            values[key] = _READ.get(key, read_number)(key, value)
         return cls(**values)
 
     def to_mapping(self) -> dict[str, Any]:
@@ -286,7 +311,7 @@ class SynthesisSpec:
             if one.name == "classes":
                 value = {one.name: _class_mapping(one) for one in self.classes}
             elif one.name == "tenants":
-                value = {tenant.name: {"users": tenant.users, **tenant.weights} for tenant in self.tenants}
+                value = {tenant.name: tenant.to_mapping() for tenant in self.tenants}
             elif one.name == "services":
                 value = {kind.name: kind.to_mapping() for kind in self.services}
             elif isinstance(value, tuple):
@@ -310,18 +335,6 @@ def _unique(kind: str, names: list[str]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice or not names:
         raise ConfigError(f"{kind} '{twice[0]}' is given twice" if twice else f"a workload needs at least one {kind}")
-
-
-def _number(key: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ConfigError(f"{key} must be a number, got {value!r}")
-    return value
-
-
-def _whole(key: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ConfigError(f"{key} must be a whole number, got {value!r}")
-    return value
 
 
 def _name(key: str, value: object) -> str:
@@ -354,18 +367,12 @@ def _text(key: str, value: object) -> str:
 def _numbers(key: str, value: object) -> tuple[float, ...]:
     if not isinstance(value, list | tuple):
         raise ConfigError(f"{key} must be a list of numbers, got {value!r}")
-    return tuple(_number(key, one) for one in value)
-
-
-def _table(key: str, value: object) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise ConfigError(f"{key} must be a table, got {value!r}")
-    return value
+    return tuple(read_number(key, one) for one in value)
 
 
 def _classes(key: str, value: object) -> tuple[ClassShare, ...]:
     found = []
-    for name, entry in _table(key, value).items():
+    for name, entry in read_table(key, value).items():
         inside = dict(entry) if isinstance(entry, Mapping) else {"share": entry}
         for inner in inside:
             if inner not in _CLASS_KEYS:
@@ -373,11 +380,11 @@ def _classes(key: str, value: object) -> tuple[ClassShare, ...]:
         if "share" not in inside:
             raise ConfigError(f"class '{name}' needs a share")
         source = inside.get("source", BUILT_IN)
-        weights = {source: 1.0} if isinstance(source, str) else _weights(f"source of class '{name}'", source)
-        share = _number(f"share of class '{name}'", inside["share"])
-        redraw = _whole(f"redraw of class '{name}'", inside.get("redraw", 0))
+        weights = {source: 1.0} if isinstance(source, str) else read_weights(f"source of class '{name}'", source)
+        share = read_number(f"share of class '{name}'", inside["share"])
+        redraw = read_whole(f"redraw of class '{name}'", inside.get("redraw", 0))
         figures = {
-            key: _number(f"{key} of class '{name}'", inside[key])
+            key: read_number(f"{key} of class '{name}'", inside[key])
             for key in _CLASS_FIGURES
             if inside.get(key) is not None
         }
@@ -395,46 +402,11 @@ def _class_mapping(one: ClassShare) -> dict[str, Any]:
     return {"share": one.share, "source": dict(one.source), "redraw": one.redraw, **figures}
 
 
-def _tenants(key: str, value: object) -> tuple[Tenant, ...]:
-    found = []
-    table = _table(key, value)
-    if "count" in table and not isinstance(table["count"], Mapping):
-        return _skewed_tenants(table)
-    for name, entry in table.items():
-        inside = dict(_table(f"tenant '{name}'", entry))
-        for inner in inside:
-            if inner not in (*CLASSES, "users"):
-                raise unknown_name(f"key of tenant '{name}'", inner, (*CLASSES, "users"))
-        users = {"users": _whole(f"users of '{name}'", inside.pop("users"))} if "users" in inside else {}
-        found.append(Tenant(name=name, weights=_weights(f"tenant '{name}'", inside), **users))
-    return tuple(found)
-
-
-def _skewed_tenants(table: Mapping[str, Any]) -> tuple[Tenant, ...]:
-    """Return so many tenants of unequal weight."""
-    known = ("count", "users", "zipf_exponent", "sigma")
-    for key in table:
-        if key not in known:
-            raise unknown_name("key of tenants that are counted", key, known)
-    count, users = _whole("count of tenants", table["count"]), _whole("users of tenants", table.get("users", 40))
-    if count < 1:
-        raise ConfigError(f"count of tenants must be 1 or more, got {count}")
-    sigma = None if table.get("sigma") is None else _number("sigma of tenants", table["sigma"])
-    exponent = _number("zipf_exponent of tenants", table.get("zipf_exponent", 1.0))
-    if not (0 <= exponent < math.inf and (sigma is None or 0 <= sigma < math.inf)):
-        raise ConfigError(f"zipf_exponent and sigma of tenants must be 0 or more, got {exponent} and {sigma}")
-    return skewed_tenants(count, Skew(exponent, sigma), users)
-
-
-def _weights(key: str, value: object) -> dict[str, float]:
-    return {name: _number(f"weight of '{name}' in {key}", weight) for name, weight in _table(key, value).items()}
-
-
 _READ = {
-    "jobs": _whole,
+    "jobs": read_whole,
     "start": _text,
     "classes": _classes,
-    "tenants": _tenants,
+    "tenants": tenants_of,
     "services": services_of,
     "hourly": _hours,
     "weekly": _hours,

@@ -56,7 +56,7 @@ class Batch:
 _COLUMNS = tuple(one.name for one in fields(Batch) if one.name not in ("kind", "jobs", "link"))
 
 
-def part(batch: Batch, rows: slice | NDArray[np.int64]) -> Batch:
+def part(batch: Batch, rows: slice | NDArray[np.int64] | NDArray[np.bool_]) -> Batch:
     """Return these rows."""
     columns: dict[str, Any] = {name: getattr(batch, name)[rows] for name in _COLUMNS}
     if batch.jobs is not None:
@@ -104,6 +104,7 @@ class Tables:
     """
 
     def __init__(self, spec: SynthesisSpec, span: float, book: Book | None) -> None:
+        self._priorities = np.array([tenant.priority for tenant in spec.tenants], dtype=np.int32)
         self._tenants = pa.array([tenant.name for tenant in spec.tenants], pa.string())
         names = [
             f"{tenant.name}/u{user:0{max(2, len(str(tenant.users)))}d}"
@@ -154,7 +155,9 @@ class Tables:
             "runtime": pa.array(of("runtime")),
             "time_limit": pa.array(limit, mask=np.isnan(limit)),
             "gpus": pa.array(of("gpus").astype(np.int32)),
-            "priority": pa.array(np.array([one.priority for one in stages], dtype=np.int32)[stage]),
+            "priority": pa.array(
+                np.array([one.priority for one in stages], dtype=np.int32)[stage] + self._priorities[tenant]
+            ),
             "job_class": _texts(kind, [one.job_class for one in kinds]),
             "tenant": _taken(tenant, self._tenants),
             "user": _taken(self._first_user[tenant] + of("user") - 1, self._users),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
+from math import inf
 from statistics import NormalDist
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,21 +19,39 @@ from gpuyard.synthesis.kinds import CLASSES
 
 __all__ = ["DEFAULT_TENANTS", "Skew", "Tenant", "owners", "skewed_tenants"]
 
+MOST_PRIORITY = 1000
+"""A tenant's priority moves it past every class, and no further."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tenant:
     """A tenant: its users and its weight among the tenants of each class.
 
-    ``weights`` maps a class to a weight; a class of which several tenants have a share is split by weight.
+    Parameters
+    ----------
+    weights
+        Class to weight; a class of which several tenants have a share is split by weight.
+    priority
+        Added to the priority of each of its jobs.
+    start
+        When it moves in, an ISO 8601 date or timestamp (without an offset: that of second 0): it submits nothing
+        before.  None: it has been there from the beginning.
     """
 
     name: str
     users: int = 40
     weights: Mapping[str, float] = field(default_factory=dict)
+    priority: int = 0
+    start: str | None = None
 
     def __post_init__(self) -> None:
         if not self.name or "/" in self.name:
             raise ConfigError(f"a tenant needs a name without '/', got '{self.name}'")
+        if not -MOST_PRIORITY <= self.priority <= MOST_PRIORITY:
+            raise ConfigError(
+                f"priority of tenant '{self.name}' is added to that of its jobs and is {-MOST_PRIORITY} to "
+                f"{MOST_PRIORITY}, got {self.priority}"
+            )
         if self.users < 1:
             raise ConfigError(f"tenant '{self.name}' needs at least 1 user, got {self.users}")
         for job_class, weight in self.weights.items():
@@ -40,6 +60,35 @@ class Tenant:
             if not 0 <= weight < float("inf"):
                 raise ConfigError(f"tenant '{self.name}' has weight {weight} in '{job_class}'; it must be 0 or more")
         object.__setattr__(self, "weights", MappingProxyType(dict(self.weights)))
+
+    def moves_in(self, origin: datetime) -> float:
+        """Return from when on it submits, s since the origin; -inf where it has no start.
+
+        Raises
+        ------
+        ConfigError
+            If its start is no ISO 8601 date or timestamp.
+        """
+        if self.start is None:
+            return -inf
+        try:
+            moment = datetime.fromisoformat(self.start)
+        except ValueError:
+            raise ConfigError(
+                f"start of tenant '{self.name}' must be a date such as 2028-03-01, got '{self.start}'"
+            ) from None
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=origin.tzinfo)
+        return (moment - origin).total_seconds()
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the table that a scenario has of it."""
+        table: dict[str, Any] = {"users": self.users, **self.weights}
+        if self.priority:
+            table["priority"] = self.priority
+        if self.start is not None:
+            table["start"] = self.start
+        return table
 
 
 DEFAULT_TENANTS = (
