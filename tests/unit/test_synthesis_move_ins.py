@@ -68,17 +68,21 @@ def test_a_job_waits_for_none_of_its_parents_where_one_was_due_before_the_move_i
 
 
 def test_a_service_has_its_replicas_from_the_move_in_of_its_owner_and_no_demand_before() -> None:
-    alone = SynthesisSpec(days=2, load=0.5, classes=(ClassShare(name="realtime", share=1.0),))
-    workload = synthesise(with_start("cloud", "2027-01-05", alone), gpus=256, seed=1)
+    both = (Tenant(name="early", weights={"realtime": 1.0}),
+            Tenant(name="cloud", weights={"realtime": 1.0}, start="2027-01-05"))  # fmt: skip
+    alone = SynthesisSpec(days=2, load=0.5, classes=(ClassShare(name="realtime", share=1.0),), tenants=both)
+    workload = synthesise(alone, gpus=256, seed=0)
     table = gy.simulate(workload, gy.Cluster.parse("32x8"), policy=gy.Policy(backfill="fit")).services
     assert table is not None
     owners = workload.table.group_by(["job_name", "tenant"]).aggregate([("submit_time", "min")]).to_pylist()
     late = {row["job_name"] for row in owners if row["tenant"] == "cloud"}
     assert late
     assert {row["tenant"] for row in owners} > {"cloud"}
-    for row in table.to_pylist():
-        there = row["service"] not in late or row["time"] >= DAY
-        assert (row["requests"] > 0, row["wanted_replicas"] > 0, row["ready_replicas"] > 0) == (there, there, there)
+    first = {row["service"]: row["time"] for row in reversed(table.to_pylist())}
+    assert {name for name, time in first.items() if time == DAY} == late
+    assert {name for name, time in first.items() if time == 0} == first.keys() - late
+    assert {row["submit_time_min"] for row in owners if row["tenant"] == "cloud"} == {DAY}
+    assert pc.sum(table["attained_s"]).as_py() > 0.95 * pc.sum(table["duration_s"]).as_py()
 
 
 def test_tables_of_any_size_hold_the_same_rows() -> None:
