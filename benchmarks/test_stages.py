@@ -17,9 +17,9 @@ from gpuyard.policy import Policy
 from gpuyard.record import Record
 from gpuyard.report.html import write_report
 from gpuyard.simulation import schedule
-from gpuyard.synthesis import SynthesisSpec, synthesise
+from gpuyard.synthesis import SynthesisSpec, generation, synthesise
 from gpuyard.traces import read
-from gpuyard.traces.write import write_table
+from gpuyard.traces.write import write_table, write_tables
 from gpuyard.workload import Workload
 from sizes import SIZE
 from workloads import draw, uniform
@@ -95,6 +95,29 @@ def test_judging_the_services_of_a_month(benchmark: BenchmarkFixture) -> None:
     judged, skipped = found
     assert skipped == 0
     assert sum(each.length.sum() for each in judged) == pytest.approx(len(judged) * 30 * 86_400)
+
+
+@pytest.mark.benchmark(group="workload")
+@pytest.mark.parametrize("jobs", JOBS)
+def test_making_a_look_alike(benchmark: BenchmarkFixture, jobs: int) -> None:
+    spec = SynthesisSpec.from_mapping({"like": "philly", "jobs": jobs})
+
+    workload = benchmark.pedantic(synthesise, (spec,), {"gpus": 2_490, "seed": 0}, rounds=SIZE.rounds)
+
+    assert len(workload) == jobs
+
+
+@pytest.mark.benchmark(group="workload")
+@pytest.mark.parametrize("jobs", JOBS)
+def test_writing_a_look_alike_table_by_table(benchmark: BenchmarkFixture, tmp_path: Path, jobs: int) -> None:
+    spec = SynthesisSpec.from_mapping({"like": "philly", "jobs": jobs})
+
+    def write() -> int:
+        return write_tables(generation(spec, gpus=2_490, seed=0).tables(), tmp_path / "jobs.parquet")
+
+    written = benchmark.pedantic(write, rounds=SIZE.rounds)
+
+    assert written == jobs == parquet.read_metadata(tmp_path / "jobs.parquet").num_rows
 
 
 @pytest.mark.benchmark(group="schedule: kernel, and tables before and after it")

@@ -23,6 +23,11 @@ DAY = 86_400.0
 MAKE_UP = 0.003
 """Relative miss of the load beyond which the most numerous kind makes up for the others (small clusters)."""
 HOUR = 3600.0
+WEEK = 7 * DAY
+GUESSES = 8
+"""How often the length of the window is tried for a number of jobs."""
+NEAR = 0.01
+"""Relative miss of the number of jobs that the most numerous kind makes up for."""
 SHORTEST, LONGEST = 60.0, 3650 * DAY
 MOST_JOBS = 50_000_000
 """A workload of more jobs is not made in memory: it would take tens of GB."""
@@ -36,19 +41,20 @@ class Services(NamedTuple):
     notes: tuple[str, ...]
     redraw: int
 
-    longer: float = 1.0
+    expected: tuple[float, float] | None = None
+    """Replicas and GPU seconds to expect, before any is made."""
 
     def jobs(self) -> int:
         """Return how many replicas there are."""
-        return round(sum(each.submit.size for each in self.replicas) * self.longer)
+        return round(self.expected[0]) if self.expected else sum(each.submit.size for each in self.replicas)
 
     def gpu_time(self) -> float:
         """Return the GPU seconds that all replicas offer."""
-        return sum(float(each.runtime.sum()) * each.gpus for each in self.replicas) * self.longer
+        return self.expected[1] if self.expected else sum(float(one.runtime.sum()) * one.gpus for one in self.replicas)
 
     def stretched(self, factor: float) -> Services:
-        """Return what to expect of a window so much longer, before its replicas are made."""
-        return self._replace(longer=self.longer * factor)
+        """Return what to expect of a window so much longer."""
+        return self._replace(expected=(self.jobs() * factor, self.gpu_time() * factor))
 
 
 class Plan(NamedTuple):
@@ -158,25 +164,25 @@ class Planner:
         """Return exactly ``jobs`` jobs and the window in which they offer the load."""
         if not self.supplies:
             raise ConfigError("a number of jobs needs a class besides 'realtime'; give days instead")
-        least = self.plan(SHORTEST).jobs()
-        if least > jobs:
-            raise ConfigError(
-                f"{counted(jobs, 'job')} cannot offer a load of {self.load:g} to "
-                f"{counted(self.gpus, 'GPU')}: it takes {least} at once; ask for more jobs, a lower load or fewer GPUs"
-            )
-        low, high = SHORTEST, LONGEST
-        for _ in range(24):
-            middle = (low * high) ** 0.5
-            low, high = (middle, high) if self._expected_jobs(middle) < jobs else (low, middle)
-        span = round((low * high) ** 0.5, 3)
-        plan = self.plan(span)
-        for _ in range(8):
-            if abs(plan.jobs() - jobs) <= 0.001 * jobs:
+        span = WEEK
+        for _ in range(GUESSES):
+            span = min(max(round(span * jobs / self._expected_jobs(span), 3), SHORTEST), LONGEST)
+        services = self._expected_services(span)
+        for _ in range(2 * GUESSES):
+            plan = self.plan(span, services)
+            if abs(plan.jobs() - jobs) > NEAR * jobs:
+                if span == SHORTEST and plan.jobs() > jobs:
+                    raise ConfigError(
+                        f"{counted(jobs, 'job')} cannot offer a load of {self.load:g} to {counted(self.gpus, 'GPU')}: "
+                        f"it takes {plan.jobs()} at once; ask for more jobs, a lower load or fewer GPUs"
+                    )
+                longer = max(jobs / plan.jobs(), SHORTEST / span)
+                span, services = round(span * longer, 3), services.stretched(longer)
+            elif services.expected:
+                services = self.services(span)
+            else:
                 break
-            longer = max(jobs / plan.jobs(), SHORTEST / span)
-            span = round(span * longer, 3)
-            plan = self.plan(span, plan.services.stretched(longer))
-        if plan.services.longer != 1.0:
+        if services.expected:
             plan = self.plan(span)
         return self._with_exactly(plan, jobs)
 
@@ -203,6 +209,13 @@ class Planner:
         if self.realtime:
             expected += expected_replicas(self.spec.services, self.service_gpus(), span)
         return expected
+
+    def _expected_services(self, span: float) -> Services:
+        """Return about what the real-time services of a window are."""
+        if not self.realtime:
+            return self.services(span)
+        replicas = expected_replicas(self.spec.services, self.service_gpus(), span)
+        return Services(None, [], (), self.realtime[0].redraw, (replicas, self.service_gpus() * span))
 
     def _holidays(self, span: float) -> frozenset[date]:
         """Return the public holidays in the years of a window."""

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from gpuyard.services.book import Book
-from gpuyard.synthesis.expansion import Jobs
+from gpuyard.synthesis.expansion import ITEMS, Jobs
 from gpuyard.synthesis.kinds import Kind
 from gpuyard.synthesis.spec import SynthesisSpec
 from gpuyard.traces.schema import ORIGIN, SERVICES, SOURCE_FORMAT, ZONE, job_schema
@@ -22,6 +22,8 @@ __all__ = ["SPAN", "STATE_NAMES", "Batch", "Link", "Tables", "in_order", "joined
 
 SPAN = b"gpuyard.span"
 """Metadata key: length in seconds of the window in which the jobs are submitted."""
+MOST_UNITS = 1 << 32
+"""More units than a kind has in a table."""
 STATE_NAMES = ("completed", "cancelled", "failed")
 
 
@@ -226,15 +228,34 @@ def _column(batches: list[Batch], name: str, missing: float) -> NDArray[Any]:
 
 
 def _depends_on(batches: list[Batch], order: NDArray[np.int64]) -> pa.Array:
-    """Return for each job the names of its parents, null where it has none; they are neighbours in its unit."""
-    parents, first = (_column(batches, name, 0)[order] for name in ("parents", "first_parent"))
+    """Return for each job the names of its parents, null where it has none.
+
+    Parents are neighbours in their unit, and many jobs have the same: names are made once for each group of parents.
+    """
+    parents, first, unit = (
+        _column(batches, name, missing)[order] for name, missing in (("parents", 0), ("first_parent", 0), ("unit", -1))
+    )
     kind = np.repeat(np.arange(len(batches)), [batch.submit.size for batch in batches])[order]
+    child = np.flatnonzero(parents)
+    group = ((kind * MOST_UNITS + unit + 1) * ITEMS + first)[child]
+    _, chosen, same = np.unique(group, return_index=True, return_inverse=True)
+    chosen = child[chosen]
+    widest = np.zeros(chosen.size, dtype=np.int64)
+    np.maximum.at(widest, same, parents[child])
+    begins = np.cumsum(widest) - widest
+    number = _ranges(first[chosen], widest)
+    names = _names(np.repeat(kind[chosen], widest), batches, number, np.repeat(unit[chosen], widest))
     ends = np.cumsum(parents)
-    number = np.repeat(first - ends + parents, parents) + np.arange(int(ends[-1]) if ends.size else 0)
-    names = _names(np.repeat(kind, parents), batches, number, np.repeat(_column(batches, "unit", -1)[order], parents))
+    rows = _ranges(begins[same], parents[child])
     offsets = np.concatenate(([0], ends)).astype(np.int32)
     none = np.concatenate((parents == 0, [False]))
-    return pa.ListArray.from_arrays(pa.array(offsets, mask=none), names)
+    return pa.ListArray.from_arrays(pa.array(offsets, mask=none), names.take(pa.array(rows)))
+
+
+def _ranges(first: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the whole numbers from each first, so many of each, one range after the other."""
+    ends = np.cumsum(lengths)
+    return np.repeat(first - ends + lengths, lengths) + np.arange(int(ends[-1]) if ends.size else 0)
 
 
 def _arrays(batch: Batch) -> tuple[pa.Array, pa.Array]:
