@@ -25,7 +25,13 @@ from gpuyard.kernel.launch import Pointer, is_ready
 from gpuyard.kernel.planned import run_conservative, run_slurm
 from gpuyard.kernel.plans import Plans, build_plans
 from gpuyard.kernel.preempting import run_preempting
-from gpuyard.kernel.reservation import Reserver, reserve_nothing, reserve_special, reserver_signature
+from gpuyard.kernel.reservation import (
+    Reserver,
+    reserve_counts,
+    reserve_nothing,
+    reserve_special,
+    reserver_signature,
+)
 from gpuyard.kernel.scored_planned import run_scored_conservative, run_scored_slurm
 from gpuyard.kernel.scored_queue import Passing, run_scored
 from gpuyard.kernel.scored_windowed import run_scored_windowed
@@ -189,10 +195,11 @@ def _scorer(policy: Policy) -> Scorer:
 
 
 def _reserver(policy: Policy, asked: Asked | None = None) -> Reserver:
-    """Return what reserves nodes for a job that is not plain; without demands, for any."""
+    """Return what reserves counts, or nodes for a job that is not plain; without demands, for any."""
+    if policy.backfill == "easy" and policy.reservation == "counts":
+        return reserve_counts
     plain = asked is not None and bool(np.all(asked.demands["plain"]))
-    nowhere = policy.backfill != "easy" or policy.reservation == "counts"
-    return reserve_nothing if plain or nowhere else reserve_special
+    return reserve_nothing if plain or policy.backfill != "easy" else reserve_special
 
 
 def _no_windows(workload: Workload, cluster: Cluster) -> Windows:

@@ -29,6 +29,7 @@ __all__ = [
     "may_pass",
     "renew_reservation",
     "reserve",
+    "reserve_counts",
     "reserve_nothing",
     "reserve_open",
     "reserve_special",
@@ -124,21 +125,17 @@ def reserve(
 ) -> None:
     """Promise the head the earliest instant, and the nodes there, at which it can be expected to start.
 
-    What only jobs that are not plain need is behind a pointer, so that a run without them does not compile it.
+    What only counts need, or jobs that are not plain, is behind a pointer: a run without them does not compile it.
     """
     promise = expected.promise
     drop_reservation(expected)
     promise[Promise.HEAD] = head
     promise[Promise.SHADOW] = NEVER
     promise[Promise.EXTRA] = 0
-    if promise[Promise.COUNTS] > 0:
-        _reserve_counts(jobs, expected, head)
-        note_reservation(log, expected, head, now)
-        return
-    if demand[jobs.claim[head]["demand"]]["plain"] != 0:
-        _reserve_plain(jobs, demand, site, log, events, expected, head)
-    else:
+    if promise[Promise.COUNTS] > 0 or demand[jobs.claim[head]["demand"]]["plain"] == 0:
         reserver(jobs, demand, site, log, events, expected, placer, releaser, head)
+    else:
+        _reserve_plain(jobs, demand, site, log, events, expected, head)
     _count_reserved(site, expected)
     note_reservation(log, expected, head, now)
 
@@ -165,6 +162,22 @@ def _after(expected: Expectations, chunk: int, at: int) -> tuple[int, int]:
     if at + 1 < expected.ends.held[nth(expected.ends.order[nth(chunk)])]:
         return chunk, at + 1
     return chunk + 1, 0
+
+
+@pointed
+def reserve_counts(
+    jobs: Jobs,
+    demand: Records,
+    site: Site,
+    log: Log,
+    events: Events,
+    expected: Expectations,
+    placer: Placer,
+    releaser: Releaser,
+    head: int,
+) -> None:
+    """Promise GPUs, and no nodes."""
+    _reserve_counts(jobs, expected, head)
 
 
 @kernel
@@ -256,7 +269,7 @@ def reserve_nothing(
     releaser: Releaser,
     head: int,
 ) -> None:
-    """Stand in where all jobs are plain, or no nodes are reserved: never called."""
+    """Stand in where all jobs are plain and nodes are reserved, or nothing is: never called."""
 
 
 @pointed
