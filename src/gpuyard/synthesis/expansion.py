@@ -49,11 +49,13 @@ class Draws:
 
     def __init__(self, seed: int, stem: str) -> None:
         self._seed, self._stem = seed, stem
+        self._keys: dict[str, int] = {}
 
     def uniform(self, purpose: str, unit: NDArray[np.int64], item: NDArray[np.int64] | int = 0) -> NDArray[np.float64]:
         """Return a number in [0, 1) for each unit and its item (below ITEMS), of the shape of both."""
-        counter = np.asarray(unit * ITEMS + item, dtype=np.int64)
-        return uniform_at(stream_key(self._seed, f"{self._stem}:{purpose}"), counter)
+        if purpose not in self._keys:
+            self._keys[purpose] = stream_key(self._seed, f"{self._stem}:{purpose}")
+        return uniform_at(self._keys[purpose], np.asarray(unit * ITEMS + item, dtype=np.int64))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
