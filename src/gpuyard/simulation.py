@@ -105,6 +105,8 @@ def schedule(
         For a cluster, an ``until``, a ``begin`` or windows that cannot be simulated.
     """
     _check_times(policy, begin, until)
+    if begin is not None and any(each.is_commission for each in windows):
+        raise ConfigError("what ran when the simulation begins may have run on nodes that come later; leave begin out")
     middle = None if begin is None else begin_at(workload, round(begin * MICROSECOND))
     given = _lower(workload, cluster, policy, middle, seed=seed, windows=windows, decisions=decisions)
     stop = NEVER - 1 if until is None else round(until * MICROSECOND)

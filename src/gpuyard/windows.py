@@ -1,4 +1,4 @@
-"""Windows over nodes: maintenance, which drains nodes, and reservations, which keep them for some jobs."""
+"""Windows over nodes: they are drained, kept for some jobs, or not there yet."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from gpuyard.errors import ConfigError
 from gpuyard.units import counted
 from gpuyard.workload import MICROSECOND, NEVER, Workload
 
-__all__ = ["NodeWindow", "closed_gpus", "window_tables"]
+__all__ = ["NodeWindow", "closed_gpus", "there_from", "window_tables"]
 
+EVER = -1e12
+"""Seconds since the origin at which windows begin that have no beginning: before anything that can be simulated."""
 _SPAN = re.compile(r"(?:(?P<level>.*\S)\s+)?(?P<first>\d+)(?:\s*-\s*(?P<last>\d+))?")
 
 
@@ -31,6 +33,8 @@ class NodeWindow:
         ``"all"``: one or several.
     users, tenants, partitions
         Whose jobs are invited; without any, it is maintenance: nobody's are.
+    is_commission
+        The nodes are not there before ``end``: see :meth:`commissioned`.
 
     Raises
     ------
@@ -44,6 +48,7 @@ class NodeWindow:
     users: tuple[str, ...] = ()
     tenants: tuple[str, ...] = ()
     partitions: tuple[str, ...] = ()
+    is_commission: bool = False
 
     def __post_init__(self) -> None:
         if not self.nodes:
@@ -52,6 +57,14 @@ class NodeWindow:
             raise ConfigError(f"a window over nodes has finite times, got {self.start} s to {self.end} s")
         if self.end_tick <= self.start_tick:
             raise ConfigError(f"a window over nodes ends after it starts, got {self.start:g} s to {self.end:g} s")
+
+    @classmethod
+    def commissioned(cls, nodes: tuple[int | str, ...], start: float) -> NodeWindow:
+        """Return the window over nodes that are there from ``start`` on (s since the origin), and closed ever before.
+
+        Until then they do not count as up, and draw nothing.
+        """
+        return cls(nodes=nodes, start=EVER, end=start, is_commission=True)
 
     @property
     def start_tick(self) -> int:
@@ -65,8 +78,8 @@ class NodeWindow:
 
     @property
     def is_maintenance(self) -> bool:
-        """Whether nobody is invited."""
-        return not (self.users or self.tenants or self.partitions)
+        """Whether nobody is invited to nodes that are there."""
+        return not (self.is_commission or self.users or self.tenants or self.partitions)
 
     def node_numbers(self, cluster: Cluster) -> NDArray[np.int64]:
         """Return the numbers of the nodes, ascending.
@@ -121,10 +134,23 @@ def closed_gpus(windows: Sequence[NodeWindow], cluster: Cluster) -> tuple[NDArra
     return np.array(edges, np.int64), np.array([*gpus, 0][: len(edges)], np.int64)
 
 
+def there_from(windows: Sequence[NodeWindow], cluster: Cluster) -> NDArray[np.int64]:
+    """Return from when on each node is there, int64 microseconds, shape (nodes,); -NEVER for always."""
+    begins = np.full(cluster.nodes, -NEVER, np.int64)
+    for each in windows:
+        if each.is_commission:
+            numbers = each.node_numbers(cluster)
+            begins[numbers] = np.maximum(begins[numbers], each.end_tick)
+    return begins
+
+
 def window_tables(windows: Sequence[NodeWindow]) -> dict[str, list[dict[str, object]]]:
-    """Return windows as a scenario writes them: lists of tables under ``maintenance`` and ``reservation``."""
+    """Return windows as a scenario writes them: tables under ``maintenance``, ``reservation`` and ``commission``."""
     tables: dict[str, list[dict[str, object]]] = {}
     for each in windows:
+        if each.is_commission:
+            tables.setdefault("commission", []).append({"nodes": list(each.nodes), "start": each.end})
+            continue
         table: dict[str, object] = {"nodes": list(each.nodes), "start": each.start, "end": each.end}
         for name, names in (("user", each.users), ("tenant", each.tenants), ("partition", each.partitions)):
             if names:

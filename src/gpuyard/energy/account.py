@@ -17,10 +17,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuyard.commissioning import absence
 from gpuyard.energy.calendar import Periods, periods
 from gpuyard.energy.model import EnergyModel, job_load
 from gpuyard.holdings import Holdings, hold
-from gpuyard.intervals import Steps
+from gpuyard.intervals import Spans, Steps
 from gpuyard.record import Outcome, Record
 from gpuyard.traces.schema import ZONE
 from gpuyard.workload import NEVER
@@ -73,6 +74,26 @@ class EnergyTotals:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Absent:
+    """What is not drawn because nodes are not there yet: idle draw, switches and other IT, each int64 mW, per span."""
+
+    spans: Spans
+    each_mw: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+
+    @classmethod
+    def nothing(cls) -> Absent:
+        """Return that everything is there."""
+        none = np.empty(0, np.int64)
+        return cls(spans=Spans(none, none), each_mw=(none, none, none))
+
+    @property
+    def all_mw(self) -> NDArray[np.int64]:
+        """The three together."""
+        idle, switches, other = self.each_mw
+        return idle + switches + other
+
+
+@dataclass(frozen=True, kw_only=True)
 class EnergyAccount:
     """Energy of a run, by job and in all.
 
@@ -81,6 +102,7 @@ class EnergyAccount:
     ``attempt_idle_mw``: the same as power, int64 milliwatts, shape (attempts,); ``attempt_job``
     says whose.  ``node_idle_mw``,
     ``switches_mw``, ``other_mw``: constants of the site.  ``start``, ``stop``: what the run spans, microseconds.
+    ``absent``: what nodes that are commissioned later do not draw of these constants, None where there are none.
     """
 
     model: EnergyModel
@@ -99,12 +121,23 @@ class EnergyAccount:
     other_mw: int
     periods: Periods
     notes: tuple[str, ...] = ()
+    absent: Absent | None = None
 
     @cached_property
     def power(self) -> Steps:
         """The IT power of the site from event to event, milliwatts."""
         base = self.node_idle_mw + self.switches_mw + self.other_mw
-        return Steps.of(self.holdings.spans, self.attempt_mw, base=base, start=self.start, stop=self.stop)
+        return Steps.of(*self._changes, base=base, start=self.start, stop=self.stop)
+
+    @cached_property
+    def _changes(self) -> tuple[Spans, NDArray[np.int64]]:
+        """What is drawn besides the constants of the site, and when: attempts, and less for nodes not there yet."""
+        spans, absent = self.holdings.spans, self.absent
+        if absent is None:
+            return spans, self.attempt_mw
+        start = np.concatenate([absent.spans.start, spans.start])
+        end = np.concatenate([absent.spans.end, spans.end])
+        return Spans(start, end), np.concatenate([-absent.all_mw, self.attempt_mw])
 
     @cached_property
     def busy_parts(self) -> NDArray[np.int64]:
@@ -125,17 +158,20 @@ class EnergyAccount:
         lengths = np.diff(now.edges).tolist()
         spans, constant = self.holdings.spans, self.node_idle_mw + self.switches_mw + self.other_mw
         jobs, held = (energies(spans, power, now.edges) for power in (self.attempt_mw, self.attempt_idle_mw))
-        parts = _kwh([above + constant * length for above, length in zip(jobs, lengths, strict=True)])
-        meter, peaks = metered(spans, self.attempt_mw, now.edges, base=constant)
+        absent = Absent.nothing() if self.absent is None else self.absent
+        idle, switches, other = (energies(absent.spans, power, now.edges) for power in absent.each_mw)
+        away = [sum(period) for period in zip(idle, switches, other, strict=True)]
+        parts = _kwh([up + constant * length - off for up, length, off in zip(jobs, lengths, away, strict=True)])
+        meter, peaks = metered(*self._changes, now.edges, base=constant)
         it = _kwh(meter)
         facility = it * now.pue
         span = stop - start
         return EnergyTotals(
             jobs_kwh=sum(jobs) / NANOJOULES_PER_KWH,
             held_idle_kwh=sum(held) / NANOJOULES_PER_KWH,
-            idle_kwh=(self.node_idle_mw * span - sum(held)) / NANOJOULES_PER_KWH,
-            switches_kwh=self.switches_mw * span / NANOJOULES_PER_KWH,
-            other_kwh=self.other_mw * span / NANOJOULES_PER_KWH,
+            idle_kwh=(self.node_idle_mw * span - sum(held) - sum(idle)) / NANOJOULES_PER_KWH,
+            switches_kwh=(self.switches_mw * span - sum(switches)) / NANOJOULES_PER_KWH,
+            other_kwh=(self.other_mw * span - sum(other)) / NANOJOULES_PER_KWH,
             overhead_kwh=float((parts * (now.pue - 1)).sum()),
             it_kwh=float(it.sum()),
             facility_kwh=float(facility.sum()),
@@ -192,6 +228,8 @@ def account(record: Record, model: EnergyModel | None = None) -> EnergyAccount:
         start=start,
         stop=stop,
     )
+    switches_mw = round(model.switches_w(record.cluster.facts) * 1000)
+    other_mw = round(model.others_w(record.cluster.facts) * 1000)
     notes = [calendar.note] if calendar.note else []
     if not holdings.has_room.all():
         without = int(np.count_nonzero(~holdings.has_room))
@@ -209,8 +247,22 @@ def account(record: Record, model: EnergyModel | None = None) -> EnergyAccount:
         job_kwh=drawn.job_kwh,
         job_idle_kwh=drawn.job_idle_kwh,
         node_idle_mw=int(idle_mw(record.cluster).sum()),
-        switches_mw=round(model.switches_w(record.cluster.facts) * 1000),
-        other_mw=round(model.others_w(record.cluster.facts) * 1000),
+        switches_mw=switches_mw,
+        other_mw=other_mw,
         periods=calendar,
         notes=tuple(notes),
+        absent=_absent(record, start, stop, switches_mw, other_mw),
+    )
+
+
+def _absent(record: Record, start: int, stop: int, switches_mw: int, other_mw: int) -> Absent | None:
+    """Return what nodes do not draw before they are there: their idle draw, and their part of the site's constants."""
+    from gpuyard.energy.power import idle_mw, parts_of_site
+
+    gone = absence(record, start, stop)
+    if gone is None:
+        return None
+    switches, other = parts_of_site(record.cluster, switches_mw, other_mw)
+    return Absent(
+        spans=gone.spans, each_mw=(gone.weigh(idle_mw(record.cluster)), gone.weigh(switches), gone.weigh(other))
     )

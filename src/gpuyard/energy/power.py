@@ -21,7 +21,7 @@ from gpuyard.kernel.energy import (
 from gpuyard.record import Record
 from gpuyard.workload import Workload
 
-__all__ = ["energies", "idle_mw", "metered", "power_of"]
+__all__ = ["energies", "idle_mw", "metered", "parts_of_site", "power_of"]
 
 
 def power_of(record: Record, load: NDArray[np.float64]) -> Drawn:
@@ -78,6 +78,25 @@ def metered(
 def idle_mw(cluster: Cluster) -> NDArray[np.int64]:
     """Return what each node draws with nothing running, int64 mW, shape (nodes,)."""
     return np.rint(_figures(cluster, "idle_w") * 1000).astype(np.int64)
+
+
+def parts_of_site(cluster: Cluster, switches_mw: int, other_mw: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return each node's part of the draw of switches and of other IT, int64 mW, shape (nodes,) each.
+
+    The nodes of a block share that of their block evenly; without blocks, all share all.
+    """
+    blocks = cluster.facts.get("blocks")
+    weights = np.ones((2, cluster.nodes))
+    if isinstance(blocks, list) and sum(block["nodes"] for block in blocks) == cluster.nodes:
+        nodes = np.array([block["nodes"] for block in blocks])
+        drawn = [
+            [block["switches"] * block["switch_w"] for block in blocks],
+            [block["gpus"] * block["other_it_w_per_gpu"] for block in blocks],
+        ]
+        weights = np.repeat(np.array(drawn, dtype=np.float64) / nodes, nodes, axis=1)
+    totals = np.maximum(weights.sum(axis=1, keepdims=True), 1e-300)
+    switches, other = np.floor(weights / totals * np.array([[switches_mw], [other_mw]])).astype(np.int64)
+    return switches, other
 
 
 def _integrals(edges: NDArray[np.int64]) -> Integrals:

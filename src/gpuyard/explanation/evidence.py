@@ -22,7 +22,7 @@ from gpuyard.ordering import estimate_run_times, is_scored, order_features, scor
 from gpuyard.policy import Policy, named_policy
 from gpuyard.result import Result
 from gpuyard.scenario.model import Scenario
-from gpuyard.scenario.sections import MaintenanceSection, ReservationSection
+from gpuyard.scenario.sections import CommissionSection, MaintenanceSection, ReservationSection
 from gpuyard.simulation import schedule
 from gpuyard.windows import NodeWindow
 from gpuyard.workload import MICROSECOND, Workload, to_ticks
@@ -225,9 +225,13 @@ def _section(result: Result, name: str) -> Mapping[str, Any]:
 
 
 def _windows(result: Result) -> list[NodeWindow]:
-    """Return the windows over nodes as the scenario has them: maintenance, then reservations."""
+    """Return the windows over nodes as the scenario has them: maintenance, reservations, commissioning."""
     found = []
-    for name, section in (("maintenance", MaintenanceSection), ("reservation", ReservationSection)):
+    for name, section in (
+        ("maintenance", MaintenanceSection),
+        ("reservation", ReservationSection),
+        ("commission", CommissionSection),
+    ):
         tables = result.scenario.get(name)
         found += [section.model_validate(table).window() for table in tables] if isinstance(tables, list) else []
     return found

@@ -38,9 +38,11 @@ class Fragmentation:
 def fragmentation(record: Record, holdings: Holdings, start: int, stop: int) -> Fragmentation | None:
     """Return the fragmentation of a run from ``start`` to ``stop`` (int64 microseconds, around all of its attempts).
 
-    ``None`` where the mix is empty, or where so many different demands meet so many events that it would take
-    minutes.
+    ``None`` where the mix is empty, where so many different demands meet so many events that it would take
+    minutes, and where nodes are commissioned during the run.
     """
+    if any(each.is_commission for each in record.windows):
+        return None
     from gpuyard.kernel.fragments import Held, follow  # with the compiler, when there is a run
     from gpuyard.kernel.score_build import build_mix
     from gpuyard.lowering import lower_demands, lower_site

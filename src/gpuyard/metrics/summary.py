@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuyard.commissioning import absence
 from gpuyard.energy.account import ACTIVITY_PARTS, EnergyAccount
 from gpuyard.energy.model import LOAD_SOURCES
 from gpuyard.errors import ConfigError
@@ -23,7 +25,7 @@ from gpuyard.metrics.groups import Groups, by_gpus, by_label, everyone, percenti
 from gpuyard.metrics.queueing import is_saturated, waiting
 from gpuyard.metrics.services import Judged, judge, services_block
 from gpuyard.record import EndReason, Record
-from gpuyard.windows import closed_gpus
+from gpuyard.windows import closed_gpus, there_from
 from gpuyard.workload import MICROSECOND
 
 __all__ = ["summarise"]
@@ -34,7 +36,7 @@ _MILLI_HOUR = 1000 * 3600 * MICROSECOND
 Numbers = dict[str, object]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class _View:
     """One record seen through one measurement window: what every block is computed from.
 
@@ -53,10 +55,19 @@ class _View:
     busy: NDArray[np.float64]
     energy: NDArray[np.float64]
 
+    @cached_property
+    def up_parts(self) -> int:
+        """Thousandths of GPUs x microseconds that were there in the window."""
+        gone = absence(self.record, self.start, self.stop)
+        edges = np.array([self.start, self.stop])
+        gpus = self.record.cluster.node_gpus.astype(np.int64)
+        away = 0 if gone is None else gone.spans.integrals(gone.weigh(gpus), edges)[0]
+        return (self.record.cluster.gpus * (self.stop - self.start) - away) * 1000
+
     @property
     def gpu_hours_up(self) -> float:
         """GPU-hours that were there in the window."""
-        return self.record.cluster.gpus * (self.stop - self.start) / MICROSECOND / 3600
+        return self.up_parts / _MILLI_HOUR
 
 
 def summarise(
@@ -236,7 +247,7 @@ def _gpu(view: _View) -> Numbers:
     spans, edges = view.account.holdings.spans, np.array([view.start, view.stop])
     held_parts = spans.integrals(view.account.holdings.attempt_milli, edges)[0]
     busy_parts = spans.integrals(view.account.busy_parts, edges)[0]
-    up_parts = view.record.cluster.gpus * 1000 * (view.stop - view.start)
+    up_parts = view.up_parts
     held = held_parts / _MILLI_HOUR
     outcome = view.record.outcome[view.attempt_job]
     of_state = np.bincount(outcome, weights=view.held, minlength=len(STATES)).tolist()
@@ -269,8 +280,9 @@ def _left(view: _View, fragments: Fragmentation | None) -> Numbers:
         (record.attempt_end > view.stop)
         | ((record.attempt_end == view.stop) & (record.attempt_reason == EndReason.STOPPED))
     )
-    gpus = record.cluster.gpus * 1000
-    free = gpus * (view.stop - view.start) - holdings.spans.integrals(holdings.attempt_milli, edges)[0]
+    there = there_from(record.windows, record.cluster) <= view.stop
+    gpus = int(record.cluster.node_gpus[there].sum()) * 1000
+    free = view.up_parts - holdings.spans.integrals(holdings.attempt_milli, edges)[0]
     known = fragments or fragmentation(record, holdings, view.account.start, view.account.stop)
     is_known = known is not None and free > 0
     return {
@@ -342,15 +354,16 @@ def _network(view: _View) -> Numbers:
 def _maintenance(view: _View) -> Numbers | None:
     """Return the block ``maintenance``: what windows closed to everybody; ``None`` in a run without windows."""
     record = view.record
-    if not record.windows:
+    windows = [each for each in record.windows if not each.is_commission]
+    if not windows:
         return None
-    edges, gpus = closed_gpus(record.windows, record.cluster)
+    edges, gpus = closed_gpus(windows, record.cluster)
     inside = np.clip(edges, view.start, view.stop)
     closed = sum(int(each) * int(length) for each, length in zip(gpus, np.diff(inside), strict=False))
-    drains = sum(each.is_maintenance for each in record.windows)
+    drains = sum(each.is_maintenance for each in windows)
     return {
         "windows": drains,
-        "reservations": len(record.windows) - drains,
+        "reservations": len(windows) - drains,
         "gpu_hours": closed / MICROSECOND / 3600,
         "share": _ratio(closed / MICROSECOND / 3600, view.gpu_hours_up),
     }

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from gpuyard.commissioning import absence
 from gpuyard.energy.account import ACTIVITY_PARTS, NANOJOULES_PER_KWH, EnergyAccount
 from gpuyard.errors import ConfigError
 from gpuyard.holdings import asked_milli
@@ -87,7 +88,7 @@ def timeline_table(
     columns = {
         "time": seconds(edges[:-1]),
         "duration_s": seconds(lengths),
-        "gpus_up": np.full(lengths.size, float(record.cluster.gpus)),
+        "gpus_up": _up(record, edges),
         "gpus_closed": _closed(record, edges),
         "gpus_held": _mean(spans, holdings.attempt_milli, edges, 1000),
         "gpus_busy": _mean(spans, account.busy_parts, edges, 1000 * ACTIVITY_PARTS),
@@ -113,6 +114,15 @@ def _mean(spans: Spans, weight: NDArray[np.int64], edges: NDArray[np.int64], uni
 def _over(integrals: list[int], lengths: NDArray[np.int64], unit: int) -> NDArray[np.float64]:
     pairs = zip(integrals, lengths.tolist(), strict=True)
     return np.array([whole / (length * unit) for whole, length in pairs], dtype=np.float64)
+
+
+def _up(record: Record, edges: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the mean GPUs of each bin on nodes that are there."""
+    everything = np.full(edges.size - 1, float(record.cluster.gpus))
+    gone = absence(record, int(edges[0]), int(edges[-1]))
+    if gone is None:
+        return everything
+    return everything - _mean(gone.spans, gone.weigh(record.cluster.node_gpus.astype(np.int64)), edges)
 
 
 def _closed(record: Record, edges: NDArray[np.int64]) -> NDArray[np.float64]:

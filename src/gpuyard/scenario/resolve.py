@@ -156,11 +156,13 @@ class Resolver:
         )
 
     def windows(self) -> tuple[NodeWindow, ...]:
-        """Return maintenance and reservations of nodes, each of whose nodes the cluster has."""
+        """Return maintenance, reservations and commissioning of nodes, each of whose nodes the cluster has."""
+        from gpuyard.scenario.source import TABLE_LISTS
+
         found = []
-        for section, tables in (("maintenance", self._checked.maintenance), ("reservation", self._checked.reservation)):
+        for section in TABLE_LISTS:
             with self._blamed_on(section):
-                for table in tables:
+                for table in getattr(self._checked, section):
                     window = table.window()
                     window.node_numbers(self._cluster)
                     found.append(window)

@@ -27,6 +27,7 @@ from gpuyard.windows import NodeWindow
 __all__ = [
     "SECTIONS",
     "SYNTHESIS_KEYS",
+    "CommissionSection",
     "MaintenanceSection",
     "Model",
     "PolicySection",
@@ -347,8 +348,15 @@ class MaintenanceSection(Section):
     def window(self) -> NodeWindow:
         """Return the window over these nodes."""
         given = self.model_dump()
-        names = {f"{name}s": tuple(given.get(name, ())) for name in ("user", "tenant", "partition")}
-        return NodeWindow(nodes=tuple(self.nodes), start=self.start, end=self.end, **names)
+        users, tenants, partitions = (tuple(given.get(name, ())) for name in ("user", "tenant", "partition"))
+        return NodeWindow(
+            nodes=tuple(self.nodes),
+            start=self.start,
+            end=self.end,
+            users=users,
+            tenants=tenants,
+            partitions=partitions,
+        )
 
 
 class ReservationSection(MaintenanceSection):
@@ -363,6 +371,19 @@ class ReservationSection(MaintenanceSection):
         if not (self.user or self.tenant or self.partition):
             raise ValueError("a reservation is for a user, tenant or partition; [[maintenance]] is for nobody")
         return self
+
+
+class CommissionSection(Section):
+    """``[[commission]]``: some nodes are there only from an instant on."""
+
+    nodes: Annotated[list[int | str], BeforeValidator(_items)] = Field(
+        description="Numbers, ranges such as '0-15', names, or domains of a level such as 'hall 1'."
+    )
+    start: Seconds = Field(description="From when on they are there, since the origin.")
+
+    def window(self) -> NodeWindow:
+        """Return the window over these nodes."""
+        return NodeWindow.commissioned(tuple(self.nodes), self.start)
 
 
 class ClusterSection(Section):
@@ -403,6 +424,7 @@ class Model(BaseModel):
     run: RunSection = Field(default_factory=RunSection)
     maintenance: list[MaintenanceSection] = Field(default=[], description="Nodes that are closed to all for a while.")
     reservation: list[ReservationSection] = Field(default=[], description="Nodes that are kept for some for a while.")
+    commission: list[CommissionSection] = Field(default=[], description="Nodes that are there from an instant on.")
     provenance: dict[str, Any] = Field(default_factory=dict, description="Versions a result was made with.")
 
 
@@ -414,5 +436,6 @@ SECTIONS: Final[dict[str, type[BaseModel]]] = {
     "run": RunSection,
     "maintenance": MaintenanceSection,
     "reservation": ReservationSection,
+    "commission": CommissionSection,
 }
 """The sections by name."""

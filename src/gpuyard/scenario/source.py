@@ -118,7 +118,7 @@ def read_layers(source: str | Path) -> Layered:
     return layered
 
 
-TABLE_LISTS: Final = ("maintenance", "reservation")
+TABLE_LISTS: Final = ("maintenance", "reservation", "commission")
 """Sections of which a scenario has several, each in double brackets."""
 
 

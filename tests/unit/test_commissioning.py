@@ -1,0 +1,118 @@
+"""Nodes that are commissioned during a run: closed before, not up before, without a draw before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+import gpuyard as gy
+from gpuyard.errors import ConfigError
+from gpuyard.scenario import Scenario, load
+
+HOUR = 3600.0
+LATER = gy.NodeWindow.commissioned(("1",), 2 * HOUR)
+
+
+def site(nodes: int = 2) -> gy.Cluster:
+    return gy.Cluster.uniform(nodes=nodes, gpus_per_node=8, hardware="hgx-h100")
+
+
+def jobs(*rows: tuple[float, int, float]) -> gy.Workload:
+    submit, gpus, runtime = zip(*rows, strict=True)
+    ids = [f"j{number}" for number in range(len(rows))]
+    return gy.Workload.from_table(
+        pa.table({"job_id": ids, "submit_time": pa.array(submit, pa.float64()), "gpus": pa.array(gpus, pa.int32()),
+                  "runtime": pa.array(runtime, pa.float64())})
+    )  # fmt: skip
+
+
+def starts(result: gy.Result) -> list[float]:
+    return result.jobs["start_time"].to_pylist()
+
+
+def test_a_job_waits_for_nodes_until_they_are_commissioned_and_those_that_run_are_undisturbed() -> None:
+    result = gy.simulate(jobs((0, 8, 3 * HOUR), (0, 8, HOUR), (0, 16, HOUR)), site(), windows=[LATER])
+    assert starts(result) == [0, 2 * HOUR, 3 * HOUR]
+    assert result.jobs["end_time"][0].as_py() == 3 * HOUR
+
+
+@pytest.mark.parametrize("backfill", ["none", "fit", "easy", "conservative", "slurm"])
+def test_the_schedule_is_that_of_a_maintenance_which_has_always_been(backfill: str) -> None:
+    workload = gy.synthesise(gy.SynthesisSpec(days=0.2, load=1.2), gpus=32, seed=3)
+    closed = gy.NodeWindow(nodes=("2-3",), start=-1e9, end=2 * HOUR)
+    later = gy.NodeWindow.commissioned(("2-3",), 2 * HOUR)
+    digests = [
+        gy.simulate(workload, site(4), backfill=backfill, windows=[each]).summary()["engine"]["digest"]
+        for each in (closed, later)
+    ]
+    assert digests[0] == digests[1]
+
+
+def test_shares_are_of_the_gpus_that_are_up() -> None:
+    result = gy.simulate(jobs((0, 8, 4 * HOUR), (0, 8, 2 * HOUR)), site(), windows=[LATER])
+    numbers = result.summary()
+    assert numbers["gpu"]["allocation_rate"] == 1.0
+    assert numbers["gpu"]["count"] == 16
+    assert numbers["maintenance"] is None
+    assert pc.sum(pc.multiply(result.timeline["gpus_up"], result.timeline["duration_s"])).as_py() == 48 * HOUR
+    assert result.timeline["gpus_up"][0].as_py() == 8.0
+    assert pc.max(result.timeline["gpus_closed"]).as_py() == 0.0
+
+
+def test_a_node_draws_nothing_before_it_is_there() -> None:
+    kind = gy.Cluster.uniform(nodes=1, gpus_per_node=8, hardware="hgx-h100").kinds[0]
+    one = jobs((0, 8, 4 * HOUR))
+    energy = gy.simulate(one, site(), windows=[LATER]).summary()["energy"]
+    alone = gy.simulate(one, site(1)).summary()["energy"]
+    assert energy["it_kwh"] == pytest.approx(alone["it_kwh"] + kind.idle_w * 2 / 1000)
+    assert energy["idle_kwh"] == pytest.approx(kind.idle_w * 2 / 1000)
+    parts = ("jobs_kwh", "held_idle_kwh", "idle_kwh", "switches_kwh", "other_kwh", "overhead_kwh")
+    assert sum(energy[name] for name in parts) == pytest.approx(energy["facility_kwh"])
+    assert energy["it_peak_mw"] == pytest.approx(alone["it_peak_mw"] + kind.idle_w / 1e6)
+
+
+def test_switches_and_storage_of_a_block_come_with_its_nodes() -> None:
+    block = {"hardware": "hgx-h100", "nodes": 2, "fabric": {"kind": "leaf-spine", "hosts_per_leaf": 2}}
+    tables = [
+        {"name": "a", **block, "switch_w": 1000, "other_it_w_per_gpu": 100},
+        {"name": "b", **block, "switch_w": 3000, "other_it_w_per_gpu": 200},
+    ]
+    whole = gy.Cluster.from_mapping({"blocks": tables}, name="site")
+    first = gy.Cluster.from_mapping({"blocks": tables[:1]}, name="site")
+    later = gy.NodeWindow.commissioned(("2-3",), 1e9)
+    some = jobs((0, 8, HOUR), (HOUR, 16, HOUR))
+    staged = gy.simulate(some, whole, windows=[later]).summary()["energy"]
+    alone = gy.simulate(some, first).summary()["energy"]
+    for name in ("it_kwh", "idle_kwh", "switches_kwh", "other_kwh", "it_peak_mw"):
+        assert staged[name] == pytest.approx(alone[name])
+
+
+def test_a_scenario_commissions_nodes() -> None:
+    asked = load("phase-1").apply_sets(
+        ["cluster.nodes=4", "cluster.gpus_per_node=8", "workload.days=0.1", "commission=[{nodes='2-3', start='1h'}]"]
+    )
+    result = run_it(asked)
+    assert result.scenario["commission"] == [{"nodes": "2-3", "start": "1h"}]
+    assert result.timeline["gpus_up"][0].as_py() == 16.0
+
+
+def run_it(scenario: Scenario) -> gy.Result:
+    from gpuyard.scenario import run
+
+    return run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"begin": 10.0}, "leave begin out"),
+        ({"policy": gy.Policy(preemption="priority")}, "preempt"),
+        ({"windows": [gy.NodeWindow.commissioned(("7",), 5.0)]}, "has 2 nodes"),
+    ],
+)
+def test_what_does_not_go_with_later_nodes_is_refused(options: dict[str, Sequence[object]], complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        gy.simulate(jobs((0, 8, HOUR)), site(), **{"windows": [LATER], **options})
