@@ -15,7 +15,7 @@ from gpuyard.kernel.imagined import put_back, take_away
 from gpuyard.kernel.index import members
 from gpuyard.kernel.jit import compiler, inlined, kernel, pointed
 from gpuyard.kernel.placement import Placer, Releaser, place_plain, release_plain
-from gpuyard.kernel.prey import candidate, list_candidates, may_reach
+from gpuyard.kernel.prey import candidate, list_candidates, may_reach, tell_apart
 from gpuyard.kernel.stays import Gain, Stays, Terms
 from gpuyard.kernel.tables import Events, Jobs, Log, Records, Site
 
@@ -46,6 +46,7 @@ def make_room(
     row: int,
     level: int,
     now: int,
+    origin: int,
 ) -> int:
     """Place a job that found no room where less urgent ones run; return how many of ``Stays.catch`` were taken off.
 
@@ -54,6 +55,7 @@ def make_room(
     """
     wish = int(jobs.claim[nth(row)]["demand"])
     stays.state[Gain.SHORT] = 1
+    tell_apart(jobs, site, log, stays, now, origin)
     if stays.prey.size[0] == 0:
         return 0
     if stays.terms[Terms.PLAIN] == 0:

@@ -15,7 +15,7 @@ from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.levels import key_to_wait, level_of_waiting, next_tick, pass_bins, remaining, time_of_promotion
 from gpuyard.kernel.line import first_of, line_up, stand_out, take_turn, turn_back, turns_after
 from gpuyard.kernel.placement import Placer, Releaser, place_plain
-from gpuyard.kernel.prey import let_go, offer_prey, reach_less, reach_more
+from gpuyard.kernel.prey import announce, look_again, withdraw
 from gpuyard.kernel.stays import Gain, Rule, Stays, Terms
 from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Queue, Records, Site
 from gpuyard.kernel.timetable import enter, first_time, strike
@@ -141,8 +141,7 @@ def _tick(jobs: Jobs, site: Site, log: Log, stays: Stays, row: int, wish: int, n
     this = stays.stay[nth(row)]
     if stays.terms[Terms.RULE] == Rule.BINS:
         pass_bins(stays, row, wish, int(this["attained"] + now - this["since"]))
-    let_go(jobs, site, log, stays, row)
-    offer_prey(jobs, site, log, stays, row, now, origin)
+    look_again(jobs, site, log, stays, row, now, origin)
     tick = next_tick(stays, row, wish, now)
     if tick != NEVER:
         enter(stays.ticks, tick, row)
@@ -162,17 +161,14 @@ def _end_attempt(
     strike(stays.ends, row)
     if stays.ticks.place[nth(row)] != NOBODY:
         strike(stays.ticks, row)
-    let_go(jobs, site, log, stays, row)
-    reach_more(jobs, site, log, stays, row)
+    withdraw(jobs, site, log, stays, row)
     this["end"] = NEVER
     this["attempt"] = NOBODY
     events.counter[Count.RUNNING] -= 1
 
 
 @kernel
-def _start_attempt(
-    jobs: Jobs, site: Site, log: Log, events: Events, stays: Stays, row: int, first: int, now: int, origin: int
-) -> None:
+def _start_attempt(jobs: Jobs, events: Events, stays: Stays, row: int, first: int, now: int) -> None:
     """Let a job run that holds the slots from ``first`` on."""
     count, state = events.counter, stays.state
     wish = int(jobs.claim[nth(row)]["demand"])
@@ -197,8 +193,7 @@ def _start_attempt(
     this["end"] = now + attempt_length(jobs, stays, row)
     enter(stays.ends, int(this["end"]), row)
     count[Count.RUNNING] += 1
-    reach_less(jobs, site, log, stays, row)
-    offer_prey(jobs, site, log, stays, row, now, origin)
+    announce(stays, row)
     tick = next_tick(stays, row, wish, now)
     if tick != NEVER:
         enter(stays.ticks, tick, row)
@@ -235,7 +230,7 @@ def _schedule(
             placed = place_plain(site, log, events, asked["large"], asked["many"], asked["rest"])
         if not placed:
             level = level_of_waiting(stays, row)
-            taken = make_room(jobs, demand, site, log, events, stays, hunter, placer, releaser, row, level, now)
+            taken = make_room(jobs, demand, site, log, events, stays, hunter, placer, releaser, row, level, now, origin)
         if not placed and taken == 0:
             lane["blocked"] = state[Gain.ROOM] + state[Gain.SHORT] - 1
             continue
@@ -248,7 +243,7 @@ def _schedule(
                 victim = int(stays.catch[nth(place)]["row"])
                 given += max(int(jobs.claim[nth(victim)]["slots"]), 1)
                 _preempt(jobs, demand, site, log, events, stays, victim, row, now)
-        _start_attempt(jobs, site, log, events, stays, row, first, now, origin)
+        _start_attempt(jobs, events, stays, row, first, now)
         if taken > 0:
             state[Gain.ROOM] += given
             turns_after(stays, key, row, given)

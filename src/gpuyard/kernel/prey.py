@@ -1,5 +1,7 @@
 """Running jobs that may be taken away: in which order, and how much room there would be without them.
 
+Who starts is noted, and told apart only when somebody looks for room: most jobs have ended by then.
+
 ``reach`` counts, for each level that splits them (a *cut*), the GPUs of every node that are free or held by jobs above
 it.  It is kept where levels are few and jobs plain, and says at once who would find no room even so.
 """
@@ -16,7 +18,7 @@ from gpuyard.kernel.stays import LEVEL_SHIFT, Gain, Rule, Stays, Terms
 from gpuyard.kernel.tables import Jobs, Log, Records, Site
 from gpuyard.kernel.worth import time_lost
 
-__all__ = ["candidate", "let_go", "list_candidates", "may_reach", "offer_prey", "reach_less", "reach_more"]
+__all__ = ["announce", "candidate", "list_candidates", "look_again", "may_reach", "tell_apart", "withdraw"]
 
 
 @kernel
@@ -39,22 +41,8 @@ def _cuts(site: Site, stays: Stays) -> int:
     return stays.reach.size // site.node.size
 
 
-@inlined
-def reach_less(jobs: Jobs, site: Site, log: Log, stays: Stays, row: int) -> None:
-    """Count that a job that may not be taken away holds its slots."""
-    if stays.reach.size > 0:
-        _shift_reach(jobs, site, log, stays, row, 0, _cuts(site, stays), -1)
-
-
-@inlined
-def reach_more(jobs: Jobs, site: Site, log: Log, stays: Stays, row: int) -> None:
-    """Count that a job that may not be taken away gives its slots back."""
-    if stays.reach.size > 0:
-        _shift_reach(jobs, site, log, stays, row, 0, _cuts(site, stays), 1)
-
-
 @kernel
-def offer_prey(jobs: Jobs, site: Site, log: Log, stays: Stays, row: int, now: int, origin: int) -> None:
+def _offer(jobs: Jobs, site: Site, log: Log, stays: Stays, row: int, now: int, origin: int) -> None:
     """Let a running job be taken away from now on if it may be."""
     this, terms = stays.stay[nth(row)], stays.terms
     if this["fixed"] > 0 or this["times"] >= terms[Terms.MOST] or now - this["since"] < terms[Terms.MIN_RUN]:
@@ -70,7 +58,7 @@ def offer_prey(jobs: Jobs, site: Site, log: Log, stays: Stays, row: int, now: in
 
 
 @kernel
-def let_go(jobs: Jobs, site: Site, log: Log, stays: Stays, row: int) -> None:
+def _let_go(jobs: Jobs, site: Site, log: Log, stays: Stays, row: int) -> None:
     """Let a running job not be taken away any more."""
     this = stays.stay[nth(row)]
     if this["level"] == NOBODY:
@@ -79,6 +67,52 @@ def let_go(jobs: Jobs, site: Site, log: Log, stays: Stays, row: int) -> None:
     if stays.reach.size > 0:
         _shift_reach(jobs, site, log, stays, row, 0, int(this["level"]), -1)
     this["level"] = NOBODY
+
+
+@inlined
+def announce(stays: Stays, row: int) -> None:
+    """Note that a job runs."""
+    number = stays.state[Gain.FRESH]
+    stays.fresh[nth(number)] = row
+    stays.stay[nth(row)]["fresh"] = number
+    stays.state[Gain.FRESH] = number + 1
+
+
+@kernel
+def withdraw(jobs: Jobs, site: Site, log: Log, stays: Stays, row: int) -> None:
+    """Note that a job does not run any more; its slots are those that it had."""
+    this = stays.stay[nth(row)]
+    if this["fresh"] == NOBODY:
+        _let_go(jobs, site, log, stays, row)
+        if stays.reach.size > 0:
+            _shift_reach(jobs, site, log, stays, row, 0, _cuts(site, stays), 1)
+        return
+    last = stays.state[Gain.FRESH] - 1
+    moved = int(stays.fresh[nth(last)])
+    stays.fresh[nth(this["fresh"])] = moved
+    stays.stay[nth(moved)]["fresh"] = this["fresh"]
+    this["fresh"] = NOBODY
+    stays.state[Gain.FRESH] = last
+
+
+@kernel
+def tell_apart(jobs: Jobs, site: Site, log: Log, stays: Stays, now: int, origin: int) -> None:
+    """Let those be taken away who started since the last time and may be."""
+    for number in range(stays.state[Gain.FRESH]):
+        row = int(stays.fresh[nth(number)])
+        stays.stay[nth(row)]["fresh"] = NOBODY
+        if stays.reach.size > 0:
+            _shift_reach(jobs, site, log, stays, row, 0, _cuts(site, stays), -1)
+        _offer(jobs, site, log, stays, row, now, origin)
+    stays.state[Gain.FRESH] = 0
+
+
+@kernel
+def look_again(jobs: Jobs, site: Site, log: Log, stays: Stays, row: int, now: int, origin: int) -> None:
+    """Bring the place of a running job among those who may be taken away up to date: its level changed, or it may."""
+    if stays.stay[nth(row)]["fresh"] == NOBODY:
+        _let_go(jobs, site, log, stays, row)
+        _offer(jobs, site, log, stays, row, now, origin)
 
 
 @kernel

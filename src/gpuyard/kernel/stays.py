@@ -33,6 +33,7 @@ STAY = np.dtype(
         ("attempt", np.int32),  # number of the running attempt, or NOBODY
         ("place", np.int32),  # in its lane, or NOBODY
         ("fixed", np.int32),  # 1 = never to be preempted
+        ("fresh", np.int32),  # place in Stays.fresh, or NOBODY
     ]
 )
 """What a job has got and has left."""
@@ -117,7 +118,9 @@ class Gain(IntEnum):
     """lanes that this pass still has to try"""
     SHORT = 9
     """how many more slots at least it would take for the job that found no room last"""
-    SIZE = 10
+    FRESH = 10
+    """entries of Stays.fresh"""
+    SIZE = 11
 
 
 class Stays(NamedTuple):
@@ -135,6 +138,7 @@ class Stays(NamedTuple):
     ends: Timetable  # of running jobs
     ticks: Timetable  # of running and waiting jobs
     prey: Agenda  # running jobs that may be taken away, the first to go first
+    fresh: NDArray[np.int32]  # running jobs that neither ``prey`` nor ``reach`` knows of yet
     line: NDArray[np.int32]  # waiting jobs, lane after lane
     lane: Records
     turn: NDArray[np.int32]  # a heap of lanes, by their first job
@@ -169,7 +173,7 @@ def build_stays(
     jobs, lanes = estimate.size, int(demands["lane"].max(initial=0)) + 1
     stay = np.zeros(jobs, STAY)
     stay["end"] = NEVER
-    stay["level"] = stay["attempt"] = stay["place"] = NOBODY
+    stay["level"] = stay["attempt"] = stay["place"] = stay["fresh"] = NOBODY
     stay["fixed"] = fixed
     lane = np.zeros(lanes, LINE)
     sizes = np.bincount(demands["lane"][demand[demand >= 0]], minlength=lanes)
@@ -191,6 +195,7 @@ def build_stays(
         ends=build_timetable(jobs, running),
         ticks=build_timetable(jobs, jobs),
         prey=build_agenda(running),
+        fresh=np.empty(running + 1, np.int32),
         line=np.empty(jobs, np.int32),
         lane=lane,
         turn=np.empty(lanes + 1, np.int32),
