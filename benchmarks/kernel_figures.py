@@ -52,7 +52,7 @@ def kernel_s(workload: Workload, site: Cluster, policy: Policy, until: float | N
     before = KERNEL.spent_s
     schedule(workload, site, policy, until=until)
     demand_holds(KERNEL.spent_s > before, "the kernel was not measured")
-    return KERNEL.last_s
+    return KERNEL.spent_s - before  # of all calls: a loop that preempts goes on in larger tables
 
 
 def complete_s(workload: Workload, site: Cluster, policy: Policy) -> float:

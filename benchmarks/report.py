@@ -18,6 +18,7 @@ from first_runs import first_runs
 from kernel_figures import by_depth, by_nodes, by_policy, memory, yardsticks
 from measure import watched_kernel
 from page import Section, into, markdown
+from preemption_figures import preempting
 from sizes import FULL, SIZE, Size
 from yardstick import NoYardstickError, build_yardstick
 
@@ -52,6 +53,7 @@ def _sections(size: Size, folder: Path) -> Iterator[Section]:
     yield by_depth(size)
     yield easy_by_depth(size)
     yield by_policy(size)
+    yield preempting(size, philly)
     yield memory(size)
     yield first_runs()
     yield commands(size, philly, folder)

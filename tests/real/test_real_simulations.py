@@ -25,6 +25,7 @@ from gpuyard.cli import main
 from gpuyard.energy import account
 from gpuyard.metrics.fidelity import oversubscribed_block
 from gpuyard.policy import named_policy
+from gpuyard.preemption import Preemption
 from gpuyard.record import Outcome, Record
 from gpuyard.simulation import schedule
 from gpuyard.traces import ReadOptions, read
@@ -179,6 +180,12 @@ def held_s(record: Record) -> int:
     return int((length // SECOND * record.slot_gpus).sum())
 
 
+def held_us(record: Record) -> int:
+    """Return the GPU-microseconds that were held."""
+    length = np.repeat(record.attempt_end - record.attempt_start, np.diff(record.slot_offset))
+    return int((length * record.slot_gpus).sum())
+
+
 def unsized() -> set[str]:
     return {row["cluster"] for row in plain(PHILLY)} - {row["vc"] for row in plain(PHILLY_VCS)}
 
@@ -189,6 +196,22 @@ def test_philly_as_one_pool_runs_every_job_and_holds_the_files_own_gpu_time(poli
     assert Counter(record.outcome.tolist()) == {Outcome.COMPLETED: 82_247}
     assert held_s(record) == sum(round(float(row["gpu_time"])) for row in plain(PHILLY))
     assert round(held_s(record) / 3600) == 978_078
+
+
+@pytest.mark.parametrize("rule", ["srtf", "las", "2d-las"])
+def test_philly_on_80_nodes_repeats_nothing_but_restarts_when_jobs_make_room(rule: str) -> None:
+    record = run_on(PHILLY, "80x8", "fifo-fit", preemption=Preemption(rule=rule, restart_cost=62.0))
+    work = sum(round(float(row["gpu_time"])) for row in plain(PHILLY))
+    assert Counter(record.outcome.tolist()) == {Outcome.COMPLETED: 82_247}
+    later = np.ones(record.attempt_job.size, np.bool_)
+    later[np.unique(record.attempt_job, return_index=True)[1]] = False
+    restarts = np.minimum(record.attempt_end - record.attempt_start, 62 * SECOND)[later]
+    assert record.attempt_useful is not None
+    useful = np.bincount(record.attempt_job, record.attempt_useful, 82_247)
+    assert np.array_equal(useful, record.workload.runtime)
+    gpus = record.workload.gpus[record.attempt_job]
+    assert held_us(record) == work * SECOND + int((restarts * gpus[later]).sum())
+    assert later.sum() > 9_000
 
 
 def test_each_virtual_cluster_alone_runs_its_jobs_and_holds_its_gpu_time() -> None:

@@ -28,6 +28,7 @@ ON_REAL_TRACES = (
     "backfilled_waits",
     "like_philly",
     "orders_of_philly",
+    "preemption_of_philly",
     "recorded_waits",
     "room_while_waiting",
     "virtual_clusters",
