@@ -18,7 +18,7 @@ from gpuyard.custom import Decider, OwnOrder, OwnPlacement
 from gpuyard.errors import GpuyardError, PolicyError
 from gpuyard.hardware import NodeType
 from gpuyard.policy import Policy, named_policy
-from gpuyard.record import Outcome, Record
+from gpuyard.record import EndReason, Outcome, Record
 from gpuyard.simulation import schedule
 from gpuyard.topology.levels import Levels
 from gpuyard.traces.schema import COLUMNS
@@ -121,6 +121,8 @@ def check_policy(
     for number in range(examples):
         rng = np.random.default_rng([seed, number])
         case = _draw(rng, jobs=1 + number * 12 // max(examples, 1))
+        if chosen.preemption:
+            case = replace(case, jobs=tuple(_ranked(rng, job) for job in case.jobs))
         fault = find_fault(chosen, case, seed=seed, shift=shift)
         if fault is not None:
             case, fault = _shrunk(chosen, case, fault, seed=seed, shift=shift)
@@ -246,12 +248,70 @@ def _too_much(record: Record, running: list[int], node: int) -> str:
     return ""
 
 
+def _work_adds_up(record: Record) -> Iterator[str]:
+    """Yield jobs whose attempts overlap, or do more or less work in all than the job has."""
+    limit = record.workload.time_limit if record.policy.on_limit == "kill" else record.workload.runtime
+    work = np.minimum(record.workload.runtime, limit)
+    length = record.attempt_end - record.attempt_start
+    for attempt in np.flatnonzero((record.useful < 0) | (record.useful > length)).tolist():
+        yield f"an attempt of job {_job(record, int(record.attempt_job[attempt]))} is useful for longer than it lasts"
+    order = np.lexsort((np.arange(length.size), record.attempt_job))
+    rows = record.attempt_job[order]
+    again = (rows[1:] == rows[:-1]) & (record.attempt_start[order][1:] < record.attempt_end[order][:-1])
+    for row in rows[1:][again].tolist():
+        yield f"job {_job(record, row)} has two attempts at once"
+    useful = np.zeros(work.size, np.int64)
+    np.add.at(useful, record.attempt_job, record.useful)
+    for row in np.flatnonzero((record.outcome != Outcome.REJECTED) & (useful != work)).tolist():
+        did, has = _seconds(int(useful[row])), _seconds(int(work[row]))
+        yield f"the attempts of job {_job(record, row)} did {did:g} s of work in all, and it has {has:g} s"
+
+
+def _preempted(record: Record) -> list[int]:
+    return np.flatnonzero(record.attempt_reason == EndReason.PREEMPTED).tolist()
+
+
+def _nobody_protected(record: Record) -> Iterator[str]:
+    """Yield jobs that were preempted though they may not be, too early, or too often."""
+    terms = record.policy.preemption
+    may = record.workload.integers("preemptible", 1) > 0
+    times: dict[int, int] = {}
+    for attempt in _preempted(record):
+        row, start, end = (
+            int(column[attempt]) for column in (record.attempt_job, record.attempt_start, record.attempt_end)
+        )
+        times[row] = times.get(row, 0) + 1
+        if not may[row]:
+            yield f"job {_job(record, row)} is preempted at {_seconds(end):g} s and is not preemptible"
+        if end - start < round(terms.min_run * MICROSECOND):
+            yield f"job {_job(record, row)} is preempted after {_seconds(end - start):g} s, not {terms.min_run:g}"
+        if terms.max_preemptions is not None and times[row] > terms.max_preemptions:
+            yield f"job {_job(record, row)} is preempted {times[row]} times, of at most {terms.max_preemptions}"
+
+
+def _room_for_another(record: Record) -> Iterator[str]:
+    """Yield jobs that were preempted for nobody, or for one who does not start then or is less urgent."""
+    causes = record.attempt_cause
+    priority = record.workload.integers("priority", 0)
+    starts = set(zip(record.attempt_job.tolist(), record.attempt_start.tolist(), strict=True))
+    for attempt in _preempted(record):
+        row, end = int(record.attempt_job[attempt]), int(record.attempt_end[attempt])
+        cause = -1 if causes is None else int(causes[attempt])
+        if cause < 0 or cause == row or (cause, end) not in starts:
+            yield f"job {_job(record, row)} is preempted at {_seconds(end):g} s, and nobody starts for whom it was"
+        elif record.policy.preemption.rule == "priority" and priority[cause] <= priority[row]:
+            yield f"job {_job(record, row)} makes room for job {_job(record, cause)}, which has no higher priority"
+
+
 _PROMISES: Final[dict[str, Callable[[Record], Iterator[str]]]] = {
     "every job that fits runs": _all_run,
     "nobody starts before it is eligible": _nobody_early,
     "a job holds what it asked for": _whole_jobs,
     "GPU types are respected": _right_types,
     "nothing is held twice": _nothing_twice,
+    "all its work is done, once": _work_adds_up,
+    "nobody is preempted who may not be": _nobody_protected,
+    "who is preempted makes room for another": _room_for_another,
 }
 
 
@@ -262,13 +322,19 @@ def _differing(first: Record, second: Record, later: int) -> Iterator[str]:
     begun = first.outcome != Outcome.REJECTED
     for row in np.flatnonzero(begun & (second.start - later * _MICRO != first.start)).tolist():
         yield _job(first, row)
-    places = [
-        {int(row): sorted(_slots(record, attempt)) for attempt, row in enumerate(record.attempt_job)}
-        for record in (first, second)
-    ]
-    for row in sorted(places[0]):
-        if places[0][row] != places[1].get(row):
+    lives = [_attempts(record, later) for record, later in ((first, 0), (second, later))]
+    for row in sorted(lives[0]):
+        if lives[0][row] != lives[1].get(row):
             yield _job(first, row)
+
+
+def _attempts(record: Record, later: int) -> dict[int, list[object]]:
+    """Return when each job that started ran from and to, and on what, with all times earlier by so many seconds."""
+    lives: dict[int, list[object]] = {}
+    for attempt, row in enumerate(record.attempt_job.tolist()):
+        span = (int(each[attempt]) - later * _MICRO for each in (record.attempt_start, record.attempt_end))
+        lives.setdefault(row, []).append((*span, sorted(_slots(record, attempt))))
+    return lives
 
 
 def _draw(rng: np.random.Generator, jobs: int) -> Case:
@@ -307,6 +373,12 @@ def _draw_job(rng: np.random.Generator, number: int, kinds: set[str], most: int,
     if some("cpus"):
         job |= {"cpus": float(rng.integers(1, 5)), "memory_gib": float(rng.integers(1, 40))}
     return job
+
+
+def _ranked(rng: np.random.Generator, job: dict[str, Any]) -> dict[str, Any]:
+    """Return a job with a priority, and sometimes not to be preempted."""
+    ranked = {**job, "priority": int(rng.integers(0, 3))}
+    return ranked if rng.random() < 0.8 else {**ranked, "preemptible": False}
 
 
 def _smaller(case: Case) -> Iterator[Case]:

@@ -172,6 +172,17 @@ def test_a_window_that_cannot_be_is_refused(options, message):
         numbers(four_jobs(), **options)
 
 
+def test_groups_say_who_made_room_and_what_it_cost_them():
+    """Job 0 works from 0 to 20, makes room for job 1, restarts at 30 for 10 s and works the 80 s that are left."""
+    jobs = workload((0, 100, 4, {"tenant": "a"}), (20, 10, 4, {"tenant": "b"}))
+    policy = Policy(backfill="fit", preemption={"rule": "srtf", "restart_cost": 10})
+    found = simulate(jobs, cluster(4), policy=policy).summary()
+    said = {name: (block["preemptions"], block["lost_gpu_hours"]) for name, block in found["by_tenant"].items()}
+    assert said == {"a": (1, pytest.approx(4 * 10 / 3600)), "b": (0, 0.0)}
+    assert (found["preemptions"], found["lost_gpu_hours"]) == said["a"]
+    assert found["gpu"]["goodput"] == pytest.approx(1 - 10 / 120)
+
+
 def test_groups_split_jobs_gpu_hours_and_energy():
     found = numbers(four_jobs())
     by_tenant = found["by_tenant"]

@@ -8,10 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
+from conftest import cluster, workload
+from gpuyard import simulate
+from gpuyard.policy import Policy
 from gpuyard.report import write_comparison, write_report
 from gpuyard.report.background import assumptions, figures_grid, scenario_grids
 from gpuyard.report.html import report_html
-from gpuyard.report.sections import notices
+from gpuyard.report.sections import group_grids, lead, notices
 from gpuyard.report.versus import comparison_html
 from gpuyard.result import Result
 from report_results import plausible_result
@@ -248,3 +251,22 @@ def test_the_sources_of_a_site_stand_beside_the_figures_of_other_sections():
     assert (policy.rows, policy.note) == ((("order", "fifo"),), "assumption: packed")
     assert workload.rows == (("tenants", "a users 4, training 1, b users 2"),)
     assert assumptions(result) == ["policy: packed"]
+
+
+def test_a_page_tells_preemptions_where_there_are_some():
+    jobs = workload((0, 100, 4, {"tenant": "a"}), (20, 10, 4, {"tenant": "b"}))
+    policy = Policy(backfill="fit", preemption={"rule": "srtf", "restart_cost": 10})
+    preempted, waited = (simulate(jobs, cluster(4), policy=each) for each in (policy, "fifo"))
+    said = "Running jobs made room for more urgent ones 1 time; 91.7 % of the GPU time held was useful."
+    assert [said in lead_text(each) for each in (preempted, waited)] == [True, False]
+    (table,) = (grid for grid in group_grids(preempted) if grid.caption == "By tenant")
+    told = [place for place, column in enumerate(table.columns) if column.label in ("Preemptions", "Lost")]
+    assert [[row[0], *(row[place] for place in told)] for row in table.rows] == [
+        ["a", "1", "0.0111 GPU-h"],
+        ["b", "0", "0 GPU-h"],
+    ]
+    assert {"Preemptions", "Lost"}.isdisjoint(column.label for grid in group_grids(waited) for column in grid.columns)
+
+
+def lead_text(result):
+    return " ".join(lead(result)).replace("\N{NO-BREAK SPACE}", " ")

@@ -7,31 +7,39 @@ from numpy.typing import NDArray
 
 from gpuyard.record import EndReason, Record
 
-__all__ = ["lost_share", "preemption_numbers"]
+__all__ = ["lost_hours", "preempted_in", "preemption_numbers"]
 
 
-def lost_share(record: Record) -> NDArray[np.float64]:
-    """Return the share of each attempt's time that was not useful, float64, shape (attempts,); 0 for one of no time."""
+def lost_hours(record: Record, held: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the GPU-hours of each attempt that were not useful, of those ``held``: float64, shape (attempts,).
+
+    An attempt that lies partly in a window loses there in proportion.  Exactly 0 where nobody can be preempted.
+    """
+    if record.attempt_useful is None:
+        return np.zeros(held.size)
     length = record.attempt_end - record.attempt_start
-    return np.divide(length - record.useful, length, out=np.zeros(length.size), where=length > 0)
+    return held * np.divide(length - record.attempt_useful, length, out=np.zeros(length.size), where=length > 0)
+
+
+def preempted_in(record: Record, start: int, stop: int) -> NDArray[np.bool_]:
+    """Return which attempts made room for another from ``start`` to ``stop`` (microseconds), shape (attempts,)."""
+    ended = (record.attempt_end >= start) & (record.attempt_end <= stop)
+    return ended & (record.attempt_reason == EndReason.PREEMPTED)
 
 
 def preemption_numbers(record: Record, held: NDArray[np.float64], start: int, stop: int) -> dict[str, int | float]:
     """Return the numbers on preemption from ``start`` to ``stop`` (microseconds).
-
-    An attempt that lies partly in the window loses there in proportion.
 
     Parameters
     ----------
     held
         GPU-hours that each attempt held in the window, shape (attempts,).
     """
-    ended = (record.attempt_end >= start) & (record.attempt_end <= stop)
     begun = (record.attempt_start >= start) & (record.attempt_start <= stop)
     return {
-        "preemptions": int((ended & (record.attempt_reason == EndReason.PREEMPTED)).sum()),
+        "preemptions": int(preempted_in(record, start, stop).sum()),
         "restarts": int((begun & ~_is_first(record)).sum()),
-        "lost_gpu_hours": 0.0 if record.attempt_useful is None else float((held * lost_share(record)).sum()),
+        "lost_gpu_hours": float(lost_hours(record, held).sum()),
     }
 
 

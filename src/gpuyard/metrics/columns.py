@@ -257,6 +257,8 @@ def _of_groups(prefix: str) -> tuple[Key, ...]:
         _key(f"{prefix}gpu.utilization", "0 to 1", "busy GPUs of the group / GPUs up"),
         _key(f"{prefix}gpu.activity", "0 to 1", "busy share of the GPUs the group held"),
         _key(f"{prefix}energy.it_kwh", "kWh", "IT energy of the group's jobs, idle draw of their GPUs included"),
+        _key(f"{prefix}preemptions", "attempts", "attempts of the group's jobs that made room for another job"),
+        _key(f"{prefix}lost_gpu_hours", "GPU h", "held by the group for nothing, as lost_gpu_hours"),
     )
 
 

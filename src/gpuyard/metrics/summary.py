@@ -15,7 +15,7 @@ from gpuyard.energy.model import LOAD_SOURCES
 from gpuyard.errors import ConfigError
 from gpuyard.holdings import asked_milli
 from gpuyard.intervals import Spans
-from gpuyard.metrics.attempts import lost_share, preemption_numbers
+from gpuyard.metrics.attempts import lost_hours, preempted_in, preemption_numbers
 from gpuyard.metrics.deadlines import deadline_block
 from gpuyard.metrics.digests import schedule_digest
 from gpuyard.metrics.facts import STATES, JobTimes, job_times
@@ -220,8 +220,10 @@ def _grouped(view: _View, groups: Groups) -> dict[str, Numbers]:
     held = groups.sums(view.attempt_job, view.held)
     busy = groups.sums(view.attempt_job, view.busy)
     energy = groups.sums(view.attempt_job, view.energy)
+    preempted = groups.sums(view.attempt_job, preempted_in(view.record, view.start, view.stop).astype(np.float64))
+    lost = groups.sums(view.attempt_job, lost_hours(view.record, view.held))
     total = sum(held)
-    rows = zip(groups.names, _job_blocks(view, groups), held, busy, energy, strict=True)
+    rows = zip(groups.names, _job_blocks(view, groups), held, busy, energy, preempted, lost, strict=True)
     return {
         name: block
         | {
@@ -233,8 +235,10 @@ def _grouped(view: _View, groups: Groups) -> dict[str, Numbers]:
                 "activity": _ratio(busy_hours, hours),
             },
             "energy": {"it_kwh": kwh},
+            "preemptions": int(times),
+            "lost_gpu_hours": lost_here,
         }
-        for name, block, hours, busy_hours, kwh in rows
+        for name, block, hours, busy_hours, kwh, times, lost_here in rows
     }
 
 
@@ -258,18 +262,13 @@ def _gpu(view: _View) -> Numbers:
         "count": view.record.cluster.gpus,
         "allocation_rate": held_parts / up_parts if up_parts else None,
         "utilization": busy_parts / (up_parts * ACTIVITY_PARTS) if up_parts else None,
-        "goodput": 1.0 - _lost(view) / held if held > 0 else None,
+        "goodput": 1.0 - float(lost_hours(view.record, view.held).sum()) / held if held > 0 else None,
         "gpu_hours": held,
         "gpu_hours_by_state": hours,
         "activity_from": {
             name: _ratio(part, sum(of_source)) for name, part in zip(LOAD_SOURCES, of_source, strict=True)
         },
     }
-
-
-def _lost(view: _View) -> float:
-    """Return the GPU-hours that were held for nothing; exactly 0 where nobody can be preempted."""
-    return 0.0 if view.record.attempt_useful is None else float((view.held * lost_share(view.record)).sum())
 
 
 def _left(view: _View, fragments: Fragmentation | None) -> Numbers:

@@ -185,7 +185,7 @@ MEASURES: Final[tuple[Measure, ...]] = (
         key="lost_gpu_hours",
         label="Lost GPU time",
         form="gpu_hours",
-        meaning="GPU time spent on work that had to be repeated",
+        meaning="GPU time held for nothing: work that had to be repeated, restarts and checkpoints",
         better="lower",
     ),
     Measure(

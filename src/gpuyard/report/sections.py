@@ -107,6 +107,12 @@ def lead(result: Result) -> list[str]:
     said = [f"{jobs} on {gpus}{over}: jobs held {get('gpu.allocation_rate', 'share')} of the GPUs{busy}."]
     if number_at(result.numbers, "wait_s.p95") is not None:
         said.append(f"Half of the jobs started {_within(result, 'p50')}, 95 of 100 {_within(result, 'p95')}.")
+    if number_at(result.numbers, "preemptions"):
+        times = counted(number_at(result.numbers, "preemptions") or 0, "time")
+        said.append(
+            f"Running jobs made room for more urgent ones {times}; {get('gpu.goodput', 'share')} of the GPU time held "
+            "was useful."
+        )
     if number_at(result.numbers, "energy.facility_kwh") is not None:
         cost = f", costing {get('energy.cost_krw', 'krw')}" if number_at(result.numbers, "energy.cost_krw") else ""
         said.append(
@@ -202,6 +208,8 @@ _GROUP_COLUMNS: Final = (
     ("gpu.gpu_hours", "GPU-hours", "number", "GPUs times hours held"),
     ("gpu.share", "Share", "share", "share of all GPU-hours held"),
     ("energy.it_kwh", "IT energy", "kwh", "electricity drawn by the nodes for these jobs, without cooling and losses"),
+    ("preemptions", "Preemptions", "count", ""),
+    ("lost_gpu_hours", "Lost", "gpu_hours", "GPUs times hours held for work that was lost, restarts and checkpoints"),
 )
 
 
@@ -223,7 +231,7 @@ def _group_grid(result: Result, key: str, group: str, caption: str, first: str) 
     known = {str(name): block for name, block in blocks.items() if isinstance(block, Mapping)}
     hours = {name: number_at(block, "gpu.gpu_hours") or 0.0 for name, block in known.items()}
     order = sorted(known, key=(lambda name: (-hours[name], name)) if group else natural_key)
-    paths = [each for each in _GROUP_COLUMNS if any(lookup(block, each[0]) is not None for block in known.values())]
+    paths = [each for each in _GROUP_COLUMNS if any(_is_told(block, each[0]) for block in known.values())]
     rows = [
         (clean(name), *(format_value(lookup(known[name], path), form) for path, _, form, _ in paths))
         for name in order[:_MOST_GROUPS]
@@ -235,6 +243,15 @@ def _group_grid(result: Result, key: str, group: str, caption: str, first: str) 
     )
     note = f"{hidden:,} more, with less GPU time, are in summary.json." if hidden else ""
     return Grid(caption=caption, columns=columns, rows=tuple(rows), note=note)
+
+
+_WHERE_SOME: Final = ("preemptions", "lost_gpu_hours")
+"""Of groups, told only where one is not zero: most runs lose and preempt nothing."""
+
+
+def _is_told(block: Mapping[str, object], path: str) -> bool:
+    value = lookup(block, path)
+    return value is not None and not (path in _WHERE_SOME and value == 0)
 
 
 def _meaning(key: str) -> str:
