@@ -183,6 +183,18 @@ def test_groups_say_who_made_room_and_what_it_cost_them():
     assert found["gpu"]["goodput"] == pytest.approx(1 - 10 / 120)
 
 
+@pytest.mark.parametrize(("until", "waited"), [(None, 10), (25, 5)])
+def test_a_preempted_job_is_in_the_queue_until_it_goes_on_or_the_run_stops(until, waited):
+    pair = workload((0, 100, 4), (20, 10, 4))
+    policy = Policy(backfill="fit", preemption={"rule": "srtf", "restart_cost": 10})
+    found = simulate(pair, cluster(4), policy=policy, until=until)
+    length = until or 120
+    queue = found.summary()["queue"]
+    assert (queue["max_jobs"], queue["mean_jobs"]) == (1, pytest.approx(waited / length))
+    assert queue["mean_gpus"] == pytest.approx(4 * waited / length)
+    assert found.summary()["wait_s"]["max"] == 0.0  # to the first start
+
+
 def test_groups_split_jobs_gpu_hours_and_energy():
     found = numbers(four_jobs())
     by_tenant = found["by_tenant"]

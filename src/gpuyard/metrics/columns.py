@@ -295,7 +295,7 @@ SUMMARY: Final[tuple[Key, ...]] = (
         "0 to 1",
         "share of GPU-hours whose activity is the job's own, its class's or the default",
     ),
-    _key("queue.mean_jobs", "jobs", "eligible jobs that wait, mean over time"),
+    _key("queue.mean_jobs", "jobs", "eligible or preempted jobs that wait, mean over time"),
     _key("queue.max_jobs", "jobs", "most jobs waiting at one instant; a job that starts at once never waits"),
     _key("queue.mean_gpus", "GPUs", "GPUs that waiting jobs ask for, mean over time"),
     _key("preemptions", "attempts", "attempts that made room for a more urgent job"),

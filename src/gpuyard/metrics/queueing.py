@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from gpuyard.holdings import asked_milli
 from gpuyard.intervals import Spans
-from gpuyard.record import Outcome, Record
+from gpuyard.record import EndReason, Outcome, Record
 from gpuyard.workload import NEVER
 
 __all__ = ["DRAIN_SHARE", "FEWEST_JOBS", "is_saturated", "waiting"]
@@ -19,10 +19,24 @@ DRAIN_SHARE = 0.05
 
 
 def waiting(record: Record) -> tuple[NDArray[np.intp], Spans]:
-    """Return the jobs that waited, and from when (eligible) to when (its first start, or the stop) each did."""
+    """Return the jobs that waited, and from when to when each did; a job that was preempted is there several times.
+
+    A job waits from when it is eligible to its first start, and from each preemption to its next start; or to the stop.
+    """
     end = np.minimum(record.start, record.stop)
     jobs = np.flatnonzero((record.eligible < end) & (record.outcome != Outcome.REJECTED))
-    return jobs, Spans(record.eligible[jobs], end[jobs])
+    first, last = record.eligible[jobs], end[jobs]
+    if record.attempt_cause is None:
+        return jobs, Spans(first, last)
+    order = np.argsort(record.attempt_job, kind="stable")
+    follows = np.append(record.attempt_job[order][1:] == record.attempt_job[order][:-1], False)
+    resumed = np.full(order.size, record.stop, np.int64)
+    resumed[order[follows]] = record.attempt_start[order[1:][follows[:-1]]]
+    again = np.flatnonzero((record.attempt_reason == EndReason.PREEMPTED) & (record.attempt_end < resumed))
+    return (
+        np.append(jobs, record.attempt_job[again]),
+        Spans(np.append(first, record.attempt_end[again]), np.append(last, resumed[again])),
+    )
 
 
 def is_saturated(record: Record, queue: tuple[NDArray[np.intp], Spans], start: int, stop: int) -> bool | None:
@@ -50,13 +64,17 @@ def is_saturated(record: Record, queue: tuple[NDArray[np.intp], Spans], start: i
     third = (last - start) // 3
     means = spans.integrals(gpus, np.array([start, start + third, start + 2 * third, start + 3 * third]))
     left = (spans.start <= last) & (spans.end > last)
-    work = float((gpus[left] / 1000 * _runtime(record)[jobs[left]]).sum())
+    work = float((gpus[left] / 1000 * _work_left(record, last)[jobs[left]]).sum())
     return means[2] > max(means[:2]) and work / record.cluster.gpus > DRAIN_SHARE * (last - start)
 
 
-def _runtime(record: Record) -> NDArray[np.float64]:
-    """Return how long each job would run, microseconds; 0 where not known."""
+def _work_left(record: Record, now: int) -> NDArray[np.float64]:
+    """Return how long each job would run from then on if it waits then, microseconds; 0 where not known."""
     runtime = record.workload.runtime
     if record.policy.on_limit == "kill" and record.policy.replay == "schedule":
         runtime = np.minimum(runtime, record.workload.time_limit)
-    return np.where(runtime == NEVER, 0, runtime).astype(np.float64)
+    left = np.where(runtime == NEVER, 0, runtime)
+    if record.attempt_useful is not None:
+        done = record.attempt_end <= now
+        np.subtract.at(left, record.attempt_job[done], record.attempt_useful[done])
+    return left.astype(np.float64)
