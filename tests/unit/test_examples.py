@@ -13,6 +13,7 @@ from shown import ROOT, blocks, run
 
 FOLDER = ROOT / "examples"
 STORED = (
+    "build_out",
     "compare_placements",
     "look_alikes",
     "maintenance",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -98,11 +99,13 @@ def judge(record: Record) -> tuple[list[Judged], int] | None:
             if not first < last or not _has_all(record, jobs[number], *jobs_of(wanted, edges)):
                 skipped += 1
                 continue
-            begin = max(first, float(edges[np.searchsorted(edges[:-1], service.start)]))
-            if begin >= last:
+            stop = math.inf if service.stop is None else service.stop
+            begin, end = (float(edges[np.searchsorted(edges[:-1], each)]) for each in (service.start, stop))
+            begin, end = max(begin, first), min(end, last)
+            if begin >= end:
                 continue
             up, down = _ready(record, attempts[number], book.kinds[service.kind].cold_start)
-            cuts = np.unique(np.clip(np.concatenate((edges, up, down)), begin, last))
+            cuts = np.unique(np.clip(np.concatenate((edges, up, down)), begin, end))
             interval_of = np.clip(np.searchsorted(edges, cuts[:-1], side="right") - 1, 0, edges.size - 2)
             began, ended = (np.searchsorted(np.sort(each), cuts[:-1], side="right") for each in (up, down))
             asked = Asked(interval_of, demand[interval_of], wanted[interval_of].astype(np.float64))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,6 +128,7 @@ def summarise(
         "by_gpus": _grouped(view, by_gpus(record.workload)),
         "deadlines": deadline_block(record, view.times, view.chosen),
         "maintenance": _maintenance(view),
+        "stages": _stages(view),
         "services": services_block(judged or judge(record), view.start, view.stop),
         "oversubscribed": oversubscribed_block(record, account.holdings, view.start, view.stop),
         "recorded": recorded_block(record, view.times, view.chosen),
@@ -365,6 +367,36 @@ def _maintenance(view: _View) -> Numbers | None:
         "reservations": len(windows) - drains,
         "gpu_hours": closed / MICROSECOND / 3600,
         "share": _ratio(closed / MICROSECOND / 3600, view.gpu_hours_up),
+    }
+
+
+def _stages(view: _View) -> Numbers | None:
+    """Return the numbers from each commissioning of nodes to the next, by number; ``None`` where there is none.
+
+    A job counts in the stage in which it was submitted.
+    """
+    record, submit = view.record, view.record.workload.submit
+    if not any(each.is_commission for each in record.windows):
+        return None
+    begins = np.unique(there_from(record.windows, record.cluster))
+    inside = begins[(begins > view.start) & (begins < view.stop)]
+    number = np.searchsorted(inside, submit, side="right")
+    bounds = pairwise([view.start, *inside.tolist(), view.stop])
+    return {
+        str(at + 1): _stage(_view(record, view.account, start, stop, view.chosen & (number == at)))
+        for at, (start, stop) in enumerate(bounds)
+    }
+
+
+def _stage(view: _View) -> Numbers:
+    gpu, energy = _gpu(view), _energy(view)
+    return {
+        "start_s": view.start / MICROSECOND,
+        "end_s": view.stop / MICROSECOND,
+        "gpus_up": _ratio(view.up_parts, 1000 * (view.stop - view.start)),
+        "gpu": {name: gpu[name] for name in ("allocation_rate", "utilization", "gpu_hours")},
+        "energy": {name: energy[name] for name in ("it_kwh", "facility_kwh", "mean_mw", "peak_mw")},
+        "by_class": _grouped(view, by_label(view.record.workload, "job_class")),
     }
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from gpuyard.cluster import Cluster
 from gpuyard.errors import ConfigError, InputError
 from gpuyard.policy import Policy, named_policy
+from gpuyard.scenario.stages import stages_of
 from gpuyard.units import counted, parse_window
 from gpuyard.windows import NodeWindow
 from gpuyard.workload import Workload
@@ -252,7 +253,7 @@ class Resolver:
         from gpuyard.scenario.sections import SYNTHESIS_KEYS
 
         given = self._checked.workload.model_dump(exclude_none=True)
-        if not given.keys() <= {*SYNTHESIS_KEYS, "jobs"}:
+        if not given.keys() <= {*SYNTHESIS_KEYS, "jobs"} or self._checked.commission:
             return None
         from gpuyard.synthesis import generation
 
@@ -269,10 +270,16 @@ class Resolver:
 
     def _synthesised(self, tell: Progress) -> Workload:
         """Return jobs made for the cluster."""
-        from gpuyard.synthesis import synthesise
+        from gpuyard.synthesis import synthesise, synthesise_growing
+
+        def told(share: float) -> None:
+            tell("making the workload", share)
 
         with self._blamed_on("workload"):
-            return synthesise(self._spec, **self._site(), progress=lambda share: tell("making the workload", share))
+            if not self._checked.commission:
+                return synthesise(self._spec, **self._site(), progress=told)
+            stages = stages_of(self._cluster, self.windows(), self._spec.days)
+            return synthesise_growing(self._spec, stages, seed=self._checked.run.seed, progress=told)
 
     def _options(self, workload: Workload, *, synthetic: bool) -> RunOptions:
         """Return the run options; what a synthetic workload is measured over is the time it was made for.

@@ -48,8 +48,9 @@ class Service:
         Fewest replicas, and those on top.
     crowds
         When its flash crowds begin, s since the origin.
-    start
-        Control intervals that begin before this (s since the origin) have no demand, and no replica.
+    start, stop
+        Control intervals that begin before ``start`` (s since the origin), or at ``stop`` or later, have no demand and
+        no replica.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Service:
     spare: int
     crowds: tuple[float, ...] = ()
     start: float = 0.0
+    stop: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,11 +130,13 @@ class Book:
     def demand(self, edges: Floats) -> Floats:
         """Return each service's demand in replicas at full use, shape (services, intervals)."""
         rows = [each.mean * self.shape_of(each, edges) for each in self.services]
-        return np.stack(rows) * self._has_begun(edges) if rows else np.empty((0, edges.size - 1))
+        return np.stack(rows) * self._is_there(edges) if rows else np.empty((0, edges.size - 1))
 
-    def _has_begun(self, edges: Floats) -> NDArray[np.bool_]:
+    def _is_there(self, edges: Floats) -> NDArray[np.bool_]:
         """Return whether each service is there in each control interval, shape (services, intervals)."""
-        return np.greater_equal.outer(edges[:-1], [each.start for each in self.services]).T
+        start = np.array([each.start for each in self.services])[:, np.newaxis]
+        stop = np.array([math.inf if each.stop is None else each.stop for each in self.services])[:, np.newaxis]
+        return np.asarray((edges[:-1] >= start) & (edges[:-1] < stop), dtype=np.bool_)
 
     def scales(self) -> Scales:
         """Return the rule of each service."""
@@ -148,7 +152,7 @@ class Book:
 
     def wanted(self, edges: Floats) -> NDArray[np.int64]:
         """Return the replicas that each service's autoscaler asks for, shape (services, intervals)."""
-        return wanted(self.demand(edges), self.scales()) * self._has_begun(edges)
+        return wanted(self.demand(edges), self.scales()) * self._is_there(edges)
 
     def dumps(self) -> bytes:
         """Return the JSON that :meth:`loads` reads back."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from gpuyard.synthesis.describe import Figure, describe
 from gpuyard.synthesis.generate import Generation, generation, synthesise
+from gpuyard.synthesis.growing import Stage, synthesise_growing
 from gpuyard.synthesis.spec import ClassShare, SynthesisSpec
 from gpuyard.synthesis.table import span_of
 from gpuyard.synthesis.tenants import Tenant
@@ -18,10 +19,12 @@ __all__ = [
     "ClassShare",
     "Figure",
     "Generation",
+    "Stage",
     "SynthesisSpec",
     "Tenant",
     "describe",
     "generation",
     "span_of",
     "synthesise",
+    "synthesise_growing",
 ]

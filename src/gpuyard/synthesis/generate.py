@@ -10,7 +10,7 @@ import pyarrow as pa
 from gpuyard.errors import ConfigError
 from gpuyard.synthesis.arrivals import Clock, flat_clock
 from gpuyard.synthesis.expansion import Site
-from gpuyard.synthesis.moving_in import services_of_tenants
+from gpuyard.synthesis.moving_in import MovedIn, services_of_tenants
 from gpuyard.synthesis.planning import MOST_JOBS, Plan, Planner
 from gpuyard.synthesis.rhythm import orders
 from gpuyard.synthesis.series import batches, service_batches
@@ -55,6 +55,11 @@ class Generation:
     def _busiest(self) -> Clock:
         """Return the clock of the kind with most jobs, by which tables of about equal length are made."""
         return max(self._orders, key=lambda one: one.chosen.jobs).clock if self._orders else flat_clock(self.span)
+
+    @property
+    def services(self) -> MovedIn:
+        """The real-time services, with their owners."""
+        return self._services
 
     @property
     def tenants(self) -> tuple[Tenant, ...]:
