@@ -15,7 +15,8 @@ from gpuyard.errors import ConfigError
 from gpuyard.explanation.evidence import NOT_NEEDED, Evidence, find_job, gather
 from gpuyard.explanation.holding import find_holds
 from gpuyard.explanation.placing import find_placed
-from gpuyard.explanation.story import REASONS, Blocker, Hold, Passed, Placed, Story, Stretch
+from gpuyard.explanation.stays import find_stays
+from gpuyard.explanation.story import REASONS, Blocker, Hold, Made, Passed, Placed, Stay, Story, Stretch
 from gpuyard.explanation.telling import tell
 from gpuyard.explanation.waiting import find_passed, find_stretches
 from gpuyard.explanation.yard import demand_of
@@ -27,8 +28,10 @@ __all__ = [
     "Blocker",
     "Evidence",
     "Hold",
+    "Made",
     "Passed",
     "Placed",
+    "Stay",
     "Story",
     "Stretch",
     "explain",
@@ -93,7 +96,8 @@ def story_of(evidence: Evidence, job_id: str) -> Story:
         for name in ("submit_time", "eligible_time", "start_time", "end_time", "state", "reject_reason")
     }
     rejected = facts["state"] == "rejected"
-    stretches = () if rejected else find_stretches(evidence, row)
+    told = not rejected and not evidence.policy.preemption
+    stretches = find_stretches(evidence, row) if told else ()
     return Story(
         job_id=job_id,
         asked=_asked(evidence, row),
@@ -102,7 +106,7 @@ def story_of(evidence: Evidence, job_id: str) -> Story:
         eligible=facts["eligible_time"],
         holds=() if rejected else find_holds(evidence, row),
         stretches=stretches,
-        passed=None if rejected else find_passed(evidence, row),
+        passed=find_passed(evidence, row) if told else None,
         start=facts["start_time"],
         placed=find_placed(evidence, row),
         end=facts["end_time"],
@@ -110,6 +114,7 @@ def story_of(evidence: Evidence, job_id: str) -> Story:
         reject_reason=facts["reject_reason"],
         log=evidence.log,
         notes=_notes(evidence),
+        attempts=find_stays(evidence, row),
     )
 
 
@@ -138,6 +143,11 @@ def _asked(evidence: Evidence, row: int) -> dict[str, Any]:
 def _notes(evidence: Evidence) -> tuple[str, ...]:
     """Return what is not known, and how it could be."""
     notes = []
+    if evidence.policy.preemption:
+        notes.append(
+            "Jobs preempt each other in this run: why a job waited, and among which nodes its placement chose, is not "
+            "told then."
+        )
     if evidence.log == "made again":
         notes.append(
             "The result has no log of decisions, so the run was made again with one; its schedule is the same to the "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, Final
@@ -87,6 +87,10 @@ class Evidence:
     attempt_job: NDArray[np.int64]
     attempt_start: NDArray[np.int64]
     attempt_end: NDArray[np.int64]
+    attempt_useful: NDArray[np.int64]
+    attempt_reason: Sequence[str]
+    attempt_by: NDArray[np.int64]
+    """for whom each attempt made room, or -1"""
     slot_offset: NDArray[np.int64]
     slot_node: NDArray[np.int64]
     slot_gpus: NDArray[np.int64]
@@ -183,11 +187,6 @@ def gather(
     jobs, site = _jobs_and_site(result, workload, cluster, note)
     given = dict(_section(result, "policy"))
     policy = named_policy(str(given.pop("name", "fifo")), **given)
-    if policy.preemption:
-        raise ConfigError(
-            f"the run preempted jobs (preemption {policy.preemption.rule}), and explanations know one attempt of a job "
-            "only; attempts.parquet says who made room for whom"
-        )
     run = _section(result, "run")
     begin = None if run.get("begin") is None else round(float(run["begin"]) * MICROSECOND)
     if begin is not None and len(jobs) != len(result.jobs):
@@ -210,6 +209,9 @@ def gather(
         attempt_job=np.array([row_of[name] for name in attempts["job_id"].to_pylist()], np.int64),
         attempt_start=_ticks(attempts["start_time"]),
         attempt_end=attempt_end,
+        attempt_useful=_ticks(attempts["useful_time"]),
+        attempt_reason=attempts["end_reason"].to_pylist(),
+        attempt_by=np.array([row_of.get(name, -1) for name in attempts["preempted_by"].to_pylist()], np.int64),
         slot_offset=_offsets(attempts["nodes"]),
         slot_node=_flat(attempts["nodes"]),
         slot_gpus=_flat(attempts["gpus_on_node"]),

@@ -30,6 +30,7 @@ def find_placed(evidence: Evidence, row: int) -> Placed | None:
         return None
     nodes, gpus = evidence.slot_node[first:end], evidence.slot_gpus[first:end]
     yard, exact = _yard_before(evidence, attempt)
+    exact &= not evidence.policy.preemption  # others may have run at its turn that made room later at that instant
     want = demand_of(evidence, row)
     closed = evidence.closed_nodes(row, int(evidence.attempt_start[attempt]))
     fits = _candidates(evidence, yard, want, _chunk(evidence, yard, row, gpus), closed)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-__all__ = ["REASONS", "Blocker", "Hold", "Passed", "Placed", "Story", "Stretch"]
+__all__ = ["REASONS", "Blocker", "Hold", "Made", "Passed", "Placed", "Stay", "Story", "Stretch"]
 
 REASONS: Final[Mapping[str, str]] = {
     "before_begin": "it was ready before the simulation begins",
@@ -132,6 +132,39 @@ class Placed:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Made:
+    """For whom a job made room, and the numbers by which the other was more urgent then."""
+
+    job_id: str
+    measure: str
+    """``priority``, ``remaining_s``, ``remaining_gpu_s``, ``attained_s``, ``attained_gpu_s``, or ``lasted_s`` of a time
+    slice"""
+    own: float
+    its: float | None
+    """of the job that it made room for; ``None`` where only its own counts"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stay:
+    """One attempt of a job of a run that preempts."""
+
+    number: int
+    waited: float
+    """from when it was eligible, or preempted, to the start"""
+    start: float
+    end: float
+    useful: float
+    """seconds of it that count: not restarts, checkpoints, and work that was lost"""
+    nodes: tuple[str, ...]
+    gpus: tuple[int, ...]
+    reason: str
+    """why it ended, as in the table of attempts"""
+    made_room: Made | None
+    took_from: tuple[str, ...]
+    """the jobs that made room for it when it started"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Story:
     """The life of one job."""
 
@@ -154,6 +187,8 @@ class Story:
     log: str
     """where the scheduler's promises are from: ``saved``, ``made again``, ``not needed``, or why there are none"""
     notes: tuple[str, ...] = ()
+    attempts: tuple[Stay, ...] = ()
+    """of a run that preempts; its waits then have no stretches"""
 
     @property
     def wait(self) -> float | None:

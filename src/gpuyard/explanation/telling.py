@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Final
 
-from gpuyard.explanation.story import REASONS, Blocker, Hold, Passed, Placed, Story, Stretch
+from gpuyard.explanation.story import REASONS, Blocker, Hold, Made, Passed, Placed, Stay, Story, Stretch
 from gpuyard.units import counted, format_seconds
 
 __all__ = ["tell"]
@@ -37,6 +37,8 @@ def _life(story: Story) -> list[str]:
     if story.eligible is None:
         return [*lines, "It was not eligible when the simulation stopped."]
     lines.append(f"Eligible at {when(story.eligible)}{_at_once(story)}.")
+    if story.attempts:
+        return [*lines, *_attempts(story)]
     lines += _wait(story)
     if story.passed is not None:
         lines.append(_passed(story.passed))
@@ -287,9 +289,64 @@ def _choice(placed: Placed) -> str:
     return f"{counted(placed.candidates or 0, 'node')} fitted{part}, each with {free} wholly free; {its} had {chosen}"
 
 
+_SAID: Final = {
+    "priority": "its priority was {own}, that of the other {its}",
+    "remaining_s": "{own} were left of it, {its} of the other",
+    "remaining_gpu_s": "{own} were left of it, {its} of the other",
+    "attained_s": "it had run for {own}, the other for {its}",
+    "attained_gpu_s": "it had got {own}, the other {its}",
+    "lasted_s": "its time slice was over, after {own}",
+}
+"""Why one job made room for another, by the measure of the rule."""
+
+
+def _attempts(story: Story) -> list[str]:
+    """Return the attempts of a job one after the other, and what they came to."""
+    lines = []
+    for stay in story.attempts:
+        lines.append(f"It waited {lasting(stay.waited)}." if stay.waited else "It did not wait.")
+        lines.append(_attempt(stay))
+        if stay.took_from:
+            took = _named(stay.took_from[:_MOST_NODES], len(stay.took_from))
+            lines.append(f"  {counted(len(stay.took_from), 'job')} made room for it: {took}.")
+        if stay.made_room is not None:
+            lines.append(f"  It made room for job {stay.made_room.job_id}: {_why_it(stay.made_room)}.")
+    if story.end is not None:
+        lines.append(f"Ended at {when(story.end)}: {_how(story)}.")
+    elif story.attempts[-1].made_room is not None:
+        lines.append("It waited when the simulation stopped.")
+    else:
+        lines.append(_ending(story))
+    held = lasting(sum(stay.end - stay.start for stay in story.attempts))
+    useful = lasting(sum(stay.useful for stay in story.attempts))
+    times = counted(len(story.attempts), "attempt")
+    return [*lines, f"In {times} it held its GPUs for {held}, of which {useful} were useful."]
+
+
+def _attempt(stay: Stay) -> str:
+    parts = [f"{name} ({gpus(number)})" for name, number in zip(stay.nodes, stay.gpus, strict=True)]
+    where = f" on {_named(parts[:_MOST_NODES], len(parts))}" if parts else ""
+    length = stay.end - stay.start
+    lost = "" if stay.useful == length else f"; {lasting(length - stay.useful)} of it were not useful"
+    return f"Attempt {stay.number}: from {when(stay.start)} for {lasting(length)}{where}{lost}."
+
+
+def _why_it(made: Made) -> str:
+    """Return why a job made room for another."""
+    own, its = made.own, made.its or 0.0
+    if made.measure == "priority":
+        return _SAID["priority"].format(own=f"{own:g}", its=f"{its:g}")
+    if made.measure.endswith("gpu_s"):
+        return _SAID[made.measure].format(own=f"{exact(own)[:-2]} GPU seconds", its=exact(its)[:-2])
+    return _SAID[made.measure].format(own=lasting(own), its=lasting(its))
+
+
+def _how(story: Story) -> str:
+    return {"timed_out": "killed at its time limit"}.get(story.state, story.state)
+
+
 def _ending(story: Story) -> str:
     if story.end is None or story.start is None:
         return "It was running when the simulation stopped."
     ran = lasting(story.end - story.start)
-    how = {"timed_out": "killed at its time limit"}.get(story.state, story.state)
-    return f"Ended at {when(story.end)} after {ran}: {how}."
+    return f"Ended at {when(story.end)} after {ran}: {_how(story)}."

@@ -1,0 +1,110 @@
+"""The attempts of a job of a run that preempts: from when to when, for whom it made room and why, and who for it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuyard.explanation.evidence import Evidence
+from gpuyard.explanation.story import Made, Stay
+from gpuyard.explanation.yard import held_milli
+from gpuyard.workload import MICROSECOND
+
+__all__ = ["find_stays"]
+
+_MEASURES = {
+    "priority": "priority",
+    "srtf": "remaining_s",
+    "srsf": "remaining_gpu_s",
+    "las": "attained_s",
+    "2d-las": "attained_gpu_s",
+    "gittins": "attained_gpu_s",
+    "time-slice": "lasted_s",
+}
+"""What the level of each rule goes by."""
+
+
+def find_stays(evidence: Evidence, row: int) -> tuple[Stay, ...]:
+    """Return the attempts of a job, in order; none where nobody can be preempted."""
+    if not evidence.policy.preemption:
+        return ()
+    stays = []
+    ready = int(evidence.eligible[row])
+    for number, attempt in enumerate(_attempts_of(evidence, row).tolist(), 1):
+        start, end = int(evidence.attempt_start[attempt]), int(evidence.attempt_end[attempt])
+        first, last = evidence.slot_offset[attempt], evidence.slot_offset[attempt + 1]
+        names = evidence.cluster.node_names
+        stays.append(
+            Stay(
+                number=number,
+                waited=(start - ready) / MICROSECOND,
+                start=start / MICROSECOND,
+                end=end / MICROSECOND,
+                useful=int(evidence.attempt_useful[attempt]) / MICROSECOND,
+                nodes=tuple(names[node] for node in evidence.slot_node[first:last].tolist()),
+                gpus=tuple(evidence.slot_gpus[first:last].tolist()),
+                reason=evidence.attempt_reason[attempt],
+                made_room=_made(evidence, attempt),
+                took_from=_taken(evidence, row, start),
+            )
+        )
+        ready = end
+    return tuple(stays)
+
+
+def _attempts_of(evidence: Evidence, row: int) -> NDArray[np.intp]:
+    return np.flatnonzero(evidence.attempt_job == row)
+
+
+def _taken(evidence: Evidence, row: int, start: int) -> tuple[str, ...]:
+    """Return whose GPUs a job took when it started."""
+    victims = np.flatnonzero((evidence.attempt_by == row) & (evidence.attempt_end == start))
+    return tuple(evidence.names[evidence.attempt_job[attempt]] for attempt in victims.tolist())
+
+
+def _made(evidence: Evidence, attempt: int) -> Made | None:
+    """Return for whom an attempt ended, and by which numbers that job was more urgent."""
+    by = int(evidence.attempt_by[attempt])
+    if by < 0:
+        return None
+    row, now = int(evidence.attempt_job[attempt]), int(evidence.attempt_end[attempt])
+    rule = evidence.policy.preemption.rule
+    return Made(
+        job_id=evidence.names[by],
+        measure=_MEASURES[rule],
+        own=_measured(evidence, row, now, attempt),
+        its=None if rule == "time-slice" else _measured(evidence, by, now, None),
+    )
+
+
+def _measured(evidence: Evidence, row: int, now: int, running: int | None) -> float:
+    """Return what the level of a job goes by at an instant: of one that waits, or of the attempt that runs."""
+    rule = evidence.policy.preemption.rule
+    if rule == "priority":
+        return float(evidence.workload.integers("priority", 0)[row])
+    every = _attempts_of(evidence, row)
+    before = every[every < running] if running is not None else every[evidence.attempt_start[every] < now]
+    since = now if running is None else int(evidence.attempt_start[running])
+    if rule == "time-slice":
+        return (now - since) / MICROSECOND
+    if rule in ("srtf", "srsf"):
+        left = max(int(evidence.estimate[row]) - int(evidence.attempt_useful[before].sum()), 1)
+        restart = round(evidence.policy.preemption.restart_cost * MICROSECOND) if before.size else 0
+        time = max(since + left + restart - now, 1)
+    else:
+        time = _attained(evidence, before, since) + now - since
+    gpus = 1.0 if rule in ("srtf", "las") else held_milli(evidence, row) / 1000
+    return time * gpus / MICROSECOND
+
+
+def _attained(evidence: Evidence, before: NDArray[np.intp], until: int) -> int:
+    """Return the time held in these attempts since the last promotion, of a job that waits up to an instant."""
+    promote = evidence.policy.preemption.promote
+    attained = 0
+    for place, attempt in enumerate(before.tolist()):
+        end = int(evidence.attempt_end[attempt])
+        attained += end - int(evidence.attempt_start[attempt])
+        resumed = int(evidence.attempt_start[before[place + 1]]) if place + 1 < before.size else until
+        if promote is not None and attained and resumed - end >= max(round(promote * attained), 1):
+            attained = 0
+    return attained
