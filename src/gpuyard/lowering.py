@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from math import gcd
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from gpuyard.cluster import Cluster
@@ -331,10 +333,11 @@ def _edges(workload: Workload) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     column = workload.table["depends_on"]
     if column.null_count == len(workload):
         return np.empty(0, np.int64), np.empty(0, np.int64)
-    row_of = {job: row for row, job in enumerate(workload.table["job_id"].to_pylist())}
-    pairs = {(row_of[name], row) for row, names in enumerate(column.to_pylist()) for name in names or ()}
-    ordered = np.array(sorted(pairs), np.int64).reshape(-1, 2)
-    return ordered[:, 0].copy(), ordered[:, 1].copy()
+    names = column.combine_chunks()
+    rows = pc.index_in(pc.list_flatten(names), value_set=workload.table["job_id"].combine_chunks())
+    parent, child = (np.asarray(each.cast(pa.int64()).to_numpy()) for each in (rows, pc.list_parent_indices(names)))
+    parent, child = np.divmod(np.unique(parent * len(workload) + child), len(workload))
+    return parent, child
 
 
 def _reject_behind(parent: NDArray[np.int64], child: NDArray[np.int64], rejections: Rejections) -> None:
