@@ -13,8 +13,11 @@ from gpuyard import simulate
 from gpuyard.errors import ConfigError
 from gpuyard.explanation import Story, Stretch, gather, story_of
 from gpuyard.explanation.evidence import Evidence
+from gpuyard.policy import Policy
 from gpuyard.workload import MICROSECOND
-from strategies import VARIANTS, crowded_sites, crowded_workloads, policies
+from oracle.comparing import EXAMPLES
+from oracle.test_schedules import checked
+from strategies import VARIANTS, crowded_sites, crowded_workloads, policies, preemptive_policies, ranked
 
 OWN = ("gpus", "gpu_type", "fragmentation", "exclusive", "cpus", "memory")
 PATTERNS = ("rail-aligned", "topology-block")
@@ -101,3 +104,33 @@ def test_every_wait_is_covered_and_no_reason_is_contradicted(variant: str, data:
         for stretch in story.stretches:
             check_reason(evidence, story, stretch)
         assert str(story)
+
+
+@pytest.mark.parametrize("rule", ["priority", "srtf", "srsf", "las", "2d-las", "time-slice"])
+def test_who_was_preempted_was_less_urgent_by_the_numbers_of_the_story(rule: str) -> None:
+    def check(data: st.DataObject) -> None:
+        site = data.draw(crowded_sites(), label="cluster")
+        jobs = data.draw(ranked(data.draw(crowded_workloads(site, 1)), 1), label="workload")
+        policy = data.draw(preemptive_policies(rule), label="policy")
+        result = simulate(jobs, site, policy=policy)
+        evidence = gather(result, workload=jobs, cluster=site, note=lambda _: None)
+        for name in evidence.names:
+            for stay in story_of(evidence, name).attempts:
+                assert (stay.made_room is not None) == (stay.reason == "preempted")
+                if stay.made_room is not None:
+                    assert level(policy, stay.made_room.own) > level(policy, stay.made_room.its)
+
+    checked(f"stories {rule}", 4 * EXAMPLES, check)
+
+
+def level(policy: Policy, measured: float | None) -> float:
+    """Return the level of a job by what its rule measures: the lower, the more urgent."""
+    terms = policy.preemption
+    if terms.rule == "time-slice":
+        return 0 if measured is None else int(measured >= terms.final_slice)
+    assert measured is not None
+    if terms.rule == "priority":
+        return -measured
+    if terms.rule in {"las", "2d-las"}:
+        return sum(measured >= threshold for threshold in terms.final_thresholds)
+    return measured

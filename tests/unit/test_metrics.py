@@ -195,6 +195,11 @@ def test_a_preempted_job_is_in_the_queue_until_it_goes_on_or_the_run_stops(until
     assert found.summary()["wait_s"]["max"] == 0.0  # to the first start
 
 
+def test_a_run_that_preempts_may_have_no_attempts():
+    found = simulate(workload((0, 10, 8)), cluster(4), policy="srtf").summary()
+    assert (found["jobs"]["rejected"], found["queue"]["max_jobs"], found["preemptions"]) == (1, 0, 0)
+
+
 def test_groups_split_jobs_gpu_hours_and_energy():
     found = numbers(four_jobs())
     by_tenant = found["by_tenant"]

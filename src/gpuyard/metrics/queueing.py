@@ -29,9 +29,9 @@ def waiting(record: Record) -> tuple[NDArray[np.intp], Spans]:
     if record.attempt_cause is None:
         return jobs, Spans(first, last)
     order = np.argsort(record.attempt_job, kind="stable")
-    follows = np.append(record.attempt_job[order][1:] == record.attempt_job[order][:-1], False)
+    follows = record.attempt_job[order][1:] == record.attempt_job[order][:-1]
     resumed = np.full(order.size, record.stop, np.int64)
-    resumed[order[follows]] = record.attempt_start[order[1:][follows[:-1]]]
+    resumed[order[:-1][follows]] = record.attempt_start[order[1:][follows]]
     again = np.flatnonzero((record.attempt_reason == EndReason.PREEMPTED) & (record.attempt_end < resumed))
     return (
         np.append(jobs, record.attempt_job[again]),
