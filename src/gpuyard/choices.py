@@ -82,10 +82,10 @@ ORDERS: Final[dict[str, Choice]] = {
         "the logarithm is kept at 1 for one or two GPUs, where the published form divides by zero",
     ),
     "multifactor": Choice(
-        f"highest weighted sum of age, size, priority, QOS, partition and nice first, {_TIES}",
-        ("weights", "qos", "partitions"),
+        f"highest weighted sum of age, size, fair share, priority, QOS, partition and nice first, {_TIES}",
+        ("weights", "qos", "partitions", "shares", "half_life", "share_period"),
         "Slurm priority/multifactor plugin, manual",
-        "without the fair-share factor; weights are gpuyard's defaults, Slurm's own are from memory",
+        "classic fair share, no Fair Tree; weights are gpuyard's own, Slurm's and its half-life are from memory",
     ),
 }
 BACKFILLS: Final[dict[str, Choice]] = {
@@ -243,6 +243,7 @@ WEIGHTS: Final[dict[str, float]] = {
     "age": 1000.0,
     "max_age": 604_800.0,
     "size": 0.0,
+    "fairshare": 0.0,
     "priority": 1.0,
     "qos": 0.0,
     "partition": 0.0,
@@ -250,7 +251,7 @@ WEIGHTS: Final[dict[str, float]] = {
 }
 """Weights of ``multifactor`` and their defaults; ``max_age`` is seconds."""
 DEPENDENT: Final[dict[str, tuple[str, ...]]] = {
-    "order": ("weights", "qos", "partitions"),
+    "order": ("weights", "qos", "partitions", "shares", "half_life", "share_period"),
     "backfill": ("reservation", "depth", "interval", "window", "resolution"),
     "placement": ("block_level",),
     "estimate": ("history", "noise"),

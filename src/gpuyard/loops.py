@@ -43,6 +43,7 @@ from gpuyard.lowering import Asked, rule_of
 from gpuyard.ordering import is_scored, order_features, score_weights, scorer_of
 from gpuyard.policy import Policy
 from gpuyard.preempting import hunter_of
+from gpuyard.sharing import lower_accounts
 from gpuyard.windows import NodeWindow
 from gpuyard.workload import MICROSECOND, Workload
 
@@ -121,6 +122,7 @@ def loop_tables(
     estimate: NDArray[np.int64],
     running: int,
     windows: Windows | None = None,
+    begin: int | None = None,
 ) -> tuple[Any, ...]:
     """Return what the policy's loop takes beyond what all loops take, in its order.
 
@@ -132,6 +134,8 @@ def loop_tables(
         How many jobs can run at once.
     windows
         Over the site's nodes, where there are any.
+    begin
+        The instant at which the simulation begins with a given state, if it does.
     """
     loop = loop_of(policy, windowed=windows is not None)
     if loop is run:
@@ -141,7 +145,7 @@ def loop_tables(
         if loop not in _SCORED:
             return (plans,)
         closing = _no_windows(workload, cluster) if windows is None else windows
-        contenders = _contenders(policy, workload, cluster, asked, estimate)
+        contenders = _contenders(policy, workload, cluster, asked, estimate, begin)
         return plans, contenders, closing, Pointer(_scorer(policy), lambda *_: scorer_signature())
     expected = build_expectations(
         estimate=estimate,
@@ -158,7 +162,7 @@ def loop_tables(
     passing = _PASSING[policy.backfill]
     if loop is run_windowed:
         return expected, windows, passing
-    contenders = _contenders(policy, workload, cluster, asked, estimate)
+    contenders = _contenders(policy, workload, cluster, asked, estimate, begin)
     own: Pointer | Windows = reserver if windows is None else windows
     return contenders, expected, own, passing, Pointer(_scorer(policy), lambda *_: scorer_signature())
 
@@ -183,10 +187,16 @@ def _plans(
 
 
 def _contenders(
-    policy: Policy, workload: Workload, cluster: Cluster, asked: Asked, estimate: NDArray[np.int64]
+    policy: Policy,
+    workload: Workload,
+    cluster: Cluster,
+    asked: Asked,
+    estimate: NDArray[np.int64],
+    begin: int | None = None,
 ) -> Contenders:
     features = order_features(workload, policy, estimate, cluster.gpus)
-    return build_contenders(features, asked.demands.size, score_weights(policy))
+    accounts = lower_accounts(policy, workload, asked, begin)
+    return build_contenders(features, asked.demands.size, score_weights(policy), accounts)
 
 
 def _scorer(policy: Policy) -> Scorer:
@@ -244,13 +254,12 @@ def open_session(
     """Return the session of a user's own policy, which has its loop's tables; None where gpuyard decides."""
     if not isinstance(policy.decide, OwnPolicy):
         return None
-    features = order_features(workload, policy, estimate, cluster.gpus)
     return Session(
         policy.decide,
         workload=workload,
         cluster=cluster,
         asked=asked,
-        contenders=build_contenders(features, asked.demands.size, score_weights(policy)),
+        contenders=_contenders(policy, workload, cluster, asked, estimate),
         tables=tables,
         estimate=estimate,
     )

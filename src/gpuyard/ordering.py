@@ -140,6 +140,7 @@ def order_features(
     table["deadline"] = _seconds(workload.deadline)
     table["size"] = policy.final_weights["size"] * table["gpus"] / max(cluster_gpus, 1)
     table["row"] = np.arange(len(workload))
+    table["fairshare"] = 1.0
     for name in ("user", "tenant", "job_class"):
         table[name] = workload.labels(name, "")[0]
     return table

@@ -79,6 +79,7 @@ _PLANNING: Final[dict[str, tuple[int, float, float, float]]] = {
 """Default depth, interval, window and resolution (s)."""
 _PREEMPTIVE_PAIR: Final = ("fifo", "fit")
 """Order and backfill of the named schedulers that preempt."""
+_MAPPINGS: Final = ("weights", "qos", "partitions", "shares")
 _BESIDE_OWN: Final = ("order", "backfill", "replay")
 _PLANNED: Final = ("depth", "interval", "window", "resolution")
 
@@ -138,6 +139,12 @@ class Policy:
         ``order="multifactor"``: weights by name; :data:`WEIGHTS` has the names and the defaults.
     qos, partitions
         ``order="multifactor"``: the factor of each QOS, of each partition; 0 for those not named.
+    shares
+        ``order="multifactor"`` with a weight ``fairshare``: what accounts are due, by path: ``{"steel/vision": 2}``; 1
+        for those not named.
+    half_life, share_period
+        Likewise: after how long usage counts half, ``None`` or ``"none"`` for always in full; between two
+        recalculations; s.
     preemption
         Who may take GPUs from whom: a rule's name, a :class:`~gpuyard.preemption.Preemption`, or a table of its fields.
 
@@ -168,6 +175,9 @@ class Policy:
     weights: Mapping[str, float] = field(default_factory=dict, hash=False)
     qos: Mapping[str, float] = field(default_factory=dict, hash=False)
     partitions: Mapping[str, float] = field(default_factory=dict, hash=False)
+    shares: Mapping[str, float] = field(default_factory=dict, hash=False)
+    half_life: float | str | None = 604_800.0
+    share_period: float = 300.0
     preemption: Preemption = NO_PREEMPTION
 
     def __post_init__(self) -> None:
@@ -175,6 +185,7 @@ class Policy:
         object.__setattr__(self, "placement", _own_name(self.placement, OwnPlacement))
         object.__setattr__(self, "decide", _own_decider(self.decide))
         object.__setattr__(self, "preemption", Preemption.of(self.preemption))
+        object.__setattr__(self, "half_life", None if self.half_life == "none" else self.half_life)
         for kind, known in (
             ("order", [*ORDERS, *ALIASES, *OWN_ORDERS]),
             ("backfill", BACKFILLS),
@@ -186,7 +197,7 @@ class Policy:
         ):
             if getattr(self, kind) not in known:
                 raise unknown_name(kind, getattr(self, kind), known)
-        for name in DEPENDENT["order"]:
+        for name in _MAPPINGS:
             object.__setattr__(self, name, _factors(name, getattr(self, name)))
         _refuse_unused(self)
         _refuse_beside_own(self)
@@ -194,6 +205,8 @@ class Policy:
         _check_counts(self)
         _check_numbers(self)
         _check_preemption(self)
+        if self.shares and self.final_weights["fairshare"] == 0:
+            raise ConfigError("'shares' do nothing while the weight 'fairshare' is 0; set it in [policy.weights]")
 
     @property
     def name(self) -> str:
@@ -239,6 +252,8 @@ class Policy:
         if "weights" in mapping:
             mapping["weights"] = self.final_weights
         mapping["preemption"] = self.preemption.to_mapping()
+        if self.half_life is None and "half_life" in mapping:
+            mapping["half_life"] = "none"
         defaults = dict(zip(_PLANNED, _PLANNING.get(self.backfill, ()), strict=False))
         for name, value in defaults.items():
             if name in mapping and mapping[name] is None and value != UNLIMITED:
@@ -397,6 +412,10 @@ def _factors(kind: str, given: object) -> dict[str, float]:
             raise ConfigError(f"'{kind}.{name}' must be a finite number, got {value!r}")
     if kind == "weights" and given.get("max_age", 1) <= 0:
         raise ConfigError(f"'weights.max_age' must be more than 0 seconds, got {given['max_age']!r}")
+    if kind == "shares" and any(value < 0 for value in given.values()):
+        raise ConfigError(f"'shares' must be 0 or more, got {min(given.values())!r}")
+    if kind == "shares" and any("" in str(name).split("/") for name in given):
+        raise ConfigError("a path in 'shares' is names with '/' between them, such as 'steel/vision'")
     return {str(name): float(value) for name, value in given.items()}
 
 
@@ -436,7 +455,8 @@ def _check_counts(policy: Policy) -> None:
 def _check_numbers(policy: Policy) -> None:
     if not _is_number(policy.noise) or not 0 <= policy.noise <= _NOISIEST:
         raise ConfigError(f"'noise' must be a number from 0 to {_NOISIEST:g}, got {policy.noise!r}")
-    for name, least in (("interval", 0.0), ("window", 0.0), ("resolution", 1e-6)):
+    times = (("interval", 0.0), ("window", 0.0), ("resolution", 1e-6), ("half_life", 1e-9), ("share_period", 1e-6))
+    for name, least in times:
         value = getattr(policy, name)
         if value is not None and (not _is_number(value) or not least <= value <= _LONGEST):
             raise ConfigError(f"'{name}' must be {least:g} to {_LONGEST:g} seconds, got {value!r}")

@@ -216,7 +216,8 @@ def _lower(
         stays = lower_preemption(workload, policy, asked, accepted, times, node=site.node, running=running)
         own = (stays, Pointer(hunter_of(asked.demands), hunter_signature), origin_of(workload))
     else:
-        own = loop_tables(policy, **about, site=site, running=running, windows=closing)
+        since = None if middle is None else middle.begin
+        own = loop_tables(policy, **about, site=site, running=running, windows=closing, begin=since)
     tables = (jobs, asked.demands, dependencies, site, queue, log, events)
     if middle is not None:
         rows = _set_beginning(jobs, middle, dependencies, accepted)

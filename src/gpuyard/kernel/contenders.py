@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
+from gpuyard.kernel.fairshare import Accounts
 from gpuyard.kernel.jit import inlined
 from gpuyard.kernel.tables import Events, Jobs, Records
 
@@ -42,6 +43,7 @@ FEATURES: Final = np.dtype(
         ("user", np.int64),  # number among the sorted distinct names; no name sorts first
         ("tenant", np.int64),
         ("job_class", np.int64),
+        ("fairshare", np.float64),  # factor of the job's user; written in every pass, 1 where nothing is shared out
     ]
 )
 """What a score may be made of, one record a job."""
@@ -62,10 +64,11 @@ class Contenders(NamedTuple):
     turn: NDArray[np.int32]  # a heap of places, the first to be tried on top; at its other end, the places that started
     chance: Records  # by demand
     weights: NDArray[np.float64]  # for the score
+    accounts: Accounts
     fault: NDArray[np.int64]  # row whose score is no number, and the instant; NOBODY where all is well
 
 
-def build_contenders(feature: Records, demands: int, weights: NDArray[np.float64]) -> Contenders:
+def build_contenders(feature: Records, demands: int, weights: NDArray[np.float64], accounts: Accounts) -> Contenders:
     """Return an empty list with room for all jobs; memory that is never used costs nothing."""
     jobs = feature.size
     return Contenders(
@@ -76,6 +79,7 @@ def build_contenders(feature: Records, demands: int, weights: NDArray[np.float64
         turn=np.empty(jobs, np.int32),
         chance=np.zeros(demands, CHANCE),
         weights=weights,
+        accounts=accounts,
         fault=np.full(2, NOBODY, np.int64),
     )
 

@@ -11,6 +11,7 @@ from gpuyard.kernel.codes import NEVER, NOBODY, Count
 from gpuyard.kernel.contenders import MICROSECONDS, Contenders
 from gpuyard.kernel.decisions import note_plan
 from gpuyard.kernel.draft import begin_draft, is_draft_due, rounded
+from gpuyard.kernel.fairshare import next_recalculation
 from gpuyard.kernel.frontier import open_frontier
 from gpuyard.kernel.jit import inlined, inner, kernel
 from gpuyard.kernel.kept import give_up, is_everybody_planned, keep, mark_beginning, prolong, seek
@@ -48,7 +49,7 @@ def run_scored_conservative(
     """Process every instant up to and including ``stop``; the tables hold what happened."""
     count = events.counter
     while count[Count.CANCEL] == 0:
-        now = _next_pass(jobs, events, plans, windows, stop)
+        now = _next_pass(jobs, events, plans, contenders, windows, stop)
         if now == NEVER or now > stop:
             break
         change_state(jobs, demand, dependencies, site, log, events, plans, releaser, now)
@@ -78,7 +79,7 @@ def run_scored_slurm(
     """Process every instant up to and including ``stop``; the tables hold what happened."""
     count = events.counter
     while count[Count.CANCEL] == 0:
-        now = _next_pass(jobs, events, plans, windows, stop)
+        now = _next_pass(jobs, events, plans, contenders, windows, stop)
         if now == NEVER or now > stop:
             break
         change_state(jobs, demand, dependencies, site, log, events, plans, releaser, now)
@@ -90,11 +91,12 @@ def run_scored_slurm(
 
 
 @inlined
-def _next_pass(jobs: Jobs, events: Events, plans: Plans, windows: Windows, stop: int) -> int:
-    """Return the next instant, or NEVER: as without windows, or one of them ends while somebody waits."""
+def _next_pass(jobs: Jobs, events: Events, plans: Plans, contenders: Contenders, windows: Windows, stop: int) -> int:
+    """Return the next instant, or NEVER: also one at which a window ends, or shares change, while somebody waits."""
     now = next_pass(jobs, events, plans, stop)
     if events.counter[Count.WAITING] > 0:
-        now = min(now, next_window_end(windows, int(events.counter[Count.LAST])))
+        last = int(events.counter[Count.LAST])
+        now = min(now, next_window_end(windows, last), next_recalculation(contenders.accounts, last))
     return now
 
 
@@ -102,6 +104,7 @@ def _next_pass(jobs: Jobs, events: Events, plans: Plans, windows: Windows, stop:
 def _line_up(
     jobs: Jobs,
     queue: Queue,
+    log: Log,
     events: Events,
     plans: Plans,
     contenders: Contenders,
@@ -124,7 +127,7 @@ def _line_up(
             size += 1
         waiting += 1
         position = next_mark(plans.marks, WAITS, position + 1)
-    if waiting == 0 or not score_all(contenders, events, waiting, scorer, now):
+    if waiting == 0 or not score_all(contenders, jobs, log, events, waiting, scorer, now):
         return 0
     heapify(contenders, size)
     return size
@@ -185,7 +188,7 @@ def _plan_in_turn(
     state, plan, marks, turn = plans.state, plans.plan, plans.marks, contenders.turn
     everybody = is_everybody_planned(state, now)
     bound = events.counter[Count.WAITING] > state[Plan.DEPTH]
-    size = _line_up(jobs, queue, events, plans, contenders, scorer, everybody or bound, now)
+    size = _line_up(jobs, queue, log, events, plans, contenders, scorer, everybody or bound, now)
     ahead = 0
     while ahead < size and ahead < state[Plan.DEPTH]:
         turn[nth(size - 1 - ahead)] = take_first(contenders, size - ahead)
@@ -252,7 +255,7 @@ def _draft_in_turn(
     count, state, draft = events.counter, plans.state, plans.draft
     resolution = int(state[Plan.RESOLUTION])
     horizon = min(plus(now, int(state[Plan.WINDOW])), NEVER - 1)
-    size = _line_up(jobs, queue, events, plans, contenders, scorer, True, now)
+    size = _line_up(jobs, queue, log, events, plans, contenders, scorer, True, now)
     drafted = False
     left = int(state[Plan.DEPTH])
     while size > 0 and left > 0:

@@ -13,6 +13,7 @@ from gpuyard.kernel.codes import NEVER, NOBODY, Count, Promise
 from gpuyard.kernel.contenders import Contenders, forget_started, join_contenders, note_waits
 from gpuyard.kernel.decisions import note_head
 from gpuyard.kernel.expectations import Expectations
+from gpuyard.kernel.fairshare import next_recalculation
 from gpuyard.kernel.instants import next_eligible, next_end, next_instant, release, skip_rejected, start_job
 from gpuyard.kernel.jit import inlined, inner, kernel
 from gpuyard.kernel.outstaying import expect_longer
@@ -60,6 +61,8 @@ def run_scored(
     while count[Count.CANCEL] == 0:
         skip_rejected(jobs, events, stop)
         now = next_instant(jobs, events)
+        if count[Count.WAITING] > 0:
+            now = min(now, next_recalculation(contenders.accounts, int(count[Count.LAST])))
         if now == NEVER or now > stop:
             break
         count[Count.LAST] = now
@@ -109,7 +112,7 @@ def _schedule(  # noqa: PLR0912, PLR0915  # one body: a second call of what plac
     """
     count, promise = events.counter, expected.promise
     outstayed = expect_longer(jobs, expected, now)
-    size = _line_up(jobs, contenders, expected, events, passing, scorer, now)
+    size = _line_up(jobs, log, contenders, expected, events, passing, scorer, now)
     headless = True
     started, vain = 0, 0
     while size > 0:
@@ -166,7 +169,14 @@ def _schedule(  # noqa: PLR0912, PLR0915  # one body: a second call of what plac
 
 @inner
 def _line_up(
-    jobs: Jobs, contenders: Contenders, expected: Expectations, events: Events, passing: int, scorer: Scorer, now: int
+    jobs: Jobs,
+    log: Log,
+    contenders: Contenders,
+    expected: Expectations,
+    events: Events,
+    passing: int,
+    scorer: Scorer,
+    now: int,
 ) -> int:
     """Score the waiting jobs and put those on the heap that may be tried; return how many."""
     waiting = int(events.counter[Count.WAITING])
@@ -178,7 +188,7 @@ def _line_up(
         if size == 0:
             return 0
     note_waits(contenders, waiting, now)
-    if not score_all(contenders, events, waiting, scorer, now):
+    if not score_all(contenders, jobs, log, events, waiting, scorer, now):
         return 0
     heapify(contenders, size)
     return size

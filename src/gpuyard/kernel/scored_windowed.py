@@ -10,6 +10,7 @@ from gpuyard.kernel.codes import NEVER, NOBODY, Count, Promise
 from gpuyard.kernel.contenders import Contenders, forget_started, join_contenders, note_waits
 from gpuyard.kernel.decisions import note_head
 from gpuyard.kernel.expectations import Expectations
+from gpuyard.kernel.fairshare import next_recalculation
 from gpuyard.kernel.instants import next_eligible, next_end, next_instant, release, skip_rejected, start_job
 from gpuyard.kernel.jit import inner, kernel
 from gpuyard.kernel.outstaying import expect_longer
@@ -49,7 +50,8 @@ def run_scored_windowed(
         skip_rejected(jobs, events, stop)
         now = next_instant(jobs, events)
         if count[Count.WAITING] > 0:
-            now = min(now, next_window_end(windows, int(count[Count.LAST])))
+            last = int(count[Count.LAST])
+            now = min(now, next_window_end(windows, last), next_recalculation(contenders.accounts, last))
         if now == NEVER or now > stop:
             break
         count[Count.LAST] = now
@@ -68,7 +70,7 @@ def run_scored_windowed(
                 break
             join_contenders(contenders, events, row, int(jobs.job[nth(row)]["eligible"]))
         count[Count.PASSES] += 1
-        size = _line_up(contenders, events, scorer, now)
+        size = _line_up(jobs, log, contenders, events, scorer, now)
         if size > 0:
             _schedule(
                 jobs, demand, site, log, events, contenders, expected, windows, passing, placer, releaser, size, now
@@ -78,13 +80,13 @@ def run_scored_windowed(
 
 
 @inner
-def _line_up(contenders: Contenders, events: Events, scorer: Scorer, now: int) -> int:
+def _line_up(jobs: Jobs, log: Log, contenders: Contenders, events: Events, scorer: Scorer, now: int) -> int:
     """Score the waiting jobs and put them on the heap; return how many."""
     waiting = int(events.counter[Count.WAITING])
     if waiting == 0:
         return 0
     note_waits(contenders, waiting, now)
-    if not score_all(contenders, events, waiting, scorer, now):
+    if not score_all(contenders, jobs, log, events, waiting, scorer, now):
         return 0
     for place in range(waiting):
         contenders.turn[nth(place)] = place

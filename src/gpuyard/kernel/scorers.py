@@ -40,6 +40,7 @@ class Weight(IntEnum):
     PARTITION = 4
     NICE = 5
     SIZE = 6
+    FAIRSHARE = 7
 
 
 @pointed
@@ -74,7 +75,7 @@ def unicef(now: float, jobs: Records, out: NDArray[np.float64], weights: NDArray
 
 @pointed
 def multifactor(now: float, jobs: Records, out: NDArray[np.float64], weights: NDArray[np.float64]) -> None:
-    """Write the weighted sum of age, size, priority, QOS, partition and nice.
+    """Write the weighted sum of age, size, fair share, priority, QOS, partition and nice.
 
     Source: Slurm, manual of the priority/multifactor plugin.
     """
@@ -82,6 +83,7 @@ def multifactor(now: float, jobs: Records, out: NDArray[np.float64], weights: ND
     for place in range(jobs.size):
         job = jobs[nth(place)]
         score = age * min(1.0, job["wait"] / max_age) + job["size"]
+        score = score + weights[Weight.FAIRSHARE] * job["fairshare"]
         score = score + weights[Weight.PRIORITY] * job["priority"]
         score = score + weights[Weight.QOS] * job["qos"]
         score = score + weights[Weight.PARTITION] * job["partition"]

@@ -5,16 +5,20 @@ from __future__ import annotations
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import Count
 from gpuyard.kernel.contenders import MICROSECONDS, Contenders
+from gpuyard.kernel.fairshare import note_factors
 from gpuyard.kernel.jit import inlined, inner, inner_inlined
 from gpuyard.kernel.scorers import Scorer
-from gpuyard.kernel.tables import Events
+from gpuyard.kernel.tables import Events, Jobs, Log
 
 __all__ = ["heapify", "score_all", "take_first"]
 
 
 @inner_inlined
-def score_all(contenders: Contenders, events: Events, waiting: int, scorer: Scorer, now: int) -> bool:
+def score_all(
+    contenders: Contenders, jobs: Jobs, log: Log, events: Events, waiting: int, scorer: Scorer, now: int
+) -> bool:
     """Score the waiting jobs; return whether all scores are numbers.  If not, the simulation stops."""
+    note_factors(contenders.accounts, jobs, log, events, contenders.waiting, waiting, now)
     scorer(now / MICROSECONDS, contenders.waiting[:waiting], contenders.score[:waiting], contenders.weights)
     for place in range(waiting):
         score = contenders.score[nth(place)]

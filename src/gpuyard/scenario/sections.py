@@ -312,6 +312,15 @@ class PolicySection(Section):
     partitions: dict[str, float] | None = Field(
         default=None, description="order multifactor: the factor of each partition."
     )
+    shares: dict[str, float] | None = Field(
+        default=None, description="order multifactor: what accounts are due, by path such as 'steel/vision'."
+    )
+    half_life: Interval | None = Field(
+        default=None, description="order multifactor: after how long usage counts half; 'none': always in full."
+    )
+    share_period: Seconds | None = Field(
+        default=None, description="order multifactor: the time between two calculations of the fair share."
+    )
     preemption: str | PreemptionSection | None = Field(
         default=None, description=f"Who may take GPUs from whom: {', '.join(PREEMPTIONS)}, or a table."
     )
