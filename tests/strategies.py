@@ -5,6 +5,8 @@ Times are small whole numbers so that ends, releases and submissions often share
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import strategies as st
 
@@ -268,6 +270,45 @@ def preemptive_policies(draw: st.DrawFn, rule: str, scale: float = 1, **fixed: o
     order = "fifo" if rule in {"srtf", "srsf", "time-slice"} else draw(st.sampled_from(orders))
     fixed.setdefault("backfill", draw(st.sampled_from(["none", "fit"])))
     return draw(policies(order=order, preemption=draw(preemptions(rule, scale)), **fixed))
+
+
+TENANTS = (None, "blue", "blue", "blue/sky", "blue/sky/high", "red")
+SHARED_PATHS = (
+    "blue", "red", "blue/sky", "blue/ann", "blue/bob", "ann", "bob", "blue/sky/high", "blue/sky/bob", "red/ann",
+    "red/rose/ann", "grey",
+)  # fmt: skip
+"""Accounts and users with and without jobs, and names that may be those of either."""
+
+
+@st.composite
+def tenanted(draw: st.DrawFn, jobs: Workload) -> Workload:
+    """Give the jobs users and tenants: accounts below accounts, users without a name, a user called as an account."""
+    rows = jobs.table.to_pylist()
+    tenants = draw(st.sampled_from([TENANTS, TENANTS, ("blue", "red"), ("blue",), (None,)]))
+    for number, row in enumerate(rows):
+        row["user"] = "ann" if number == 0 else draw(st.sampled_from([None, "ann", "ann", "bob", "eve", "sky"]))
+        row["tenant"] = "blue" if number == 0 else draw(st.sampled_from(tenants))
+    return Workload.from_table(jobs.table.from_pylist(rows, schema=jobs.table.schema))
+
+
+@st.composite
+def fair_policies(draw: st.DrawFn, variant: str, scale: float = 1) -> Policy:
+    """Any policy with fair share; periods of a microsecond to many jobs' length.
+
+    Periods are mostly such that several end while a job waits, and often of no whole number of microseconds.
+    """
+    policy = draw(policies(scale=scale, variant=variant, order="multifactor"))
+    weights = {"age": draw(st.sampled_from([0, 0, 5])), "max_age": 6 * scale}
+    weights["fairshare"] = draw(st.sampled_from([1000, 1000, 10, 1.5, -3]))
+    paths = draw(st.just(set()) | st.sets(st.sampled_from(SHARED_PATHS), min_size=4))
+    period = draw(st.sampled_from([0.6, 1, 1, 2, 2.5, 3, 1 / 0.3, 5, 12, 100])) * scale
+    return replace(
+        policy,
+        weights={**policy.weights, **weights},
+        shares={path: draw(st.sampled_from([0, 0.3, 1, 2, 3, 10])) for path in sorted(paths)},
+        share_period=max(period, 1e-6),
+        half_life=draw(st.sampled_from(["none", 1e-6, 0.7 * scale, 4 * scale, 4 * scale, 30 * scale, 604_800])),
+    )
 
 
 def random_cluster(rng: np.random.Generator, nodes: int = 24) -> Cluster:

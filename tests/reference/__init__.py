@@ -37,6 +37,17 @@ Order
 - multifactor: on a cluster without GPUs the size counts nothing.  QOS and partitions are the columns' texts;
   those not recorded have the factor 0.
 
+Fair share
+
+- Sums of float64 are added from left to right, the shares of siblings too: accounts by name, then users by name, the
+  nameless one first.
+- The usage of an account is worked out from what all jobs below it held, not from the usage of its children.
+- There are the accounts of jobs, and those above a path that shares are named for; then such a path that is neither an
+  account nor a user of the workload is an account.  A nameless user has one share.
+- Rejected jobs have accounts, and their submission may be the earliest.
+- Who runs and holds nothing (there was no room at the beginning) is charged as well.
+- A job waits if it is eligible and has not started.  Recalculations at which nobody waits are made all the same.
+
 easy
 
 - An expected end that is ``now`` has passed, as the job still runs: it counts as ``now + 1``.

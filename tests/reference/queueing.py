@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gpuyard.policy import Policy
 from reference.jobs import SECOND, Job
@@ -15,7 +15,16 @@ ORDERS = (
     "multifactor",
 )  # fmt: skip
 SCORED = ("wfp", "unicef", "multifactor")
-WEIGHTS = {"age": 1000, "max_age": 604_800, "size": 0, "priority": 1, "qos": 0, "partition": 0, "nice": 1}
+WEIGHTS = {
+    "age": 1000,
+    "max_age": 604_800,
+    "size": 0,
+    "fairshare": 0,
+    "priority": 1,
+    "qos": 0,
+    "partition": 0,
+    "nice": 1,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +35,8 @@ class Ranking:
     estimates: Mapping[int, int]
     seed: int
     cluster_gpus: int
+    factors: Mapping[int, float] = field(default_factory=dict)
+    """of fair share, by row; 1 where there is none yet"""
 
     def key(self, job: Job, now: int, eligible: int) -> tuple[float, int, int]:
         """Return what the queue is sorted by, ascending."""
@@ -65,6 +76,7 @@ class Ranking:
         weight = WEIGHTS | dict(self.policy.weights)
         score = weight["age"] * min(1, wait / weight["max_age"])
         score += weight["size"] * job.gpu_count / self.cluster_gpus if self.cluster_gpus else 0
+        score += weight["fairshare"] * self.factors.get(job.row, 1.0)
         score += weight["priority"] * job.priority
         score += weight["qos"] * self.policy.qos.get(job.qos or "", 0)
         score += weight["partition"] * self.policy.partitions.get(job.partition or "", 0)

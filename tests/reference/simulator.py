@@ -16,6 +16,7 @@ from reference.jobs import Fate, Job, ended_as, read, run_length, slots_of, tick
 from reference.placing import Room, Rule, place
 from reference.planning import Conservative, Slurm
 from reference.queueing import Ranking
+from reference.sharing import Sharing
 from reference.yard import Yard
 
 BACKFILLS: dict[str, type[Strict]] = {
@@ -74,6 +75,7 @@ class Simulation:
         self.waiting = [job for job in self.jobs if job.row not in rejected]
         estimates = {job.row: estimated(job, everybody, self.jobs, policy, seed) for job in self.waiting}
         self.ranking = Ranking(policy=policy, estimates=estimates, seed=seed, cluster_gpus=cluster.gpus)
+        self.sharing = Sharing.of(policy, self.jobs, self.begin)
         self.scheduler = BACKFILLS[policy.backfill](policy)
         self.yard = Yard(
             cluster=cluster,
@@ -133,6 +135,7 @@ class Simulation:
         times += [] if self.scheduler.due is None else [self.scheduler.due]
         if any(self.may_start(job) is not None and self.may_start(job) <= now for job in self.waiting):
             times += [window.end for window in self.yard.windows if window.end > now]
+            times += [] if self.sharing is None else [self.sharing.next_after(now)]
         at = min(times, default=None)
         return None if at is None or (self.stop is not None and at > self.stop) else at
 
@@ -161,12 +164,19 @@ class Simulation:
             if self.recorded:
                 self.replay(queue)
             else:
+                self.share_out(now)
                 queue.sort(key=lambda job: self.ranking.key(job, now, self.eligible(job)))
                 self.scheduler.decide(self.yard, queue)
             self.note_starts(queue)
         for job in self.waiting + [run.job for run in self.yard.running.values()]:
             assert self.fates[job.row].outcome == "unfinished"
         return self.with_eligible()
+
+    def share_out(self, now: int) -> None:
+        """Bring the fair-share factors up to date."""
+        if self.sharing is not None:
+            self.sharing.come_to(now, self.fates)
+            self.ranking = replace(self.ranking, factors=self.sharing.factors)
 
     def replay(self, queue: Sequence[Job]) -> None:
         """Start these jobs by row, those that cannot be placed too."""

@@ -206,6 +206,7 @@ def test_features_are_seconds_gpus_and_factors() -> None:
         "user": [1, 0],
         "tenant": [1, 0],
         "job_class": [0, 1],
+        "fairshare": [1.0, 1.0],
     }
 
 

@@ -79,6 +79,7 @@ def test_weights_left_out_are_the_defaults() -> None:
         "age": 1000,
         "max_age": 604_800,
         "size": 3,
+        "fairshare": 0,
         "priority": 1,
         "qos": 0,
         "partition": 0,
@@ -259,7 +260,7 @@ def test_the_page_on_policies_names_every_choice_and_option() -> None:
     page = (Path(__file__).parents[2] / "docs" / "policies.md").read_text(encoding="utf-8")
     words = set(re.findall(r"(?<!`)`([^`\n]+)`", page))
     options = {name for names in DEPENDENT.values() for name in names} | set(WEIGHTS)
-    tables = {"weights", "qos", "partitions"}
+    tables = {"weights", "qos", "partitions", "shares"}
     assert {
         *NAMED,
         *PREEMPTIVE,

@@ -1,0 +1,167 @@
+"""Fair share: the accounts, what their jobs held, and the factors that follow from it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from gpuyard.policy import Policy
+from reference.jobs import Fate, Job, ticks
+
+LN_2 = 0.6931471805599453
+
+
+class Account(NamedTuple):
+    """An account, or a user, which is the last account of its path."""
+
+    above: tuple[str, ...]
+    """the names of the accounts above it, from the root on"""
+    name: str | None
+    """``None``: the nameless user"""
+    is_user: bool = False
+
+    @property
+    def parent(self) -> Account | None:
+        """The account right above it, ``None`` for those below the root."""
+        return Account(self.above[:-1], self.above[-1]) if self.above else None
+
+    @property
+    def path(self) -> str | None:
+        return None if self.name is None else "/".join([*self.above, self.name])
+
+    @property
+    def place(self) -> tuple[bool, bool, str]:
+        """What the children of a parent are sorted by: names, users after accounts, the nameless one first of them."""
+        return self.is_user, self.name is not None, self.name or ""
+
+
+def account(path: str) -> Account:
+    *above, name = path.split("/")
+    return Account(tuple(above), name)
+
+
+def user_of(job: Job) -> Account:
+    return Account(() if job.tenant is None else tuple(job.tenant.split("/")), job.user, is_user=True)
+
+
+def upwards(lowest: Account) -> list[Account]:
+    """Return an account and all above it."""
+    return [lowest] if lowest.parent is None else [lowest, *upwards(lowest.parent)]
+
+
+def all_accounts(users: Iterable[Account], shares: Mapping[str, float]) -> set[Account]:
+    """Return the users, their accounts, those that shares are named for where they name no user, and their parents."""
+    accounts = {each for user in users for each in upwards(user)}
+    known = {each.path for each in accounts}
+    for path in shares:
+        if path not in known:
+            accounts |= set(upwards(account(path)))
+    return accounts
+
+
+def shares_of(this: Account, accounts: set[Account], shares: Mapping[str, float]) -> float:
+    """Return the shares of an account; a user has those of its path unless an account has that path too."""
+    if this.path is None or (this.is_user and any(it.path == this.path and not it.is_user for it in accounts)):
+        return 1
+    return shares.get(this.path, 1)
+
+
+def added(numbers: Iterable[float]) -> float:
+    """Return the sum in float64, from left to right (``sum`` carries along what it rounded off)."""
+    total = 0.0
+    for number in numbers:
+        total = total + number
+    return total
+
+
+def children(parent: Account | None, accounts: set[Account]) -> list[Account]:
+    return sorted((each for each in accounts if each.parent == parent), key=lambda each: each.place)
+
+
+def portions(accounts: set[Account], shares: Mapping[str, float]) -> dict[Account, float]:
+    """Return the shares of each account over those of all children of its parent."""
+    portion = {}
+    for this in accounts:
+        everybody = added(shares_of(each, accounts, shares) for each in children(this.parent, accounts))
+        portion[this] = 0.0 if everybody == 0 else shares_of(this, accounts, shares) / everybody
+    return portion
+
+
+def effective_usage(this: Account, actual: Mapping[Account, float], portion: Mapping[Account, float]) -> float:
+    if this.parent is None:
+        return actual[this]
+    return actual[this] + (effective_usage(this.parent, actual, portion) - actual[this]) * portion[this]
+
+
+def share_of_all(this: Account, portion: Mapping[Account, float]) -> float:
+    return portion[this] if this.parent is None else share_of_all(this.parent, portion) * portion[this]
+
+
+def factor(this: Account, actual: Mapping[Account, float], portion: Mapping[Account, float]) -> float:
+    share = share_of_all(this, portion)
+    return 0.0 if share == 0 else math.exp(-LN_2 * (effective_usage(this, actual, portion) / share))
+
+
+def held(jobs: Iterable[Job], fates: Sequence[Fate], begin: int, end: int) -> int:
+    """Return the thousandths of GPUs times microseconds that jobs were given between two instants."""
+    total = 0
+    for job in jobs:
+        fate = fates[job.row]
+        if fate.start is not None:
+            until = end if fate.end is None else min(fate.end, end)
+            total += job.thousandths * max(until - max(fate.start, begin), 0)
+    return total
+
+
+@dataclass(kw_only=True)
+class Sharing:
+    """The factors as they are after the last recalculation; times in microseconds."""
+
+    jobs: Sequence[Job]
+    portion: Mapping[Account, float]
+    period: int
+    decay: float
+    """what is left of usage after a period"""
+    last: int
+    """when the factors were recalculated last, or when the first period began"""
+    usage: dict[Account, float] = field(default_factory=dict)
+    factors: dict[int, float] = field(default_factory=dict)
+    """by row; none before the first recalculation"""
+
+    @classmethod
+    def of(cls, policy: Policy, jobs: Sequence[Job], begin: int | None) -> Sharing | None:
+        """Return ``None`` where the factors do not count."""
+        weight = dict(policy.weights).get("fairshare", 0)
+        if policy.order != "multifactor" or weight == 0 or policy.replay == "recorded" or not jobs:
+            return None
+        shares = getattr(policy, "shares", {})
+        period, half_life = getattr(policy, "share_period", 300.0), getattr(policy, "half_life", 604_800.0)
+        return cls(
+            jobs=jobs,
+            portion=portions(all_accounts(map(user_of, jobs), shares), shares),
+            period=ticks(period),
+            decay=1.0 if half_life in (None, "none") else 0.5 ** (period / half_life),
+            last=min(job.submit for job in jobs) if begin is None else begin,
+        )
+
+    def next_after(self, now: int) -> int:
+        """Return the first recalculation later than an instant."""
+        return self.last + max((now - self.last) // self.period + 1, 1) * self.period
+
+    def come_to(self, now: int, fates: Sequence[Fate]) -> None:
+        """Make all recalculations up to now, given who ran when."""
+        while self.last + self.period <= now:
+            self.last += self.period
+            self.recalculate(fates)
+
+    def recalculate(self, fates: Sequence[Fate]) -> None:
+        accounts = set(self.portion)
+        for this in accounts:
+            its_jobs = [job for job in self.jobs if this in upwards(user_of(job))]
+            given = held(its_jobs, fates, self.last - self.period, self.last)
+            self.usage[this] = self.usage.get(this, 0.0) * self.decay + float(given)
+        total = added(self.usage[each] for each in children(None, accounts))
+        actual = {this: 0.0 if total == 0 else self.usage[this] / total for this in accounts}
+        self.factors = {job.row: factor(user_of(job), actual, self.portion) for job in self.jobs}
