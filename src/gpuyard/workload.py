@@ -125,7 +125,10 @@ class Workload:
 
     def integers(self, column: str, null: int) -> NDArray[np.int64]:
         """Return a whole-number column as int64, shape (jobs,), null replaced."""
-        return self.table[column].cast(pa.int64()).fill_null(null).to_numpy().astype(np.int64)
+        values = self.table[column]
+        if values.null_count == len(self):
+            return np.full(len(self), null, np.int64)
+        return values.cast(pa.int64()).fill_null(null).to_numpy().astype(np.int64)
 
     def labels(self, column: str, null: str = "other") -> tuple[NDArray[np.int64], tuple[str, ...]]:
         """Return a text column as codes, shape (jobs,), and the sorted names they index."""
@@ -221,6 +224,8 @@ class Workload:
 
 
 def _floats(column: pa.ChunkedArray) -> NDArray[np.float64]:
+    if column.null_count == len(column):
+        return np.full(len(column), np.nan)
     return column.cast(pa.float64()).fill_null(float("nan")).to_numpy().astype(np.float64)
 
 
