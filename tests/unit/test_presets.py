@@ -14,6 +14,7 @@ from gpuyard.errors import ConfigError
 from gpuyard.presets import load_preset, preset_names, preset_text
 from gpuyard.scenario import load
 from gpuyard.scenario.describe import compared_rows
+from gpuyard.scenario.stages import stages_of
 
 PHASES = ("phase-1", "phase-2", "phase-3", "phase-4")
 ANNOUNCED_MW = {"phase-1": 40, "phase-2": 100, "phase-3": 200, "phase-4": 1000}
@@ -152,5 +153,16 @@ def test_the_table_of_the_documentation_is_what_the_presets_say():
 
 def test_the_site_of_the_documentation_can_be_built():
     page = (Path(__file__).parents[2] / "docs" / "clusters.md").read_text(encoding="utf-8")
-    section = tomllib.loads(page.split("```toml\n")[1].split("```")[0])["cluster"]
-    assert Cluster.from_mapping(section).gpus == 2304
+    shown = page.split("### A site of your own")[1].split("```toml\n")[1].split("```")[0]
+    assert Cluster.from_mapping(tomllib.loads(shown)["cluster"]).gpus == 2304
+
+
+def test_the_build_out_of_the_documentation_goes_from_phase_to_phase(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "clusters.md").read_text(encoding="utf-8")
+    shown = page.split("### The build-out in one run")[1].split("```toml\n")[1].split("```")[0]
+    path = tmp_path / "build-out.toml"
+    path.write_text(shown, encoding="utf-8")
+    resolver = load(path).apply_sets(["workload.days=28"])._resolver
+    stages = stages_of(resolver.cluster(), resolver.windows(), 28)
+    assert [stage.gpus for stage in stages] == [Cluster.preset(name).gpus for name in PHASES]
+    assert [stage.begin / 86_400 for stage in stages] == [0, 7, 14, 21]
