@@ -18,6 +18,7 @@ import pyarrow as pa
 from numba.core.dispatcher import Dispatcher
 
 from gpuyard.policy import Policy
+from gpuyard.preemption import Preemption
 from gpuyard.simulation import schedule
 from gpuyard.workload import Workload
 from measure import command
@@ -49,6 +50,7 @@ FAMILIES = {
     "`conservative`": Family(policy=Policy(backfill="conservative")),
     "`slurm`": Family(policy=Policy(backfill="slurm")),
     "`wfp`": Family(policy=Policy(order="wfp")),
+    "`las`": Family(policy=Policy(backfill="fit", preemption=Preemption(rule="las"))),
     "`packed` in three levels": Family(policy=Policy(placement="packed"), in_racks=True),
     "`fgd`": Family(policy=Policy(placement="fgd")),
     "fractions of a GPU": Family(fractions=True),

@@ -14,7 +14,7 @@ from gpuyard.policy import Policy
 from gpuyard.report import write_comparison, write_report
 from gpuyard.report.background import assumptions, figures_grid, scenario_grids
 from gpuyard.report.html import report_html
-from gpuyard.report.sections import group_grids, lead, notices
+from gpuyard.report.sections import group_grids, lead, notices, tiles
 from gpuyard.report.versus import comparison_html
 from gpuyard.result import Result
 from report_results import plausible_result
@@ -259,6 +259,8 @@ def test_a_page_tells_preemptions_where_there_are_some():
     preempted, waited = (simulate(jobs, cluster(4), policy=each) for each in (policy, "fifo"))
     said = "Running jobs made room for more urgent ones 1 time; 91.7 % of the GPU time held was useful."
     assert [said in lead_text(each) for each in (preempted, waited)] == [True, False]
+    below = [tile.below for each in (preempted, waited) for tile in tiles(each) if tile.measure.key == "wait_s.mean"]
+    assert below == ["median 0 s, to the first start", "median 40 s"]
     (table,) = (grid for grid in group_grids(preempted) if grid.caption == "By tenant")
     told = [place for place, column in enumerate(table.columns) if column.label in ("Preemptions", "Lost")]
     assert [[row[0], *(row[place] for place in told)] for row in table.rows] == [

@@ -53,11 +53,12 @@ class Tile:
 def tiles(result: Result) -> list[Tile]:
     """Return the headline numbers that this result has."""
     numbers = result.numbers
+    first = ", to the first start" if number_at(numbers, "preemptions") else ""
     below = {
         "jobs.submitted": _parts(numbers, ("completed", "failed", "cancelled", "timed_out", "rejected", "unfinished")),
         "gpu.allocation_rate": f"of {format_value(lookup(numbers, 'gpu.count'), 'count')} GPUs, held by jobs",
         "gpu.utilization": "of the GPUs up, busy",
-        "wait_s.mean": f"median {format_value(lookup(numbers, 'wait_s.p50'), 'seconds')}",
+        "wait_s.mean": f"median {format_value(lookup(numbers, 'wait_s.p50'), 'seconds')}{first}",
         "wait_s.p95": f"longest {format_value(lookup(numbers, 'wait_s.max'), 'seconds')}",
         "energy.facility_kwh": f"IT {format_value(lookup(numbers, 'energy.it_kwh'), 'kwh')}",
         "energy.peak_mw": f"mean {format_value(lookup(numbers, 'energy.mean_mw'), 'mw')}",
