@@ -105,7 +105,7 @@ def is_loop_ready(policy: Policy, asked: Asked | None = None, *, windowed: bool 
         return False
     if loop in (run_easy, run_scored) and not is_kept(_reserver(policy, asked)):
         return False
-    if loop is run_preempting and not is_kept(hunt_by_trial if asked is None else hunter_of(asked.demands)):
+    if loop is run_preempting and not is_kept(hunt_by_trial if asked is None else hunter_of(asked.demands, policy)):
         return False
     if asked is None:
         return is_ready(loop, rule_of(policy))

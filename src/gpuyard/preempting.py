@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gpuyard.errors import ConfigError
 from gpuyard.kernel.codes import NEVER, NOBODY
-from gpuyard.kernel.hunt import Hunter, hunt_by_trial, hunt_nothing
+from gpuyard.kernel.hunt import Hunter, hunt_by_trial, hunt_listed, hunt_nothing
 from gpuyard.kernel.stays import LEVEL_SHIFT, MOST_LEVELS, Gain, Rule, Stays, Terms, build_stays
 from gpuyard.kernel.tables import Log, Records
 from gpuyard.lowering import Asked
@@ -69,9 +69,16 @@ def rank_by_level(workload: Workload, policy: Policy, rank: NDArray[np.int32]) -
     return place
 
 
-def hunter_of(demands: Records) -> Hunter:
-    """Return what makes room for jobs with these demands; nothing where all are plain."""
-    return hunt_nothing if np.all(demands["plain"]) else hunt_by_trial
+def hunter_of(demands: Records, policy: Policy) -> Hunter:
+    """Return what makes room for jobs with these demands; nothing where all are plain and candidates stay in order."""
+    if not np.all(demands["plain"]):
+        return hunt_by_trial
+    return hunt_listed if _is_listed(policy) else hunt_nothing
+
+
+def _is_listed(policy: Policy) -> bool:
+    """Return whether the order of candidates changes with time, so that they are listed for each try."""
+    return policy.preemption.victims == "least-lost" or policy.preemption.rule == "srsf"
 
 
 def origin_of(workload: Workload) -> int:
@@ -170,7 +177,7 @@ def _terms(policy: Policy, *, plain: bool) -> NDArray[np.int64]:
     terms[Terms.COST] = _ticks(given.checkpoint_cost)
     terms[Terms.RESTART] = _ticks(given.restart_cost)
     terms[Terms.BY_SERVICE] = given.rule != "las"
-    terms[Terms.PLAIN] = plain
+    terms[Terms.COUNTED] = plain and not _is_listed(policy)
     return terms
 
 

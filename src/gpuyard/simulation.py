@@ -214,7 +214,7 @@ def _lower(
     elif policy.preemption:
         times = (duration, estimate)
         stays = lower_preemption(workload, policy, asked, accepted, times, node=site.node, running=running)
-        own = (stays, Pointer(hunter_of(asked.demands), hunter_signature), origin_of(workload))
+        own = (stays, Pointer(hunter_of(asked.demands, policy), hunter_signature), origin_of(workload))
     else:
         since = None if middle is None else middle.begin
         own = loop_tables(policy, **about, site=site, running=running, windows=closing, begin=since)

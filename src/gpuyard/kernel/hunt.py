@@ -1,7 +1,8 @@
 """Make room for a job: who is taken off the cluster, who of these is spared, and that the job can be placed then.
 
 Candidates are taken off one by one until the job finds room; going back, each is put back if it still does.  On a site
-of plain jobs nodes are counted; otherwise the jobs are taken off and put back in fact.
+of plain jobs nodes are counted; otherwise the jobs are taken off and put back in fact.  What few runs need is behind a
+pointer, so that the others do not compile it.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from gpuyard.kernel.prey import candidate, list_candidates, may_reach, tell_apar
 from gpuyard.kernel.stays import Gain, Stays, Terms
 from gpuyard.kernel.tables import Events, Jobs, Log, Records, Site
 
-__all__ = ["Hunter", "hunt_by_trial", "hunt_nothing", "hunter_signature", "make_room"]
+__all__ = ["Hunter", "hunt_by_trial", "hunt_listed", "hunt_nothing", "hunter_signature", "make_room"]
 
 Hunter: TypeAlias = Callable[[Jobs, Records, Site, Log, Events, Stays, Placer, Releaser, int, int, int], int]
-"""Makes room for a job where not all jobs are plain; what :func:`make_room` does otherwise."""
+"""Makes room for a job where not all jobs are plain, or not all stand in order; else :func:`make_room` does."""
 
 
 def hunter_signature(before: Sequence[Any], placing: tuple[Any, ...]) -> Any:
@@ -53,16 +54,32 @@ def make_room(
     Those that are not marked as spared have been released, and the job holds the slots written last.  0: there is no
     room even without all of them, and nothing changed.
     """
-    wish = int(jobs.claim[nth(row)]["demand"])
     stays.state[Gain.SHORT] = 1
     tell_apart(jobs, site, log, stays, now, origin)
     if stays.prey.size[0] == 0:
         return 0
-    if stays.terms[Terms.PLAIN] == 0:
+    if stays.terms[Terms.COUNTED] == 0:
         return hunter(jobs, demand, site, log, events, stays, placer, releaser, row, level, now)
+    wish = int(jobs.claim[nth(row)]["demand"])
+    return _make_by_counts(jobs, demand, site, log, events, stays, wish, level, now, False)
+
+
+@kernel
+def _make_by_counts(
+    jobs: Jobs,
+    demand: Records,
+    site: Site,
+    log: Log,
+    events: Events,
+    stays: Stays,
+    wish: int,
+    level: int,
+    now: int,
+    listed: bool,
+) -> int:
+    """Make room for a plain job among plain jobs, and place it; return what :func:`make_room` does."""
     if not may_reach(site, stays, demand[nth(wish)], level):
         return 0
-    listed = list_candidates(jobs, stays, level, now)
     taken = _by_counts(jobs, demand, site, log, stays, wish, level, now, listed)
     for number in range(taken):
         if stays.catch[nth(number)]["spared"] == 0:
@@ -181,8 +198,28 @@ def hunt_nothing(
     level: int,
     now: int,
 ) -> int:
-    """Stand in where all jobs are plain: never called."""
+    """Stand in where none is needed: never called."""
     return 0
+
+
+@pointed
+def hunt_listed(
+    jobs: Jobs,
+    demand: Records,
+    site: Site,
+    log: Log,
+    events: Events,
+    stays: Stays,
+    placer: Placer,
+    releaser: Releaser,
+    row: int,
+    level: int,
+    now: int,
+) -> int:
+    """Make room where all jobs are plain, and whom to take off first changes with time."""
+    wish = int(jobs.claim[nth(row)]["demand"])
+    listed = list_candidates(jobs, stays, level, now)
+    return _make_by_counts(jobs, demand, site, log, events, stays, wish, level, now, listed)
 
 
 @pointed

@@ -92,8 +92,8 @@ class Terms(IntEnum):
     RESTART = 7
     BY_SERVICE = 8
     """1 = thresholds are of time x GPUs"""
-    PLAIN = 9
-    """1 = all jobs are plain"""
+    COUNTED = 9
+    """1 = all jobs are plain, and who may be taken away stands in order: no hunter is needed"""
     SIZE = 10
 
 
