@@ -412,8 +412,9 @@ def _factors(kind: str, given: object) -> dict[str, float]:
             raise ConfigError(f"'{kind}.{name}' must be a finite number, got {value!r}")
     if kind == "weights" and given.get("max_age", 1) <= 0:
         raise ConfigError(f"'weights.max_age' must be more than 0 seconds, got {given['max_age']!r}")
-    if kind == "shares" and any(value < 0 for value in given.values()):
-        raise ConfigError(f"'shares' must be 0 or more, got {min(given.values())!r}")
+    for name, value in given.items() if kind == "shares" else ():
+        if value < 0:
+            raise ConfigError(f"'shares.{name}' must be 0 or more, got {value!r}")
     if kind == "shares" and any("" in str(name).split("/") for name in given):
         raise ConfigError("a path in 'shares' is names with '/' between them, such as 'steel/vision'")
     return {str(name): float(value) for name, value in given.items()}

@@ -241,6 +241,30 @@ def test_an_unknown_key_is_blamed_on_the_file_that_has_it(tmp_path: Path) -> Non
         load(top)
 
 
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        (
+            "policy.preemption.tresholds=5",
+            "--set: [policy.preemption] has no key 'tresholds'; did you mean 'thresholds'?",
+        ),
+        ("policy.preemption.time_slice=5x", "--set: [policy.preemption] time_slice: a time cannot be read from '5x'; "),
+        ("workload.sizes.8=many", "--set: [workload.sizes] 8: input should be a valid integer (got 'many')"),
+    ],
+)
+def test_inside_a_table_that_might_be_a_single_value_the_key_is_blamed(setting: str, said: str) -> None:
+    with pytest.raises(ConfigError) as problem:
+        load("phase-1").apply_sets([setting])
+    assert str(problem.value).startswith(said)
+    assert "more)" not in str(problem.value)
+
+
+def test_a_section_is_blamed_once_however_deep_the_fault_lies() -> None:
+    chosen = load("phase-1").apply_sets(["workload.services.chat.peek=2"])
+    with pytest.raises(ConfigError, match=r"^--set: \[workload\] unknown key of service 'chat' 'peek'"):
+        chosen.read_workload()
+
+
 def test_an_unknown_section_names_the_nearest_one(tmp_path: Path) -> None:
     path = write(tmp_path, "lab.toml", '[polcy]\nname = "fifo"\n')
     with pytest.raises(ConfigError, match=r"lab\.toml: the scenario has no section 'polcy'; did you mean 'policy'\?"):

@@ -138,7 +138,7 @@ def _simulate(scenario: Scenario, stage: Stage) -> Result:
         if text.startswith("compiling") and text not in said:
             said.add(text)
             note(f"gpuyard: {text}")
-        stage(text, share)
+        stage(text.partition(";")[0], share)
 
     return run_scenario(scenario, tell)
 

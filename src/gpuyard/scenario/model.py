@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 
 from gpuyard.errors import ConfigError
-from gpuyard.scenario.sections import SECTIONS, Model
+from gpuyard.scenario.sections import SECTIONS, TABLES, Model
 from gpuyard.scenario.source import Layered, Path_, parse_sets, read_layers
-from gpuyard.scenario.what_if import TABLES
 
 if TYPE_CHECKING:
     from gpuyard.cluster import Cluster
@@ -27,6 +26,9 @@ if TYPE_CHECKING:
     from gpuyard.workload import Workload
 
 __all__ = ["Scenario", "load", "schema"]
+
+_BRANCHES = {each.__name__ for each in TABLES.values()}
+"""Names of the tables that may stand where a plain value may stand too."""
 
 
 class Scenario:
@@ -175,9 +177,11 @@ def _check(layered: Layered) -> Model:
         return Model.model_validate(layered.values)
     except ValidationError as problem:
         errors = sorted(problem.errors(include_url=False), key=lambda error: error["type"] != "extra_forbidden")
-        first = errors[0]
+        places = {_place(error) for error in errors}
+        innermost = {one for one in places if not any(other[: len(one)] == one for other in places - {one})}
+        first = next(error for error in errors if _place(error) in innermost)
         path = _place(first)
-        others = len({_place(error) for error in errors}) - 1
+        others = len(innermost) - 1
         more = f" (and {others} more)" if others else ""
         raise ConfigError(f"{layered.origin(path)}: {_describe(first, path)}{more}") from None
 
@@ -187,7 +191,7 @@ def _place(error: Mapping[str, Any]) -> Path_:
     parts = [str(part) for part in error["loc"]]
     while len(parts) > 1 and (parts[-1] in ("float", "int", "str", "bool") or "[" in parts[-1]):
         parts.pop()
-    return tuple(parts)
+    return tuple(part for part in parts if part not in _BRANCHES and not part.startswith("dict["))
 
 
 def _describe(error: Mapping[str, Any], path: tuple[str, ...]) -> str:

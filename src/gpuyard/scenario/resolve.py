@@ -110,7 +110,8 @@ class Resolver:
         try:
             yield
         except ConfigError as problem:
-            raise ConfigError(f"{self._origin((section,))}: [{section}] {problem}") from None
+            place, text = f"{self._origin((section,))}: [{section}] ", str(problem)
+            raise ConfigError(text if text.startswith(place) else place + text) from None  # said once where nested
 
     def workload(self, tell: Progress) -> tuple[Workload, Trace | None]:
         """Return the jobs, and the trace as read where there is one."""

@@ -20,6 +20,7 @@ from gpuyard.policy import (
     RESERVATIONS,
     WEIGHTS,
 )
+from gpuyard.scenario import what_if
 from gpuyard.scenario.what_if import WhatIfKeys
 from gpuyard.units import MOST_PUE, nearest_scale, parse_seconds, parse_window
 from gpuyard.windows import NodeWindow
@@ -27,6 +28,7 @@ from gpuyard.windows import NodeWindow
 __all__ = [
     "SECTIONS",
     "SYNTHESIS_KEYS",
+    "TABLES",
     "CommissionSection",
     "MaintenanceSection",
     "Model",
@@ -448,3 +450,6 @@ SECTIONS: Final[dict[str, type[BaseModel]]] = {
     "commission": CommissionSection,
 }
 """The sections by name."""
+
+TABLES: Final[dict[str, type[BaseModel]]] = {**what_if.TABLES, "preemption": PreemptionSection}
+"""The keys of sections that hold tables, and what is in each of these."""

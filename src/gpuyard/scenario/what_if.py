@@ -140,7 +140,7 @@ class WhatIfKeys(_Keys):
 
 
 TABLES: Final[dict[str, type[BaseModel]]] = {"merge": MergedTrace, "gpu_types": TypeKeys}
-"""The keys that hold tables, and what is in each of these."""
+"""The keys here that hold tables, and what is in each of these."""
 
 
 def with_paths(section: dict[str, Any], folder: Path) -> None:
