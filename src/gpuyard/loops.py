@@ -195,7 +195,7 @@ def _contenders(
     begin: int | None = None,
 ) -> Contenders:
     features = order_features(workload, policy, estimate, cluster.gpus)
-    accounts = lower_accounts(policy, workload, asked, begin)
+    accounts = lower_accounts(policy, workload, asked, cluster.gpus, begin)
     return build_contenders(features, asked.demands.size, score_weights(policy), accounts)
 
 

@@ -459,7 +459,9 @@ def _check_numbers(policy: Policy) -> None:
     times = (("interval", 0.0), ("window", 0.0), ("resolution", 1e-6), ("half_life", 1e-9), ("share_period", 1e-6))
     for name, least in times:
         value = getattr(policy, name)
-        if value is not None and (not _is_number(value) or not least <= value <= _LONGEST):
+        if value is None and name != "share_period":
+            continue
+        if not _is_number(value) or not least <= value <= _LONGEST:
             raise ConfigError(f"'{name}' must be {least:g} to {_LONGEST:g} seconds, got {value!r}")
 
 

@@ -116,10 +116,13 @@ def lower_preemption(
     levels, urgency = (
         _urgency(workload, accepted) if given.rule == "priority" else (0, np.zeros(len(workload), np.int64))
     )
+    plain = bool(np.all(asked.demands["plain"][np.unique(asked.demand[accepted])] > 0))
+    terms = _terms(policy, plain=plain)
     threshold = np.array([_ticks(each) for each in given.final_thresholds], np.int64)
     milli = np.where(asked.demands["share"] > 0, 1, asked.demands["gpus"] * _WHOLE)
     if asked.quanta:
         milli = np.where(asked.demands["share"] > 0, asked.demands["share"] * (_WHOLE // asked.quanta), milli)
+    _check_times(policy, duration[accepted], estimate[accepted], milli[asked.demand[accepted]], terms)
     bin_level = np.arange(threshold.size + 1)
     if given.rule == "gittins":
         service = _service(duration, milli[asked.demand])[accepted & (milli[asked.demand] > 0)]
@@ -128,9 +131,6 @@ def lower_preemption(
         levels = threshold.size + 1
     elif _RULES[given.rule] == Rule.SLICE:
         levels = 2
-    plain = bool(np.all(asked.demands["plain"][np.unique(asked.demand[accepted])] > 0))
-    terms = _terms(policy, plain=plain)
-    _check_times(policy, duration[accepted], estimate[accepted], int(milli.max(initial=0)), terms)
     return build_stays(
         estimate=estimate,
         fixed=~_preemptible(workload),
@@ -182,14 +182,29 @@ def _terms(policy: Policy, *, plain: bool) -> NDArray[np.int64]:
 
 
 def _check_times(
-    policy: Policy, duration: NDArray[np.int64], estimate: NDArray[np.int64], milli: int, terms: NDArray[np.int64]
+    policy: Policy,
+    duration: NDArray[np.int64],
+    estimate: NDArray[np.int64],
+    milli: NDArray[np.int64],
+    terms: NDArray[np.int64],
 ) -> None:
-    """Raise for what would not fit 64 bits."""
-    longest, believed = int(duration.max(initial=0)), int(estimate.max(initial=0))
-    if policy.preemption.rule == "srsf" and believed // _WHOLE * milli >= _LONGEST:
-        raise ConfigError(
-            f"preemption srsf: {believed / MICROSECOND:.3g} s on {milli / _WHOLE:g} GPUs is too much to multiply"
-        )
+    """Raise for what would not fit 64 bits; all of the jobs that take part."""
+    longest = int(duration.max(initial=0))
+    times = {
+        "preemption srsf": estimate + terms[Terms.RESTART],
+        "preemption gittins": duration,
+        "victims least-lost": duration + terms[Terms.COST],
+    }
+    for name in (f"preemption {policy.preemption.rule}", f"victims {policy.preemption.victims}"):
+        if name not in times or milli.size == 0:
+            continue
+        product = times[name].astype(np.float64) / _WHOLE * milli
+        most = int(product.argmax())
+        if product[most] >= _LONGEST:
+            raise ConfigError(
+                f"{name}: {times[name][most] / MICROSECOND:.3g} s on {milli[most] / _WHOLE:g} GPUs are too many GPU "
+                "microseconds for 64 bits; choose another, or leave out the job"
+            )
     interval, cost = int(terms[Terms.INTERVAL]), int(terms[Terms.COST])
     if cost and longest // interval * cost >= _LONGEST:
         raise ConfigError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Any, Final
 
 from gpuyard.choices import GITTINS_INDICES, PREEMPTIONS, VICTIMS
@@ -16,6 +17,8 @@ _MICROSECOND: Final = 1_000_000
 _LONGEST: Final = 36_500 * 86_400.0
 """s: no time is longer than 100 years."""
 _MOST_THRESHOLDS: Final = 62
+_LARGEST_THRESHOLD: Final = 4e12
+"""s or GPU s: microseconds of it, and as many again, fit 64 bits."""
 _TIMES: Final = ("min_run", "checkpoint_cost", "restart_cost")
 _COMMON: Final = ("max_preemptions", "checkpoint_interval", *_TIMES)
 """Options of every rule but ``none``."""
@@ -75,7 +78,7 @@ class Preemption:
 
     def __post_init__(self) -> None:
         for name, known in (("rule", PREEMPTIONS), ("gittins_index", GITTINS_INDICES), ("victims", VICTIMS)):
-            if getattr(self, name) not in known:
+            if not isinstance(getattr(self, name), str) or getattr(self, name) not in known:
                 what = "preemption" if name == "rule" else name
                 raise unknown_name(what, str(getattr(self, name)), known)
         if isinstance(self.thresholds, list):
@@ -87,6 +90,10 @@ class Preemption:
             _check_time("time_slice", self.time_slice, 1e-6)
         if self.checkpoint_interval is not None:
             _check_time("checkpoint_interval", self.checkpoint_interval, 0.0)
+            if 0 < self.checkpoint_interval < 1e-6:
+                raise ConfigError(
+                    f"'checkpoint_interval' must be 0 or at least 1e-06 seconds, got {self.checkpoint_interval!r}"
+                )
         if self.promote is not None and not (_is_number(self.promote) and 0 < self.promote <= 1e6):
             raise ConfigError(
                 f"'promote' must be a number above 0, a factor of the attained time, got {self.promote!r}"
@@ -94,7 +101,7 @@ class Preemption:
         most = self.max_preemptions
         if most is not None and (not isinstance(most, int) or isinstance(most, bool) or not 1 <= most < 2**31):
             raise ConfigError(f"'max_preemptions' must be a whole number of 1 or more, got {most!r}")
-        _check_thresholds(self.final_thresholds)
+        _check_thresholds(PREEMPTIONS[self.rule].thresholds if self.thresholds is None else self.thresholds)
         if self.checkpoint_cost > 0 and not self.checkpoint_interval:
             raise ConfigError("'checkpoint_cost' needs a checkpoint_interval above 0, at which checkpoints are written")
         _check_progress(self)
@@ -169,35 +176,46 @@ def _check_time(name: str, value: object, least: float) -> None:
         raise ConfigError(f"'{name}' must be {least:g} to {_LONGEST:g} seconds, got {value!r}")
 
 
-def _check_thresholds(thresholds: tuple[float, ...]) -> None:
-    rising = all(before < after for before, after in zip((0.0, *thresholds), thresholds, strict=False))
-    if not rising or len(thresholds) > _MOST_THRESHOLDS or not all(each <= 1e13 for each in thresholds):
-        raise ConfigError(
-            f"'thresholds' must be at most {_MOST_THRESHOLDS} numbers of seconds or GPU seconds, each above the one "
-            f"before and the first above 0, got {list(thresholds)}"
-        )
+def _check_thresholds(thresholds: Any) -> None:
+    """Raise for what are not numbers of different microseconds, ascending."""
+    numbers = isinstance(thresholds, tuple) and all(_is_number(each) for each in thresholds)
+    if numbers and len(thresholds) <= _MOST_THRESHOLDS and all(each <= _LARGEST_THRESHOLD for each in thresholds):
+        given = [0, *(_ticks(each) for each in thresholds)]
+        if all(before < after for before, after in pairwise(given)):
+            return
+    shown = list(thresholds) if isinstance(thresholds, tuple) else thresholds
+    raise ConfigError(
+        f"'thresholds' must be at most {_MOST_THRESHOLDS} numbers of seconds or GPU seconds up to "
+        f"{_LARGEST_THRESHOLD:g}, each above the one before and the first above 0, by a microsecond at least, "
+        f"got {shown!r}"
+    )
 
 
 def _check_progress(given: Preemption) -> None:
     """Raise where jobs could preempt each other again and again and nothing would get done."""
-    least = given.restart_cost
+    needed = _ticks(given.restart_cost)
     if given.checkpoint_interval:
-        least += given.checkpoint_interval + given.checkpoint_cost
+        needed += _ticks(given.checkpoint_interval) + _ticks(given.checkpoint_cost)
+    least = needed / _MICROSECOND
     lossy = given.checkpoint_interval is None
     if given.rule == "time-slice":
         if lossy:
             raise ConfigError("time slices without checkpoints lose all work; give a checkpoint_interval of 0 or more")
-        if given.final_slice <= least:
+        if _ticks(given.final_slice) <= needed:
             raise ConfigError(
                 f"a time slice of {given.final_slice:g} s is used up by a restart and the way to the first checkpoint "
                 f"({least:g} s), so that nothing would ever get done; choose a longer time_slice"
             )
-    if given.promote is not None and given.max_preemptions is None and (lossy or 0 < least >= given.min_run):
+    if given.promote is not None and given.max_preemptions is None and (lossy or 0 < needed >= _ticks(given.min_run)):
         hint = "" if lossy else f"a min_run of more than {least:g} s, or "
         raise ConfigError(
             f"with promote, jobs could preempt each other for ever before they have saved anything; give {hint}"
             "max_preemptions"
         )
+
+
+def _ticks(seconds: float) -> int:
+    return round(seconds * _MICROSECOND)
 
 
 def _is_number(value: object) -> bool:

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from gpuyard.errors import ConfigError
 from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.fairshare import Accounts, build_accounts
 from gpuyard.lowering import Asked
@@ -16,6 +17,8 @@ from gpuyard.workload import MICROSECOND, Workload
 __all__ = ["Account", "account_tree", "lower_accounts"]
 
 _WHOLE: Final = 1000
+_LONGEST: Final = 2**62
+"""Thousandths of GPUs x microseconds in a period: as much again may run without room when a simulation begins."""
 
 
 class Account(NamedTuple):
@@ -37,13 +40,20 @@ class Account(NamedTuple):
         return "/".join(self.path)
 
 
-def lower_accounts(policy: Policy, workload: Workload, asked: Asked, begin: int | None) -> Accounts:
+def lower_accounts(policy: Policy, workload: Workload, asked: Asked, gpus: int, begin: int | None) -> Accounts:
     """Return the accounts of a policy that shares out; none where its order does not look at them.
 
     Parameters
     ----------
+    gpus
+        Of the cluster.
     begin
         The instant at which the simulation begins with a given state, microseconds; None for the first submission.
+
+    Raises
+    ------
+    ConfigError
+        For a period in which the cluster has more GPU time than 64 bits hold.
     """
     shares_out = policy.order == "multifactor" and policy.final_weights["fairshare"] != 0
     pairs = _owners(workload) if shares_out else []
@@ -56,6 +66,12 @@ def lower_accounts(policy: Policy, workload: Workload, asked: Asked, begin: int 
         asked.demands["share"] * (_WHOLE // max(asked.quanta, 1)),
         asked.demands["gpus"] * _WHOLE,
     )
+    period = max(round(policy.share_period * MICROSECOND), 1)
+    if shares_out and gpus * _WHOLE * period >= _LONGEST:
+        raise ConfigError(
+            f"'share_period' of {policy.share_period:g} s is too long for {gpus:,} GPUs; choose less than "
+            f"{_LONGEST // (gpus * _WHOLE) / MICROSECOND:.3g} s"
+        )
     first = int(workload.submit.min()) if len(workload) else 0
     origin = first if begin is None else begin
     half_life = policy.half_life
@@ -65,7 +81,7 @@ def lower_accounts(policy: Policy, workload: Workload, asked: Asked, begin: int 
         np.array([codes[pair] for pair in pairs] if pairs else np.zeros(len(workload)), np.int32),
         milli,
         origin=origin,
-        period=max(round(policy.share_period * MICROSECOND), 1),
+        period=period,
         decay=1.0 if half_life is None else 0.5 ** (policy.share_period / float(half_life)),
     )
 
