@@ -11,9 +11,10 @@ import pytest
 
 import gpuyard as gy
 from conftest import Row, cluster, workload
+from explained import story, told
 from gpuyard.cli import main
 from gpuyard.errors import ConfigError, InputError
-from gpuyard.explanation import REASONS, Story
+from gpuyard.explanation import REASONS
 from gpuyard.kernel.build import build_log
 from gpuyard.kernel.codes import NOBODY, Promise
 from gpuyard.kernel.decisions import Noted, build_decisions, note_plan, note_reservation
@@ -36,16 +37,6 @@ PROMISE: tuple[Row, ...] = (
     (3, 20, 2, limit(30)),
 )
 """On one node of 8 GPUs: job 1 waits for job 0, job 2 would run past 200 s, and job 3 would not."""
-
-
-def story(job: str, *rows: Row, site: gy.Cluster, **options: object) -> Story:
-    jobs = workload(*rows)
-    result = gy.simulate(jobs, site, decisions=True, **options)
-    return gy.explain(result, job, workload=jobs, cluster=site)
-
-
-def told(job: str, *rows: Row, site: gy.Cluster, **options: object) -> list[str]:
-    return str(story(job, *rows, site=site, **options)).splitlines()
 
 
 # --- waiting --------------------------------------------------------------------------------------------------------
@@ -497,74 +488,3 @@ def test_a_job_table_of_any_ids_is_explained() -> None:
     table = pa.table({"job_id": ["x y", "z"], "submit_time": [0.0, 0.0], "runtime": [5.0, 5.0], "gpus": [1, 1]})
     jobs, site = gy.Workload.from_table(table), cluster(1)
     assert gy.explain(gy.simulate(jobs, site), "z", workload=jobs, cluster=site).wait == 5
-
-
-# --- runs that preempt ----------------------------------------------------------------------------------------------
-
-PAIR: tuple[Row, ...] = ((0, 100, 4), (20, 10, 4))
-"""On 4 GPUs: job 1 comes after 20 s, needs all of them, and is short."""
-NOTE = (
-    "Note: Jobs preempt each other in this run: why a job waited, and among which nodes its placement chose, is not "
-    "told then."
-)
-
-
-def under(rule: str, **terms: object) -> dict[str, object]:
-    return {"policy": "fifo-fit", "preemption": {"rule": rule, **terms}}
-
-
-def test_the_whole_story_of_a_job_that_made_room_and_went_on() -> None:
-    assert told("0", *PAIR, site=cluster(4), **under("srtf", restart_cost=10)) == [
-        "Job 0 asked for 4 GPUs; expected to run 1m 40s (100 s). Policy: srtf.",
-        "Submitted at 0 s.",
-        "Eligible at 0 s, at once.",
-        "It did not wait.",
-        "Attempt 1: from 0 s for 20 s on n0 (4 GPUs).",
-        "  It made room for job 1: 1m 20s (80 s) were left of it, 10 s of the other.",
-        "It waited 10 s.",
-        "Attempt 2: from 30 s for 1m 30s (90 s) on n0 (4 GPUs); 10 s of it were not useful.",
-        "Ended at 2m (120 s): completed.",
-        "In 2 attempts it held its GPUs for 1m 50s (110 s), of which 1m 40s (100 s) were useful.",
-        NOTE,
-    ]
-
-
-def test_the_story_of_a_job_says_who_made_room_for_it() -> None:
-    assert told("1", *PAIR, site=cluster(4), **under("srtf"))[3:6] == [
-        "It did not wait.",
-        "Attempt 1: from 20 s for 10 s on n0 (4 GPUs).",
-        "  1 job made room for it: 0.",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("rule", "terms", "why"),
-    [
-        ("priority", {}, "its priority was 0, that of the other 5"),
-        ("srsf", {}, "320 GPU seconds were left of it, 40 of the other"),
-        ("las", {"thresholds": [15.0]}, "it had run for 20 s, the other for 0 s"),
-        ("2d-las", {"thresholds": [15.0]}, "it had got 80 GPU seconds, the other 0"),
-        ("time-slice", {"time_slice": 20.0}, "its time slice was over, after 20 s"),
-    ],
-)
-def test_a_story_says_by_which_numbers_the_other_was_more_urgent(rule: str, terms: dict[str, object], why: str) -> None:
-    jobs: tuple[Row, ...] = (PAIR[0], (20, 10, 4, {"priority": 5}))
-    assert f"  It made room for job 1: {why}." in told("0", *jobs, site=cluster(4), **under(rule, **terms))
-
-
-def test_a_job_that_was_promoted_has_got_nothing_when_it_makes_room_again() -> None:
-    """Job 0 begins anew at 20 + 0.5 x 20 = 30, takes the GPUs back at 35, and job 1 them at 50, promoted at 42.5."""
-    jobs: tuple[Row, ...] = ((0, 100, 4), (20, 20, 4))
-    later = story("0", *jobs, site=cluster(4), **under("las", thresholds=[15.0], promote=0.5, max_preemptions=9))
-    made = [(stay.end, stay.made_room.job_id, stay.made_room.own) for stay in later.attempts if stay.made_room]
-    assert made == [(20.0, "1", 20.0), (50.0, "1", 15.0)]
-
-
-def test_a_job_that_waits_again_when_the_run_stops_says_so() -> None:
-    lines = told("0", *PAIR, site=cluster(4), until=25, **under("2d-las", thresholds=[15.0], checkpoint_interval=15))
-    assert lines[4:-1] == [
-        "Attempt 1: from 0 s for 20 s on n0 (4 GPUs); 5 s of it were not useful.",
-        "  It made room for job 1: it had got 80 GPU seconds, the other 0.",
-        "It waited when the simulation stopped.",
-        "In 1 attempt it held its GPUs for 20 s, of which 15 s were useful.",
-    ]
