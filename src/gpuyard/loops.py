@@ -215,7 +215,7 @@ def _reserver(policy: Policy, asked: Asked | None = None) -> Reserver:
 def _no_windows(workload: Workload, cluster: Cluster) -> Windows:
     """Return the windows of a site whose nodes are always open."""
     instants = np.empty(0, np.int64)
-    return build_windows(instants, instants, [], np.empty((len(workload), 0), np.bool_), cluster.nodes)
+    return build_windows(instants, instants, [], np.empty((len(workload), 0), np.bool_), cluster.nodes, instants > 0)
 
 
 def lower_windows(windows: Sequence[NodeWindow], workload: Workload, cluster: Cluster) -> Windows | None:
@@ -228,6 +228,7 @@ def lower_windows(windows: Sequence[NodeWindow], workload: Workload, cluster: Cl
         [each.node_numbers(cluster) for each in windows],
         np.stack([~each.invited(workload) for each in windows], axis=1),
         cluster.nodes,
+        np.array([each.is_commission for each in windows], np.bool_),
     )
 
 
