@@ -42,16 +42,17 @@ class KernelWatch:
     """CPU seconds of the last call"""
     table_bytes: dict[str, int] = field(default_factory=dict)
     """bytes of each table given to the last call, by the name of the parameter"""
-    run: Callable[..., None] = field(default=simulation.start_engine)
+    run: Callable[..., float] = field(default=simulation.start_engine)
 
-    def __call__(self, *tables: Any) -> None:
+    def __call__(self, *tables: Any) -> float:
         begun = time.thread_time()
-        self.run(*tables)
+        seconds = self.run(*tables)
         self.last_s = time.thread_time() - begun
         self.spent_s += self.last_s
         *names, more = inspect.signature(self.run).parameters
         names += [f"{more} {number}" for number in range(1, len(tables) - len(names) + 1)]
         self.table_bytes = {name: _bytes(table) for name, table in zip(names, tables, strict=True)}
+        return seconds
 
     def clock(self) -> float:
         """Return :attr:`spent_s`."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -110,9 +109,7 @@ def schedule(
     middle = None if begin is None else begin_at(workload, round(begin * MICROSECOND))
     given = _lower(workload, cluster, policy, middle, seed=seed, windows=windows, decisions=decisions)
     stop = NEVER - 1 if until is None else round(until * MICROSECOND)
-    begun = time.perf_counter()
-    _interruptible(lambda: _run(given, stop), given.events, len(given.workload), progress)
-    kernel_s = time.perf_counter() - begun
+    kernel_s = _interruptible(lambda: _run(given, stop), given.events, len(given.workload), progress)
     check_scores(policy, given.workload, given.own)
     if given.session is not None:
         given.session.close()
@@ -126,13 +123,14 @@ def schedule(
     return _record(given, cluster, policy, seed=seed, stop=stop, windows=tuple(windows), kernel_s=kernel_s)
 
 
-def _run(given: _Given, stop: int) -> None:
-    """Run the engine; where it stops because its log is full, with more room, from there."""
-    start_engine(given.loop, *given.tables, *given.own, stop)
+def _run(given: _Given, stop: int) -> float:
+    """Run the engine; with more room where it stops because its log is full, from there; return its seconds."""
+    seconds = start_engine(given.loop, *given.tables, *given.own, stop)
     while given.stays is not None and given.stays.state[Gain.PAUSED] > 0:
         stays, log = with_more_room(given.stays, given.log)
         given.own, given.tables = (stays, *given.own[1:]), (*given.tables[:5], log, given.tables[6])
-        start_engine(given.loop, *given.tables, *given.own, stop)
+        seconds += start_engine(given.loop, *given.tables, *given.own, stop)
+    return seconds
 
 
 @dataclass(kw_only=True, slots=True)
@@ -427,13 +425,14 @@ def _reject_unfit(workload: Workload, cluster: Cluster, policy: Policy, asked: A
     rejections.add(unfit, "does not fit the cluster even when it is empty")
 
 
-def _interruptible(work: Callable[[], None], events: Events, jobs: int, progress: Progress | None) -> None:
+def _interruptible(work: Callable[[], float], events: Events, jobs: int, progress: Progress | None) -> float:
     """Run the engine in a thread, so that progress is shown and an interrupt stops it at the next instant."""
+    seconds: list[float] = []
     failure: list[BaseException] = []
 
     def guarded() -> None:
         try:
-            work()
+            seconds.append(work())
         except BaseException as problem:  # handed to the caller below
             failure.append(problem)
 
@@ -450,6 +449,7 @@ def _interruptible(work: Callable[[], None], events: Events, jobs: int, progress
         raise
     if failure:
         raise failure[0]
+    return seconds[0]
 
 
 def _outcomes(

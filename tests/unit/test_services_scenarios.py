@@ -48,6 +48,19 @@ def test_a_request_trace_is_looked_for_beside_the_scenario_and_its_shape_is_repl
     assert "service 'image' replays 1,100 requests of 7200 s" in workload.notes[1]
 
 
+def test_a_named_service_without_room_is_told():
+    spec = gy.SynthesisSpec.from_mapping(
+        {
+            "days": 1.0,
+            "classes": {"realtime": 0.3, "training": 0.7},
+            "services": {"chat": {"gpus": 16}, "images": {"gpus": 2, "service_time": 25.0, "slo_wait": 20.0}},
+        }
+    )
+    workload = gy.synthesise(spec, gpus=128, seed=0)
+    assert set(Book.loads(workload.table.schema.metadata[SERVICES]).kinds) == {"images"}
+    assert workload.notes[1].startswith("no room for service 'chat' in the 32.6 GPUs of class realtime: ")
+
+
 def test_the_replicas_hold_the_offered_load(scenario):
     workload, _ = gy.load_scenario(scenario).read_workload()
     held = (workload.gpus * workload.floats("runtime")).sum() / (64 * 43_200)

@@ -6,6 +6,7 @@ passed, and a run of plain jobs never compiles the special ones.
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -71,12 +72,13 @@ def start(
     log: Log,
     events: Events,
     *more: Pointer | tuple[Any, ...] | NDArray[Any] | int,
-) -> None:
+) -> float:
     """Run an event loop, such as :func:`gpuyard.kernel.engine.run`, with the placement functions that its demands need.
 
-    ``more`` are the loop's own tables, numbers and pointers; the placement functions come last.
+    ``more`` are the loop's own tables, numbers and pointers; the placement functions come last.  Return the seconds
+    that the loop took; what had to be compiled before it is not in them.
     """
-    _call(engine, (jobs, demand, dependencies, site, queue, log, events, *more), demand, site, log, events)
+    return _call(engine, (jobs, demand, dependencies, site, queue, log, events, *more), demand, site, log, events)
 
 
 def try_demands(demand: Records, site: Site, log: Log, events: Events) -> NDArray[np.bool_]:
@@ -97,13 +99,15 @@ def try_demands(demand: Records, site: Site, log: Log, events: Events) -> NDArra
 
 def _call(
     function: Callable[..., None], given: tuple[Any, ...], demand: Records, site: Site, log: Log, events: Events
-) -> None:
-    """Call a kernel with what it is given and, as pointers, the functions that place and release these demands."""
+) -> float:
+    """Call a kernel with what it is given and, as pointers, the functions that place and release these demands.
+
+    Return the seconds that it took.
+    """
     passed = tuple(each.function if isinstance(each, Pointer) else each for each in given)
     placer, releaser = _chosen(demand, site.rule, tracked=site.quanta > 0)
     if compiler.config.DISABLE_JIT:
-        function(*passed, placer, releaser)
-        return
+        return _timed(function, (*passed, placer, releaser))
     whole = compiler.types.int64
     demands, sites, logs, pending = (compiler.typeof(table) for table in (demand, site, log, events))
     placing = (sites, demands, logs, pending, whole, whole)
@@ -120,7 +124,13 @@ def _call(
         for each in given:
             own.append(_type_of(each, own, pointers))
         ready = compiled_for(function, (*own, *pointers))
-    ready(*passed, placer, releaser)
+    return _timed(ready, (*passed, placer, releaser))
+
+
+def _timed(function: Callable[..., None], given: tuple[Any, ...]) -> float:
+    begun = time.perf_counter()
+    function(*given)
+    return time.perf_counter() - begun
 
 
 def _type_of(given: Any, before: Sequence[Any], placing: tuple[Any, ...]) -> Any:

@@ -372,7 +372,7 @@ SUMMARY: Final[tuple[Key, ...]] = (
     _key("recorded.correlation", "-1 to 1", "Pearson correlation of both waits"),
     _key("engine.events", "events", "state changes applied"),
     _key("engine.passes", "passes", "scheduling passes made"),
-    _key("engine.wall_s", "s", "time the engine took"),
+    _key("engine.wall_s", "s", "time the engine took, without what had to be compiled before"),
     _key("engine.events_per_s", "1/s", "events / wall_s"),
     _key("engine.digest", "SHA-256", "over the schedule: job, nodes, start, end; equal schedules have equal digests"),
     _key("window.start_s", "s", "start of the window, since the origin"),

@@ -358,7 +358,7 @@ def simulate_resolved(resolved: Resolved, tell: Progress) -> Result:
     simulating = f"simulating {counted(len(workload), 'job')} on {counted(cluster.gpus, 'GPU')}"
     stages = {"schedule": simulating, "energy": "adding up the energy", "metrics": "measuring"}
     ready = is_compiled(workload, cluster, policy, windowed=bool(resolved.windows))
-    first = simulating if ready else "compiling the engine; this happens once"
+    first = simulating if ready else "compiling the engine for this kind of policy; this happens once"
 
     def say(stage: str, share: float | None) -> None:
         if stage == "schedule" and not share:

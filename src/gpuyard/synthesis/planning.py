@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from gpuyard.synthesis.calibration import Chosen, Supply, UnitSupply, first_jobs
 from gpuyard.synthesis.expansion import Site
 from gpuyard.synthesis.free_days import public_holidays
 from gpuyard.synthesis.kinds import CLASSES, Kind
-from gpuyard.synthesis.realtime import Replicas, expected_replicas, make_services, replicas
+from gpuyard.synthesis.realtime import DEFAULT_SERVICES, Replicas, expected_replicas, make_services, replicas
 from gpuyard.synthesis.spec import SynthesisSpec
 from gpuyard.units import counted
 
@@ -238,4 +239,14 @@ class Planner:
             f"service '{name}' replays {each.number:,} requests of {each.seconds:g} s, file of SHA-256 {each.sha256}"
             for name, each in requests.items()
         )
-        return Services(book, made, notes, redraw)
+        return Services(book, made, (*notes, *self._without_room(book)), redraw)
+
+    def _without_room(self, book: Book) -> Iterator[str]:
+        """Yield a sentence where services that somebody named are not there."""
+        left = [kind for kind in self.spec.services if kind.name not in book.kinds]
+        if left and self.spec.services != DEFAULT_SERVICES:
+            names = " and ".join(f"'{kind.name}'" for kind in left)
+            yield (
+                f"no room for service {names} in the {self.service_gpus():.1f} GPUs of class realtime: a service needs "
+                "minimum + spare + 0.5 replicas; its part goes to the others"
+            )
