@@ -17,6 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuyard.kernel.scaling import SCALE, follow
+
 __all__ = ["EXACT", "Scales", "lives", "wanted"]
 
 EXACT = 1e-9
@@ -57,25 +59,14 @@ def wanted(demand: Floats, scales: Scales) -> Counts:
 
     ``demand`` has the same shape, in replicas at full use: requests a second over what one replica can do.
     """
-    services, steps = demand.shape
-    result = np.empty((steps, services), dtype=np.int64)
-    seen = np.ascontiguousarray(np.concatenate((demand[:, :1], demand[:, :-1]), axis=1).T)
-    asked = np.ceil(seen / scales.target - EXACT).astype(np.int64)
-    np.clip(asked, scales.least, scales.most, out=asked)
-    low, high = scales.target * (1 - scales.tolerance), scales.target * (1 + scales.tolerance)
-    recent = np.zeros((int(scales.intervals.max(initial=1)), services), dtype=np.int64)
-    counted = np.arange(recent.shape[0])[:, np.newaxis] < scales.intervals  # what the window of each service holds
-    current = asked[0] if steps else np.zeros(services, dtype=np.int64)
-    for step in range(steps):
-        stays = (seen[step] >= low * current - EXACT) & (seen[step] <= high * current + EXACT)
-        advice = np.where(stays, current, asked[step])
-        if recent.shape[0] > 1:
-            recent[1:] = recent[:-1].copy()
-            recent[0] = advice
-            highest = np.where(counted, recent, 0).max(axis=0)
-            advice = np.where(advice < current, np.minimum(current, highest), advice)
-        result[step] = current = advice
-    return np.ascontiguousarray(result.T) + scales.spare[:, np.newaxis]
+    rules = np.empty(demand.shape[0], dtype=SCALE)
+    rules["target"], rules["intervals"] = scales.target, scales.intervals
+    rules["low"] = scales.target * (1 - scales.tolerance)
+    rules["high"] = scales.target * (1 + scales.tolerance)
+    rules["least"], rules["most"] = scales.least, scales.most
+    advised, replicas = np.empty(demand.shape, dtype=np.int64), np.empty(demand.shape, dtype=np.int64)
+    follow(np.ascontiguousarray(demand), rules, EXACT, advised, replicas)
+    return replicas + scales.spare[:, np.newaxis]
 
 
 def lives(replicas: Counts) -> tuple[Counts, Counts, Counts]:
@@ -84,7 +75,19 @@ def lives(replicas: Counts) -> tuple[Counts, Counts, Counts]:
     ``replicas``: int64, shape (intervals,).  The replica added last is taken away first, so place i is held while more
     than i replicas are asked for.  The stretches come place by place, in the order of time.
     """
-    alive = replicas > np.arange(int(replicas.max(initial=0)))[:, np.newaxis]
-    change = np.diff(alive.astype(np.int8), axis=1, prepend=0, append=0)
-    place, first = np.nonzero(change > 0)
-    return place, first, np.nonzero(change < 0)[1]
+    change = np.diff(replicas, prepend=0, append=0)
+    place, first = _steps(np.concatenate(([0], replicas)), change)
+    return place, first, _steps(np.concatenate((replicas, [0])), -change)[1]
+
+
+def _steps(below: Counts, change: Counts) -> tuple[Counts, Counts]:
+    """Return place and interval, place by place, where a count rises from ``below`` by ``change``, if that is above 0.
+
+    Both have shape (intervals + 1,).
+    """
+    at = np.flatnonzero(change > 0)
+    many = change[at]
+    ends = np.cumsum(many)
+    place = np.repeat(below[at] - ends + many, many) + np.arange(many.sum())
+    order = np.argsort(place, kind="stable")
+    return place[order], np.repeat(at, many)[order]

@@ -116,21 +116,27 @@ class Book:
         inner = np.arange(max(1, math.ceil(self.span / width - 1e-9))) * width
         return np.append(inner, self.span)
 
-    def shape_of(self, service: Service, edges: Floats) -> Floats:
-        """Return the demand over its mean in each control interval: that of the interval's middle."""
+    def shapes(self, edges: Floats) -> list[Floats]:
+        """Return each service's demand over its mean in each control interval: that of the interval's middle."""
         middle = (edges[:-1] + edges[1:]) / 2
-        kind = self.kinds[service.kind]
-        recording = self.recordings.get(service.kind)
-        if recording is not None:
-            base = recording.at(middle)
-        else:
-            base = kind.day().at(middle, self.midnight, self.weekday, self.holidays)
-        return base * kind.crowds().times(middle, list(service.crowds))
+        base = {name: self._base(self.kinds[name], middle) for name in {each.kind for each in self.services}}
+        return [
+            base[each.kind] * self.kinds[each.kind].crowds().times(middle, list(each.crowds)) for each in self.services
+        ]
 
-    def demand(self, edges: Floats) -> Floats:
-        """Return each service's demand in replicas at full use, shape (services, intervals)."""
-        rows = [each.mean * self.shape_of(each, edges) for each in self.services]
-        return np.stack(rows) * self._is_there(edges) if rows else np.empty((0, edges.size - 1))
+    def _base(self, kind: ServiceKind, middle: Floats) -> Floats:
+        """Return the demand of a kind over its mean, without flash crowds."""
+        recording = self.recordings.get(kind.name)
+        if recording is not None:
+            return recording.at(middle)
+        return kind.day().at(middle, self.midnight, self.weekday, self.holidays)
+
+    def demand(self, edges: Floats, shapes: list[Floats] | None = None) -> Floats:
+        """Return each service's demand in replicas at full use, shape (services, intervals); shapes if known before."""
+        if not self.services:
+            return np.empty((0, edges.size - 1))
+        rows = [each.mean * shape for each, shape in zip(self.services, shapes or self.shapes(edges), strict=True)]
+        return np.stack(rows) * self._is_there(edges)
 
     def _is_there(self, edges: Floats) -> NDArray[np.bool_]:
         """Return whether each service is there in each control interval, shape (services, intervals)."""
@@ -150,9 +156,9 @@ class Book:
             spare=np.array([each.spare for each in self.services], dtype=np.int64),
         )
 
-    def wanted(self, edges: Floats) -> NDArray[np.int64]:
+    def wanted(self, edges: Floats, shapes: list[Floats] | None = None) -> NDArray[np.int64]:
         """Return the replicas that each service's autoscaler asks for, shape (services, intervals)."""
-        return wanted(self.demand(edges), self.scales()) * self._is_there(edges)
+        return wanted(self.demand(edges, shapes), self.scales()) * self._is_there(edges)
 
     def dumps(self) -> bytes:
         """Return the JSON that :meth:`loads` reads back."""

@@ -246,12 +246,13 @@ def _sized(kind: ServiceKind, gpus: float, span: float, seed: int, stem: str) ->
 
 def _normalised(book: Book) -> Book:
     """Return the book with mean demands that hold over this window: its weekends, crowds and recordings considered."""
-    services = []
-    for each in book.services:
-        edges = book.edges(book.kinds[each.kind].interval)
-        mean = float(book.shape_of(each, edges) @ np.diff(edges)) / book.span
-        services.append(replace(each, mean=each.mean / mean) if mean > 0 else each)
-    return replace(book, services=tuple(services))
+    services = {}
+    for interval in book.intervals():
+        part, edges = book.of_interval(interval), book.edges(interval)
+        for each, shape in zip(part.services, part.shapes(edges), strict=True):
+            mean = float(shape @ np.diff(edges)) / book.span
+            services[each.name] = replace(each, mean=each.mean / mean) if mean > 0 else each
+    return replace(book, services=tuple(services[each.name] for each in book.services))
 
 
 def _calibrated(book: Book, gpus: float) -> Book:
@@ -259,11 +260,12 @@ def _calibrated(book: Book, gpus: float) -> Book:
     if not book.services:
         return book
     fixed = float(sum(each.spare * book.kinds[each.kind].gpus for each in book.services))
+    shapes = {interval: book.of_interval(interval).shapes(book.edges(interval)) for interval in book.intervals()}
     low, high, factor = 0.0, math.inf, 1.0
     best, best_miss = book, math.inf
     for _ in range(_TRIES):
         tried = replace(book, services=tuple(replace(each, mean=each.mean * factor) for each in book.services))
-        held = _held(tried)
+        held = _held(tried, shapes)
         if abs(held - gpus) < best_miss:
             best, best_miss = tried, abs(held - gpus)
         if best_miss <= _TOLERANCE * gpus:
@@ -276,11 +278,11 @@ def _calibrated(book: Book, gpus: float) -> Book:
     return best
 
 
-def _held(book: Book) -> float:
+def _held(book: Book, shapes: Mapping[float, list[NDArray[np.float64]]]) -> float:
     """Return the GPUs that all replicas hold on average, if each starts when it is wanted."""
     total = 0.0
     for interval in book.intervals():
         part, edges = book.of_interval(interval), book.edges(interval)
         gpus = np.array([book.kinds[each.kind].gpus for each in part.services], dtype=np.float64)
-        total += float(gpus @ (part.wanted(edges) @ np.diff(edges)))
+        total += float(gpus @ (part.wanted(edges, shapes[interval]) @ np.diff(edges)))
     return total / book.span
