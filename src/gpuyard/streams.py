@@ -29,11 +29,19 @@ def uniform_at(key: int, counter: NDArray[np.int64]) -> NDArray[np.float64]:
     The random number is that of the placements: the finaliser of SplitMix64 (Steele, Lea and Flood 2014) at the
     counter, beginning at the key of the stream.
     """
-    bits = (counter.astype(np.uint64) + np.uint64(1)) * _GOLDEN + np.uint64(key)
-    bits = (bits ^ (bits >> np.uint64(30))) * _MIX_A
-    bits = (bits ^ (bits >> np.uint64(27))) * _MIX_B
+    bits = counter.astype(np.uint64)
+    bits += np.uint64(1)
+    bits *= _GOLDEN
+    bits += np.uint64(key)
+    bits ^= bits >> np.uint64(30)
+    bits *= _MIX_A
+    bits ^= bits >> np.uint64(27)
+    bits *= _MIX_B
     bits ^= bits >> np.uint64(31)
-    return np.asarray((bits >> np.uint64(11)).astype(np.float64) * 2.0**-53, dtype=np.float64)
+    bits >>= np.uint64(11)
+    found = bits.astype(np.float64)
+    found *= 2.0**-53
+    return found
 
 
 class Stream:

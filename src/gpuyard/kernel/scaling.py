@@ -39,13 +39,13 @@ def follow(
         current = np.int64(-1)  # nothing yet
         for step in range(steps):
             seen = demand[service, max(step - 1, 0)]
-            advice = min(max(np.int64(np.ceil(seen / scale.target - exact)), scale.least), scale.most)
-            if current >= 0 and scale.low * current - exact <= seen <= scale.high * current + exact:
+            advice = min(max(np.int64(np.ceil(seen / scale["target"] - exact)), scale["least"]), scale["most"])
+            if current >= 0 and scale["low"] * current - exact <= seen <= scale["high"] * current + exact:
                 advice = current
             advised[service, step] = advice
             if advice < current:
                 highest = advice
-                for before in range(max(step - scale.intervals + 1, 0), step):
+                for before in range(max(step - scale["intervals"] + 1, 0), step):
                     highest = max(highest, advised[service, before])
                 advice = min(current, highest)
             replicas[service, step] = current = advice

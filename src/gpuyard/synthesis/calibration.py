@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gpuyard.errors import ConfigError
 from gpuyard.streams import Stream
 from gpuyard.synthesis.distributions import Sizes
-from gpuyard.synthesis.expansion import Draws, Expansion, Jobs, Site
+from gpuyard.synthesis.expansion import Draws, Expansion, Jobs, Site, joined
 from gpuyard.synthesis.kinds import Kind
 from gpuyard.units import counted
 
@@ -196,18 +196,30 @@ class UnitSupply:
         self._expected: dict[float, float] = {}
         self._ends = [(0, 0)]
         self._kept: list[Jobs] = []
+        self._latest = 0.0  # s after its unit began: the planned end of the last job of all units made
 
     def sample(self, span: float) -> Jobs:
         """Return the jobs of the first units in a window of ``span`` seconds."""
         self._begin(span)
         if self._sample is None:
-            self._sample = self.units(0, SAMPLE, span)
+            self._sample = self._made(0, SAMPLE, span)
         return self._sample
 
     def units(self, first: int, last: int, span: float) -> Jobs:
         """Return the jobs of the units ``first`` to ``last`` - 1, each with the number of its unit."""
         jobs = self._expansion.jobs(self._draws, np.arange(first, last), self._sizes, self._site, span)
         return replace(jobs, unit=jobs.unit + first)
+
+    def again(self, first: int, last: int, span: float) -> Jobs:
+        """Return the same as :meth:`units`, of what is kept where all of it is."""
+        at_once = self.units_at_once(span)
+        if last > len(self._kept) * at_once:
+            return self.units(first, last, span)
+        found = []
+        for block in self._kept[first // at_once : -(-last // at_once)]:
+            begin, end = np.searchsorted(block.unit, (first, last)).tolist()
+            found.append(block.rows(begin, end))
+        return joined(found, [0] * len(found))
 
     def units_at_once(self, span: float) -> int:
         """Return how many units are made together."""
@@ -263,9 +275,18 @@ class UnitSupply:
     mean_gpu_time = expected_gpu_time
 
     def _begin(self, span: float) -> None:
-        """Forget what was made for a window of another length."""
-        if span != self._span:
-            self._span, self._sample, self._ends, self._kept = span, None, [(0, 0)], []
+        """Forget what was made for a window of another length, where that made a difference."""
+        if span == self._span:
+            return
+        if self.standing or self._latest >= min(span, self._span):
+            self._sample, self._ends, self._kept, self._latest = None, [(0, 0)], [], 0.0
+        self._span = span
+
+    def _made(self, first: int, last: int, span: float) -> Jobs:
+        """Return what :meth:`units` does, and remember when the last job would end."""
+        jobs = self.units(first, last, span)
+        self._latest = max(self._latest, float((jobs.start + jobs.runtime).max(initial=0.0)))
+        return jobs
 
     def _block(self, at: int, span: float) -> Jobs:
         """Return the jobs of one block of units."""
@@ -273,7 +294,7 @@ class UnitSupply:
         if at < len(self._kept):
             return self._kept[at]
         units = self.units_at_once(span)
-        made = self.units(at * units, (at + 1) * units, span)
+        made = self._made(at * units, (at + 1) * units, span)
         if at == len(self._kept) < KEPT_BLOCKS // 4:
             self._kept.append(made)
         return made

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import NormalDist
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,16 @@ from gpuyard.errors import ConfigError
 from gpuyard.units import counted
 
 __all__ = ["LogCdf", "Sizes"]
+
+
+class _Bins(NamedTuple):
+    """What lies between the knots of a curve."""
+
+    between: NDArray[np.float64]  # probabilities of the knots but the first and the last
+    low: NDArray[np.float64]  # probability at which each begins
+    width: NDArray[np.float64]  # 1 where it is empty
+    start: NDArray[np.float64]  # logarithm of the value at which each begins
+    rise: NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,6 +36,7 @@ class LogCdf:
 
     values: tuple[float, ...]
     cumulative: tuple[float, ...]
+    _bins: _Bins = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if len(self.values) != len(self.cumulative) or len(self.values) < 2:
@@ -36,6 +48,10 @@ class LogCdf:
                 "a cumulative curve has positive values that increase and probabilities that climb to 1, got "
                 f"{list(zip(self.values, self.cumulative, strict=True))}"
             )
+        cumulative, logs = np.asarray(self.cumulative), np.log(self.values)
+        width = np.diff(cumulative)
+        bins = _Bins(cumulative[1:-1], cumulative[:-1], np.where(width > 0, width, 1.0), logs[:-1], np.diff(logs))
+        object.__setattr__(self, "_bins", bins)
 
     @classmethod
     def between(cls, low: float, high: float) -> LogCdf:
@@ -53,12 +69,15 @@ class LogCdf:
 
     def quantile(self, chance: NDArray[np.float64] | float) -> NDArray[np.float64]:
         """Return the value that is not exceeded with the given probability, same shape: inverse-transform sampling."""
-        cumulative, logs = np.asarray(self.cumulative), np.log(self.values)
-        bin_of = np.clip(np.searchsorted(cumulative, chance, side="left"), 1, cumulative.size - 1)
-        low, high = cumulative[bin_of - 1], cumulative[bin_of]
-        width = np.where(high > low, high - low, 1.0)
-        part = np.clip((chance - low) / width, 0.0, 1.0)
-        return np.asarray(np.exp(logs[bin_of - 1] + part * (logs[bin_of] - logs[bin_of - 1])), dtype=np.float64)
+        bins = self._bins
+        chance = np.asarray(chance, dtype=np.float64)
+        at = np.searchsorted(bins.between, chance, side="left")
+        part = chance - bins.low[at]
+        part /= bins.width[at]
+        part = np.minimum(np.maximum(part, 0.0), 1.0)
+        part *= bins.rise[at]
+        part += bins.start[at]
+        return np.asarray(np.exp(part), dtype=np.float64)
 
     def below(self, value: float) -> float:
         """Return the probability of at most ``value``."""

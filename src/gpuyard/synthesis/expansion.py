@@ -92,7 +92,13 @@ class Jobs:
 
     def first(self, jobs: int) -> Jobs:
         """Return the first rows; parents come first, so that none is lost."""
-        return Jobs(**{one.name: getattr(self, one.name)[:jobs] for one in fields(self)})
+        return self.rows(0, jobs)
+
+    def rows(self, begin: int, end: int) -> Jobs:
+        """Return the rows from one on to another, which is not included; the first is the first of its unit."""
+        columns = {one.name: getattr(self, one.name)[begin:end] for one in fields(self)}
+        columns["first_parent"] = columns["first_parent"] - begin
+        return Jobs(**columns)
 
     def where(self, keep: NDArray[np.bool_]) -> Jobs:
         """Return the rows that ``keep`` marks; a job whose parents all go depends on nothing."""
@@ -139,7 +145,8 @@ class Expansion(Protocol):
     def jobs(self, draws: Draws, units: NDArray[np.int64], sizes: Sizes, site: Site, span: float) -> Jobs:
         """Return the jobs of the units of these numbers (ascending) that a window of ``span`` seconds sees.
 
-        ``sizes`` are those of the kind on the site.  Standing units are spread over the window by the expansion; the
+        ``sizes`` are those of the kind on the site.  All that the window may do to a unit that does not stand is to cut
+        jobs that would run for longer than all of it.  Standing units are spread over the window by the expansion; the
         others are submitted when the kind's rhythm says.
         """
         ...

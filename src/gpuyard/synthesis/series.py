@@ -139,7 +139,7 @@ class _UnitMaker:
         units, block = supply.submissions(jobs, self._span), supply.units_at_once(self._span)
         for bursts in Arrivals(units, order.burst, order.clock, self._seed, supply.stem, block):
             first = bursts.first_job
-            made = supply.units(first, first + int(bursts.sizes.sum()), self._span).first(jobs - done)
+            made = supply.again(first, first + int(bursts.sizes.sum()), self._span).first(jobs - done)
             done += made.unit.size
             if done == jobs and order.chosen.last is not None:
                 made = replace(made, runtime=np.append(made.runtime[:-1], order.chosen.last / MILLI))

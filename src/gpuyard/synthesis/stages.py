@@ -79,10 +79,11 @@ class Steps:
         else:
             runtime = runtimes[unit]
         runtime = np.minimum(np.maximum(np.round(runtime, 3), 0.001), self._longest)
-        if isinstance(gpus, Sizes):
+        if isinstance(gpus, Sizes) and len(gpus.gpus) > 1:
             size = gpus.quantile(self._draws.uniform("size", number, item))
         else:
-            size = np.broadcast_to(np.asarray(gpus, dtype=np.int64), self._units.shape)[unit]
+            each = gpus.gpus[0] if isinstance(gpus, Sizes) else gpus
+            size = np.broadcast_to(np.asarray(each, dtype=np.int64), self._units.shape)[unit]
         if self._node_cpus is None and not size.any():
             np.maximum.at(longest := np.zeros(self._units.size), unit, runtime)
             self._late += longest

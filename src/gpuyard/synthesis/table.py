@@ -15,6 +15,7 @@ from gpuyard.services.book import Book
 from gpuyard.synthesis.expansion import ITEMS, Jobs
 from gpuyard.synthesis.kinds import Kind
 from gpuyard.synthesis.spec import SynthesisSpec
+from gpuyard.synthesis.tenants import Tenant
 from gpuyard.traces.schema import ORIGIN, SERVICES, SOURCE_FORMAT, ZONE, job_schema
 from gpuyard.workload import Workload
 
@@ -108,12 +109,7 @@ class Tables:
     def __init__(self, spec: SynthesisSpec, span: float, book: Book | None) -> None:
         self._priorities = np.array([tenant.priority for tenant in spec.tenants], dtype=np.int32)
         self._tenants = pa.array([tenant.name for tenant in spec.tenants], pa.string())
-        names = [
-            f"{tenant.name}/u{user:0{max(2, len(str(tenant.users)))}d}"
-            for tenant in spec.tenants
-            for user in range(1, tenant.users + 1)
-        ]
-        self._users = pa.array(names, pa.string())
+        self._users = pa.concat_arrays([_users(tenant) for tenant in spec.tenants])
         self._first_user = np.cumsum([0, *(tenant.users for tenant in spec.tenants[:-1])])
         metadata = {
             ORIGIN: spec.origin().isoformat().encode(),
@@ -169,6 +165,12 @@ class Tables:
         }
 
 
+def _users(tenant: Tenant) -> pa.Array:
+    """Return the names of the users of a tenant."""
+    digits = _digits(np.arange(tenant.users), max(2, len(str(tenant.users))))
+    return pc.binary_join_element_wise(pa.scalar(f"{tenant.name}/u"), digits, "")
+
+
 def _ids(batches: list[Batch], number: NDArray[np.int64], order: NDArray[np.int64]) -> pa.Array:
     """Return the names of the jobs."""
     kind = np.repeat(np.arange(len(batches)), [batch.submit.size for batch in batches])[order]
@@ -189,7 +191,17 @@ def _names(
 
 def _digits(number: NDArray[np.int64], width: int) -> pa.Array:
     """Return numbers from 1 as texts, with zeros before them."""
-    return pc.utf8_lpad(pa.array(number + 1).cast(pa.string()), width, "0")
+    if number.size and number.max() >= 10**width - 1:
+        return pc.utf8_lpad(pa.array(number + 1).cast(pa.string()), width, "0")
+    rest = (number + 1).astype(np.uint32)
+    texts = np.empty((rest.size, width), dtype=np.uint8)
+    for place in range(width - 1, -1, -1):
+        tens = rest // np.uint32(10)
+        texts[:, place] = rest - tens * np.uint32(10)
+        rest = tens
+    texts += ord("0")
+    offsets = np.arange(0, (number.size + 1) * width, width, dtype=np.int32)
+    return pa.StringArray.from_buffers(number.size, pa.py_buffer(offsets), pa.py_buffer(texts))
 
 
 def _of_units(batches: list[Batch], order: NDArray[np.int64]) -> dict[str, pa.Array]:
