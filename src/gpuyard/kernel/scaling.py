@@ -36,16 +36,20 @@ def follow(
     services, steps = demand.shape
     for service in range(services):
         scale = scales[nth(service)]
+        target, low, high = scale["target"], scale["low"], scale["high"]
+        least, most, intervals = scale["least"], scale["most"], scale["intervals"]
         current = np.int64(-1)  # nothing yet
+        seen = demand[service, 0] if steps else 0.0
         for step in range(steps):
-            seen = demand[service, max(step - 1, 0)]
-            advice = min(max(np.int64(np.ceil(seen / scale["target"] - exact)), scale["least"]), scale["most"])
-            if current >= 0 and scale["low"] * current - exact <= seen <= scale["high"] * current + exact:
+            if current >= 0 and low * current - exact <= seen <= high * current + exact:
                 advice = current
+            else:
+                advice = min(max(np.int64(np.ceil(seen / target - exact)), least), most)
             advised[service, step] = advice
             if advice < current:
                 highest = advice
-                for before in range(max(step - scale["intervals"] + 1, 0), step):
+                for before in range(max(step - intervals + 1, 0), step):
                     highest = max(highest, advised[service, before])
                 advice = min(current, highest)
             replicas[service, step] = current = advice
+            seen = demand[service, step]
