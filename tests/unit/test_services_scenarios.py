@@ -98,3 +98,46 @@ def test_the_figures_of_a_workload_say_which_of_a_service_are_the_users_own(scen
     assert figures["realtime, image: day"].source == "given by the user"
     assert figures["realtime, image: cold start"].source == "no published figure; change it to suit the site"
     assert "realtime, chat: day" not in figures
+
+
+def loaded(tenant_priority: int = 0) -> gy.Workload:
+    """A day of services and training that want a tenth more than 64 GPUs."""
+    spec = gy.SynthesisSpec.from_mapping(
+        {
+            "days": 1.0,
+            "load": 1.1,
+            "classes": {"realtime": 0.3, "training": 0.7},
+            "services": {"image": {"crowds_a_week": 14}},
+            "tenants": {
+                "services": {"realtime": 1.0, "training": 0.0},
+                "training": {"realtime": 0.0, "training": 1.0, "priority": tenant_priority},
+            },
+        }
+    )
+    return gy.synthesise(spec, gpus=64, seed=4, max_gpus_per_job=16)
+
+
+def served(jobs: gy.Workload, preemption: str) -> dict:
+    site = gy.Cluster.uniform(nodes=8, gpus_per_node=8)
+    return gy.simulate(jobs, site, order="priority", backfill="fit", preemption=preemption, until=86_400.0).summary()
+
+
+def test_a_replica_takes_gpus_from_training_and_more_requests_are_on_time():
+    jobs = loaded()
+    alone, reclaiming = served(jobs, "none"), served(jobs, "priority")
+    assert alone["by_class"]["realtime"]["wait_s"]["mean"] > 600
+    assert reclaiming["by_class"]["realtime"]["wait_s"]["mean"] == 0
+    assert reclaiming["by_class"]["training"]["preemptions"] > 0
+    assert reclaiming["services"]["attainment"] > alone["services"]["attainment"]
+
+
+def test_not_even_more_urgent_training_takes_gpus_from_a_replica():
+    numbers = served(loaded(tenant_priority=1000), "priority")
+    assert numbers["by_class"]["realtime"]["wait_s"]["mean"] > 0
+    assert numbers["by_class"]["realtime"]["preemptions"] == 0
+
+
+def test_a_replica_is_not_preemptible_and_of_other_jobs_nothing_is_said():
+    table = loaded().table
+    is_replica = [name == "realtime" for name in table["job_class"].to_pylist()]
+    assert table["preemptible"].to_pylist() == [False if replica else None for replica in is_replica]
