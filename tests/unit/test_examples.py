@@ -15,7 +15,6 @@ FOLDER = ROOT / "examples"
 STORED = (
     "build_out",
     "compare_placements",
-    "look_alikes",
     "maintenance",
     "own_cluster",
     "own_order",

@@ -16,7 +16,7 @@ from gpuyard.synthesis.coupling import coupled
 from gpuyard.synthesis.distributions import LogCdf, Sizes
 from gpuyard.synthesis.look_alikes import LOOK_ALIKES
 
-TABLE = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "look_alikes.py"))
+TABLE = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "look_alikes.py"))
 
 
 @pytest.mark.parametrize("cluster", LOOK_ALIKES)

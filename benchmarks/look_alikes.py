@@ -3,6 +3,7 @@
 A figure holds if it is no farther from the published one than the last column says.
 """
 
+import sys
 from typing import NamedTuple
 
 import numpy as np
@@ -139,8 +140,8 @@ def _users(cluster: str, made: Workload) -> list[Row]:
 
 if __name__ == "__main__":
     for cluster in QUANTILES:
-        print(f"{cluster:42}{'published':>12}{'look-alike':>12}{'within':>10}")
+        sys.stdout.write(f"{cluster:42}{'published':>12}{'look-alike':>12}{'within':>10}\n")
         for row in rows(cluster):
             digits = 1 if row.published < 1_000 and row.tolerance > 0.1 else 2 if row.tolerance <= 0.1 else 0
             shown = f"{row.published:12,.{digits}f}{row.made:12,.{digits}f}{row.tolerance:10,.{max(digits, 1)}f}"
-            print(f"  {row.figure:40}{shown}{'' if row.holds() else '  no'}")
+            sys.stdout.write(f"  {row.figure:40}{shown}{'' if row.holds() else '  no'}\n")
