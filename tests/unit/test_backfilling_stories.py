@@ -6,6 +6,8 @@ it does.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from conftest import cluster, workload
@@ -13,6 +15,7 @@ from gpuyard.cluster import Cluster
 from gpuyard.policy import Policy
 from gpuyard.record import Record
 from gpuyard.simulation import schedule
+from gpuyard.windows import NodeWindow
 from gpuyard.workload import MICROSECOND, NEVER, Workload
 from reference import simulate
 
@@ -22,14 +25,14 @@ TEST = pytest.mark.parametrize("tell", ["engine", "reference"])
 
 
 def run(
-    tell: str, jobs: Workload, site: Cluster, backfill: str, **more: object
+    tell: str, jobs: Workload, site: Cluster, backfill: str, windows: Sequence[NodeWindow] = (), **more: object
 ) -> list[tuple[float | None, list[int]]]:
     """Return when each job starts, in seconds, and on which nodes."""
     policy = Policy(backfill=backfill, **more)
     if tell == "reference":
-        fates = simulate(jobs, site, policy)
+        fates = simulate(jobs, site, policy, windows=windows)
         return [(seconds(fate.start), [node for node, _, _ in fate.slots]) for fate in fates]
-    record = schedule(jobs, site, policy)
+    record = schedule(jobs, site, policy, windows=windows)
     return [(seconds(tick), nodes(record, job)) for job, tick in enumerate(record.start.tolist())]
 
 
@@ -112,6 +115,16 @@ def test_easy_expects_a_job_that_outstays_its_estimate_to_run_twice_as_long(tell
     jobs = workload((0, 30, 5, {"time_limit": 10}), (1, 10, 6), (2, 60, 2), (12, 7, 1), (21, runtime, 1))
     policy = {"order": order, "reservation": reservation, "on_limit": "ignore"}
     assert starts(tell, jobs, SINGLE, "easy", **policy) == told
+
+
+@TEST
+@pytest.mark.parametrize("reservation", ["nodes", "counts"])
+@pytest.mark.parametrize("closed", [(), (NodeWindow(nodes=("1",), start=90, end=99),)])
+def test_easy_does_not_look_at_what_was_outstayed_when_a_job_is_rejected(tell, reservation, closed):
+    """Job 0 is expected at 5, and from then on at 10, in time for job 2 at 6; but nothing happens before 20."""
+    jobs = workload((0, 20, 1, {"time_limit": 5}), (1, 5, 2), (2, 4, 1), (6, 1, 3))
+    policy = {"on_limit": "ignore", "reservation": reservation, "windows": closed}
+    assert starts(tell, jobs, cluster(1, 1), "easy", **policy) == [0, 20, 25, None]
 
 
 @TEST

@@ -11,7 +11,7 @@ from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NEVER, NOBODY, Count, Promise
 from gpuyard.kernel.expectations import Expectations
 from gpuyard.kernel.heap import pop, push
-from gpuyard.kernel.instants import next_eligible, next_end, next_instant, release, start_job
+from gpuyard.kernel.instants import next_eligible, next_end, next_instant, release, skip_rejected, start_job
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.minima import first_within, put_value, take_value
 from gpuyard.kernel.outstaying import expect_longer
@@ -52,6 +52,7 @@ def run_easy(
     """Process every instant up to and including ``stop``; the tables hold what happened."""
     count, promise = events.counter, expected.promise
     while count[Count.CANCEL] == 0:
+        skip_rejected(jobs, events, stop)
         now = next_instant(jobs, events)
         if now == NEVER or now > stop:
             break

@@ -47,7 +47,7 @@ def next_arrival(jobs: Jobs, events: Events) -> int:
 def skip_rejected(jobs: Jobs, events: Events, stop: int) -> None:
     """Pass over rejected jobs that are next to be submitted by ``stop``: their submission is no instant.
 
-    It matters where a pass depends on the time itself: a score, a plan, a decision of the user's own.
+    It matters where a pass depends on the time itself: a score, a plan, an estimate outstayed, a user's own decision.
     """
     row = events.counter[Count.NEXT]
     while row < jobs.job.size and jobs.claim[nth(row)]["demand"] == NOBODY and jobs.job[nth(row)]["submit"] <= stop:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NEVER, NOBODY, Count, Promise
 from gpuyard.kernel.expectations import Expectations
-from gpuyard.kernel.instants import next_eligible, next_end, next_instant, release, start_job
+from gpuyard.kernel.instants import next_eligible, next_end, next_instant, release, skip_rejected, start_job
 from gpuyard.kernel.jit import inner_inlined, kernel
 from gpuyard.kernel.minima import first_within, put_value, take_value
 from gpuyard.kernel.outstaying import expect_longer
@@ -43,6 +43,7 @@ def run_windowed(
     """Process every instant up to and including ``stop``; the tables hold what happened."""
     count, promise = events.counter, expected.promise
     while count[Count.CANCEL] == 0:
+        skip_rejected(jobs, events, stop)
         now = next_instant(jobs, events)
         if count[Count.WAITING] > 0:
             now = min(now, next_window_end(windows, int(count[Count.LAST])))
