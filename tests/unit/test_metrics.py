@@ -293,7 +293,11 @@ def test_every_key_is_explained_and_every_explained_key_exists():
     assert undocumented(constrained) == []
     served = numbers(ran(services()))
     assert undocumented(served) == []
-    paths = {*leaves(replayed), *leaves(constrained), *leaves(served)}
+    grown = simulate(
+        workload((0, 9, 1, {"job_class": "training"})), cluster(1, 1), windows=[NodeWindow.commissioned((1,), start=5)]
+    ).summary()
+    assert undocumented(grown) == []
+    paths = {*leaves(replayed), *leaves(constrained), *leaves(served), *leaves(grown)}
     assert [key.path for key in SUMMARY if key.path not in paths] == []
     assert all(key.unit and key.meaning for key in SUMMARY)
 

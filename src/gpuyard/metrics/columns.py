@@ -388,6 +388,8 @@ _GROUPS: Final = (
     "gpu.gpu_hours_by_state",
     "gpu.activity_from",
     "services.by_service",
+    "stages",
+    "stages.*.by_class",
 )
 
 
