@@ -103,16 +103,24 @@ def _add_texts(digest: _Hash, column: pa.Array | pa.ChunkedArray) -> None:
     digest.update(data)
 
 
+def _nulls_are_empty(array: pa.Array) -> bool:
+    """Return whether nothing lies between the offsets of nulls, as writers leave it: filling them takes long."""
+    if array.null_count == 0:
+        return True
+    offsets = np.frombuffer(array.buffers()[1], dtype=np.int32)[array.offset : array.offset + len(array) + 1]
+    return not np.diff(offsets)[array.is_null().to_numpy(zero_copy_only=False)].any()
+
+
 def _add_column(digest: _Hash, column: pa.Array | pa.ChunkedArray) -> None:
     """Hash which values are null, and the values, nulls as zero or empty."""
     array = _one(column)
     digest.update(np.packbits(array.is_null().to_numpy(zero_copy_only=False)).data)
     if pa.types.is_list(array.type):
-        filled = array.fill_null(pa.scalar([], array.type)) if array.null_count else array
+        filled = array if _nulls_are_empty(array) else array.fill_null(pa.scalar([], array.type))
         _add_integers(digest, np.diff(filled.offsets.to_numpy()))
         _add_texts(digest, filled.flatten())
     elif pa.types.is_string(array.type):
-        _add_texts(digest, array.fill_null(""))
+        _add_texts(digest, array if _nulls_are_empty(array) else array.fill_null(""))
     elif pa.types.is_boolean(array.type):
         digest.update(np.packbits(array.fill_null(False).to_numpy(zero_copy_only=False)).data)
     elif pa.types.is_floating(array.type):
