@@ -205,8 +205,7 @@ class Policy:
         _check_counts(self)
         _check_numbers(self)
         _check_preemption(self)
-        if self.shares and self.final_weights["fairshare"] == 0:
-            raise ConfigError("'shares' do nothing while the weight 'fairshare' is 0; set it in [policy.weights]")
+        _check_shares(self)
 
     @property
     def name(self) -> str:
@@ -444,6 +443,17 @@ def _check_preemption(policy: Policy) -> None:
             )
     if rule in ("srtf", "srsf", "time-slice") and policy.order != "fifo":
         raise ConfigError(f"preemption {rule} is an order of its own; leave out order = {policy.order}")
+
+
+def _check_shares(policy: Policy) -> None:
+    """Raise for what only fair share looks at, where nothing is shared out."""
+    if policy.final_weights["fairshare"] != 0:
+        return
+    blank = {item.name: item.default for item in fields(policy)}
+    for name in ("shares", "half_life", "share_period"):
+        value = getattr(policy, name)
+        if value if name == "shares" else value != blank[name]:
+            raise ConfigError(f"'{name}' does nothing while the weight 'fairshare' is 0; set it in [policy.weights]")
 
 
 def _check_counts(policy: Policy) -> None:

@@ -156,13 +156,14 @@ def _preemptible(workload: Workload) -> NDArray[np.bool_]:
 
 def _urgency(workload: Workload, accepted: NDArray[np.bool_]) -> tuple[int, NDArray[np.int64]]:
     """Return how many levels there are, and that of each job, from 0 for the highest priority on."""
-    known, level = np.unique(-workload.integers("priority", 0), return_inverse=True)
+    urgency = -workload.integers("priority", 0)
+    known = np.unique(urgency[accepted])
     if known.size > MOST_LEVELS:
         raise ConfigError(
             f"preemption priority: '{workload.name}' has {known.size:,} different priorities, and at most "
             f"{MOST_LEVELS:,} can be told apart; merge some"
         )
-    return known.size, level.astype(np.int64)
+    return known.size, np.searchsorted(known, urgency).astype(np.int64)
 
 
 def _terms(policy: Policy, *, plain: bool) -> NDArray[np.int64]:

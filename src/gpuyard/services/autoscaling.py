@@ -17,8 +17,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuyard.kernel.scaling import SCALE, follow
-
 __all__ = ["EXACT", "Scales", "lives", "wanted"]
 
 EXACT = 1e-9
@@ -59,6 +57,8 @@ def wanted(demand: Floats, scales: Scales) -> Counts:
 
     ``demand`` has the same shape, in replicas at full use: requests a second over what one replica can do.
     """
+    from gpuyard.kernel.scaling import SCALE, follow  # results are read without the compiler
+
     rules = np.empty(demand.shape[0], dtype=SCALE)
     rules["target"], rules["intervals"] = scales.target, scales.intervals
     rules["low"] = scales.target * (1 - scales.tolerance)
