@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from gpuyard.workload import MICROSECOND, NEVER, Workload, to_ticks
+from gpuyard.workload import MICROSECOND, NEVER, Workload, array_tasks, to_ticks
 
 __all__ = ["Beginning", "begin_at"]
 
@@ -41,7 +41,9 @@ def begin_at(workload: Workload, begin: int) -> Beginning:
     known = (end == NEVER) & (start != NEVER) & (workload.runtime != NEVER)
     end[known] = start[known] + workload.runtime[known]
     kept = end > begin
-    left = _bound(workload, end, kept).where(kept, f"ended by {begin / MICROSECOND:g} s, when the simulation begins")
+    left = _limited(_bound(workload, end, kept), kept).where(
+        kept, f"ended by {begin / MICROSECOND:g} s, when the simulation begins"
+    )
     start, end = start[kept], end[kept]
     running = (start < begin) & (end != NEVER)
     return Beginning(
@@ -52,6 +54,17 @@ def begin_at(workload: Workload, begin: int) -> Beginning:
         start=np.where(running, start, NEVER),
         end=np.where(running, end, NEVER),
     )
+
+
+def _limited(workload: Workload, kept: NDArray[np.bool_]) -> Workload:
+    """Return the workload in which every task states the limit of its array: who stated it may be left out."""
+    if kept.all() or not workload.has("array_limit"):
+        return workload
+    code, limit = array_tasks(workload)
+    column = pa.array(np.append(limit, 0)[code].astype(np.int32), mask=code < 0)
+    at = workload.table.schema.get_field_index("array_limit")
+    table = workload.table.set_column(at, workload.table.schema.field(at), column)
+    return Workload(table=table, name=workload.name, rejected=workload.rejected, notes=workload.notes)
 
 
 def _bound(workload: Workload, end: NDArray[np.int64], kept: NDArray[np.bool_]) -> Workload:

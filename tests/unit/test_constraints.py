@@ -162,6 +162,17 @@ def test_running_tasks_hold_places_of_their_array(tell):
     assert run(tell, jobs, BIG, begin=3.0) == [[0, 0, 8], [8, 8, 9], [9, 9, 10]]
 
 
+@TEST
+def test_an_array_keeps_its_limit_where_only_a_task_that_had_ended_stated_it(tell):
+    """Job 0 says one at a time, and has ended at 3; 1 and 2 take turns all the same."""
+    jobs = workload(
+        (0, 2, 1, {"array": "a", "array_limit": 1, "start_time": 0.0}),
+        (0, 4, 1, {"array": "a"}),
+        (0, 4, 1, {"array": "a"}),
+    )
+    assert run(tell, jobs, BIG, begin=3.0) == [[0, 3, 7], [7, 7, 11]]
+
+
 @pytest.mark.parametrize(
     ("more", "text"),
     [
