@@ -15,7 +15,7 @@ from gpuyard.simulation import schedule
 from gpuyard.workload import NEVER, Workload
 from reference import SECOND, Attempt, Fate, simulate
 
-EXAMPLES = int(os.environ.get("GPUYARD_EXAMPLES", "15" if numba.config.DISABLE_JIT else "60"))
+EXAMPLES = int(os.environ.get("GPUYARD_EXAMPLES", "15" if numba.config.DISABLE_JIT else "30"))
 """How many workloads are tried for each case."""
 
 

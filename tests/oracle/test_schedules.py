@@ -1,6 +1,6 @@
 """Engine against reference: the identical schedule, job by job, for every policy on random workloads.
 
-``GPUYARD_EXAMPLES`` sets the number of workloads for each case (60 unless given, 15 where nothing is compiled).  Every
+``GPUYARD_EXAMPLES`` sets the number of workloads for each case (30 unless given, 15 where nothing is compiled).  Every
 order and every placement meets every backfill; what else a policy says is drawn.  ``-k easy``, ``-k "easy and wfp"``
 choose cases.
 """
