@@ -30,6 +30,7 @@ from gpuyard.choices import (
 from gpuyard.custom import Decider, OwnOrder, OwnPlacement, OwnPolicy, Source, load, own_policy
 from gpuyard.errors import ConfigError, unknown_name
 from gpuyard.preemption import NO_PREEMPTION, Preemption
+from gpuyard.units import ticks
 
 __all__ = [
     "ALIASES",
@@ -68,7 +69,6 @@ _SOURCES: Final[dict[str, Source]] = {}
 """Where users' own orders and placements are from, by name."""
 _TABLES: Final = {"order": ORDERS, "backfill": BACKFILLS, "placement": PLACEMENTS, "estimate": ESTIMATES}
 _ARTICLE: Final = {"order": "an", "backfill": "a", "placement": "a", "estimate": "an"}
-_MICROSECOND: Final = 1_000_000
 _NOISIEST: Final = 10.0
 _LONGEST: Final = 36_500 * 86_400.0
 """s: no interval, window or resolution is longer than 100 years."""
@@ -231,9 +231,9 @@ class Policy:
         depth, interval, window, resolution = _PLANNING.get(self.backfill, _PLANNING["conservative"])
         return Planning(
             depth=depth if self.depth is None else self.depth,
-            interval=_ticks(interval if self.interval is None else self.interval),
-            window=_ticks(window if self.window is None else self.window),
-            resolution=_ticks(resolution if self.resolution is None else self.resolution),
+            interval=ticks(interval if self.interval is None else self.interval),
+            window=ticks(window if self.window is None else self.window),
+            resolution=ticks(resolution if self.resolution is None else self.resolution),
         )
 
     @property
@@ -477,7 +477,3 @@ def _check_numbers(policy: Policy) -> None:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _ticks(seconds: float) -> int:
-    return round(seconds * _MICROSECOND)

@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from gpuyard.errors import ConfigError
 from gpuyard.kernel.codes import NEVER, NOBODY
+from gpuyard.kernel.expectations import thousandths_asked
 from gpuyard.kernel.hunt import Hunter, hunt_by_trial, hunt_listed, hunt_nothing
 from gpuyard.kernel.stays import LEVEL_SHIFT, MOST_LEVELS, Gain, Rule, Stays, Terms, build_stays
 from gpuyard.kernel.tables import Log, Records
 from gpuyard.lowering import Asked
 from gpuyard.policy import Policy
-from gpuyard.workload import MICROSECOND, Workload
+from gpuyard.units import ticks
+from gpuyard.workload import MICROSECOND, Workload, exact_sum
 
 __all__ = [
     "Attempts",
@@ -118,10 +120,8 @@ def lower_preemption(
     )
     plain = bool(np.all(asked.demands["plain"][np.unique(asked.demand[accepted])] > 0))
     terms = _terms(policy, plain=plain)
-    threshold = np.array([_ticks(each) for each in given.final_thresholds], np.int64)
-    milli = np.where(asked.demands["share"] > 0, 1, asked.demands["gpus"] * _WHOLE)
-    if asked.quanta:
-        milli = np.where(asked.demands["share"] > 0, asked.demands["share"] * (_WHOLE // asked.quanta), milli)
+    threshold = np.array([ticks(each) for each in given.final_thresholds], np.int64)
+    milli = thousandths_asked(asked.demands, asked.quanta)
     _check_times(policy, duration[accepted], estimate[accepted], milli[asked.demand[accepted]], terms)
     bin_level = np.arange(threshold.size + 1)
     if given.rule == "gittins":
@@ -171,12 +171,12 @@ def _terms(policy: Policy, *, plain: bool) -> NDArray[np.int64]:
     terms = np.zeros(Terms.SIZE, np.int64)
     terms[Terms.RULE] = _RULES[given.rule]
     terms[Terms.LEAST_LOST] = given.victims == "least-lost"
-    terms[Terms.SLICE] = _ticks(given.final_slice)
-    terms[Terms.MIN_RUN] = _ticks(given.min_run)
+    terms[Terms.SLICE] = ticks(given.final_slice)
+    terms[Terms.MIN_RUN] = ticks(given.min_run)
     terms[Terms.MOST] = 2**31 if given.max_preemptions is None else given.max_preemptions
-    terms[Terms.INTERVAL] = NEVER if given.checkpoint_interval is None else _ticks(given.checkpoint_interval)
-    terms[Terms.COST] = _ticks(given.checkpoint_cost)
-    terms[Terms.RESTART] = _ticks(given.restart_cost)
+    terms[Terms.INTERVAL] = NEVER if given.checkpoint_interval is None else ticks(given.checkpoint_interval)
+    terms[Terms.COST] = ticks(given.checkpoint_cost)
+    terms[Terms.RESTART] = ticks(given.restart_cost)
     terms[Terms.BY_SERVICE] = given.rule != "las"
     terms[Terms.COUNTED] = plain and not _is_listed(policy)
     return terms
@@ -230,22 +230,13 @@ def _gittins_levels(service: NDArray[np.int64], threshold: NDArray[np.int64], *,
     for begin, end in zip(begins, ends, strict=True):
         left = service[service > begin]
         ending = left if end is None else left[left <= end]
-        total = _exact_sum(ending if released else ending - begin)
+        total = exact_sum(ending if released else ending - begin)
         if end is not None:
             total += (left.size - ending.size) * (end - begin)
         index.append(ending.size / total if total else 0.0)
     level = np.empty(len(index), np.int64)
     level[np.argsort(-np.array(index), kind="stable")] = np.arange(len(index))
     return level
-
-
-def _exact_sum(numbers: NDArray[np.int64]) -> int:
-    """Return a sum that may not fit 64 bits, of numbers that are not negative."""
-    return int((numbers >> 32).sum()) * 2**32 + int((numbers & 0xFFFFFFFF).sum())
-
-
-def _ticks(seconds: float) -> int:
-    return round(seconds * MICROSECOND)
 
 
 def with_more_room(stays: Stays, log: Log) -> tuple[Stays, Log]:

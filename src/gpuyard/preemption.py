@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from gpuyard.choices import GITTINS_INDICES, PREEMPTIONS, VICTIMS
 from gpuyard.errors import ConfigError, unknown_name
+from gpuyard.units import ticks
 
 __all__ = ["NO_PREEMPTION", "Preemption"]
 
@@ -180,7 +181,7 @@ def _check_thresholds(thresholds: Any) -> None:
     """Raise for what are not numbers of different microseconds, ascending."""
     numbers = isinstance(thresholds, tuple) and all(_is_number(each) for each in thresholds)
     if numbers and len(thresholds) <= _MOST_THRESHOLDS and all(each <= _LARGEST_THRESHOLD for each in thresholds):
-        given = [0, *(_ticks(each) for each in thresholds)]
+        given = [0, *(ticks(each) for each in thresholds)]
         if all(before < after for before, after in pairwise(given)):
             return
     shown = list(thresholds) if isinstance(thresholds, tuple) else thresholds
@@ -193,29 +194,25 @@ def _check_thresholds(thresholds: Any) -> None:
 
 def _check_progress(given: Preemption) -> None:
     """Raise where jobs could preempt each other again and again and nothing would get done."""
-    needed = _ticks(given.restart_cost)
+    needed = ticks(given.restart_cost)
     if given.checkpoint_interval:
-        needed += _ticks(given.checkpoint_interval) + _ticks(given.checkpoint_cost)
+        needed += ticks(given.checkpoint_interval) + ticks(given.checkpoint_cost)
     least = needed / _MICROSECOND
     lossy = given.checkpoint_interval is None
     if given.rule == "time-slice":
         if lossy:
             raise ConfigError("time slices without checkpoints lose all work; give a checkpoint_interval of 0 or more")
-        if _ticks(given.final_slice) <= needed:
+        if ticks(given.final_slice) <= needed:
             raise ConfigError(
                 f"a time slice of {given.final_slice:g} s is used up by a restart and the way to the first checkpoint "
                 f"({least:g} s), so that nothing would ever get done; choose a longer time_slice"
             )
-    if given.promote is not None and given.max_preemptions is None and (lossy or 0 < needed >= _ticks(given.min_run)):
+    if given.promote is not None and given.max_preemptions is None and (lossy or 0 < needed >= ticks(given.min_run)):
         hint = "" if lossy else f"a min_run of more than {least:g} s, or "
         raise ConfigError(
             f"with promote, jobs could preempt each other for ever before they have saved anything; give {hint}"
             "max_preemptions"
         )
-
-
-def _ticks(seconds: float) -> int:
-    return round(seconds * _MICROSECOND)
 
 
 def _is_number(value: object) -> bool:

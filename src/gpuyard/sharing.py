@@ -9,6 +9,7 @@ import numpy as np
 
 from gpuyard.errors import ConfigError
 from gpuyard.kernel.codes import NOBODY
+from gpuyard.kernel.expectations import thousandths_asked
 from gpuyard.kernel.fairshare import Accounts, build_accounts
 from gpuyard.lowering import Asked
 from gpuyard.policy import Policy
@@ -61,11 +62,7 @@ def lower_accounts(policy: Policy, workload: Workload, asked: Asked, gpus: int, 
     rows = {account: row for row, account in enumerate(tree)}
     parents = {account.path: row for account, row in rows.items() if not account.is_user}
     codes = {pair: rows[_user(*pair)] for pair in set(pairs)}
-    milli = np.where(
-        asked.demands["share"] > 0,
-        asked.demands["share"] * (_WHOLE // max(asked.quanta, 1)),
-        asked.demands["gpus"] * _WHOLE,
-    )
+    milli = thousandths_asked(asked.demands, asked.quanta)
     period = max(round(policy.share_period * MICROSECOND), 1)
     if shares_out and gpus * _WHOLE * period >= _LONGEST:
         raise ConfigError(

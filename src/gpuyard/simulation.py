@@ -48,7 +48,7 @@ from gpuyard.preempting import (
 from gpuyard.record import Decided, EndReason, Outcome, Record
 from gpuyard.streams import stream_key
 from gpuyard.windows import NodeWindow
-from gpuyard.workload import MICROSECOND, Workload
+from gpuyard.workload import MICROSECOND, Workload, exact_sum
 
 __all__ = ["is_compiled", "schedule"]
 
@@ -382,19 +382,14 @@ def _check_horizon(
     held = 0
     if dependencies.hold.size:
         latest = max(latest, int(dependencies.hold["bound"][rows].max()))
-        held = _exact_sum(dependencies.hold["think"][rows])
-    if latest + held + _exact_sum(duration[rows]) >= NEVER:
+        held = exact_sum(dependencies.hold["think"][rows])
+    if latest + held + exact_sum(duration[rows]) >= NEVER:
         longest = int(rows[np.argmax(duration[rows])])
         raise ConfigError(
-            f"the jobs of '{workload.name}' run {_exact_sum(duration[rows]) / MICROSECOND:.3g} s in all, more than "
+            f"the jobs of '{workload.name}' run {exact_sum(duration[rows]) / MICROSECOND:.3g} s in all, more than "
             f"the {NEVER / MICROSECOND:.3g} s that can be simulated; the longest is "
             f"'{workload.table['job_id'][longest]}' with {duration[longest] / MICROSECOND:.3g} s"
         )
-
-
-def _exact_sum(ticks: NDArray[np.int64]) -> int:
-    """Return a sum that may not fit 64 bits."""
-    return int((ticks >> 32).sum()) * 2**32 + int((ticks & 0xFFFFFFFF).sum())
 
 
 def _signed(key: int) -> int:

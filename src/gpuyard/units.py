@@ -22,6 +22,7 @@ __all__ = [
     "parse_seconds",
     "parse_window",
     "power_unit",
+    "ticks",
 ]
 
 MOST_CPUS = 1e9
@@ -147,3 +148,8 @@ def format_seconds(seconds: float) -> str:
     first = next(place for place, amount in enumerate(amounts) if amount)
     shown = [f"{amounts[place]}{names[place]}" for place in range(first, min(first + 2, 4)) if amounts[place]]
     return " ".join(shown)
+
+
+def ticks(seconds: float) -> int:
+    """Return seconds in whole microseconds, rounded half to even."""
+    return round(seconds * 1_000_000)

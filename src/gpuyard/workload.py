@@ -15,7 +15,7 @@ from gpuyard.traces.schema import COLUMNS, ORIGIN, STATES, job_schema
 from gpuyard.traces.trace import Rejection, Trace
 from gpuyard.units import MOST_CPUS, MOST_MEMORY_GIB, counted
 
-__all__ = ["MICROSECOND", "NEVER", "Workload", "array_tasks", "to_ticks", "without_dangling"]
+__all__ = ["MICROSECOND", "NEVER", "Workload", "array_tasks", "exact_sum", "to_ticks", "without_dangling"]
 
 MICROSECOND = 1_000_000
 """Ticks a second: inside, time is int64 microseconds."""
@@ -52,6 +52,11 @@ def _array_numbers(table: pa.Table) -> tuple[NDArray[np.int64], int]:
     pairs, code = np.unique(np.stack([name[tasks], user[tasks]]), axis=1, return_inverse=True)
     number[tasks] = code.ravel()
     return number, pairs.shape[1]
+
+
+def exact_sum(numbers: NDArray[np.int64]) -> int:
+    """Return a sum that may not fit 64 bits."""
+    return int((numbers >> 32).sum()) * 2**32 + int((numbers & 0xFFFFFFFF).sum())
 
 
 def to_ticks(seconds: NDArray[np.float64]) -> NDArray[np.int64]:

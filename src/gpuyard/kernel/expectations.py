@@ -21,6 +21,7 @@ __all__ = [
     "build_expectations",
     "build_minima",
     "build_timetable",
+    "thousandths_asked",
 ]
 
 FRESH_ROOM = 64
@@ -75,6 +76,15 @@ class Expectations(NamedTuple):
     promise: NDArray[np.int64]  # by codes.Promise
 
 
+def thousandths_asked(demands: Records, quanta: int) -> NDArray[np.int64]:
+    """Return the GPUs that each demand asks for, in thousandths, int64, shape (demands,).
+
+    ``quanta`` are the parts that a GPU is divided into, 0 where there are no fractions.
+    """
+    share = demands["share"]
+    return np.where(share > 0, share * (1000 // max(quanta, 1)), demands["gpus"] * 1000)
+
+
 def build_agenda(entries: int) -> Agenda:
     """Return an empty agenda of at most so many entries: any two neighbours hold more than half a chunk."""
     chunks = 4 * (entries // CHUNK_ROOM + 1) + 2
@@ -125,7 +135,6 @@ def build_expectations(
     ``running`` jobs at most run at once; with ``counts`` the reservation counts GPUs and names no nodes; ``positions``
     is the length of the queue where it is kept by position, else 0.
     """
-    share = demands["share"]
     promise = np.zeros(Promise.SIZE, np.int64)
     promise[Promise.HEAD] = NOBODY
     promise[Promise.COUNTS] = counts
@@ -133,7 +142,7 @@ def build_expectations(
     promise[Promise.ROOM] = promise[Promise.TERMS] = 1
     return Expectations(
         estimate=np.maximum(estimate, 1),
-        thousandths=np.where(share > 0, share * (1000 // max(quanta, 1)), demands["gpus"] * 1000),
+        thousandths=thousandths_asked(demands, quanta),
         ends=build_agenda(running),
         waiting=build_minima(positions),
         reserved=np.empty(node.size, np.int32),

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuyard.kernel.codes import NEVER, NOBODY
-from gpuyard.kernel.expectations import Timetable, build_timetable
+from gpuyard.kernel.expectations import Timetable, build_timetable, thousandths_asked
 from gpuyard.kernel.frontier import Frontier, build_frontier
 from gpuyard.kernel.marks import Marks, build_marks
 from gpuyard.kernel.tables import Records
@@ -129,7 +129,6 @@ def build_plans(
     ``depth`` waiting jobs have one: those up to some place in the queue (``by_position``), or those whose turn comes
     first in a pass.  ``interval``, ``window`` and ``resolution`` are microseconds.
     """
-    share = demands["share"]
     free = 1000 * int(node["size"].sum(dtype=np.int64))
     jobs = estimate.size
     near = min(depth, jobs)
@@ -139,7 +138,7 @@ def build_plans(
     state[Plan.DEPTH] = near
     state[Plan.INTERVAL], state[Plan.WINDOW], state[Plan.RESOLUTION] = interval, window, resolution
     state[Plan.ROOM] = 1
-    thousandths = np.where(share > 0, share * (1000 // max(quanta, 1)), demands["gpus"] * 1000)
+    thousandths = thousandths_asked(demands, quanta)
     return Plans(
         estimate=np.maximum(estimate, 1),
         thousandths=thousandths,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuyard.kernel.codes import NEVER, NOBODY
-from gpuyard.kernel.expectations import Agenda, Timetable, build_agenda, build_timetable
+from gpuyard.kernel.expectations import Agenda, Timetable, build_agenda, build_timetable, thousandths_asked
 from gpuyard.kernel.tables import Records
 
 __all__ = ["ATTEMPT", "LEVEL_SHIFT", "MOST_LEVELS", "STAY", "Gain", "Rule", "Stays", "Terms", "build_stays"]
@@ -179,14 +179,13 @@ def build_stays(
     sizes = np.bincount(demands["lane"][demand[demand >= 0]], minlength=lanes)
     lane["base"] = np.cumsum(sizes) - sizes
     lane["blocked"] = NOBODY
-    share = demands["share"]
     keys = int(node["size"].max(initial=0)) + 1
     reached = np.tile(np.bincount(node["size"], minlength=keys), cuts).astype(np.int64)
     return Stays(
         stay=stay,
         estimate=np.maximum(estimate, 1),
         urgency=urgency,
-        thousandths=np.where(share > 0, share * (1000 // max(quanta, 1)), demands["gpus"] * 1000),
+        thousandths=thousandths_asked(demands, quanta),
         chunks=chunks,
         threshold=threshold,
         bin_level=bin_level,
