@@ -140,6 +140,14 @@ def test_the_shortest_remaining_time_is_compared_to_the_microsecond(tell, runtim
 
 
 @TEST
+def test_the_time_of_a_restart_saves_no_work(tell):
+    """Job 0 works 5 s; from 7 to 12 it restarts for 3 s and works 2 s; at 13 a restart and 13 s are left."""
+    story = (tell, workload((0, 20, 1), (5, 2, 1), (12, 1, 1)), ONE, "srtf")
+    assert stays(*story, restart_cost=3) == [[(0, 5), (7, 12), (13, 29)], [(5, 7)], [(12, 13)]]
+    assert useful(*story, restart_cost=3) == [[5, 2, 13], [2], [1]]
+
+
+@TEST
 def test_a_restart_counts_as_remaining_time(tell):
     """At 3, job 0 waits with 7 seconds left and a restart of 2: job 2, with 8, goes first."""
     jobs = workload((0, 8, 1), (1, 2, 1), (3, 8, 1))
