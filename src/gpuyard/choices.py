@@ -202,6 +202,12 @@ PREEMPTIONS: Final[dict[str, Choice]] = {
         "",
         "a slice of one hour",
     ),
+    "reclaim": Choice(
+        "nobody is more urgent than others; only what tenants borrowed is taken back",
+        ("victims",),
+        "",
+        "takes nothing where no quotas of tenants are given",
+    ),
 }
 """Who may take GPUs from whom."""
 VICTIMS: Final = ("latest-start", "least-lost")

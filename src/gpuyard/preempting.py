@@ -37,6 +37,7 @@ _RULES: Final = {
     "2d-las": Rule.BINS,
     "gittins": Rule.BINS,
     "time-slice": Rule.SLICE,
+    "reclaim": Rule.PRIORITY,
 }
 _MOST_CUTS: Final = 16
 """For more levels, nothing is counted by level."""

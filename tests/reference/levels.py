@@ -9,7 +9,7 @@ from gpuyard.preemption import Preemption
 from reference.attempts import Costs, Past, service
 from reference.jobs import WHOLE, Job, ticks
 
-RULES = ("priority", "srtf", "srsf", "las", "2d-las", "gittins", "time-slice")
+RULES = ("priority", "srtf", "srsf", "las", "2d-las", "gittins", "time-slice", "reclaim")
 
 
 def gittins_ranks(services: Sequence[int], thresholds: Sequence[int], index: str) -> list[int]:
@@ -49,6 +49,8 @@ class Levels:
         rule = self.terms.rule
         if rule == "priority":
             return -job.priority
+        if rule == "reclaim":
+            return 0
         if rule == "srtf":
             return self.remaining(job, past, start, now)
         if rule == "srsf":
