@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from gpuyard.cluster import Cluster
 from gpuyard.policy import Policy
 from gpuyard.workload import Workload
 
@@ -45,6 +46,7 @@ class Job:
     recorded_end: int | None
     state: str | None
     tenant: str | None = None
+    job_class: str | None = None
     array: tuple[str, str | None] | None = None
     """name and user"""
     array_limit: int | None = None
@@ -165,6 +167,7 @@ def read(workload: Workload, policy: Policy) -> list[Job]:
             recorded_end=ticks(row["end_time"]),
             state=row["state"],
             tenant=row["tenant"],
+            job_class=row.get("job_class"),
             array=None if row.get("array") is None else (row["array"], row["user"]),
             array_limit=row.get("array_limit"),
             preemptible=row.get("preemptible") is not False,
@@ -183,6 +186,26 @@ def brings(job: Job, gpus: int) -> tuple[int, int]:
     if job.gpus == 0:
         return per_piece(job.cpus, job.nodes or 1), per_piece(job.memory, job.nodes or 1)
     return gpus * per_piece(job.cpus, job.gpus), gpus * per_piece(job.memory, job.gpus)
+
+
+def asked(job: Job, cluster: Cluster, placement: str) -> tuple[object, ...]:
+    """Return what a job asks for: under ``fit``, one that asks for the same as one that was refused is not tried."""
+    fraction = job.milli is not None and not job.exclusive
+    spread = job.spread and job.gpus > 0 and not fraction
+    known = set(cluster.gpu_types)
+    types = known if job.types is None or job.gpus == 0 else known & set(job.types)
+    cpus, memory = brings(job, min(job.gpus, 1))
+    return (
+        job.gpus,
+        job.milli if fraction else None,
+        frozenset(types),
+        cpus if cluster.node_cpus is not None else 0,
+        memory if cluster.node_memory_gib is not None else 0,
+        None if spread else job.nodes,
+        job.segment if placement == "topology-block" and not spread and not fraction else None,
+        spread,
+        job.exclusive,
+    )
 
 
 def run_length(job: Job, policy: Policy) -> int | None:

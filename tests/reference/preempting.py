@@ -4,34 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gpuyard.cluster import Cluster
 from gpuyard.workload import NEVER
 from reference.attempts import Past, service
-from reference.jobs import WHOLE, Attempt, Fate, Job, brings, ended_as, slots_of, ticks
+from reference.jobs import WHOLE, Attempt, Fate, Job, Piece, asked, ended_as, slots_of, ticks
 from reference.levels import Levels
 from reference.placing import Room, place
 from reference.simulator import Simulation
 from reference.yard import Run
-
-
-def asked(job: Job, cluster: Cluster, placement: str) -> tuple[object, ...]:
-    """Return what a job asks for: under ``fit``, one that asks for the same as one that was refused is not tried."""
-    fraction = job.milli is not None and not job.exclusive
-    spread = job.spread and job.gpus > 0 and not fraction
-    known = set(cluster.gpu_types)
-    types = known if job.types is None or job.gpus == 0 else known & set(job.types)
-    cpus, memory = brings(job, min(job.gpus, 1))
-    return (
-        job.gpus,
-        job.milli if fraction else None,
-        frozenset(types),
-        cpus if cluster.node_cpus is not None else 0,
-        memory if cluster.node_memory_gib is not None else 0,
-        None if spread else job.nodes,
-        job.segment if placement == "topology-block" and not spread and not fraction else None,
-        spread,
-        job.exclusive,
-    )
 
 
 class PreemptiveSimulation(Simulation):
@@ -181,12 +160,15 @@ class PreemptiveSimulation(Simulation):
         """Preempt these jobs and start the other."""
         before = self.place_in_queue(job)
         for run in victims:
-            self.close(run.job.row, self.kept(run), cause=job.row)
-            self.waiting.append(run.job)
-            self.line.append(run.job.row)
+            self.preempt(run, job)
             assert self.place_in_queue(run.job) > before, "a victim is more urgent than the job that preempted it"
-        self.waiting.sort(key=lambda each: each.row)
         self.start(job)
+
+    def preempt(self, run: Run, job: Job) -> None:
+        """End the attempt of a running job for another; it waits again."""
+        self.close(run.job.row, self.kept(run), cause=job.row)
+        self.waiting = sorted([*self.waiting, run.job], key=lambda each: each.row)
+        self.line.append(run.job.row)
 
     def kept(self, run: Run) -> int:
         """Return what the attempt of a running job saves if it ends now, before the job does."""
@@ -195,8 +177,12 @@ class PreemptiveSimulation(Simulation):
 
     def start(self, job: Job) -> None:
         """Let a job that can be placed begin an attempt."""
-        found = self.yard.start(job)
-        assert found
+        pieces = place(self.yard.room(), job, self.rule)
+        assert pieces is not None
+        self.begin_attempt(job, pieces)
+
+    def begin_attempt(self, job: Job, pieces: list[Piece]) -> None:
+        self.yard.hold(job, pieces)
         run, fate = self.yard.running[job.row], self.fates[job.row]
         run.end = self.yard.now + self.levels.costs.length(self.pasts[job.row], self.yard.lengths[job.row])
         self.waiting.remove(job)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from gpuyard.cluster import Cluster
 from gpuyard.policy import Policy
+from gpuyard.tenancy import Tenants
 from gpuyard.windows import NodeWindow
 from gpuyard.workload import NEVER, Workload
 from reference.backfilling import Easy, Fit, Strict
@@ -17,6 +18,8 @@ from reference.placing import Room, Rule, place
 from reference.planning import Conservative, Slurm
 from reference.queueing import Ranking
 from reference.sharing import Sharing
+from reference.tenanted import AmongTenants
+from reference.tenants import Tenancy
 from reference.yard import Yard
 
 BACKFILLS: dict[str, type[Strict]] = {
@@ -28,7 +31,9 @@ BACKFILLS: dict[str, type[Strict]] = {
 }
 
 
-def rejected_rows(jobs: Sequence[Job], cluster: Cluster, policy: Policy, rule: Rule) -> set[int]:
+def rejected_rows(
+    jobs: Sequence[Job], cluster: Cluster, policy: Policy, rule: Rule, tenancy: Tenancy | None = None
+) -> set[int]:
     """Return the jobs that never enter the queue."""
     recorded = policy.replay == "recorded"
     nothing_held = Room(cluster, [])
@@ -38,6 +43,7 @@ def rejected_rows(jobs: Sequence[Job], cluster: Cluster, policy: Policy, rule: R
         if run_length(job, policy) is None
         or (recorded and job.recorded_start is None)
         or place(nothing_held, job, rule) is None
+        or (tenancy is not None and tenancy.find([], nothing_held, job, rule) is None)
     }
     while not recorded:
         heirs = {job.row for job in jobs if rejected & set(job.parents)} - rejected
@@ -60,6 +66,7 @@ class Simulation:
         *,
         begin: float | None,
         windows: Sequence[NodeWindow],
+        tenants: Tenants,
     ) -> None:
         self.policy, self.stop = policy, ticks(until)
         self.recorded = policy.replay == "recorded"
@@ -69,7 +76,8 @@ class Simulation:
         self.since: dict[int, int] = {}
         """when tasks of arrays with a limit became eligible, by row"""
         self.rule = Rule(placement=policy.placement, seed=seed, block_level=policy.block_level)
-        rejected = rejected_rows(self.jobs, cluster, policy, self.rule)
+        self.tenancy = Tenancy.of(tenants, cluster)
+        rejected = rejected_rows(self.jobs, cluster, policy, self.rule, self.tenancy)
         self.rule = replace(self.rule, mix=[job for job in self.jobs if job.row not in rejected])
         self.fates = [Fate(outcome="rejected" if job.row in rejected else "unfinished") for job in self.jobs]
         self.waiting = [job for job in self.jobs if job.row not in rejected]
@@ -77,6 +85,11 @@ class Simulation:
         self.ranking = Ranking(policy=policy, estimates=estimates, seed=seed, cluster_gpus=cluster.gpus)
         self.sharing = Sharing.of(policy, self.jobs, self.begin)
         self.scheduler = BACKFILLS[policy.backfill](policy)
+        if self.tenancy is not None:
+            assert begin is None
+            assert not windows
+            assert not self.recorded
+            self.scheduler = AmongTenants(policy, self.tenancy)
         self.yard = Yard(
             cluster=cluster,
             rule=self.rule,

@@ -1,0 +1,144 @@
+"""The pass among tenants under preemption, in rounds, and who makes room for whom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from reference.jobs import Job
+from reference.preempting import PreemptiveSimulation
+from reference.tenanted import held_in, refusal, room_in
+from reference.tenants import Held, Path, Tenancy
+from reference.yard import Run
+
+
+class TenantedPreemptiveSimulation(PreemptiveSimulation):
+    """One run of one workload that tenants share, under a policy that preempts."""
+
+    tenancy: Tenancy
+
+    def held(self, gone: Sequence[Run] = ()) -> Held:
+        return held_in(self.yard, self.tenancy, gone)
+
+    def place_among_tenants(self, job: Job) -> tuple[float, ...]:
+        return self.tenancy.share(self.held(), self.tenancy.tenant_of(job)), *self.place_in_queue(job)
+
+    def decide(self) -> None:
+        """Make one pass: rounds, until one ends without preemption."""
+        while self.makes_room_in_a_round():
+            pass
+
+    def makes_room_in_a_round(self) -> bool:
+        """Make one round; return whether it ended with a preemption."""
+        refused: set[tuple[object, ...]] = set()
+        passed_over: set[int] = set()
+        while left := [job for job in self.queue() if job.row not in passed_over]:
+            job = min(left, key=self.place_among_tenants)
+            alike = refusal(job, self.tenancy, self.yard, self.policy)
+            if alike in refused:
+                passed_over.add(job.row)
+                continue
+            pieces = self.tenancy.find(self.held(), room_in(self.yard), job, self.rule)
+            if pieces is not None:
+                self.begin_attempt(job, pieces)
+            elif self.made_room_among_tenants(job):
+                return True
+            else:
+                refused.add(alike)
+        return False
+
+    def made_room_among_tenants(self, job: Job) -> bool:
+        """Preempt who has to go, on the first type on which that helps, and start the job; return whether it did."""
+        for resource, asked_now in self.tenancy.tries(job):
+            victims = self.victims_among_tenants(asked_now, resource)
+            if victims is None:
+                continue
+            for run in victims:
+                self.preempt(run, job)
+            pieces = self.tenancy.find(self.held(), room_in(self.yard), asked_now, self.rule)
+            assert pieces is not None
+            self.begin_attempt(job, pieces)
+            return True
+        return False
+
+    def could_start_without(self, job: Job, gone: Sequence[Run]) -> bool:
+        """Return whether the job, which asks for one type where these are tried, is admitted and placed then."""
+        return self.tenancy.find(self.held(gone), room_in(self.yard, gone), job, self.rule) is not None
+
+    def victims_among_tenants(self, job: Job, resource: str) -> list[Run] | None:
+        """Return who makes room for the job, in order, or ``None`` if it cannot start even so."""
+        gone: list[Run] = []
+        for run in self.taken_off(job, resource, gone):
+            gone.append(run)
+            if self.could_start_without(job, gone):
+                return self.without_the_spared(job, gone)
+        return None
+
+    def without_the_spared(self, job: Job, gone: Sequence[Run]) -> list[Run]:
+        left = list(gone)
+        for run in reversed(gone[:-1]):
+            fewer = [other for other in left if other is not run]
+            if self.could_start_without(job, fewer):
+                left = fewer
+        return left
+
+    def taken_off(self, job: Job, resource: str, gone: Sequence[Run]) -> Iterator[Run]:
+        """Say who is taken off next, again and again; ``gone`` grows by each of them meanwhile."""
+        tenant, level = self.tenancy.tenant_of(job), self.level(job)
+        listed = sorted(filter(self.may_go, self.yard.running.values()), key=self.place_in_list)
+        own = [run for run in listed if self.tenancy.tenant_of(run.job) == tenant]
+        others = [
+            run
+            for run in listed
+            if run not in own and run.job.gpus > 0 and self.tenancy.resource_of(run.job, run.pieces) == resource
+        ]
+        if self.tenancy.tenants.reclaim == "lower":
+            others = [run for run in others if self.level(run.job) > level]
+        if self.tenancy.tenants.reclaim in {"any", "lower"}:
+            yield from self.taken_back(job, resource, others, gone)
+        if self.tenancy.tenants.reclaim == "fair":
+            yield from self.taken_fairly(job, resource, others, gone)
+        yield from (run for run in own if self.level(run.job) > level)
+
+    def may_go(self, run: Run) -> bool:
+        return self.may_be_preempted(run) and run.start < self.yard.now
+
+    def taken_back(self, job: Job, resource: str, others: Sequence[Run], gone: Sequence[Run]) -> Iterator[Run]:
+        """Let a job within its nominal quota have what others borrow."""
+        if not self.tenancy.is_entitled(self.held(), job, resource):
+            return
+
+        def may_be_taken(run: Run) -> bool:
+            borrower, lender = self.tenancy.tenant_of(run.job), self.tenancy.tenant_of(job)
+            return run not in gone and self.tenancy.borrows_from(self.held(gone), borrower, lender, resource)
+
+        while candidates := [run for run in others if may_be_taken(run)]:
+            yield candidates[0]
+
+    def taken_fairly(self, job: Job, resource: str, others: Sequence[Run], gone: Sequence[Run]) -> Iterator[Run]:
+        """Let a job have what tenants with a larger share than its own borrow."""
+        if job.gpus == 0:
+            return
+        share = self.tenancy.borrowed_share([*self.held(), (job, resource)], self.tenancy.tenant_of(job))
+
+        def share_of(run: Run, without: Sequence[Run] = ()) -> float:
+            return self.tenancy.borrowed_share(self.held([*gone, *without]), self.tenancy.tenant_of(run.job))
+
+        def final(run: Run) -> bool:
+            return share <= share_of(run, [run])
+
+        def initial(run: Run) -> bool:
+            return share < share_of(run)
+
+        strategies: list[Callable[[Run], bool]] = [final, initial]
+        for holds in strategies:
+            looked_at: list[Run] = []
+            while candidates := [
+                run for run in others if run not in gone and run not in looked_at and share_of(run) > 0
+            ]:
+                places: dict[int, tuple[float, Path]] = {
+                    run.job.row: (-share_of(run), self.tenancy.tenant_of(run.job)) for run in candidates
+                }
+                run = min(candidates, key=lambda run: (places[run.job.row], candidates.index(run)))
+                looked_at.append(run)
+                if holds(run):
+                    yield run
