@@ -106,13 +106,13 @@ class TenantedPreemptiveSimulation(PreemptiveSimulation):
         """Let a job within its nominal quota have what others borrow."""
         if not self.tenancy.is_entitled(self.held(), job, resource):
             return
-
-        def may_be_taken(run: Run) -> bool:
-            borrower, lender = self.tenancy.tenant_of(run.job), self.tenancy.tenant_of(job)
-            return run not in gone and self.tenancy.borrows_from(self.held(gone), borrower, lender, resource)
-
-        while candidates := [run for run in others if may_be_taken(run)]:
+        while candidates := [run for run in others if self.is_lent(run, job, resource, gone)]:
             yield candidates[0]
+
+    def is_lent(self, run: Run, job: Job, resource: str, gone: Sequence[Run]) -> bool:
+        """Return whether a running job is there yet, and its tenant borrows from that of the job."""
+        borrower, lender = self.tenancy.tenant_of(run.job), self.tenancy.tenant_of(job)
+        return run not in gone and self.tenancy.borrows_from(self.held(gone), borrower, lender, resource)
 
     def taken_fairly(self, job: Job, resource: str, others: Sequence[Run], gone: Sequence[Run]) -> Iterator[Run]:
         """Let a job have what tenants with a larger share than its own borrow."""
@@ -123,6 +123,9 @@ class TenantedPreemptiveSimulation(PreemptiveSimulation):
         def share_of(run: Run, without: Sequence[Run] = ()) -> float:
             return self.tenancy.borrowed_share(self.held([*gone, *without]), self.tenancy.tenant_of(run.job))
 
+        def may_be_looked_at(run: Run) -> bool:
+            return self.is_lent(run, job, resource, gone) and share_of(run) > 0
+
         def final(run: Run) -> bool:
             return share <= share_of(run, [run])
 
@@ -132,9 +135,7 @@ class TenantedPreemptiveSimulation(PreemptiveSimulation):
         strategies: list[Callable[[Run], bool]] = [final, initial]
         for holds in strategies:
             looked_at: list[Run] = []
-            while candidates := [
-                run for run in others if run not in gone and run not in looked_at and share_of(run) > 0
-            ]:
+            while candidates := [run for run in others if run not in looked_at and may_be_looked_at(run)]:
                 places: dict[int, tuple[float, Path]] = {
                     run.job.row: (-share_of(run), self.tenancy.tenant_of(run.job)) for run in candidates
                 }
