@@ -305,6 +305,7 @@ def fair_policies(draw: st.DrawFn, variant: str, scale: float = 1) -> Policy:
     return replace(
         policy,
         weights={**policy.weights, **weights},
+        fair_share=draw(st.sampled_from(["classic", "fair-tree"])),
         shares={path: draw(st.sampled_from([0, 0.3, 1, 2, 3, 10])) for path in sorted(paths)},
         share_period=max(period, 1e-6),
         half_life=draw(st.sampled_from(["none", 1e-6, 0.7 * scale, 4 * scale, 4 * scale, 30 * scale, 604_800])),

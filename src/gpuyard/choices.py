@@ -83,9 +83,9 @@ ORDERS: Final[dict[str, Choice]] = {
     ),
     "multifactor": Choice(
         f"highest weighted sum of age, size, fair share, priority, QOS, partition and nice first, {_TIES}",
-        ("weights", "qos", "partitions", "shares", "half_life", "share_period"),
+        ("weights", "qos", "partitions", "fair_share", "shares", "half_life", "share_period"),
         "Slurm priority/multifactor plugin, manual",
-        "classic fair share, no Fair Tree; weights are gpuyard's own, Slurm's and its half-life are from memory",
+        "weights are gpuyard's own, Slurm's and its half-life are from memory; its default fair share is fair-tree",
     ),
 }
 BACKFILLS: Final[dict[str, Choice]] = {
@@ -213,6 +213,8 @@ PREEMPTIONS: Final[dict[str, Choice]] = {
 VICTIMS: Final = ("latest-start", "least-lost")
 GITTINS_INDICES: Final = ("textbook", "released")
 
+FAIR_SHARES: Final = ("classic", "fair-tree")
+"""How a user's fair-share factor follows from what was used: Slurm's two."""
 LIMITS: Final = ("kill", "ignore")
 REPLAYS: Final = ("schedule", "recorded")
 RESERVATIONS: Final = ("nodes", "counts")
@@ -257,7 +259,7 @@ WEIGHTS: Final[dict[str, float]] = {
 }
 """Weights of ``multifactor`` and their defaults; ``max_age`` is seconds."""
 DEPENDENT: Final[dict[str, tuple[str, ...]]] = {
-    "order": ("weights", "qos", "partitions", "shares", "half_life", "share_period"),
+    "order": ("weights", "qos", "partitions", "fair_share", "shares", "half_life", "share_period"),
     "backfill": ("reservation", "depth", "interval", "window", "resolution"),
     "placement": ("block_level",),
     "estimate": ("history", "noise"),

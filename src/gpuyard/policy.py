@@ -16,6 +16,7 @@ from gpuyard.choices import (
     BACKFILLS,
     DEPENDENT,
     ESTIMATES,
+    FAIR_SHARES,
     LIMITS,
     NAMED,
     ORDERS,
@@ -72,6 +73,7 @@ _ARTICLE: Final = {"order": "an", "backfill": "a", "placement": "a", "estimate":
 _NOISIEST: Final = 10.0
 _LONGEST: Final = 36_500 * 86_400.0
 """s: no interval, window or resolution is longer than 100 years."""
+_MOST_SHARES: Final = 1e15
 _PLANNING: Final[dict[str, tuple[int, float, float, float]]] = {
     "conservative": (UNLIMITED, 0.0, _LONGEST, 1e-6),
     "slurm": (500, 30.0, 86_400.0, 60.0),
@@ -139,8 +141,11 @@ class Policy:
         ``order="multifactor"``: weights by name; :data:`WEIGHTS` has the names and the defaults.
     qos, partitions
         ``order="multifactor"``: the factor of each QOS, of each partition; 0 for those not named.
+    fair_share
+        ``order="multifactor"`` with a weight ``fairshare``: how the factor follows from the usage, a name out of
+        :data:`FAIR_SHARES`.
     shares
-        ``order="multifactor"`` with a weight ``fairshare``: what accounts are due, by path: ``{"steel/vision": 2}``; 1
+        Likewise: what accounts are due, by path: ``{"steel/vision": 2}``; 1
         for those not named.
     half_life, share_period
         Likewise: after how long usage counts half, ``None`` or ``"none"`` for always in full; between two
@@ -175,6 +180,7 @@ class Policy:
     weights: Mapping[str, float] = field(default_factory=dict, hash=False)
     qos: Mapping[str, float] = field(default_factory=dict, hash=False)
     partitions: Mapping[str, float] = field(default_factory=dict, hash=False)
+    fair_share: str = "classic"
     shares: Mapping[str, float] = field(default_factory=dict, hash=False)
     half_life: float | str | None = 604_800.0
     share_period: float = 300.0
@@ -194,6 +200,7 @@ class Policy:
             ("replay", REPLAYS),
             ("estimate", ESTIMATES),
             ("reservation", RESERVATIONS),
+            ("fair_share", FAIR_SHARES),
         ):
             if getattr(self, kind) not in known:
                 raise unknown_name(kind, getattr(self, kind), known)
@@ -412,8 +419,8 @@ def _factors(kind: str, given: object) -> dict[str, float]:
     if kind == "weights" and given.get("max_age", 1) <= 0:
         raise ConfigError(f"'weights.max_age' must be more than 0 seconds, got {given['max_age']!r}")
     for name, value in given.items() if kind == "shares" else ():
-        if value < 0:
-            raise ConfigError(f"'shares.{name}' must be 0 or more, got {value!r}")
+        if not 0 <= value <= _MOST_SHARES:
+            raise ConfigError(f"'shares.{name}' must be 0 to {_MOST_SHARES:g}, got {value!r}")
     if kind == "shares" and any("" in str(name).split("/") for name in given):
         raise ConfigError("a path in 'shares' is names with '/' between them, such as 'steel/vision'")
     return {str(name): float(value) for name, value in given.items()}
@@ -450,7 +457,7 @@ def _check_shares(policy: Policy) -> None:
     if policy.final_weights["fairshare"] != 0:
         return
     blank = {item.name: item.default for item in fields(policy)}
-    for name in ("shares", "half_life", "share_period"):
+    for name in ("fair_share", "shares", "half_life", "share_period"):
         value = getattr(policy, name)
         if value if name == "shares" else value != blank[name]:
             raise ConfigError(f"'{name}' does nothing while the weight 'fairshare' is 0; set it in [policy.weights]")

@@ -11,11 +11,12 @@ from gpuyard.errors import ConfigError
 from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.expectations import thousandths_asked
 from gpuyard.kernel.fairshare import Accounts, build_accounts
+from gpuyard.kernel.fairtree import build_tree
 from gpuyard.lowering import Asked
 from gpuyard.policy import Policy
 from gpuyard.workload import MICROSECOND, Workload
 
-__all__ = ["Account", "account_tree", "lower_accounts"]
+__all__ = ["Account", "Shares", "account_tree", "lower_accounts"]
 
 _WHOLE: Final = 1000
 _LONGEST: Final = 2**62
@@ -39,6 +40,13 @@ class Account(NamedTuple):
     def text(self) -> str:
         """Its path as people write it."""
         return "/".join(self.path)
+
+
+class Shares(NamedTuple):
+    """What an account is due, and what all children of its parent are, itself among them."""
+
+    own: float
+    siblings: float
 
 
 def lower_accounts(policy: Policy, workload: Workload, asked: Asked, gpus: int, begin: int | None) -> Accounts:
@@ -72,19 +80,24 @@ def lower_accounts(policy: Policy, workload: Workload, asked: Asked, gpus: int, 
     first = int(workload.submit.min()) if len(workload) else 0
     origin = first if begin is None else begin
     half_life = policy.half_life
+    parent = np.array([parents.get(account.above, NOBODY) for account in tree], np.int32)
+    due, siblings = (np.array([each[part] for each in tree.values()], np.float64) for part in (0, 1))
+    ranked = slice(None) if policy.fair_share == "fair-tree" else slice(0)
+    users = np.array([account.is_user for account in tree], np.bool_)
     return build_accounts(
-        np.array([parents.get(account.above, NOBODY) for account in tree], np.int32),
-        np.array(list(tree.values()), np.float64),
+        parent,
+        np.divide(due, siblings, out=np.zeros_like(due), where=siblings > 0),
         np.array([codes[pair] for pair in pairs] if pairs else np.zeros(len(workload)), np.int32),
         milli,
+        build_tree(parent[ranked], users[ranked], due[ranked], siblings[ranked]),
         origin=origin,
         period=period,
         decay=1.0 if half_life is None else 0.5 ** (policy.share_period / float(half_life)),
     )
 
 
-def account_tree(pairs: Iterable[tuple[tuple[str, ...], str]], shares: Mapping[str, float]) -> dict[Account, float]:
-    """Return all accounts, parents before their children, with their portions of what their parents are due.
+def account_tree(pairs: Iterable[tuple[tuple[str, ...], str]], shares: Mapping[str, float]) -> dict[Account, Shares]:
+    """Return all accounts, parents before their children, with their shares and those of all siblings.
 
     Parameters
     ----------
@@ -113,10 +126,7 @@ def account_tree(pairs: Iterable[tuple[tuple[str, ...], str]], shares: Mapping[s
     siblings: dict[tuple[str, ...], float] = {}
     for account in everybody:
         siblings[account.above] = siblings.get(account.above, 0.0) + weight[account]
-    return {
-        account: weight[account] / siblings[account.above] if siblings[account.above] > 0 else 0.0
-        for account in everybody
-    }
+    return {account: Shares(weight[account], siblings[account.above]) for account in everybody}
 
 
 def _user(path: tuple[str, ...], user: str) -> Account:

@@ -39,6 +39,9 @@ POLICIES = {
     "easy, best-fit": Policy(backfill="easy"),
     "sjf+conservative, packed": Policy(order="sjf", backfill="conservative", placement="packed"),
     "multifactor+slurm, fair share": Policy(order="multifactor", backfill="slurm", weights={"fairshare": 1e4}),
+    "multifactor+easy, fair tree": Policy(
+        order="multifactor", backfill="easy", placement="worst-fit", fair_share="fair-tree", weights={"fairshare": 1e4}
+    ),
     "srtf, restarts": Policy(backfill="fit", preemption=Preemption(rule="srtf", restart_cost=60.0)),
     "2d-las, checkpoints": Policy(
         backfill="fit", preemption=Preemption(rule="2d-las", thresholds=(600.0, 6000.0), checkpoint_interval=300.0)

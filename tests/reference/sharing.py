@@ -104,6 +104,43 @@ def factor(this: Account, actual: Mapping[Account, float], portion: Mapping[Acco
     return 0.0 if share == 0 else math.exp(-LN_2 * (effective_usage(this, actual, portion) / share))
 
 
+def level_fairshare(
+    this: Account, usage: Mapping[Account, float], accounts: set[Account], shares: Mapping[str, float]
+) -> float:
+    """Return the shares of an account over its usage, both as parts of what its siblings have."""
+    siblings = children(this.parent, accounts)
+    due, all_due = shares_of(this, accounts, shares), added(shares_of(each, accounts, shares) for each in siblings)
+    used = added(usage[each] for each in siblings) if this.parent is None else usage[this.parent]
+    if due == 0:
+        return 0.0
+    return math.inf if all_due * usage[this] == 0 else due * used / (all_due * usage[this])
+
+
+def fair_tree(
+    usage: Mapping[Account, float], accounts: set[Account], shares: Mapping[str, float]
+) -> dict[Account, float]:
+    """Return the factor of each user: the rank in the tree sorted by level fairshare, over the number of users."""
+    level = {this: level_fairshare(this, usage, accounts, shares) for this in accounts}
+    users = sum(this.is_user for this in accounts)
+    ranks: dict[Account, int] = {}
+
+    def go_through(siblings: list[Account], tied: int | None) -> None:
+        """Rank all users of a list; who is ranked first gets the rank of those that the list is tied with."""
+        for this_level in sorted({level[each] for each in siblings}, reverse=True):
+            group = [each for each in siblings if level[each] == this_level]
+            ranked_before = len(ranks)
+            rank = users - ranked_before if tied is None else tied
+            here = [each for each in group if each.is_user]
+            ranks.update(dict.fromkeys(here, rank))
+            inside = [child for each in group if not each.is_user for child in children(each, accounts)]
+            go_through(inside, rank if here else tied)
+            if len(ranks) > ranked_before:
+                tied = None
+
+    go_through(children(None, accounts), None)
+    return {user: rank / users for user, rank in ranks.items()}
+
+
 def held(jobs: Iterable[Job], fates: Sequence[Fate], begin: int, end: int) -> int:
     """Return the thousandths of GPUs times microseconds that jobs were given between two instants."""
     total = 0
@@ -120,7 +157,10 @@ class Sharing:
     """The factors as they are after the last recalculation; times in microseconds."""
 
     jobs: Sequence[Job]
-    portion: Mapping[Account, float]
+    shares: Mapping[str, float]
+    accounts: set[Account]
+    kind: str
+    """``classic`` or ``fair-tree``"""
     period: int
     decay: float
     """what is left of usage after a period"""
@@ -140,7 +180,9 @@ class Sharing:
         period, half_life = getattr(policy, "share_period", 300.0), getattr(policy, "half_life", 604_800.0)
         return cls(
             jobs=jobs,
-            portion=portions(all_accounts(map(user_of, jobs), shares), shares),
+            shares=shares,
+            accounts=all_accounts(map(user_of, jobs), shares),
+            kind=policy.fair_share,
             period=ticks(period),
             decay=1.0 if half_life in (None, "none") else 0.5 ** (period / half_life),
             last=min(job.submit for job in jobs) if begin is None else begin,
@@ -157,11 +199,15 @@ class Sharing:
             self.recalculate(fates)
 
     def recalculate(self, fates: Sequence[Fate]) -> None:
-        accounts = set(self.portion)
-        for this in accounts:
+        for this in self.accounts:
             its_jobs = [job for job in self.jobs if this in upwards(user_of(job))]
             given = held(its_jobs, fates, self.last - self.period, self.last)
             self.usage[this] = self.usage.get(this, 0.0) * self.decay + float(given)
-        total = added(self.usage[each] for each in children(None, accounts))
-        actual = {this: 0.0 if total == 0 else self.usage[this] / total for this in accounts}
-        self.factors = {job.row: factor(user_of(job), actual, self.portion) for job in self.jobs}
+        if self.kind == "fair-tree":
+            factors = fair_tree(self.usage, self.accounts, self.shares)
+            self.factors = {job.row: factors[user_of(job)] for job in self.jobs}
+            return
+        total = added(self.usage[each] for each in children(None, self.accounts))
+        actual = {this: 0.0 if total == 0 else self.usage[this] / total for this in self.accounts}
+        portion = portions(self.accounts, self.shares)
+        self.factors = {job.row: factor(user_of(job), actual, portion) for job in self.jobs}

@@ -6,16 +6,21 @@ Rows are (submit_time, runtime, gpus), times in seconds.  Unless a story says ot
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from conftest import Row, cluster, workload
 from gpuyard.cluster import Cluster
+from gpuyard.errors import ConfigError
+from gpuyard.kernel.codes import NOBODY
+from gpuyard.kernel.fairtree import build_tree, rank_users
 from gpuyard.policy import Policy
+from gpuyard.sharing import account_tree
 from gpuyard.simulation import schedule
 from gpuyard.workload import Workload
 from oracle.comparing import told
 from reference import SECOND, simulate
-from reference.sharing import Account, account, all_accounts, effective_usage, factor, portions, upwards
+from reference.sharing import Account, account, all_accounts, effective_usage, factor, fair_tree, portions, upwards
 
 TEST = pytest.mark.parametrize("tell", ["engine", "reference"])
 ONE, TWO = cluster(1), cluster(2)
@@ -222,6 +227,179 @@ def test_the_example_of_slurms_guide_decides_who_goes_first(tell, name):
         assert (found[4 + list(USERS).index(name)] < found[-1]) == goes_first
 
 
+# --- Fair Tree --------------------------------------------------------------------------------------------
+
+TREE: dict[str, object] = {"fair_share": "fair-tree"}
+
+
+@TEST
+@pytest.mark.parametrize(("fair_share", "expected"), [("classic", "bob"), ("fair-tree", "ann")])
+def test_under_fair_tree_all_of_the_account_that_is_better_off_go_first(tell, fair_share, expected):
+    """Of 10 GPU seconds steel used 4, all by ann, who is due a tenth of it, and wood 6, of which bob used nothing.
+
+    The classic factor of ann is 2 ** -(0.4 / 0.05), that of bob 2 ** -(0.6 / 2 / 0.25); but all of steel come before
+    all of wood.
+    """
+    ann, bob = {**ANN, "tenant": "steel"}, {**BOB, "tenant": "wood"}
+    before = [(0, 4, 1, ann), (4, 6, 1, {**ZED, "tenant": "wood"}), (10, 4, 1, {"user": "rest", "tenant": "rest"})]
+    shares = {"steel/amy": 9, "rest": 0}
+    assert first(tell, before, (11, 3, 1, ann), (11, 3, 1, bob), shares=shares, fair_share=fair_share) == expected
+
+
+@TEST
+@pytest.mark.parametrize(("priority", "expected"), [(332, [0, 24, 19, 12]), (334, [0, 19, 24, 12])])
+def test_the_factor_is_the_place_among_all_users(tell, priority, expected):
+    """Three users: who used nothing is first of three, 1; who used more is last, 1 / 3; the other 2 / 3."""
+    jobs = workload(
+        (0, 8, 1, ANN), (11, 5, 1, {**ANN, "priority": priority}), (11, 5, 1, BOB), (8, 4, 1, BOB), (11, 7, 1, ZED)
+    )
+    found = starts(tell, jobs, **TREE)
+    assert [found[0], *found[2:4], found[4]] == expected
+
+
+@TEST
+def test_whoever_has_no_shares_is_last(tell):
+    before = [(0, 6, 1, ANN), (6, 5, 1, ZED)]
+    assert first(tell, before, (10, 3, 1, ANN), (10, 3, 1, BOB), shares={"bob": 0}, **TREE) == "ann"
+
+
+FLUX = {
+    "no tie": (
+        {"account1": 1000, "account2": 100, "account3": 10},
+        {
+            "account1/leaf.1.1": (10_000, 100, 2 / 7),
+            "account1/leaf.1.2": (1000, 11, 1 / 7),
+            "account1/leaf.1.3": (100_000, 10, 3 / 7),
+            "account2/leaf.2.1": (100_000, 8, 5 / 7),
+            "account2/leaf.2.2": (10_000, 3, 4 / 7),
+            "account3/leaf.3.1": (100, 0, 1),
+            "account3/leaf.3.2": (10, 1, 6 / 7),
+        },
+    ),
+    "tie": (
+        {"account1": 1000, "account2": 100, "account3": 10},
+        {
+            "account1/leaf.1.1": (10_000, 100, 0.5),
+            "account1/leaf.1.2": (1000, 10, 0.5),
+            "account1/leaf.1.3": (100_000, 10, 0.75),
+            "account2/leaf.2.1": (10_000, 10, 0.5),
+            "account2/leaf.2.2": (1000, 1, 0.5),
+            "account2/leaf.2.3": (100_000, 1, 0.75),
+            "account3/leaf.3.1": (100, 0, 1),
+            "account3/leaf.3.2": (10, 1, 0.875),
+        },
+    ),
+    "all tie": (
+        {"account1": 1000, "account2": 100, "account3": 10_000},
+        {
+            "account1/leaf.1.1": (10_000, 100, 6 / 9),
+            "account1/leaf.1.2": (1000, 10, 6 / 9),
+            "account1/leaf.1.3": (100_000, 10, 1),
+            "account2/leaf.2.1": (10_000, 10, 6 / 9),
+            "account2/leaf.2.2": (1000, 1, 6 / 9),
+            "account2/leaf.2.3": (100_000, 1, 1),
+            "account3/leaf.3.1": (10_000, 1000, 6 / 9),
+            "account3/leaf.3.2": (1000, 100, 6 / 9),
+            "account3/leaf.3.3": (100_000, 100, 1),
+        },
+    ),
+}
+"""Shares of accounts; shares, usage and factor of users: tests t1038 and others of flux-accounting, expected output.
+
+``small_no_tie.txt``, ``small_tie.txt`` and ``small_tie_all.txt`` in ``t/expected/print_hierarchy`` of
+flux-framework/flux-accounting, whose weighted walk is Fair Tree. Slurm's own guide has no numbers.
+"""
+
+
+def tree_of(paths: dict[str, tuple[float, float]]) -> tuple[dict[Account, float], set[Account], dict[str, float]]:
+    """Return usage, accounts and shares of users with (shares, usage) by path; other paths are accounts'."""
+    users = {path: Account(tuple(path.split("/"))[:-1], path.split("/")[-1], is_user=True) for path in paths}
+    accounts = all_accounts(users.values(), {})
+    usage = dict.fromkeys(accounts, 0.0)
+    for path, (_, used) in paths.items():
+        for each in upwards(users[path]):
+            usage[each] += used
+    return usage, accounts, {path: shares for path, (shares, _) in paths.items()}
+
+
+@pytest.mark.parametrize("name", FLUX)
+def test_the_trees_of_flux_accounting_have_its_factors(name):
+    accounts_shares, leaves = FLUX[name]
+    usage, accounts, shares = tree_of({path: leaf[:2] for path, leaf in leaves.items()})
+    found = fair_tree(usage, accounts, shares | accounts_shares)
+    assert {each.path: factor for each, factor in found.items()} == pytest.approx(
+        {path: leaf[2] for path, leaf in leaves.items()}
+    )
+
+
+@TEST
+@pytest.mark.parametrize("name", FLUX)
+def test_the_trees_of_flux_accounting_decide_who_goes_first(tell, name):
+    """All users run for so many seconds of the first period; then each wants to run, in the order of the factors."""
+    accounts_shares, leaves = FLUX[name]
+    jobs: list[Row] = []
+    for path, (_, used, _) in leaves.items():
+        tenant, user = path.split("/")
+        jobs += [(sum(row[1] for row in jobs), used, 1, {"tenant": tenant, "user": user})] if used else []
+    period = sum(row[1] for row in jobs)
+    jobs.append((period - 0.5, 2, 1, {"user": "none", "tenant": "none"}))
+    contest = [(period, 1, 1, {"tenant": path.split("/")[0], "user": path.split("/")[1]}) for path in leaves]
+    shares = {path: float(leaf[0]) for path, leaf in leaves.items()} | accounts_shares | {"none": 0}
+    found = starts(tell, workload(*jobs, *contest), shares=shares, share_period=period, **TREE)[len(jobs) :]
+    factors = [leaf[2] for leaf in leaves.values()]
+    order = sorted(range(len(factors)), key=lambda each: (-factors[each], each))
+    assert sorted(range(len(factors)), key=found.__getitem__) == order
+
+
+def test_a_user_that_ties_with_an_account_has_the_rank_of_its_first_user():
+    """Slurm's guide, "Ties": steel (half the shares, half the usage) and ann tie; of steel's users bob is the first.
+
+    So ann and bob have rank 4 of 4, eve, who used more than bob, the next that is left, 2, and zed, without shares, 1.
+    """
+    usage, accounts, shares = tree_of({"ann": (1, 10), "steel/bob": (1, 4), "steel/eve": (1, 6), "zed": (0, 0)})
+    found = fair_tree(usage, accounts, shares)
+    assert {each.path: factor for each, factor in found.items()} == {
+        "ann": 1.0,
+        "steel/bob": 1.0,
+        "steel/eve": 0.5,
+        "zed": 0.25,
+    }
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_the_engine_ranks_any_tree_as_the_reference_does(seed):
+    """Trees of up to four levels with many ties, and accounts without users; ranked again after some usage changed."""
+    rng = np.random.default_rng(seed)
+    names = [str(each) for each in range(int(rng.integers(2, 4)))]
+    pairs = [
+        (tuple(str(rng.choice(names)) for _ in range(int(rng.integers(0, 4)))), f"u{rng.integers(4)}")
+        for _ in range(int(rng.integers(1, 40)))
+    ]
+    users = [Account(path, user, is_user=True) for path, user in pairs]
+    shares = {each.path: float(rng.integers(0, 4)) for each in users if rng.random() < 0.4}
+    shares |= {"0/empty/1": 2.0, "0": float(rng.integers(0, 3))}
+    accounts = all_accounts(users, shares)
+    rows = account_tree(pairs, shares)
+    assert len(rows) == len(accounts)
+    parents = {row.path: number for number, row in enumerate(rows) if not row.is_user}
+    tree = build_tree(
+        np.array([parents.get(row.above, NOBODY) for row in rows], np.int32),
+        np.array([row.is_user for row in rows]),
+        np.array([each.own for each in rows.values()]),
+        np.array([each.siblings for each in rows.values()]),
+    )
+    for _ in range(3):
+        used = {user: float(rng.integers(0, 3)) for user in set(users)}
+        usage = {each: sum(amount for user, amount in used.items() if each in upwards(user)) for each in accounts}
+        by_row = np.array([usage[Account(row.above, row.name, row.is_user)] for row in rows])
+        found = np.ones(len(rows))
+        rank_users(tree, by_row, float(sum(used.values())), found)
+        wanted = fair_tree(usage, accounts, shares)
+        assert {row.text: found[place] for place, row in enumerate(rows) if row.is_user} == {
+            each.path: factor for each, factor in wanted.items()
+        }
+
+
 # --- accounts ---------------------------------------------------------------------------------------------
 
 
@@ -247,3 +425,20 @@ def test_where_nobody_has_shares_nobody_has_a_portion():
     ann, bob = Account((), "ann", is_user=True), Account((), "bob", is_user=True)
     shares = {"ann": 0, "bob": 0}
     assert portions(all_accounts([ann, bob], shares), shares) == {ann: 0.0, bob: 0.0}
+
+
+# --- what is refused --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"fair_share": "tree", "weights": {"fairshare": 1}}, "unknown fair_share 'tree'"),
+        ({"fair_share": "fair-tree"}, "'fair_share' does nothing while the weight 'fairshare' is 0"),
+        ({"order": "wfp", "fair_share": "fair-tree"}, "'fair_share' has no meaning under order = wfp"),
+        ({"shares": {"steel": 1e16}, "weights": {"fairshare": 1}}, r"'shares.steel' must be 0 to 1e\+15, got 1e\+16"),
+    ],
+)
+def test_what_does_nothing_or_is_out_of_range_is_refused(fields, message):
+    with pytest.raises(ConfigError, match=message):
+        Policy(**{"order": "multifactor"} | fields)

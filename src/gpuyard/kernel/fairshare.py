@@ -1,4 +1,4 @@
-"""Slurm's classic fair share: what accounts used, less with age, against their shares; a factor for each user.
+"""Slurm's fair share: what accounts used, less with age, against their shares; a factor for each user.
 
 Brought up to date at whole periods, and only when the factors are needed: what was held when is known from who started
 when and for how long.  ``docs/semantics.md``, *Fair share*, is the specification.
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
+from gpuyard.kernel.fairtree import Tree, rank_users
 from gpuyard.kernel.jit import inlined, inner, kernel
 from gpuyard.kernel.tables import Events, Jobs, Log, Records
 
@@ -37,6 +38,7 @@ class Accounts(NamedTuple):
     running: NDArray[np.int32]  # jobs that may still be charged
     state: NDArray[np.int64]  # next recalculation, period, entries of running, attempts seen
     decay: NDArray[np.float64]  # shape (1,): in a period
+    tree: Tree  # without depths under classic fair share
 
 
 def build_accounts(
@@ -44,6 +46,7 @@ def build_accounts(
     portion: NDArray[np.float64],
     leaf: NDArray[np.int32],
     thousandths: NDArray[np.int64],
+    tree: Tree,
     *,
     origin: int,
     period: int,
@@ -64,6 +67,7 @@ def build_accounts(
         running=np.empty(leaf.size, np.int32),
         state=np.array([origin + period if size else NEVER, period, 0, 0], np.int64),
         decay=np.array([decay]),
+        tree=tree,
     )
 
 
@@ -83,10 +87,12 @@ def note_factors(
     """Bring the factors up to date and write those of the first ``size`` waiting jobs."""
     if accounts.parent.size == 0:
         return
-    while accounts.state[0] <= now:
-        _charge(accounts, jobs, log, events, int(accounts.state[0]))
-        _decay(accounts)
-        accounts.state[0] += accounts.state[1]
+    if accounts.state[0] <= now:
+        while accounts.state[0] <= now:
+            _charge(accounts, jobs, log, events, int(accounts.state[0]))
+            _decay(accounts)
+            accounts.state[0] += accounts.state[1]
+        _work_out(accounts)
     for place in range(size):
         this = waiting[nth(place)]
         this["fairshare"] = accounts.factor[nth(accounts.leaf[nth(this["row"])])]
@@ -123,13 +129,28 @@ def _charge(accounts: Accounts, jobs: Jobs, log: Log, events: Events, end: int) 
 
 @kernel
 def _decay(accounts: Accounts) -> None:
-    """Add what was held to what is left of the usage, and work out all factors."""
-    total = 0.0
+    """Add what was held to what is left of the usage."""
     for account in range(accounts.parent.size):
         accounts.usage[nth(account)] = accounts.usage[nth(account)] * accounts.decay[0] + accounts.held[nth(account)]
         accounts.held[nth(account)] = 0
+
+
+@kernel
+def _work_out(accounts: Accounts) -> None:
+    """Work out all factors."""
+    total = 0.0
+    for account in range(accounts.parent.size):
         if accounts.parent[nth(account)] == NOBODY:
             total += accounts.usage[nth(account)]
+    if accounts.tree.depth.size > 0:
+        rank_users(accounts.tree, accounts.usage, total, accounts.factor)
+    else:
+        _classic(accounts, total)
+
+
+@kernel
+def _classic(accounts: Accounts, total: float) -> None:
+    """Work out all factors as two to the power of minus usage over share."""
     for account in range(accounts.parent.size):
         parent = int(accounts.parent[nth(account)])
         portion = accounts.portion[nth(account)]

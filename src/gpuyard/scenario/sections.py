@@ -11,6 +11,7 @@ from gpuyard.errors import ConfigError
 from gpuyard.policy import (
     BACKFILLS,
     ESTIMATES,
+    FAIR_SHARES,
     LIMITS,
     NAMED,
     ORDERS,
@@ -313,6 +314,9 @@ class PolicySection(Section):
     qos: dict[str, float] | None = Field(default=None, description="order multifactor: the factor of each QOS.")
     partitions: dict[str, float] | None = Field(
         default=None, description="order multifactor: the factor of each partition."
+    )
+    fair_share: str | None = Field(
+        default=None, description=f"order multifactor: how usage becomes a factor, {', '.join(FAIR_SHARES)}."
     )
     shares: dict[str, float] | None = Field(
         default=None, description="order multifactor: what accounts are due, by path such as 'steel/vision'."
