@@ -38,6 +38,7 @@ __all__ = [
     "BACKFILLS",
     "DEPENDENT",
     "ESTIMATES",
+    "FAIR_SHARES",
     "LIMITS",
     "NAMED",
     "ORDERS",
