@@ -8,9 +8,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from gpuyard.kernel.codes import NOBODY
+from gpuyard.kernel.tables import Dependencies, Jobs
 from gpuyard.workload import MICROSECOND, NEVER, Workload, array_tasks, to_ticks
 
-__all__ = ["Beginning", "begin_at"]
+__all__ = ["Beginning", "begin_at", "set_beginning"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,3 +86,29 @@ def _bound(workload: Workload, end: NDArray[np.int64], kept: NDArray[np.bool_]) 
     column = pa.array(bound / MICROSECOND, mask=bound == -NEVER)
     table = workload.table.set_column(at, workload.table.schema.field(at), column)
     return Workload(table=table, name=workload.name, rejected=workload.rejected, notes=workload.notes)
+
+
+def set_beginning(
+    jobs: Jobs, middle: Beginning, dependencies: Dependencies, accepted: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Write what is known of jobs that were there before the first instant; return the rows of those that run.
+
+    Whoever becomes eligible at once when the simulation begins has been since it was ready.
+    """
+    submit, begin, hold = middle.workload.submit, middle.begin, dependencies.hold
+    rows = np.flatnonzero(middle.running & accepted)
+    jobs.job["submit"] = np.maximum(submit, begin)
+    jobs.job["start"][rows] = middle.start[rows]
+    jobs.job["eligible"][rows] = submit[rows]
+    ready, at_once = submit, accepted & ~middle.running
+    if hold.size:
+        ready = np.maximum(submit, hold["bound"])
+        at_once &= (hold["unmet"] == 0) & (ready <= begin)
+        tasks = np.flatnonzero(at_once & (hold["array"] != NOBODY))
+        tasks = tasks[np.argsort(hold["array"][tasks], kind="stable")]
+        array = hold["array"][tasks]
+        place = np.arange(tasks.size) - np.searchsorted(array, array)
+        at_once[tasks[place >= dependencies.array["free"][array]]] = False
+    since = np.flatnonzero(at_once & (ready < begin))
+    jobs.job["eligible"][since] = ready[since]
+    return rows

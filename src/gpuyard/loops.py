@@ -14,7 +14,7 @@ from gpuyard.deciding import Session
 from gpuyard.errors import ConfigError, PolicyError
 from gpuyard.kernel.beginning import expect_running, plan_running
 from gpuyard.kernel.called import run_called
-from gpuyard.kernel.codes import NOBODY
+from gpuyard.kernel.codes import ABSENT, NOBODY
 from gpuyard.kernel.contenders import Contenders, build_contenders
 from gpuyard.kernel.easy import run_easy
 from gpuyard.kernel.engine import run
@@ -47,7 +47,16 @@ from gpuyard.sharing import lower_accounts
 from gpuyard.windows import NodeWindow
 from gpuyard.workload import MICROSECOND, Workload
 
-__all__ = ["check_scores", "is_loop_ready", "loop_of", "loop_tables", "lower_windows", "note_running", "open_session"]
+__all__ = [
+    "check_scores",
+    "check_windowed",
+    "is_loop_ready",
+    "loop_of",
+    "loop_tables",
+    "lower_windows",
+    "note_running",
+    "open_session",
+]
 
 Loop = Callable[..., None]
 
@@ -69,7 +78,7 @@ _PASSING: Final = {"none": int(Passing.NOBODY), "fit": int(Passing.ALL), "easy":
 def loop_of(policy: Policy, *, windowed: bool = False) -> Loop:
     """Return the event loop that a policy needs, ``windowed`` where nodes close; raise ConfigError if there is none."""
     if windowed:
-        _check_windowed(policy)
+        check_windowed(policy)
     if policy.preemption:
         return run_preempting
     if policy.replay == "recorded":
@@ -83,8 +92,8 @@ def loop_of(policy: Policy, *, windowed: bool = False) -> Loop:
     return run_scored if is_scored(policy) else _LOOPS[policy.backfill]
 
 
-def _check_windowed(policy: Policy) -> None:
-    """Raise for a policy that does not go with maintenance and reserved nodes."""
+def check_windowed(policy: Policy) -> None:
+    """Raise for a policy that does not go with maintenance, reserved nodes and nodes that come later."""
     choices = {
         f"preemption {policy.preemption.rule}": bool(policy.preemption),
         "replay recorded": policy.replay == "recorded",
@@ -93,8 +102,9 @@ def _check_windowed(policy: Policy) -> None:
     for choice, chosen in choices.items():
         if chosen:
             raise ConfigError(
-                f"maintenance and reserved nodes do not go with {choice}, which does not ask which nodes are "
-                "open; choose an order and a backfill by name and replay schedule, or leave the windows out"
+                f"maintenance, reserved nodes and nodes that come later do not go with {choice}, which does not ask "
+                "which nodes are open; choose an order and a backfill by name and replay schedule, or leave out the "
+                "windows"
             )
 
 
@@ -129,7 +139,7 @@ def loop_tables(
     Parameters
     ----------
     estimate
-        int64 microseconds, shape (jobs,).
+        int64 microseconds, shape (rows,): of the jobs and, after them, of what else runs.
     running
         How many jobs can run at once.
     windows
@@ -194,7 +204,7 @@ def _contenders(
     estimate: NDArray[np.int64],
     begin: int | None = None,
 ) -> Contenders:
-    features = order_features(workload, policy, estimate, cluster.gpus)
+    features = order_features(workload, policy, estimate[: len(workload)], cluster.gpus)
     accounts = lower_accounts(policy, workload, asked, cluster.gpus, begin)
     return build_contenders(features, asked.demands.size, score_weights(policy), accounts)
 
@@ -208,14 +218,14 @@ def _reserver(policy: Policy, asked: Asked | None = None) -> Reserver:
     """Return what reserves counts, or nodes for a job that is not plain; without demands, for any."""
     if policy.backfill == "easy" and policy.reservation == "counts":
         return reserve_counts
-    plain = asked is not None and bool(np.all(asked.demands["plain"]))
+    plain = asked is not None and bool(np.all((asked.demands["plain"] > 0) | (asked.demands["alone"] == ABSENT)))
     return reserve_nothing if plain or policy.backfill != "easy" else reserve_special
 
 
 def _no_windows(workload: Workload, cluster: Cluster) -> Windows:
     """Return the windows of a site whose nodes are always open."""
     instants = np.empty(0, np.int64)
-    return build_windows(instants, instants, [], np.empty((len(workload), 0), np.bool_), cluster.nodes, instants > 0)
+    return build_windows(instants, instants, [], np.empty((len(workload), 0), np.bool_), cluster.nodes)
 
 
 def lower_windows(windows: Sequence[NodeWindow], workload: Workload, cluster: Cluster) -> Windows | None:
@@ -228,7 +238,6 @@ def lower_windows(windows: Sequence[NodeWindow], workload: Workload, cluster: Cl
         [each.node_numbers(cluster) for each in windows],
         np.stack([~each.invited(workload) for each in windows], axis=1),
         cluster.nodes,
-        np.array([each.is_commission for each in windows], np.bool_),
     )
 
 

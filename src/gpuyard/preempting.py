@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from gpuyard.errors import ConfigError
 from gpuyard.kernel.codes import NEVER, NOBODY
 from gpuyard.kernel.expectations import thousandths_asked
-from gpuyard.kernel.hunt import Hunter, hunt_by_trial, hunt_listed, hunt_nothing
+from gpuyard.kernel.hunt import Hunter, hunt_by_trial, hunt_listed, hunt_nothing, hunter_signature
+from gpuyard.kernel.launch import Pointer
 from gpuyard.kernel.stays import LEVEL_SHIFT, MOST_LEVELS, Gain, Rule, Stays, Terms, build_stays
 from gpuyard.kernel.tables import Log, Records
 from gpuyard.lowering import Asked
@@ -23,8 +24,7 @@ __all__ = [
     "Attempts",
     "attempts_of",
     "hunter_of",
-    "lower_preemption",
-    "origin_of",
+    "preempting_tables",
     "rank_by_level",
     "with_more_room",
 ]
@@ -84,12 +84,7 @@ def _is_listed(policy: Policy) -> bool:
     return policy.preemption.victims == "least-lost" or policy.preemption.rule == "srsf"
 
 
-def origin_of(workload: Workload) -> int:
-    """Return an instant before which nothing happens."""
-    return int(workload.submit.min(initial=0))
-
-
-def lower_preemption(
+def preempting_tables(
     workload: Workload,
     policy: Policy,
     asked: Asked,
@@ -98,8 +93,8 @@ def lower_preemption(
     *,
     node: Records,
     running: int,
-) -> Stays:
-    """Return the tables of the loop that preempts.
+) -> tuple[Stays, Pointer, int]:
+    """Return what the loop that preempts takes beyond what all loops take, in its order.
 
     Parameters
     ----------
@@ -132,7 +127,7 @@ def lower_preemption(
         levels = threshold.size + 1
     elif _RULES[given.rule] == Rule.SLICE:
         levels = 2
-    return build_stays(
+    stays = build_stays(
         estimate=estimate,
         fixed=~_preemptible(workload),
         urgency=urgency,
@@ -149,6 +144,12 @@ def lower_preemption(
         running=running,
         attempts=2 * int(accepted.sum()) + 16,
     )
+    return stays, Pointer(hunter_of(asked.demands, policy), hunter_signature), _origin_of(workload)
+
+
+def _origin_of(workload: Workload) -> int:
+    """Return an instant before which nothing happens."""
+    return int(workload.submit.min(initial=0))
 
 
 def _preemptible(workload: Workload) -> NDArray[np.bool_]:

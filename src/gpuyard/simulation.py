@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuyard.beginning import Beginning, begin_at
+from gpuyard.beginning import Beginning, begin_at, set_beginning
 from gpuyard.cluster import Cluster
 from gpuyard.deciding import Session
 from gpuyard.errors import ConfigError, EngineError
@@ -19,12 +19,21 @@ from gpuyard.kernel.beginning import place_running
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
 from gpuyard.kernel.decisions import Noted, build_decisions
 from gpuyard.kernel.engine import run
-from gpuyard.kernel.hunt import hunter_signature
-from gpuyard.kernel.launch import Pointer, try_demands
 from gpuyard.kernel.launch import start as start_engine
+from gpuyard.kernel.launch import try_demands
 from gpuyard.kernel.stays import Gain, Stays
 from gpuyard.kernel.tables import Decisions, Dependencies, Events, Jobs, Log, Queue, Records, Site
-from gpuyard.loops import check_scores, is_loop_ready, loop_of, loop_tables, lower_windows, note_running, open_session
+from gpuyard.latecomers import Latecomers, latecomers
+from gpuyard.loops import (
+    check_scores,
+    check_windowed,
+    is_loop_ready,
+    loop_of,
+    loop_tables,
+    lower_windows,
+    note_running,
+    open_session,
+)
 from gpuyard.lowering import (
     Asked,
     Rejections,
@@ -39,9 +48,7 @@ from gpuyard.policy import Policy
 from gpuyard.preempting import (
     Attempts,
     attempts_of,
-    hunter_of,
-    lower_preemption,
-    origin_of,
+    preempting_tables,
     rank_by_level,
     with_more_room,
 )
@@ -63,10 +70,14 @@ _STATES = {
 }
 
 
-def is_compiled(workload: Workload, cluster: Cluster, policy: Policy, *, windowed: bool = False) -> bool:
+def is_compiled(workload: Workload, cluster: Cluster, policy: Policy, windows: Sequence[NodeWindow] = ()) -> bool:
     """Return whether all that a run needs is in the cache; if not, the run compiles it first, which takes seconds."""
-    exclusive = policy.exclusive or workload.has("exclusive")
-    return (not exclusive and is_loop_ready(policy)) or is_loop_ready(policy, lower_demands(workload, cluster, policy))
+    later, closing = _apart(windows, workload, cluster, policy)
+    windowed = bool(closing)
+    if not (later or policy.exclusive or workload.has("exclusive")) and is_loop_ready(policy, windowed=windowed):
+        return True
+    asked = lower_demands(workload, cluster, policy)
+    return is_loop_ready(policy, asked if later is None else later.asked(asked), windowed=windowed)
 
 
 def schedule(
@@ -92,7 +103,7 @@ def schedule(
     begin
         Begin at this instant, s since the origin, with what ran and waited by then according to the record.
     windows
-        Maintenance and reservations of nodes.
+        Maintenance and reservations of nodes, and nodes that come later.
     decisions
         Also note what is promised to whom; the schedule is the same.
     progress
@@ -108,7 +119,7 @@ def schedule(
         raise ConfigError("what ran when the simulation begins may have run on nodes that come later; leave begin out")
     middle = None if begin is None else begin_at(workload, round(begin * MICROSECOND))
     given = _lower(workload, cluster, policy, middle, seed=seed, windows=windows, decisions=decisions)
-    stop = NEVER - 1 if until is None else round(until * MICROSECOND)
+    stop = given.until = NEVER - 1 if until is None else round(until * MICROSECOND)
     kernel_s = _interruptible(lambda: _run(given, stop), given.events, len(given.workload), progress)
     check_scores(policy, given.workload, given.own)
     if given.session is not None:
@@ -119,7 +130,7 @@ def schedule(
             raise given.session.stalled(int(count[Count.WAITING]))
         if count[Count.RUNNING] or count[Count.WAITING] or count[Count.RELEASES]:
             raise EngineError(f"the engine stopped with {count[Count.WAITING]} jobs waiting")
-        stop = int(count[Count.LAST])
+        stop = _last_instant(given)
     return _record(given, cluster, policy, seed=seed, stop=stop, windows=tuple(windows), kernel_s=kernel_s)
 
 
@@ -147,6 +158,9 @@ class _Given:
     own: tuple[Any, ...]
     session: Session | None
     decisions: bool
+    later: Latecomers | None
+    until: int = NEVER - 1
+    """the last instant that the engine was to process"""
 
     @property
     def log(self) -> Log:
@@ -174,6 +188,7 @@ def _lower(
 ) -> _Given:
     """Turn what people name into the engine's tables, with the jobs placed that already run at the beginning."""
     workload = everybody if middle is None else middle.workload
+    later, closed = _apart(windows, workload, cluster, policy)
     rejections = Rejections(len(workload))
     asked = lower_demands(workload, cluster, policy)
     _reject_unfit(workload, cluster, policy, asked, rejections)
@@ -182,27 +197,31 @@ def _lower(
         duration = np.where(middle.running, middle.end - np.where(middle.running, middle.start, 0), duration)
     dependencies = lower_dependencies(workload, policy, rejections, None if middle is None else middle.running)
     accepted = rejections.accepted
-    _check_horizon(workload, duration, dependencies, accepted)
+    _check_horizon(workload, duration, dependencies, accepted, later)
     demand = np.where(accepted, asked.demand, NOBODY).astype(np.int32)
     estimate = _estimates(everybody, policy, middle, seed)
     rank = rank_by_level(workload, policy, static_rank(workload, policy, estimate, seed))
     jobs = build.build_jobs(workload.submit, duration, demand, rank)
+    if later is not None:
+        jobs, estimate = later.rows(jobs, asked), later.estimates(estimate)
+        asked, dependencies = later.asked(asked), later.dependencies(dependencies)
     mix = np.bincount(asked.demand[accepted], minlength=asked.demands.size)
     site = lower_site(cluster, policy, asked, _signed(stream_key(seed, "placement")), mix)
-    loop = loop_of(policy, windowed=bool(windows))
-    closing = lower_windows(windows, everybody, cluster)
+    loop = loop_of(policy, windowed=bool(closed))
+    closing = lower_windows(closed, everybody, cluster)
     if closing is not None:
         asked.demands["lane"] = 0
         closing = closing if middle is None else closing._replace(standing=closing.standing[middle.kept])
     queue = build.build_queue(jobs, int(asked.demands["lane"].max(initial=0)) + 1, marked=loop is run)
     log = build.build_log(
-        int(asked.chunks[asked.demand[accepted]].sum()),
+        int(asked.chunks[asked.demand[accepted]].sum()) + (0 if later is None else later.slots),
         int(accepted.sum()),
         tracked=asked.quanta > 0,
         decisions=build_decisions(len(workload)) if decisions else None,
     )
     bounded = policy.replay == "schedule" and middle is None
-    events = _events(cluster, asked, dependencies, int(accepted.sum()), bounded=bounded)
+    events = _events(cluster, asked, dependencies, int(accepted.sum()), later, bounded=bounded)
+    tables = (jobs, asked.demands, dependencies, site, queue, log, events)
     about: dict[str, Any] = {"workload": workload, "cluster": cluster, "asked": asked, "estimate": estimate}
     session = open_session(policy, **about, tables=(jobs, site, log, events))
     running = events.ends.row.size
@@ -211,15 +230,16 @@ def _lower(
         own = session.tables
     elif policy.preemption:
         times = (duration, estimate)
-        stays = lower_preemption(workload, policy, asked, accepted, times, node=site.node, running=running)
-        own = (stays, Pointer(hunter_of(asked.demands, policy), hunter_signature), origin_of(workload))
+        own = preempting_tables(workload, policy, asked, accepted, times, node=site.node, running=running)
     else:
         since = None if middle is None else middle.begin
         own = loop_tables(policy, **about, site=site, running=running, windows=closing, begin=since)
-    tables = (jobs, asked.demands, dependencies, site, queue, log, events)
     if middle is not None:
-        rows = _set_beginning(jobs, middle, dependencies, accepted)
+        rows = set_beginning(jobs, middle, dependencies, accepted)
         start_engine(place_running, *tables, rows)
+        note_running(own, jobs, site, log, events, rows)
+    if later is not None:
+        rows = later.hold(jobs, asked.demands, site, log, events)
         note_running(own, jobs, site, log, events, rows)
     return _Given(
         workload=workload,
@@ -232,7 +252,25 @@ def _lower(
         own=own,
         session=session,
         decisions=decisions,
+        later=later,
     )
+
+
+def _apart(
+    windows: Sequence[NodeWindow], workload: Workload, cluster: Cluster, policy: Policy
+) -> tuple[Latecomers | None, list[NodeWindow]]:
+    """Return the nodes that come later, and the windows over nodes that are there; raise where the policy has none."""
+    if windows:
+        check_windowed(policy)
+    first = int(workload.submit.min(initial=NEVER))
+    return latecomers(windows, cluster, first), [each for each in windows if not each.is_commission]
+
+
+def _last_instant(given: _Given) -> int:
+    """Return the last instant, when everybody has ended; that nodes come after it is nothing to wait for."""
+    if given.later is None:
+        return int(given.events.counter[Count.LAST])
+    return int(_attempts(given).end.max(initial=0))
 
 
 def _estimates(everybody: Workload, policy: Policy, middle: Beginning | None, seed: int) -> NDArray[np.int64]:
@@ -256,11 +294,12 @@ def _record(
     workload, middle, log, count = given.workload, given.middle, given.log, given.events.counter
     jobs, accepted = given.tables[0], given.rejections.accepted
     forced = policy.replay == "recorded"
-    eligible, start = jobs.job["eligible"].copy(), jobs.job["start"].copy()
+    total = len(workload)
+    eligible, start = jobs.job["eligible"][:total].copy(), jobs.job["start"][:total].copy()
     if forced:
         seen = accepted & (workload.submit <= stop)
         eligible[seen] = workload.submit[seen]
-    attempt = _attempts(given, start)
+    attempt = _attempts(given)
     killed = (workload.runtime > workload.time_limit) & (policy.on_limit == "kill" and not forced)
     if middle is not None:
         killed &= ~middle.running
@@ -268,10 +307,11 @@ def _record(
     if attempt.cause is not None:
         reason[attempt.cause != NOBODY] = EndReason.PREEMPTED
     reason[attempt.end > stop] = EndReason.STOPPED
-    end = np.full(len(workload), NEVER, np.int64)
+    end = np.full(total, NEVER, np.int64)
     last = (reason != EndReason.STOPPED) & (reason != EndReason.PREEMPTED)
     end[attempt.job[last]] = attempt.end[last]
-    used = int(count[Count.SLOTS])
+    slots = slice(0 if given.later is None else given.later.slots, int(count[Count.SLOTS]))
+    running = count[Count.RUNNING] - (0 if given.later is None else np.count_nonzero(given.later.at > given.until))
     return Record(
         workload=workload,
         cluster=cluster,
@@ -290,11 +330,11 @@ def _record(
         attempt_reason=reason.astype(np.int8),
         attempt_useful=attempt.useful,
         attempt_cause=attempt.cause,
-        slot_offset=np.append(attempt.slot, used),
-        slot_node=log.slots["node"][:used].copy(),
-        slot_gpus=log.slots["gpus"][:used].copy(),
-        slot_gpu=log.gpu[:used].copy() if given.asked.quanta else np.full(used, NOBODY, np.int32),
-        events=int(count[Count.NEXT] + count[Count.RELEASED] + attempt.job.size - count[Count.RUNNING] + attempt.ticks),
+        slot_offset=np.append(attempt.slot, slots.stop) - slots.start,
+        slot_node=log.slots["node"][slots].copy(),
+        slot_gpus=log.slots["gpus"][slots].copy(),
+        slot_gpu=log.gpu[slots].copy() if given.asked.quanta else np.full(slots.stop - slots.start, NOBODY, np.int32),
+        events=int(count[Count.NEXT] + count[Count.RELEASED] + attempt.job.size - running + attempt.ticks),
         passes=int(count[Count.PASSES]),
         max_queue=int(count[Count.MAX_WAITING]),
         kernel_s=kernel_s,
@@ -304,10 +344,11 @@ def _record(
     )
 
 
-def _attempts(given: _Given, start: NDArray[np.int64]) -> Attempts:
+def _attempts(given: _Given) -> Attempts:
     """Return all attempts in the order they started; where nobody is preempted, a job has one."""
     if given.stays is not None:
         return attempts_of(given.stays)
+    start = given.tables[0].job["start"]
     job = given.log.attempt_job[: given.events.counter[Count.ATTEMPTS]].copy()
     return Attempts(
         job=job, start=start[job], end=start[job] + given.duration[job], slot=given.tables[0].claim["slot"][job]
@@ -345,40 +386,20 @@ def _check_times(policy: Policy, begin: float | None, until: float | None) -> No
         raise ConfigError(f"the simulation begins at {begin:g} s and stops before, at {until:g} s")
 
 
-def _set_beginning(
-    jobs: Jobs, middle: Beginning, dependencies: Dependencies, accepted: NDArray[np.bool_]
-) -> NDArray[np.int64]:
-    """Write what is known of jobs that were there before the first instant; return the rows of those that run.
-
-    Whoever becomes eligible at once when the simulation begins has been since it was ready.
-    """
-    submit, begin, hold = middle.workload.submit, middle.begin, dependencies.hold
-    rows = np.flatnonzero(middle.running & accepted)
-    jobs.job["submit"] = np.maximum(submit, begin)
-    jobs.job["start"][rows] = middle.start[rows]
-    jobs.job["eligible"][rows] = submit[rows]
-    ready, at_once = submit, accepted & ~middle.running
-    if hold.size:
-        ready = np.maximum(submit, hold["bound"])
-        at_once &= (hold["unmet"] == 0) & (ready <= begin)
-        tasks = np.flatnonzero(at_once & (hold["array"] != NOBODY))
-        tasks = tasks[np.argsort(hold["array"][tasks], kind="stable")]
-        array = hold["array"][tasks]
-        place = np.arange(tasks.size) - np.searchsorted(array, array)
-        at_once[tasks[place >= dependencies.array["free"][array]]] = False
-    since = np.flatnonzero(at_once & (ready < begin))
-    jobs.job["eligible"][since] = ready[since]
-    return rows
-
-
 def _check_horizon(
-    workload: Workload, duration: NDArray[np.int64], dependencies: Dependencies, accepted: NDArray[np.bool_]
+    workload: Workload,
+    duration: NDArray[np.int64],
+    dependencies: Dependencies,
+    accepted: NDArray[np.bool_],
+    later: Latecomers | None,
 ) -> None:
     """Raise if the jobs, one after the other, would end after the last instant that a tick can name."""
     rows = np.flatnonzero(accepted)
     if rows.size == 0:
         return
     latest = int(workload.submit[rows].max())
+    if later is not None:
+        latest = max(latest, int(later.at[-1]))
     held = 0
     if dependencies.hold.size:
         latest = max(latest, int(dependencies.hold["bound"][rows].max()))
@@ -397,10 +418,13 @@ def _signed(key: int) -> int:
     return key - 2**64 if key >= 2**63 else key
 
 
-def _events(cluster: Cluster, asked: Asked, dependencies: Dependencies, jobs: int, *, bounded: bool) -> Events:
+def _events(
+    cluster: Cluster, asked: Asked, dependencies: Dependencies, jobs: int, later: Latecomers | None, *, bounded: bool
+) -> Events:
     """Return heaps large enough for what can run (``bounded``: what has room), and be held back, at once."""
     held = bounded and bool(np.all(asked.demands["gpus"] > 0))
     running = min(jobs, cluster.gpus * max(asked.quanta, 1)) if held else jobs
+    running += 0 if later is None else later.at.size
     return build.build_events(running + 1, jobs + 1 if dependencies.hold.size else 1)
 
 

@@ -85,10 +85,11 @@ class Easy(Strict):
     def reserve(self, yard: Yard, head: Job) -> Reservation:
         """Return a reservation for the head as things are now."""
         held = sum(run.job.thousandths for run in yard.running.values())
-        for at in sorted({yard.expected_end(run) for run in yard.running.values()} | set(yard.openings(head))):
+        ends = {yard.expected_end(run) for run in yard.running.values()} | set(yard.arrivals())
+        for at in sorted(ends | set(yard.openings(head))):
             if self.policy.reservation == "counts":
                 back = sum(run.job.thousandths for run in yard.running.values() if yard.expected_end(run) <= at)
-                extra = yard.gpus - held + back - head.thousandths
+                extra = yard.gpus - yard.gpus_of(yard.absent(at)) - held + back - head.thousandths
                 if extra >= 0:
                     return Reservation(head=head.row, shadow=at, extra=extra, made=yard.now, ended=yard.ended)
             else:

@@ -1,11 +1,30 @@
-"""Windows over nodes: which nodes are closed for a job that would start at some time."""
+"""Windows over nodes: which nodes are closed for a job that would start at some time, which are not there yet."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gpuyard.windows import NodeWindow
 from reference.jobs import SECOND, Job
+
+
+def numbers(window: NodeWindow) -> frozenset[int]:
+    found = set()
+    for each in window.nodes:
+        first, _, last = str(each).partition("-")
+        found |= set(range(int(first), int(last or first) + 1))
+    return frozenset(found)
+
+
+def coming(windows: Sequence[NodeWindow]) -> dict[int, int]:
+    """Return from when on nodes are there, in microseconds, by node: those that are not always there."""
+    found: dict[int, int] = {}
+    for window in windows:
+        if window.is_commission:
+            at = round(window.end * SECOND)
+            found |= {node: max(at, found.get(node, at)) for node in numbers(window)}
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,12 +40,8 @@ class Closing:
 
     @classmethod
     def of(cls, window: NodeWindow) -> Closing:
-        nodes = set()
-        for each in window.nodes:
-            first, _, last = str(each).partition("-")
-            nodes |= set(range(int(first), int(last or first) + 1))
         return cls(
-            nodes=frozenset(nodes),
+            nodes=numbers(window),
             start=round(window.start * SECOND),
             end=round(window.end * SECOND),
             users=window.users,

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from gpuyard.policy import Policy
+from gpuyard.workload import NEVER
 from reference.backfilling import Strict
 from reference.jobs import Job, ticks
 from reference.yard import Yard
@@ -98,6 +99,8 @@ class Conservative(Strict):
 
     def plan(self, yard: Yard) -> Plan:
         plan = Plan(gpus=yard.gpus)
+        for since in yard.arrivals():
+            plan.take(-NEVER, since, yard.gpus_of(node for node, at in yard.coming.items() if at == since))
         for run in yard.running.values():
             plan.take(run.start, run.expected_end, run.job.thousandths)
         for row, begin in self.begin.items():
@@ -112,7 +115,8 @@ class Conservative(Strict):
         at = next(plan.begins(yard.now, duration, job.thousandths), None)
         if at == yard.now and not yard.start(job):
             self.kept = False
-            again = min([run.expected_end for run in yard.running.values()] + yard.openings(job), default=None)
+            ends = [run.expected_end for run in yard.running.values()] + yard.arrivals()
+            again = min(ends + yard.openings(job), default=None)
             at = None if again is None else next(plan.begins(again, duration, job.thousandths), None)
         if at is not None:
             self.check_promise(before, at)
@@ -154,6 +158,9 @@ class Slurm(Strict):
 
     def make_plan(self, yard: Yard, jobs: Sequence[Job]) -> None:
         plan = Plan(gpus=yard.gpus)
+        for since in yard.arrivals():
+            absent = [node for node, at in yard.coming.items() if at == since]
+            plan.take(-NEVER, self.rounded_up(since), yard.gpus_of(absent))
         for run in yard.running.values():
             plan.take(run.start, self.rounded_up(max(run.expected_end, yard.now + 1)), run.job.thousandths)
         for job in jobs:

@@ -12,7 +12,7 @@ from gpuyard.windows import NodeWindow
 from gpuyard.workload import NEVER, Workload
 from reference.backfilling import Easy, Fit, Strict
 from reference.beginning import estimated, left_at
-from reference.closing import Closing
+from reference.closing import Closing, coming
 from reference.jobs import Fate, Job, ended_as, read, run_length, slots_of, ticks
 from reference.placing import Room, Rule, place
 from reference.planning import Conservative, Slurm
@@ -98,7 +98,8 @@ class Simulation:
                 for job in self.waiting
             },
             durations={row: max(each, 1) for row, each in estimates.items()},
-            windows=[Closing.of(window) for window in windows],
+            windows=[Closing.of(window) for window in windows if not window.is_commission],
+            coming=coming(windows),
         )
 
     def eligible(self, job: Job) -> int | None:
@@ -146,6 +147,7 @@ class Simulation:
         times += [run.end for run in self.yard.running.values()]
         times += [begin] if self.yard.running and begin > now else []
         times += [] if self.scheduler.due is None else [self.scheduler.due]
+        times += [since for since in self.yard.coming.values() if since > now]
         if any(self.may_start(job) is not None and self.may_start(job) <= now for job in self.waiting):
             times += [window.end for window in self.yard.windows if window.end > now]
             times += [] if self.sharing is None else [self.sharing.next_after(now)]
@@ -171,6 +173,7 @@ class Simulation:
                 kept = self.runs(self.jobs[row])
                 self.fates[row].end, self.fates[row].outcome = now, ended_as(self.jobs[row], self.policy, kept)
             self.yard.ended += any(window.end == now for window in self.yard.windows)
+            self.yard.ended += now in self.yard.coming.values()
             self.give_places(now, first and self.begin is not None)
             first = False
             queue = [job for job in self.waiting if (at := self.may_start(job)) is not None and at <= now]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gpuyard.cluster import Cluster
@@ -35,12 +35,14 @@ class Yard:
     now: int = 0
     running: dict[int, Run] = field(default_factory=dict)
     ended: int = 0
-    """how often something has been given back so far: jobs that ended, windows that did"""
+    """how often something has been given back so far: jobs that ended, windows that did, nodes that came"""
     early: bool = False
     """whether a job has ended before its expected end; whoever acts on it sets it back"""
     late: bool = False
     """whether a job has ever ended after its expected end"""
     windows: Sequence[Closing] = ()
+    coming: Mapping[int, int] = field(default_factory=dict)
+    """from when on nodes are there that are not always there, by node"""
 
     @property
     def gpus(self) -> int:
@@ -62,8 +64,21 @@ class Yard:
             end += end - run.start
         return end
 
+    def absent(self, at: int | None = None) -> frozenset[int]:
+        """Return the nodes that are not there yet, by default now."""
+        return frozenset(node for node, since in self.coming.items() if since > (self.now if at is None else at))
+
+    def arrivals(self) -> list[int]:
+        """Return when nodes come, later than now."""
+        return sorted({since for since in self.coming.values() if since > self.now})
+
+    def gpus_of(self, nodes: Iterable[int]) -> int:
+        """Return the GPUs of these nodes, in thousandths."""
+        return WHOLE * sum(int(self.cluster.node_gpus[node]) for node in nodes)
+
     def room(self, closed: Collection[int] = (), at: int | None = None) -> Room:
         """Return what is free now, or (imagined) after all expected ends up to ``at``."""
+        closed = {*closed, *self.absent(at)}
         stay = [run for run in self.running.values() if at is None or self.expected_end(run) > at]
         return Room(self.cluster, [piece for run in stay for piece in run.pieces], closed)
 

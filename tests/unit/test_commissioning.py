@@ -39,8 +39,8 @@ def test_a_job_waits_for_nodes_until_they_are_commissioned_and_those_that_run_ar
     assert result.jobs["end_time"][0].as_py() == 3 * HOUR
 
 
-@pytest.mark.parametrize("backfill", ["none", "fit", "easy", "conservative", "slurm"])
-def test_the_schedule_is_that_of_a_maintenance_which_has_always_been(backfill: str) -> None:
+@pytest.mark.parametrize("backfill", ["none", "fit", "easy"])
+def test_where_nothing_is_planned_the_schedule_is_that_of_a_maintenance_which_has_always_been(backfill: str) -> None:
     workload = gy.synthesise(gy.SynthesisSpec(days=0.2, load=1.2), gpus=32, seed=3)
     closed = gy.NodeWindow(nodes=("2-3",), start=-1e9, end=2 * HOUR)
     later = gy.NodeWindow.commissioned(("2-3",), 2 * HOUR)
@@ -49,6 +49,31 @@ def test_the_schedule_is_that_of_a_maintenance_which_has_always_been(backfill: s
         for each in (closed, later)
     ]
     assert digests[0] == digests[1]
+
+
+@pytest.mark.parametrize("backfill", ["conservative", "slurm"])
+def test_a_plan_counts_on_nodes_from_their_date_on(backfill: str) -> None:
+    """With a plan that had all 16 GPUs from the beginning, the job of 16 would be promised a start at 1 h."""
+    workload = jobs((0, 8, HOUR), (0, 16, HOUR), (60, 8, HOUR + 60), (60, 8, HOUR - 60))
+    result = gy.simulate(workload, site(), backfill=backfill, windows=[LATER], decisions=True)
+    assert starts(result) == [0, 2 * HOUR, 3 * HOUR, HOUR]
+    assert result.decisions is not None
+    assert {each["begin_time"] for each in result.decisions.to_pylist() if each["job_id"] == "j1"} == {2 * HOUR}
+
+
+@pytest.mark.parametrize("reservation", ["nodes", "counts"])
+def test_the_head_is_promised_the_date_on_which_its_nodes_come(reservation: str) -> None:
+    """The last job fits before that date, the one before it does not."""
+    workload = jobs((0, 16, HOUR), (60, 8, 2 * HOUR), (60, 8, HOUR))
+    result = gy.simulate(workload, site(), backfill="easy", reservation=reservation, windows=[LATER])
+    assert starts(result) == [2 * HOUR, 3 * HOUR, 60]
+
+
+def test_nodes_that_come_after_everything_has_ended_do_not_prolong_the_run() -> None:
+    late = gy.NodeWindow.commissioned(("1",), 1e9)
+    result = gy.simulate(jobs((0, 8, HOUR), (HOUR, 8, HOUR)), site(), windows=[late])
+    assert result.summary()["last_end_s"] == 2 * HOUR
+    assert pc.sum(result.timeline["duration_s"]).as_py() == 2 * HOUR
 
 
 def test_shares_are_of_the_gpus_that_are_up() -> None:

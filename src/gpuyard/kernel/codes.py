@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-__all__ = ["NEVER", "NOBODY", "Count", "Left", "Placement", "Promise"]
+__all__ = ["ABSENT", "NEVER", "NOBODY", "Count", "Left", "Placement", "Promise"]
 
 NEVER = 2**63 - 1
 """The instant that does not come."""
 NOBODY = -1
 """No row: no node, no job, no GPU."""
+ABSENT = 2
+"""In the place of ``alone`` of a demand: what holds nodes, whole, before they are there."""
 
 
 class Placement(IntEnum):

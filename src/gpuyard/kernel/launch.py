@@ -16,7 +16,7 @@ from numba.core.errors import NumbaExperimentalFeatureWarning
 from numpy.typing import NDArray
 
 from gpuyard.kernel.alone import place_alone, release_alone
-from gpuyard.kernel.codes import Placement
+from gpuyard.kernel.codes import ABSENT, Placement
 from gpuyard.kernel.jit import compiled_for, compiler, is_kept, pointed
 from gpuyard.kernel.placement import (
     Placer,
@@ -176,7 +176,15 @@ _OWN_PLACERS: dict[int, tuple[Placer, Releaser]] = {
 
 
 def _chosen(demand: Records, rule: int, *, tracked: bool) -> tuple[Placer, Releaser]:
-    """Return the smallest functions that place and release all jobs that are not plain."""
+    """Return the smallest functions that place all jobs that are not plain, and release them and what is absent."""
+    absent = demand["alone"] == ABSENT
+    placer, releaser = _chosen_for_jobs(demand[~absent], rule, tracked=tracked)
+    if absent.any():
+        releaser = release_scored_alone if rule >= Placement.FGD else release_alone
+    return placer, releaser
+
+
+def _chosen_for_jobs(demand: Records, rule: int, *, tracked: bool) -> tuple[Placer, Releaser]:
     special = demand[demand["plain"] == 0]
     if special.size == 0:
         return place_nothing, release_nothing

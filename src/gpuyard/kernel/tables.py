@@ -87,7 +87,7 @@ DEMAND = np.dtype(
         ("large", np.int64),  # GPUs of a large chunk
         ("many", np.int64),  # large chunks
         ("rest", np.int64),  # GPUs of the last, smaller chunk; 0 = there is none
-        ("alone", np.int64),  # 1 = its nodes hold nobody else, and all they have
+        ("alone", np.int64),  # 1 = its nodes hold nobody else, and all they have; ABSENT = they are not there yet
         ("segment", np.int64),  # chunks of a segment; 0 = the job is one; only where placement is by block
     ]
 )

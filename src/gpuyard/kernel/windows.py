@@ -32,7 +32,6 @@ WINDOW = np.dtype(
         ("first", np.int64),  # its first node in Windows.node
         ("last", np.int64),  # after its last node
         ("hides", np.int64),  # 1 = its nodes are hidden now
-        ("absent", np.int64),  # 1 = its nodes are not there before its end: nothing runs there, and they stay hidden
     ]
 )
 """A window over some nodes; microseconds."""
@@ -54,7 +53,6 @@ def build_windows(
     nodes: list[NDArray[np.int64]],
     keeps_out: NDArray[np.bool_],
     total: int,
-    absent: NDArray[np.bool_],
 ) -> Windows:
     """Return windows that hide nothing yet.
 
@@ -68,12 +66,10 @@ def build_windows(
         Shape (jobs, windows).
     total
         Nodes of the site.
-    absent
-        Shape (windows,): whether the nodes are not there before the end.
     """
     window = np.zeros(start.size, WINDOW)
     size = np.array([each.size for each in nodes], np.int64)
-    window["start"], window["end"], window["absent"] = start, end, absent
+    window["start"], window["end"] = start, end
     window["last"] = np.cumsum(size)
     window["first"] = window["last"] - size
     standings, standing = np.unique(keeps_out, axis=0, return_inverse=True)
@@ -150,16 +146,11 @@ def _show(site: Site, windows: Windows, node: int) -> None:
 
 @kernel
 def close_for(site: Site, windows: Windows, row: int, begin: int, duration: int) -> None:
-    """Hide the nodes that are closed for a job that would start then, and show all others.
-
-    Duration 0: show all but those that are not there yet.
-    """
+    """Hide the nodes that are closed for a job that would start then, and show all others; all, if it stays for 0."""
     base = int(windows.standing[row]) * windows.window.size
     for number in range(windows.window.size):
         this = windows.window[number]
         closes = 0
-        if duration == 0 and this["absent"] > 0 and begin < this["end"]:
-            continue
         if duration > 0 and windows.keeps_out[base + number] > 0:
             closes = int(begin < this["end"] and begin + duration > this["start"])
         if closes == this["hides"]:

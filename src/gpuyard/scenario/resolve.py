@@ -357,7 +357,7 @@ def simulate_resolved(resolved: Resolved, tell: Progress) -> Result:
     workload, cluster, policy, energy, options = resolved
     simulating = f"simulating {counted(len(workload), 'job')} on {counted(cluster.gpus, 'GPU')}"
     stages = {"schedule": simulating, "energy": "adding up the energy", "metrics": "measuring"}
-    ready = is_compiled(workload, cluster, policy, windowed=bool(resolved.windows))
+    ready = is_compiled(workload, cluster, policy, resolved.windows)
     first = simulating if ready else "compiling the engine for this kind of policy; this happens once"
 
     def say(stage: str, share: float | None) -> None:
