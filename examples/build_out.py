@@ -1,12 +1,13 @@
-"""One run across the build-out: blocks come into service year by year, demand grows with them, jobs run on."""
+"""One run across the build-out; ``build_out.py 1 3``: the plan's nodes, undivided, and three days for each year."""
 
+import sys
 from itertools import pairwise
 
 import gpuyard as gy
 
-PART, DAYS = 100, 1  # a site of a hundredth of the plan's nodes, and one day that stands for each year (assumptions)
+# A site of a hundredth of the plan's nodes, and one day that stands for each year, are assumptions.
+PART, DAYS = map(int, sys.argv[1:]) if len(sys.argv) > 1 else (100, 1)
 SPLIT = {"p1": (2027, 1), "p2": (2028, 3), "p3": (2031, 5), "p4": (2036, 5)}  # first year, and years it is built over
-TOTALS = (("gpu", "gpu_hours"), ("energy", "facility_kwh"))
 
 # The announced periods are those of the plan; that a block comes in equal yearly parts, and p4 in 5, is assumed.
 plan = gy.load_scenario("phase-4")
@@ -19,13 +20,13 @@ for block in blocks:
         if year + part > 2027:
             later.append({"nodes": [f"{low}-{high - 1}"], "start": f"{(year + part - 2027) * DAYS}d"})
     first += block["nodes"]
-run = {"until": 14 * DAYS * 86_400}
-layer = {"cluster": {"blocks": blocks}, "workload": {"days": 14 * DAYS}, "run": run, "commission": later}
+time = {"workload": {"days": 14 * DAYS}, "run": {"until": 14 * DAYS * 86_400}}
+layer = {"cluster": {"blocks": blocks}, "commission": later, **time}
 
-stages = gy.run_scenario(plan.over(layer, "the build-out")).summary()["stages"]
+summary = gy.run_scenario(plan.over(layer, "the build-out")).summary()
 
-print("year   GPUs up   held  busy  mean MW  training wait  real-time wait")
-for number, stage in stages.items():
+print(f"{summary['jobs']['submitted']:,} jobs\nyear   GPUs up   held  busy  mean MW  training wait  real-time wait")
+for number, stage in summary["stages"].items():
     waits = {name: stage["by_class"][name]["wait_s"]["mean"] or 0 for name in ("training", "realtime")}
     print(
         f"{2026 + int(number)}  {stage['gpus_up']:8,.0f}  {stage['gpu']['allocation_rate']:5.1%} "
@@ -33,6 +34,7 @@ for number, stage in stages.items():
         f"  {waits['realtime']:12.0f} s"
     )
 for name, (year, years) in SPLIT.items():
-    mine = [stages[str(year - 2026 + part)] for part in range(years)]
-    hours, mwh = (sum(stage[part][key] for stage in mine) / 1000 for part, key in TOTALS)
+    mine = [summary["stages"][str(year - 2026 + part)] for part in range(years)]
+    hours = sum(stage["gpu"]["gpu_hours"] for stage in mine) / 1000
+    mwh = sum(stage["energy"]["facility_kwh"] for stage in mine) / 1000
     print(f"while {name} comes: {hours:6.1f} thousand GPU-hours, {mwh:6.1f} MWh at the meter")

@@ -61,6 +61,26 @@ def test_a_plan_counts_on_nodes_from_their_date_on(backfill: str) -> None:
     assert {each["begin_time"] for each in result.decisions.to_pylist() if each["job_id"] == "j1"} == {2 * HOUR}
 
 
+@pytest.mark.parametrize("placement", ["packed", "fgd"])
+def test_jobs_without_gpus_wait_for_the_cpus_of_nodes_that_come(placement: str) -> None:
+    cpus = int(gy.Cluster.uniform(nodes=1, gpus_per_node=8, hardware="hgx-h100").node_cpus[0])
+    rows = [{"job_id": name, "submit_time": 0.0, "gpus": 0, "cpus": float(cpus), "runtime": HOUR} for name in "abc"]
+    rows.append({"job_id": "d", "submit_time": 3 * HOUR, "gpus": 16, "cpus": 2.0 * cpus, "runtime": HOUR})
+    result = gy.simulate(
+        gy.Workload.from_table(pa.Table.from_pylist(rows)), site(), placement=placement, windows=[LATER]
+    )
+    assert starts(result) == [0, HOUR, 2 * HOUR, 3 * HOUR]
+
+
+def test_a_share_of_a_gpu_waits_for_nodes_that_come() -> None:
+    rows = [
+        {"job_id": name, "submit_time": 0.0, "gpus": 1, "gpu_milli": 500, "runtime": 3 * HOUR}
+        for name in map(str, range(17))
+    ]
+    result = gy.simulate(gy.Workload.from_table(pa.Table.from_pylist(rows)), site(), windows=[LATER])
+    assert starts(result) == [0] * 16 + [2 * HOUR]
+
+
 @pytest.mark.parametrize("reservation", ["nodes", "counts"])
 def test_the_head_is_promised_the_date_on_which_its_nodes_come(reservation: str) -> None:
     """The last job fits before that date, the one before it does not."""
