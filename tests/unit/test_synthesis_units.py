@@ -12,12 +12,12 @@ import pytest
 from gpuyard.kernel.bits import draw
 from gpuyard.streams import stream_key, uniform_at
 from gpuyard.synthesis import SynthesisSpec, synthesise
-from gpuyard.synthesis.calibration import UnitSupply
 from gpuyard.synthesis.distributions import LogCdf
 from gpuyard.synthesis.expansion import Draws, Jobs, Site, joined
 from gpuyard.synthesis.kinds import Kind
 from gpuyard.synthesis.spec import DEFAULT_CLASSES
 from gpuyard.synthesis.stages import Steps, within
+from gpuyard.synthesis.unit_supply import UnitSupply
 
 DAY = 86_400.0
 ONE_HOUR = LogCdf.between(3600.0, 3600.0 + 1e-6)

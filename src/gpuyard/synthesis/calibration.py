@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuyard.errors import ConfigError
 from gpuyard.streams import Stream
 from gpuyard.synthesis.distributions import Sizes
-from gpuyard.synthesis.expansion import Draws, Expansion, Jobs, Site, joined
 from gpuyard.synthesis.kinds import Kind
-from gpuyard.units import counted
 
-__all__ = ["BLOCK", "TOLERANCE", "Chosen", "Supply", "UnitSupply", "draws_of", "first_jobs"]
+__all__ = ["BLOCK", "KEPT_BLOCKS", "MILLI", "TOLERANCE", "Chosen", "Supply", "draws_of", "first_jobs"]
 
 TOLERANCE = 1e-3
 """Relative difference from its wanted GPU time at which a kind is left as it is."""
@@ -23,10 +19,6 @@ BLOCK = 16_384
 """Jobs that are drawn together."""
 KEPT_BLOCKS = 64
 """Blocks at the start of a series that are kept once drawn; later ones are drawn again."""
-SAMPLE = 16
-"""Units that are looked at for the GPU time and the jobs that may be expected of one."""
-MOST_EMPTY = 1 << 16
-"""Units without GPU time in the window after which there is none to be expected."""
 RESERVE = 4096
 EXCHANGES = 16
 MILLI = 1000
@@ -175,144 +167,6 @@ class Supply:
         """Return GPU milliseconds of the jobs of these numbers, run times cut at ``span`` seconds."""
         gpus, runtime = self.of(numbers)
         return gpus * np.minimum(runtime, round(span * MILLI))
-
-
-class UnitSupply:
-    """The endless series of units of one kind, and of their jobs, unit by unit; nothing of a unit is exchanged.
-
-    What offers a GPU time is the beginning of the series of jobs: whole units, and of the last one the jobs up to
-    where the GPU time is met, the last of which is cut short there.  Parents come before children, so that what is left
-    out is only what would have followed.
-    """
-
-    def __init__(self, kind: Kind, expansion: Expansion, site: Site, seed: int, redraw: int) -> None:
-        self.kind, self.stem = kind, f"synthesis:{kind.key}:{redraw}"
-        self._expansion, self._site = expansion, site
-        self._sizes = kind.sizes_on(site.gpus, site.largest, site.growth)
-        self._draws = Draws(seed, self.stem)
-        self._span = 0.0
-        self.standing = expansion.standing
-        self._sample: Jobs | None = None
-        self._expected: dict[float, float] = {}
-        self._ends = [(0, 0)]
-        self._kept: list[Jobs] = []
-        self._latest = 0.0  # s after its unit began: the planned end of the last job of all units made
-
-    def sample(self, span: float) -> Jobs:
-        """Return the jobs of the first units in a window of ``span`` seconds."""
-        self._begin(span)
-        if self._sample is None:
-            self._sample = self._made(0, SAMPLE, span)
-        return self._sample
-
-    def units(self, first: int, last: int, span: float) -> Jobs:
-        """Return the jobs of the units ``first`` to ``last`` - 1, each with the number of its unit."""
-        jobs = self._expansion.jobs(self._draws, np.arange(first, last), self._sizes, self._site, span)
-        return replace(jobs, unit=jobs.unit + first)
-
-    def again(self, first: int, last: int, span: float) -> Jobs:
-        """Return the same as :meth:`units`, of what is kept where all of it is."""
-        at_once = self.units_at_once(span)
-        if last > len(self._kept) * at_once:
-            return self.units(first, last, span)
-        found = []
-        for block in self._kept[first // at_once : -(-last // at_once)]:
-            begin, end = np.searchsorted(block.unit, (first, last)).tolist()
-            found.append(block.rows(begin, end))
-        return joined(found, [0] * len(found))
-
-    def units_at_once(self, span: float) -> int:
-        """Return how many units are made together."""
-        return max(1, min(self._expansion.most_at_once, BLOCK * SAMPLE // max(self.sample(span).unit.size, 1)))
-
-    def submissions(self, jobs: int, span: float) -> int:
-        """Return how many units the first ``jobs`` jobs are of, the last maybe in part."""
-        at = 0
-        while self._end(at + 1, span)[0] < jobs:
-            at += 1
-        return int(self._block(at, span).unit[jobs - self._end(at, span)[0] - 1]) + 1 if jobs else 0
-
-    def offering(self, wanted: float, span: float) -> Chosen:
-        """Return the jobs that offer ``wanted`` GPU seconds, the first of the series."""
-        at, aim = 0, wanted * MILLI
-        while self._end(at + 1, span)[1] <= aim:
-            at += 1
-        jobs, held = self._end(at, span)
-        block = self._block(at, span)
-        sums = held + np.cumsum(_gpu_milliseconds(block))
-        more = int(np.searchsorted(sums, aim))
-        rest = aim - (held if more == 0 else int(sums[more - 1]))
-        last = max(round(rest / int(block.gpus[more]) / MILLI), 1) * MILLI  # whole seconds
-        return replace(first_jobs(jobs + more + 1), last=last)
-
-    def gpu_time(self, chosen: Chosen, span: float) -> float:
-        """Return the GPU seconds that the chosen jobs, the first of the series, offer."""
-        at = 0
-        while self._end(at + 1, span)[0] < chosen.jobs:
-            at += 1
-        if not chosen.jobs:
-            return 0.0
-        jobs, held = self._end(at, span)
-        block = self._block(at, span)
-        rest = _gpu_milliseconds(block)[: chosen.jobs - jobs]
-        if chosen.last is not None:
-            rest[-1] = int(block.gpus[rest.size - 1]) * chosen.last
-        return (held + int(rest.sum())) / MILLI
-
-    def chances(self, purpose: str, unit: NDArray[np.int64], item: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return a uniform number for each job, given by its unit and its number in it."""
-        return self._draws.uniform(purpose, unit, item)
-
-    def expected_gpu_time(self, span: float) -> float:
-        """Return about the mean GPU time of a job, from the first units in a window of about this length."""
-        about = 2.0 ** round(math.log2(span))
-        if about not in self._expected:
-            work = self.units(0, SAMPLE, about).gpu_time()
-            mean = float(work.mean()) if work.any() else self.kind.sizes.mean() * self.kind.runtimes.mean(span)
-            self._expected[about] = mean
-        return self._expected[about]
-
-    mean_gpu_time = expected_gpu_time
-
-    def _begin(self, span: float) -> None:
-        """Forget what was made for a window of another length, where that made a difference."""
-        if span == self._span:
-            return
-        if self.standing or self._latest >= min(span, self._span):
-            self._sample, self._ends, self._kept, self._latest = None, [(0, 0)], [], 0.0
-        self._span = span
-
-    def _made(self, first: int, last: int, span: float) -> Jobs:
-        """Return what :meth:`units` does, and remember when the last job would end."""
-        jobs = self.units(first, last, span)
-        self._latest = max(self._latest, float((jobs.start + jobs.runtime).max(initial=0.0)))
-        return jobs
-
-    def _block(self, at: int, span: float) -> Jobs:
-        """Return the jobs of one block of units."""
-        self._begin(span)
-        if at < len(self._kept):
-            return self._kept[at]
-        units = self.units_at_once(span)
-        made = self._made(at * units, (at + 1) * units, span)
-        if at == len(self._kept) < KEPT_BLOCKS // 4:
-            self._kept.append(made)
-        return made
-
-    def _end(self, blocks: int, span: float) -> tuple[int, int]:
-        """Return the jobs and the GPU milliseconds of the first blocks."""
-        self._begin(span)
-        while len(self._ends) <= blocks:
-            made = self._block(len(self._ends) - 1, span)
-            jobs, held = self._ends[-1]
-            self._ends.append((jobs + made.unit.size, held + int(_gpu_milliseconds(made).sum())))
-            if self._ends[-1][1] == 0 and len(self._ends) * self.units_at_once(span) > MOST_EMPTY:
-                raise ConfigError(f"no job of {self.kind.key} falls into {counted(span, 'second')}; ask for more days")
-        return self._ends[blocks]
-
-
-def _gpu_milliseconds(jobs: Jobs) -> NDArray[np.int64]:
-    return jobs.gpus * np.round(jobs.runtime * MILLI).astype(np.int64)
 
 
 def _numbers_of(block: int) -> NDArray[np.int64]:

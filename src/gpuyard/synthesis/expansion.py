@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from gpuyard.streams import stream_key, uniform_at
 from gpuyard.synthesis.distributions import Sizes
 from gpuyard.synthesis.published import Evidence
 
-__all__ = ["ITEMS", "Draws", "Expansion", "Jobs", "Site", "Stage", "joined"]
+__all__ = ["ITEMS", "Draws", "Expansion", "Jobs", "Lasting", "Site", "Stage", "joined"]
 
 ITEMS = 1 << 24
 """Items of one unit that have a random number of their own for one purpose."""
@@ -148,5 +148,25 @@ class Expansion(Protocol):
         ``sizes`` are those of the kind on the site.  All that the window may do to a unit that does not stand is to cut
         jobs that would run for longer than all of it.  Standing units are spread over the window by the expansion; the
         others are submitted when the kind's rhythm says.
+        """
+        ...
+
+
+@runtime_checkable
+class Lasting(Expansion, Protocol):
+    """Standing units that last as long as the window: their jobs can be made part by part of it."""
+
+    def due(
+        self,
+        draws: Draws,
+        units: NDArray[np.int64],
+        sizes: Sizes,
+        site: Site,
+        span: float,
+        part: tuple[float, float],
+    ) -> Jobs:
+        """Return those of :meth:`jobs` that are submitted in a part of the window: from one second on, before another.
+
+        The jobs of each unit are in order of submission, and a job and its parents are submitted at one instant.
         """
         ...

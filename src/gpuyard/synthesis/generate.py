@@ -15,7 +15,7 @@ from gpuyard.synthesis.planning import MOST_JOBS, Plan, Planner
 from gpuyard.synthesis.rhythm import orders
 from gpuyard.synthesis.series import batches, service_batches
 from gpuyard.synthesis.spec import SynthesisSpec
-from gpuyard.synthesis.table import Batch, Tables, in_order
+from gpuyard.synthesis.table import Tables, in_order
 from gpuyard.synthesis.tenants import Tenant
 from gpuyard.units import counted
 from gpuyard.workload import Workload
@@ -80,7 +80,7 @@ class Generation:
         if rows < 1:
             raise ConfigError(f"a table has 1 row or more, got {rows}")
         spec, span = self._spec, self._plan.span
-        series: list[Iterator[Batch]] = [iter((one,)) for one in service_batches(self._services)]
+        series = service_batches(self._services)
         series += [batches(order, spec, span, self._seed) for order in self._orders]
         parts = -(-self.jobs // rows)
         ends = self._busiest().times(np.arange(1, parts) / parts).tolist()

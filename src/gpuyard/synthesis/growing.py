@@ -72,7 +72,7 @@ def synthesise_growing(
             progress((number + 1) / len(stages) / 2)
     services = _services(spec, stages, made)
     tables = Tables(spec, stages[-1].end, services.services.book)
-    parts = [tables.table(service_batches(services))]
+    parts = [tables.table([each for one in service_batches(services) for each in one])]
     parts += [_queued(each, stage, number) for number, (each, stage) in enumerate(zip(made, stages, strict=True))]
     whole = pa.concat_tables([each.replace_schema_metadata(tables.schema.metadata) for each in parts])
     order = np.argsort(whole["submit_time"].to_numpy(), kind="stable")
@@ -129,8 +129,8 @@ def _services(spec: SynthesisSpec, stages: Sequence[Stage], made: Sequence[Gener
         recordings=recordings, holidays=tuple(sorted(holidays)),
     )  # fmt: skip
     ran = replicas(book)
-    there = np.array([one.submit.size > 0 for one in ran], dtype=np.bool_)
-    left = [one for one in ran if one.submit.size]
+    there = np.array([one.jobs > 0 for one in ran], dtype=np.bool_)
+    left = [one for one in ran if one.jobs]
     book = replace(book, services=tuple(one.service for one in left))
     redraw = made[0].services.services.redraw
     return MovedIn(Services(book, left, (), redraw), tenants[there], users[there])

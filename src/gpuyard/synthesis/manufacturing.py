@@ -19,6 +19,7 @@ __all__ = ["Lines", "Shifts", "manufacturing_kinds"]
 
 CLASS, PRIORITY = "manufacturing", 40
 DAY, WEEK = 24 * HOUR, 168 * HOUR
+ALWAYS = (-np.inf, np.inf)
 COMPLETED = 0
 """Position in STATE_NAMES of the table."""
 RETRAINING = LogCdf.between(0.5 * HOUR, 12 * HOUR)
@@ -96,11 +97,27 @@ class Lines:
 
     def jobs(self, draws: Draws, units: NDArray[np.int64], sizes: Sizes, site: Site, span: float) -> Jobs:
         """Return the rounds that fall into the window."""
+        return self.due(draws, units, sizes, site, span, ALWAYS)
+
+    def due(
+        self,
+        draws: Draws,
+        units: NDArray[np.int64],
+        sizes: Sizes,
+        site: Site,
+        span: float,
+        part: tuple[float, float],
+    ) -> Jobs:
+        """Return the rounds that begin in a part of the window; one that had begun before it counts as its first."""
         every = np.where(draws.uniform("weekly", units) < self.weekly, WEEK, DAY)
         first = draws.uniform("hour", units) * every - every  # of the round before the window, s
-        rounds = np.ceil((span - first) / every).astype(np.int64)
-        line = np.repeat(np.arange(units.size), rounds)
-        number = np.arange(line.size) - np.repeat(np.cumsum(rounds) - rounds, rounds)
+        rounds = np.ceil((span - first) / every)
+        after, before = (  # a round more on either side: submissions are rounded
+            np.clip(np.floor((edge - first) / every) + more, 0.0, rounds).astype(np.int64)
+            for edge, more in zip(part, (-1, 2), strict=True)
+        )
+        line = np.repeat(np.arange(units.size), before - after)
+        number = np.arange(line.size) - np.repeat(np.cumsum(before - after) - before, before - after)
         usual = RETRAINING.quantile(draws.uniform("line", units))[line]
         factor = 1 + self.jitter * (2 * draws.uniform("round", units[line], number) - 1)
         gpus = sizes.quantile(draws.uniform("size", units))[line]
@@ -113,7 +130,7 @@ class Lines:
         inside = within(steps.jobs(), begin, span)
         submit = np.asarray(np.round(np.maximum(begin[inside.unit], 0.0), 3), dtype=np.float64)
         due = np.round(begin + every[line], 3)[inside.unit]
-        return replace(inside, unit=line[inside.unit], submit=submit, deadline=due)
+        return _submitted_in(part, replace(inside, unit=line[inside.unit], submit=submit, deadline=due))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -154,10 +171,23 @@ class Shifts:
 
     def jobs(self, draws: Draws, units: NDArray[np.int64], sizes: Sizes, site: Site, span: float) -> Jobs:
         """Return the replicas that fall into the window."""
+        return self.due(draws, units, sizes, site, span, ALWAYS)
+
+    def due(
+        self,
+        draws: Draws,
+        units: NDArray[np.int64],
+        sizes: Sizes,
+        site: Site,
+        span: float,
+        part: tuple[float, float],
+    ) -> Jobs:
+        """Return the replicas that are submitted in a part of the window."""
         peak = np.floor((self.most + 1.0) ** draws.uniform("replicas", units))
         morning, evening, night = ((np.ceil(peak * load) + 1).astype(np.int64) for load in self.load)
         since_midnight = site.start.hour * HOUR + site.start.minute * MINUTE + site.start.second
         days = np.arange(-1, int(np.ceil(span / DAY)) + 1) * DAY + self.first_shift - since_midnight
+        days = days[(days > part[0] - 2 * DAY) & (days < part[1] + DAY)]
         service = np.arange(units.size)
         whole = np.repeat(service, night)
         daily = np.concatenate((np.repeat(service, morning - evening), np.repeat(service, evening - night)))
@@ -172,4 +202,9 @@ class Shifts:
         inside = within(steps.jobs(), begin, span)
         submit = np.asarray(np.round(np.maximum(begin[inside.unit], 0.0), 3), dtype=np.float64)
         ended = np.full(submit.size, COMPLETED)
-        return replace(inside, unit=owner[inside.unit], submit=submit, state=ended)
+        return _submitted_in(part, replace(inside, unit=owner[inside.unit], submit=submit, state=ended))
+
+
+def _submitted_in(part: tuple[float, float], jobs: Jobs) -> Jobs:
+    """Return the jobs that are submitted from one second on and before another."""
+    return jobs.where((jobs.submit >= part[0]) & (jobs.submit < part[1]))

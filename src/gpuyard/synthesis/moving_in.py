@@ -34,7 +34,7 @@ class MovedIn(NamedTuple):
 
 def services_of_tenants(services: Services, spec: SynthesisSpec, seed: int) -> MovedIn:
     """Return the services with their owners, each from when its owner moves in; a service has one owner."""
-    made = [one for one in services.replicas if one.submit.size]
+    made = [one for one in services.replicas if one.jobs]
     nobody = np.empty(0, dtype=np.int64)
     if services.book is None or not made:
         return MovedIn(services._replace(replicas=[]), nobody, nobody)
@@ -47,7 +47,7 @@ def services_of_tenants(services: Services, spec: SynthesisSpec, seed: int) -> M
     started = {one.service.name: begin for one, begin in zip(made, begins.tolist(), strict=True)}
     late = [replace(each, start=started.get(each.name, 0.0)) for each in services.book.services]
     found = {one.service.name: one for one in replicas(replace(services.book, services=tuple(late)))}
-    there = np.array([found[one.service.name].submit.size > 0 for one in made])
+    there = np.array([found[one.service.name].jobs > 0 for one in made])
     left = [found[one.service.name] for one, is_there in zip(made, there.tolist(), strict=True) if is_there]
     book = replace(services.book, services=tuple(one.service for one in left))
     return MovedIn(services._replace(book=book, replicas=left), tenant[there], user[there])

@@ -10,12 +10,13 @@ import numpy as np
 
 from gpuyard.errors import ConfigError
 from gpuyard.services.book import Book
-from gpuyard.synthesis.calibration import Chosen, Supply, UnitSupply, first_jobs
+from gpuyard.synthesis.calibration import Chosen, Supply, first_jobs
 from gpuyard.synthesis.expansion import Site
 from gpuyard.synthesis.free_days import public_holidays
 from gpuyard.synthesis.kinds import CLASSES, Kind
 from gpuyard.synthesis.realtime import DEFAULT_SERVICES, Replicas, expected_replicas, make_services, replicas
 from gpuyard.synthesis.spec import SynthesisSpec
+from gpuyard.synthesis.unit_supply import UnitSupply
 from gpuyard.units import counted
 
 __all__ = ["MOST_JOBS", "Plan", "Planner", "Services"]
@@ -47,11 +48,11 @@ class Services(NamedTuple):
 
     def jobs(self) -> int:
         """Return how many replicas there are."""
-        return round(self.expected[0]) if self.expected else sum(each.submit.size for each in self.replicas)
+        return round(self.expected[0]) if self.expected else sum(each.jobs for each in self.replicas)
 
     def gpu_time(self) -> float:
         """Return the GPU seconds that all replicas offer."""
-        return self.expected[1] if self.expected else sum(float(one.runtime.sum()) * one.gpus for one in self.replicas)
+        return self.expected[1] if self.expected else sum(one.gpu_time() for one in self.replicas)
 
     def stretched(self, factor: float) -> Services:
         """Return what to expect of a window so much longer."""

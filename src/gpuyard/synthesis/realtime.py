@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuyard.errors import ConfigError
-from gpuyard.services.book import Book, Service, jobs_of
+from gpuyard.services.autoscaling import lives
+from gpuyard.services.book import Book, Service
 from gpuyard.services.demand import DAY
 from gpuyard.services.kinds import ServiceKind
 from gpuyard.services.recorded import Requests, read_requests
@@ -110,12 +111,34 @@ SERVICE_EVIDENCE = {
 
 
 class Replicas(NamedTuple):
-    """The jobs of one service, in the order of their places; every array has shape (jobs,)."""
+    """The jobs of one service, in the order of their places: in which control intervals each is wanted.
+
+    ``edges`` are where the control intervals begin and the last ends, s; ``first`` the interval in which a job is
+    submitted and ``end`` the one after its last, int32, shape (jobs,): there are millions of them in a window of years.
+    """
 
     service: Service
     gpus: int
-    submit: NDArray[np.float64]
-    runtime: NDArray[np.float64]
+    edges: NDArray[np.float64]
+    first: NDArray[np.int32]
+    end: NDArray[np.int32]
+
+    @property
+    def jobs(self) -> int:
+        """How many there are."""
+        return self.first.size
+
+    def submit(self, jobs: slice | NDArray[np.integer] = slice(None)) -> NDArray[np.float64]:
+        """Return when these jobs are submitted, s since the start of the window, whole milliseconds."""
+        return np.round(self.edges[self.first[jobs]], 3)
+
+    def runtime(self, jobs: slice | NDArray[np.integer] = slice(None)) -> NDArray[np.float64]:
+        """Return how long these jobs run, s, whole milliseconds."""
+        return np.round(self.edges[self.end[jobs]] - self.submit(jobs), 3)
+
+    def gpu_time(self) -> float:
+        """Return the GPU seconds of all jobs."""
+        return float(self.runtime().sum()) * self.gpus
 
 
 def services_of(key: str, table: object) -> tuple[ServiceKind, ...]:
@@ -186,7 +209,10 @@ def replicas(book: Book) -> list[Replicas]:
     for interval in book.intervals():
         part, edges = book.of_interval(interval), book.edges(interval)
         for service, row in zip(part.services, part.wanted(edges), strict=True):
-            made[service.name] = Replicas(service, book.kinds[service.kind].gpus, *jobs_of(row, edges))
+            _, first, end = lives(row)
+            made[service.name] = Replicas(
+                service, book.kinds[service.kind].gpus, edges, first.astype(np.int32), end.astype(np.int32)
+            )
     return [made[each.name] for each in book.services]
 
 

@@ -9,23 +9,27 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuyard.services.kinds import ServiceKind
 from gpuyard.streams import Stream
 from gpuyard.synthesis.arrivals import Arrivals, Bursts, Clock
-from gpuyard.synthesis.calibration import BLOCK, Chosen, Supply, UnitSupply, draws_of
+from gpuyard.synthesis.calibration import BLOCK, MILLI, Chosen, Supply, draws_of
 from gpuyard.synthesis.expansion import Jobs
 from gpuyard.synthesis.limits import factor_limits, modal_limits
 from gpuyard.synthesis.moving_in import MovedIn, without_absent
 from gpuyard.synthesis.published import States
-from gpuyard.synthesis.realtime import replica_kind
+from gpuyard.synthesis.realtime import Replicas, replica_kind
 from gpuyard.synthesis.spec import SynthesisSpec
-from gpuyard.synthesis.table import Batch, Link, joined, part
+from gpuyard.synthesis.standing import stretch_by_stretch, stretches
+from gpuyard.synthesis.table import Batch, Link
 from gpuyard.synthesis.tenants import owners
+from gpuyard.synthesis.unit_supply import UnitSupply
 
 __all__ = ["LARGE_JOBS", "Ends", "Order", "batches", "service_batches"]
 
 LARGE_JOBS = (0.05, 0.10, 0.20, 0.30, 0.40, 0.50)
 """Shares of a kind's jobs, those of most GPU time, that may end otherwise than the rest: the first that fits."""
-MILLI = 1000
+REPLICAS = 2_048
+"""Replicas of a service that are made together: there are many services."""
 
 
 class Order(NamedTuple):
@@ -45,32 +49,37 @@ def batches(order: Order, spec: SynthesisSpec, span: float, seed: int) -> Iterat
     """
     if not order.chosen.jobs:
         return iter(())
-    maker: _UnitMaker | _JobMaker = (
-        _UnitMaker(order.supply, spec, span, seed)
-        if isinstance(order.supply, UnitSupply)
-        else _JobMaker(order.supply, spec, span, seed)
-    )
+    maker: _UnitMaker | _JobMaker
+    if not isinstance(order.supply, UnitSupply):
+        maker = _JobMaker(order.supply, spec, span, seed)
+    elif order.supply.standing:
+        return _StandingMaker(order.supply, spec, span, seed).batches(order)
+    else:
+        maker = _UnitMaker(order.supply, spec, span, seed)
     return without_absent(maker.batches(order), spec.move_ins())
 
 
-def service_batches(moved: MovedIn) -> list[Batch]:
-    """Return the replicas of each service as its batch; a service has one owner."""
-    services = moved.services
-    if services.book is None:
+def service_batches(moved: MovedIn) -> list[Iterator[Batch]]:
+    """Return the replicas of each service in order of submission, block by block; a service has one owner."""
+    book = moved.services.book
+    if book is None:
         return []
-    found = []
-    for one, tenant, user in zip(services.replicas, moved.tenant.tolist(), moved.user.tolist(), strict=True):
-        order = np.argsort(one.submit, kind="stable")
-        found.append(
-            Batch(
-                kind=replica_kind(one.service, services.book.kinds[one.service.kind]),
-                number=order, submit=one.submit[order], runtime=one.runtime[order],
-                gpus=np.full(order.size, one.gpus), tenant=np.full(order.size, tenant),
-                user=np.full(order.size, user), state=np.zeros(order.size, dtype=np.int64),
-                time_limit=np.full(order.size, np.nan),
-            )
+    owned = zip(moved.services.replicas, moved.tenant.tolist(), moved.user.tolist(), strict=True)
+    return [_replicas(one, book.kinds[one.service.kind], tenant, user) for one, tenant, user in owned]
+
+
+def _replicas(one: Replicas, kind: ServiceKind, tenant: int, user: int) -> Iterator[Batch]:
+    """Return the replicas of a service, which belong to one user of one tenant."""
+    order = np.argsort(one.first, kind="stable").astype(np.int32)
+    shown = replica_kind(one.service, kind)
+    for begin in range(0, order.size, REPLICAS):
+        number = order[begin : begin + REPLICAS].astype(np.int64)
+        yield Batch(
+            kind=shown, number=number, submit=one.submit(number), runtime=one.runtime(number),
+            gpus=np.full(number.size, one.gpus), tenant=np.full(number.size, tenant),
+            user=np.full(number.size, user), state=np.zeros(number.size, dtype=np.int64),
+            time_limit=np.full(number.size, np.nan),
         )  # fmt: skip
-    return found
 
 
 class _Owners:
@@ -123,18 +132,10 @@ class _UnitMaker:
     def __init__(self, supply: UnitSupply, spec: SynthesisSpec, span: float, seed: int) -> None:
         self._supply, self._spec, self._span, self._seed = supply, spec, span, seed
         self._owners = _Owners(supply, spec, seed)
-        self._ends = Ends.of(supply.kind.states, supply.sample(span).gpu_time())
+        self._ends = Ends.of(supply.kind.states, supply.sample(span))
 
     def batches(self, order: Order) -> Iterator[Batch]:
-        """Return the first jobs of the series, block by block; all at once if they have submit times of their own."""
-        made = self._blocks(order)
-        if not self._supply.standing:
-            yield from made
-            return
-        whole = joined(list(made))
-        yield part(whole, np.argsort(whole.submit, kind="stable"))
-
-    def _blocks(self, order: Order) -> Iterator[Batch]:
+        """Return the first jobs of the series, block by block; units are submitted when their burst is."""
         supply, jobs, done = self._supply, order.chosen.jobs, 0
         units, block = supply.submissions(jobs, self._span), supply.units_at_once(self._span)
         for bursts in Arrivals(units, order.burst, order.clock, self._seed, supply.stem, block):
@@ -144,21 +145,66 @@ class _UnitMaker:
             if done == jobs and order.chosen.last is not None:
                 made = replace(made, runtime=np.append(made.runtime[:-1], order.chosen.last / MILLI))
             if made.unit.size:
-                yield self._batch(made, bursts)
+                burst = np.repeat(np.arange(bursts.sizes.size), bursts.sizes)[made.unit - bursts.first_job]
+                tenant, user = self._owners.of(bursts)
+                made = replace(made, submit=bursts.times[burst])
+                yield self._batch(made, made.item(), tenant[burst], user[burst])
 
-    def _batch(self, jobs: Jobs, bursts: Bursts) -> Batch:
-        item = jobs.item()
-        burst = np.repeat(np.arange(bursts.sizes.size), bursts.sizes)[jobs.unit - bursts.first_job]
-        tenant, user = self._owners.of(bursts)
+    def _owners_of(self, order: Order, units: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the tenant's position and the user's number of each of the first units."""
+        found = [
+            [np.repeat(column, bursts.sizes) for column in self._owners.of(bursts)]
+            for bursts in Arrivals(units, order.burst, order.clock, self._seed, self._supply.stem)
+        ]
+        tenant, user = (np.concatenate(columns) for columns in zip(*found, strict=True))
+        return tenant, user
+
+    def _batch(self, jobs: Jobs, item: NDArray[np.int64], tenant: NDArray[np.int64], user: NDArray[np.int64]) -> Batch:
+        """Return the jobs, of these numbers in their units and of these owners, with their ends and limits."""
         drawn = self._ends.drawn(jobs.gpu_time(), self._supply.chances("state", jobs.unit, item))
         first_row = np.arange(item.size) - item
         return Batch(
             kind=self._supply.kind, number=item, runtime=jobs.runtime, gpus=jobs.gpus,
-            submit=np.where(np.isnan(jobs.submit), bursts.times[burst], jobs.submit),
-            tenant=tenant[burst], user=user[burst], state=np.where(jobs.state >= 0, jobs.state, drawn),
+            submit=jobs.submit, tenant=tenant, user=user, state=np.where(jobs.state >= 0, jobs.state, drawn),
             time_limit=_limits(self._spec, jobs.runtime, lambda: self._supply.chances("limit", jobs.unit, item)),
             jobs=replace(jobs, first_parent=np.where(jobs.parents > 0, jobs.first_parent - first_row, 0)),
         )  # fmt: skip
+
+
+class _StandingMaker(_UnitMaker):
+    """Makes the jobs of units that stand, when they begin."""
+
+    def batches(self, order: Order) -> Iterator[Batch]:
+        """Return the first jobs of the series in order of submission, without those of tenants that are not there."""
+        chosen, moves_in = order.chosen, self._spec.move_ins()
+        units, of_last = self._supply.last(chosen.jobs, self._span)
+        tenant, user = self._owners_of(order, units)
+        begun = np.zeros(units, dtype=np.int64)  # jobs of each unit that were made before
+
+        def opening(part: tuple[float, float]) -> Iterator[Batch]:
+            for made in self._supply.opening(units, part, self._span):
+                item = made.item() + begun[made.unit]
+                begun[:] += np.bincount(made.unit, minlength=units)
+                jobs, item = _cut_short(made, item, made.unit == units - 1, of_last, chosen.last)
+                if item.size:
+                    yield self._batch(jobs, item, tenant[jobs.unit], user[jobs.unit])
+
+        return stretch_by_stretch(
+            lambda part: without_absent(opening(part), moves_in), stretches(chosen.jobs, self._span)
+        )
+
+
+def _cut_short(
+    jobs: Jobs, item: NDArray[np.int64], is_last: NDArray[np.bool_], of_last: int, last: int | None
+) -> tuple[Jobs, NDArray[np.int64]]:
+    """Return jobs and their numbers with so many of the last unit, the last of which runs so long (ms, None: as is)."""
+    if not is_last.any():
+        return jobs, item
+    left = ~is_last | (item < of_last)
+    jobs, item = jobs.where(left), item[left]
+    if last is not None:
+        jobs = replace(jobs, runtime=np.where(is_last[left] & (item == of_last - 1), last / MILLI, jobs.runtime))
+    return jobs, item
 
 
 class _Loop:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from gpuyard.synthesis.tenants import Tenant
 from gpuyard.traces.schema import ORIGIN, SERVICES, SOURCE_FORMAT, ZONE, job_schema
 from gpuyard.workload import Workload
 
-__all__ = ["SPAN", "STATE_NAMES", "Batch", "Link", "Tables", "in_order", "joined", "part", "span_of"]
+__all__ = ["SPAN", "STATE_NAMES", "Batch", "Link", "Tables", "cut", "in_order", "joined", "part", "span_of"]
 
 SPAN = b"gpuyard.span"
 """Metadata key: length in seconds of the window in which the jobs are submitted."""
@@ -81,6 +81,16 @@ def joined(batches: list[Batch]) -> Batch:
     return replace(batches[0], **columns)
 
 
+def cut(batches: Iterable[Batch], end: float) -> tuple[list[Batch], list[Batch]]:
+    """Return the jobs submitted before the end, and those that are left, of batches in order of submission."""
+    found, rest = list[Batch](), list[Batch]()
+    for batch in batches:
+        at = int(np.searchsorted(batch.submit, end))
+        found += [part(batch, slice(at))] if at else []
+        rest += [part(batch, slice(at, None))] if at < batch.submit.size else []
+    return found, rest
+
+
 def in_order(series: Sequence[Iterator[Batch]], ends: Sequence[float]) -> Iterator[list[Batch]]:
     """Return the jobs of all series submitted before each end, in turn, and then all that are left.
 
@@ -95,10 +105,8 @@ def in_order(series: Sequence[Iterator[Batch]], ends: Sequence[float]) -> Iterat
                 if batch is None:
                     break
                 held.append(batch)
-            cuts = [int(np.searchsorted(batch.submit, end)) for batch in held]
-            found += [part(batch, slice(cut)) for batch, cut in zip(held, cuts, strict=True) if cut]
-            rest = [part(batch, slice(cut, None)) for batch, cut in zip(held, cuts, strict=True)]
-            held[:] = [batch for batch in rest if batch.submit.size]
+            submitted, held[:] = cut(held, end)
+            found += submitted
         yield found
 
 

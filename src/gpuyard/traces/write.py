@@ -96,16 +96,30 @@ def write_tables(tables: Iterable[pa.Table], path: str | Path) -> int:
     written = 0
     with _replacing(Path(path), packed=False) as stream:
         parts = iter(tables)
-        held = _complete(next(parts, job_schema().empty_table()))
-        with pq.ParquetWriter(stream, held.schema, compression="zstd") as writer:
+        first = _complete(next(parts, job_schema().empty_table()))
+        schema, held = first.schema, first.columns
+        del first
+        with pq.ParquetWriter(stream, schema, compression="zstd") as writer:
             for part in parts:
-                held = pa.concat_tables([held, _complete(part)])
-                while held.num_rows > ROW_GROUP:
-                    writer.write_table(held.slice(0, ROW_GROUP).combine_chunks(), ROW_GROUP)
-                    held, written = held.slice(ROW_GROUP), written + ROW_GROUP
-            if held.num_rows or not written:
-                writer.write_table(held.combine_chunks(), ROW_GROUP)
-    return written + held.num_rows
+                more = _complete(part).columns
+                held = [pa.chunked_array([*old.chunks, *new.chunks]) for old, new in zip(held, more, strict=True)]
+                while len(held[0]) > ROW_GROUP:
+                    writer.write_table(_first_rows(held, schema, ROW_GROUP), ROW_GROUP)
+                    written += ROW_GROUP
+            left = len(held[0])
+            if left or not written:
+                writer.write_table(_first_rows(held, schema, left), ROW_GROUP)
+    return written + left
+
+
+def _first_rows(columns: list[pa.ChunkedArray], schema: pa.Schema, rows: int) -> pa.Table:
+    """Take rows from the beginning of columns, and return them in one piece, made one column after the other."""
+    taken = []
+    for at, column in enumerate(columns):
+        taken.append(pa.table([column.slice(0, rows)], names=[schema.names[at]]).combine_chunks().column(0))
+        columns[at] = column.slice(rows)
+        del column
+    return pa.Table.from_arrays(taken, schema=schema)
 
 
 def check_target(path: str | Path, format: str | None = None) -> str:
