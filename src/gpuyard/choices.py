@@ -81,6 +81,12 @@ ORDERS: Final[dict[str, Choice]] = {
         f"{_TANG} (UNICEF)",
         "the logarithm is kept at 1 for one or two GPUs, where the published form divides by zero",
     ),
+    "themis": Choice(
+        f"highest (wait + estimate) / (estimate alone on its part of the cluster) first, {_TIES}",
+        ("estimate",),
+        "Mahajan et al. 2020, NSDI (Themis)",
+        "finish-time fairness as it would be on a start now; no auctions, no leases",
+    ),
     "multifactor": Choice(
         f"highest weighted sum of age, size, fair share, priority, QOS, partition and nice first, {_TIES}",
         ("weights", "qos", "partitions", "fair_share", "shares", "half_life", "share_period"),
@@ -235,6 +241,7 @@ NAMED: Final[dict[str, tuple[str, str]]] = {
     "edf": ("edf", "none"),
     "wfp": ("wfp", "none"),
     "unicef": ("unicef", "none"),
+    "themis": ("themis", "none"),
     "multifactor": ("multifactor", "none"),
 }
 """Order and backfill of each named scheduler."""

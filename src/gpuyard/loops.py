@@ -206,7 +206,7 @@ def _contenders(
 ) -> Contenders:
     features = order_features(workload, policy, estimate[: len(workload)], cluster.gpus)
     accounts = lower_accounts(policy, workload, asked, cluster.gpus, begin)
-    return build_contenders(features, asked.demands.size, score_weights(policy), accounts)
+    return build_contenders(features, asked.demands.size, score_weights(policy, cluster.gpus), accounts)
 
 
 def _scorer(policy: Policy) -> Scorer:

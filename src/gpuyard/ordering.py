@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gpuyard.errors import ConfigError
 from gpuyard.kernel.contenders import FEATURES
-from gpuyard.kernel.scorers import Scorer, Weight, multifactor, unicef, wfp
+from gpuyard.kernel.scorers import Scorer, Weight, multifactor, themis, unicef, wfp
 from gpuyard.policy import OWN_ORDERS, Policy
 from gpuyard.streams import stream_key
 from gpuyard.workload import MICROSECOND, NEVER, Workload, to_ticks
@@ -33,7 +33,7 @@ __all__ = [
     "static_rank",
 ]
 
-SCORED: Final[Mapping[str, Scorer]] = {"wfp": wfp, "unicef": unicef, "multifactor": multifactor}
+SCORED: Final[Mapping[str, Scorer]] = {"wfp": wfp, "unicef": unicef, "themis": themis, "multifactor": multifactor}
 """Orders whose score changes while a job waits."""
 LONGEST_ESTIMATE: Final = 2**61
 """microseconds: no estimate is longer, so that now and an estimate always add up to a tick."""
@@ -56,10 +56,18 @@ def scorer_of(policy: Policy) -> Scorer:
     return SCORED[str(policy.order)] if own is None else own.function
 
 
-def score_weights(policy: Policy) -> NDArray[np.float64]:
-    """Return the weights that the scorer is given, float64, by :class:`~gpuyard.kernel.scorers.Weight`."""
-    named = policy.final_weights
-    return np.array([named[each.name.lower()] for each in Weight], np.float64)
+def score_weights(policy: Policy, cluster_gpus: int, present: int = 0) -> NDArray[np.float64]:
+    """Return what the scorer is given, float64, by :class:`~gpuyard.kernel.scorers.Weight`.
+
+    Parameters
+    ----------
+    cluster_gpus
+        GPUs of the cluster.
+    present
+        How many jobs wait or run; the engine writes it in every pass.
+    """
+    known = policy.final_weights | {"cluster_gpus": max(cluster_gpus, 1), "present": present}
+    return np.array([known[each.name.lower()] for each in Weight], np.float64)
 
 
 def estimate_run_times(workload: Workload, policy: Policy, seed: int) -> NDArray[np.int64]:

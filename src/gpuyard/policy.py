@@ -441,7 +441,7 @@ def _check_preemption(policy: Policy) -> None:
         f"backfill {policy.backfill}": policy.backfill not in ("none", "fit"),
         "replay recorded": policy.replay == "recorded",
         "a policy of your own": policy.decide is not None,
-        f"order {policy.order}": policy.order in (*OWN_ORDERS, "wfp", "unicef", "multifactor"),
+        f"order {policy.order}": policy.order in (*OWN_ORDERS, "wfp", "unicef", "themis", "multifactor"),
     }
     for choice, chosen in reasons.items():
         if chosen:

@@ -25,7 +25,7 @@ def in_arrays(draw: st.DrawFn, jobs: Workload) -> Workload:
     return Workload.from_table(jobs.table.from_pylist(rows, schema=jobs.table.schema))
 
 
-@pytest.mark.parametrize("order", ["fifo", "sjf", "wfp"])
+@pytest.mark.parametrize("order", ["fifo", "sjf", "wfp", "themis"])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_arrays_have_the_schedule_of_the_reference(variant, order):
     def check(data: st.DataObject) -> None:
@@ -90,7 +90,7 @@ def windows(draw: st.DrawFn, nodes: int, scale: float) -> list[NodeWindow]:
     return found
 
 
-@pytest.mark.parametrize("order", ["fifo", "sjf", "priority", "wfp", "multifactor"])
+@pytest.mark.parametrize("order", ["fifo", "sjf", "priority", "wfp", "themis", "multifactor"])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_windows_over_nodes_have_the_schedule_of_the_reference(variant, order):
     def check(data: st.DataObject) -> None:

@@ -12,9 +12,9 @@ from reference.placing import random_bits
 
 ORDERS = (
     "fifo", "sjf", "ljf", "smallest", "largest", "smallest-area", "priority", "edf", "random", "wfp", "unicef",
-    "multifactor",
+    "themis", "multifactor",
 )  # fmt: skip
-SCORED = ("wfp", "unicef", "multifactor")
+SCORED = ("wfp", "unicef", "themis", "multifactor")
 WEIGHTS = {
     "age": 1000,
     "max_age": 604_800,
@@ -35,12 +35,15 @@ class Ranking:
     estimates: Mapping[int, int]
     seed: int
     cluster_gpus: int
+    present: int = 0
+    """jobs that wait or run"""
     factors: Mapping[int, float] = field(default_factory=dict)
     """of fair share, by row; 1 where there is none yet"""
 
     def key(self, job: Job, now: int, eligible: int) -> tuple[float, int, int]:
         """Return what the queue is sorted by, ascending."""
-        score = {"wfp": self.wfp, "unicef": self.unicef, "multifactor": self.multifactor}.get(self.policy.order)
+        scores = {"wfp": self.wfp, "unicef": self.unicef, "themis": self.themis, "multifactor": self.multifactor}
+        score = scores.get(self.policy.order)
         first = self.fixed(job) if score is None else -score(job, (now - eligible) / SECOND)
         return first, job.submit, job.row
 
@@ -71,6 +74,10 @@ class Ranking:
     def unicef(self, job: Job, wait: float) -> float:
         size = max(1, math.log2(job.gpu_count)) if job.gpu_count > 0 else 1
         return wait / (size * self.expected(job))
+
+    def themis(self, job: Job, wait: float) -> float:
+        alone = self.expected(job) * max(1, job.gpu_count * self.present / max(self.cluster_gpus, 1))
+        return (wait + self.expected(job)) / alone
 
     def multifactor(self, job: Job, wait: float) -> float:
         weight = WEIGHTS | dict(self.policy.weights)

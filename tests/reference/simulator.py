@@ -181,6 +181,7 @@ class Simulation:
                 self.replay(queue)
             else:
                 self.share_out(now)
+                self.ranking = replace(self.ranking, present=len(queue) + len(self.yard.running))
                 queue.sort(key=lambda job: self.ranking.key(job, now, self.eligible(job)))
                 self.scheduler.decide(self.yard, queue)
             self.note_starts(queue)

@@ -164,7 +164,7 @@ def test_the_random_order_is_the_seeds() -> None:
     assert np.bincount(first).tolist() == pytest.approx([100] * 4, abs=35)  # four standard deviations
 
 
-@pytest.mark.parametrize("order", ["wfp", "unicef", "multifactor"])
+@pytest.mark.parametrize("order", ["wfp", "unicef", "themis", "multifactor"])
 def test_an_order_with_a_score_has_no_rank_of_its_own(order: str) -> None:
     assert is_scored(Policy(order=order))
     assert queue(SIZES, order) == [0, 1, 2, 3, 4, 5]
@@ -175,7 +175,7 @@ def test_recorded_replay_has_no_order() -> None:
 
 
 def test_nothing_else_is_scored() -> None:
-    assert [name for name in ORDERS if is_scored(Policy(order=name))] == ["wfp", "unicef", "multifactor"]
+    assert [name for name in ORDERS if is_scored(Policy(order=name))] == ["wfp", "unicef", "themis", "multifactor"]
 
 
 # --- what scores are made of -------------------------------------------------------------------------------

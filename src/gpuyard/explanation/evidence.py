@@ -25,7 +25,7 @@ from gpuyard.scenario.model import Scenario
 from gpuyard.scenario.sections import CommissionSection, MaintenanceSection, ReservationSection
 from gpuyard.simulation import schedule
 from gpuyard.windows import NodeWindow
-from gpuyard.workload import MICROSECOND, Workload, to_ticks
+from gpuyard.workload import MICROSECOND, NEVER, Workload, to_ticks
 
 __all__ = ["NOT_NEEDED", "Evidence", "Promises", "find_job", "gather"]
 
@@ -160,6 +160,16 @@ class Evidence:
     def _features(self) -> Records:
         return order_features(self.workload, self.policy, self.estimate, self.cluster.gpus)
 
+    @cached_property
+    def _stays(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """When jobs became eligible, and when they ended, microseconds, each in ascending order."""
+        return np.sort(self.eligible[self.eligible != NEVER]), np.sort(self.end[self.end != NEVER])
+
+    def _present(self, now: int) -> int:
+        """Return how many jobs wait or run in the pass at an instant."""
+        came, went = (int(np.searchsorted(times, now, side="right")) for times in self._stays)
+        return came - went
+
     def goes_later(self, row: int, others: NDArray[np.int64], now: int) -> NDArray[np.bool_]:
         """Return which other jobs (int64 rows, shape (others,)) come after a job in the order, at an instant."""
         if not self.scored:
@@ -169,7 +179,8 @@ class Evidence:
         waiting["wait"] = (now - self.eligible[rows]) / MICROSECOND
         score = np.empty(rows.size)
         scorer: Any = scorer_of(self.policy)
-        getattr(scorer, "py_func", scorer)(now / MICROSECOND, waiting, score, score_weights(self.policy))
+        weights = score_weights(self.policy, self.cluster.gpus, self._present(now))
+        getattr(scorer, "py_func", scorer)(now / MICROSECOND, waiting, score, weights)
         later = score[:-1] < score[-1]
         return np.asarray(later | ((score[:-1] == score[-1]) & (others > row)))
 

@@ -18,7 +18,7 @@ from gpuyard.kernel.contenders import FEATURES
 from gpuyard.kernel.jit import compiler, pointed
 from gpuyard.kernel.tables import Records
 
-__all__ = ["Scorer", "Weight", "as_listed", "multifactor", "scorer_signature", "unicef", "wfp"]
+__all__ = ["Scorer", "Weight", "as_listed", "multifactor", "scorer_signature", "themis", "unicef", "wfp"]
 
 Scorer: TypeAlias = Callable[[float, Records, NDArray[np.float64], NDArray[np.float64]], None]
 """``(now in seconds, records of the waiting jobs, scores to be written, weights)``"""
@@ -31,7 +31,11 @@ def scorer_signature() -> Any:
 
 
 class Weight(IntEnum):
-    """Places in the weights of ``multifactor``; that of the size is part of the feature ``size``."""
+    """Places in the weights of ``multifactor``, that of the size being part of the feature ``size``; and in what follows.
+
+    What follows is told to every score: the GPUs of the cluster, at least 1, and how many jobs wait or run, which is
+    written in every pass.
+    """
 
     AGE = 0
     MAX_AGE = 1
@@ -41,6 +45,8 @@ class Weight(IntEnum):
     NICE = 5
     SIZE = 6
     FAIRSHARE = 7
+    CLUSTER_GPUS = 8
+    PRESENT = 9
 
 
 @pointed
@@ -71,6 +77,19 @@ def unicef(now: float, jobs: Records, out: NDArray[np.float64], weights: NDArray
     for place in range(jobs.size):
         job = jobs[nth(place)]
         out[nth(place)] = job["wait"] / (job["doublings"] * job["estimate"])
+
+
+@pointed
+def themis(now: float, jobs: Records, out: NDArray[np.float64], weights: NDArray[np.float64]) -> None:
+    """Write the time from arrival to end, on a start now, over that alone on its part of the cluster.
+
+    Source: Mahajan et al. 2020, NSDI (Themis).
+    """
+    present, cluster_gpus = weights[Weight.PRESENT], weights[Weight.CLUSTER_GPUS]
+    for place in range(jobs.size):
+        job = jobs[nth(place)]
+        alone = job["estimate"] * max(1.0, job["gpus"] * present / cluster_gpus)
+        out[nth(place)] = (job["wait"] + job["estimate"]) / alone
 
 
 @pointed

@@ -7,7 +7,7 @@ from gpuyard.kernel.codes import Count
 from gpuyard.kernel.contenders import MICROSECONDS, Contenders
 from gpuyard.kernel.fairshare import note_factors
 from gpuyard.kernel.jit import inlined, inner, inner_inlined
-from gpuyard.kernel.scorers import Scorer
+from gpuyard.kernel.scorers import Scorer, Weight
 from gpuyard.kernel.tables import Events, Jobs, Log
 
 __all__ = ["heapify", "score_all", "take_first"]
@@ -19,6 +19,7 @@ def score_all(
 ) -> bool:
     """Score the waiting jobs; return whether all scores are numbers.  If not, the simulation stops."""
     note_factors(contenders.accounts, jobs, log, events, contenders.waiting, waiting, now)
+    contenders.weights[Weight.PRESENT] = waiting + events.counter[Count.RUNNING]
     scorer(now / MICROSECONDS, contenders.waiting[:waiting], contenders.score[:waiting], contenders.weights)
     for place in range(waiting):
         score = contenders.score[nth(place)]
