@@ -31,9 +31,9 @@ def scorer_signature() -> Any:
 
 
 class Weight(IntEnum):
-    """Places in the weights of ``multifactor``, that of the size being part of the feature ``size``; and in what follows.
+    """Places in the weights of ``multifactor``; that of the size is part of the feature ``size``.
 
-    What follows is told to every score: the GPUs of the cluster, at least 1, and how many jobs wait or run, which is
+    Then comes what every score is told: the GPUs of the cluster, at least 1, and how many jobs wait or run, which is
     written in every pass.
     """
 
