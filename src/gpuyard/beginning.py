@@ -64,9 +64,9 @@ def _limited(workload: Workload, kept: NDArray[np.bool_]) -> Workload:
         return workload
     code, limit = array_tasks(workload)
     column = pa.array(np.append(limit, 0)[code].astype(np.int32), mask=code < 0)
-    at = workload.table.schema.get_field_index("array_limit")
-    table = workload.table.set_column(at, workload.table.schema.field(at), column)
-    return Workload(table=table, name=workload.name, rejected=workload.rejected, notes=workload.notes)
+    at = workload.held.schema.get_field_index("array_limit")
+    table = workload.held.set_column(at, workload.held.schema.field(at), column)
+    return Workload(held=table, name=workload.name, rejected=workload.rejected, notes=workload.notes)
 
 
 def _bound(workload: Workload, end: NDArray[np.int64], kept: NDArray[np.bool_]) -> Workload:
@@ -76,16 +76,14 @@ def _bound(workload: Workload, end: NDArray[np.int64], kept: NDArray[np.bool_]) 
     think = to_ticks(workload.floats("think_time"))
     bound = to_ticks(workload.floats("not_before"))
     bound[bound == NEVER] = -NEVER
-    row_of = {job: row for row, job in enumerate(workload.table["job_id"].to_pylist())}
-    for row, names in enumerate(workload.table["depends_on"].to_pylist()):
-        delay = 0 if think[row] == NEVER else int(think[row])
-        for parent in (row_of[name] for name in names or ()):
-            if not kept[parent]:
-                bound[row] = max(bound[row], int(end[parent]) + delay)
-    at = workload.table.schema.get_field_index("not_before")
+    parent, child = workload.parents.edges()
+    met = ~kept[parent]
+    delay = np.where(think == NEVER, 0, think)[child[met]]
+    np.maximum.at(bound, child[met], end[parent[met]] + delay)
+    at = workload.held.schema.get_field_index("not_before")
     column = pa.array(bound / MICROSECOND, mask=bound == -NEVER)
-    table = workload.table.set_column(at, workload.table.schema.field(at), column)
-    return Workload(table=table, name=workload.name, rejected=workload.rejected, notes=workload.notes)
+    table = workload.held.set_column(at, workload.held.schema.field(at), column)
+    return Workload(held=table, name=workload.name, rejected=workload.rejected, notes=workload.notes)
 
 
 def set_beginning(

@@ -186,7 +186,7 @@ class Session:
         return PolicyError(f"{self._policy.source.name}: at {self._state.now:g} s{job} {text}")
 
     def _job(self, row: int) -> str:
-        return str(self._workload.table["job_id"][row]) if 0 <= row < len(self._workload) else "none"
+        return str(self._workload.held["job_id"][row]) if 0 <= row < len(self._workload) else "none"
 
     def close(self) -> None:
         """Raise PolicyError for what the policy raised, which is its cause, or for a decision that cannot be."""

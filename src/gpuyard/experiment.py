@@ -229,7 +229,7 @@ def _echo(record: Record, model: EnergyModel, given: Mapping[str, object]) -> di
 
 def _not_over(workload: Workload) -> int:
     """Return how many jobs were still running or pending when their record ended."""
-    left = pc.is_in(workload.table["state"], pa.array(["running", "pending"]))
+    left = pc.is_in(workload.held["state"], pa.array(["running", "pending"]))
     return int(pc.sum(left).as_py() or 0)
 
 

@@ -280,5 +280,5 @@ def check_scores(policy: Policy, workload: Workload, tables: tuple[Any, ...]) ->
     for table in tables:
         if isinstance(table, Contenders) and table.fault[0] != NOBODY:
             row, now = table.fault.tolist()
-            job = workload.table["job_id"][row]
+            job = workload.held["job_id"][row]
             raise PolicyError(f"order {policy.order}: at {now / MICROSECOND:g} s the score of job '{job}' is no number")

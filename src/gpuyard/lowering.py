@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from math import gcd
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from gpuyard.cluster import Cluster
@@ -134,7 +132,7 @@ def exclusive_jobs(workload: Workload, policy: Policy) -> NDArray[np.bool_]:
     alone = (workload.integers("exclusive", 0) > 0) | policy.exclusive
     if policy.decide is not None and alone.any():
         raise ConfigError(
-            f"job '{workload.table['job_id'][int(np.argmax(alone))]}' is exclusive, which '{policy.name}' does not "
+            f"job '{workload.held['job_id'][int(np.argmax(alone))]}' is exclusive, which '{policy.name}' does not "
             f"know; choose an order and a placement, or drop 'exclusive'"
         )
     return alone
@@ -289,17 +287,18 @@ def lower_dependencies(
     if policy.replay == "recorded":
         hold["bound"] = np.maximum(to_ticks(workload.floats("start_time")), workload.submit)
         return Dependencies(hold=hold, child=nobody, array=no_array, task=nobody)
-    parent, child = _edges(workload)
+    parent, child = workload.parents.edges()
     runs = np.zeros(len(workload), np.bool_) if running is None else running
-    parent, child = parent[~runs[child]], child[~runs[child]]
+    if running is not None:
+        parent, child = parent[~runs[child]], child[~runs[child]]
     not_before = to_ticks(workload.floats("not_before"))
     limited = workload.has("array_limit")
     if parent.size == 0 and np.all(not_before == NEVER) and not limited and not runs.any():
         return Dependencies(hold=np.empty(0, HOLD), child=nobody, array=no_array, task=nobody)
     _reject_behind(parent, child, rejections)
-    kept = rejections.accepted[child]
-    parent, child = parent[kept], child[kept]
-    by_parent = np.argsort(parent, kind="stable")
+    if not rejections.accepted.all():
+        kept = rejections.accepted[child]
+        parent, child = parent[kept], child[kept]
     think = to_ticks(workload.floats("think_time"))
     hold["unmet"] = np.bincount(child, minlength=hold.size)
     hold["bound"] = np.where(not_before == NEVER, -NEVER, not_before)
@@ -310,7 +309,7 @@ def lower_dependencies(
     hold["unmet"][runs] = _FOR_EVER
     busy = hold["array"][runs & rejections.accepted]
     np.subtract.at(array["free"], busy[busy != NOBODY], 1)
-    return Dependencies(hold=hold, child=child[by_parent].astype(np.int32), array=array, task=task)
+    return Dependencies(hold=hold, child=child.astype(np.int32), array=array, task=task)
 
 
 def _lower_arrays(workload: Workload, hold: Records) -> tuple[Records, NDArray[np.int32]]:
@@ -326,19 +325,6 @@ def _lower_arrays(workload: Workload, hold: Records) -> tuple[Records, NDArray[n
     array["free"] = limit
     hold["array"] = code
     return array, task.astype(np.int32)
-
-
-def _edges(workload: Workload) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the dependencies as rows of (parent, child), each pair once."""
-    column = workload.table["depends_on"]
-    if column.null_count == len(workload):
-        return np.empty(0, np.int64), np.empty(0, np.int64)
-    names = column.combine_chunks()
-    rows = pc.index_in(pc.list_flatten(names), value_set=workload.table["job_id"].combine_chunks())
-    parent, child = (np.asarray(each.cast(pa.int64()).to_numpy()) for each in (rows, pc.list_parent_indices(names)))
-    pairs = np.sort(parent * len(workload) + child)  # np.unique takes several times as long
-    parent, child = np.divmod(pairs[np.diff(pairs, prepend=-1) > 0], len(workload))
-    return parent, child
 
 
 def _reject_behind(parent: NDArray[np.int64], child: NDArray[np.int64], rejections: Rejections) -> None:

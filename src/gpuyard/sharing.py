@@ -135,7 +135,7 @@ def _user(path: tuple[str, ...], user: str) -> Account:
 
 def _owners(workload: Workload) -> list[tuple[tuple[str, ...], str]]:
     """Return the path of accounts and the user of each job."""
-    tenants, users = (workload.table[name].to_pylist() for name in ("tenant", "user"))
+    tenants, users = (workload.held[name].to_pylist() for name in ("tenant", "user"))
     paths: dict[str | None, tuple[str, ...]] = {None: ()}
     for tenant in set(tenants) - {None}:
         paths[tenant] = tuple(tenant.split("/"))

@@ -409,7 +409,7 @@ def _check_horizon(
         raise ConfigError(
             f"the jobs of '{workload.name}' run {exact_sum(duration[rows]) / MICROSECOND:.3g} s in all, more than "
             f"the {NEVER / MICROSECOND:.3g} s that can be simulated; the longest is "
-            f"'{workload.table['job_id'][longest]}' with {duration[longest] / MICROSECOND:.3g} s"
+            f"'{workload.held['job_id'][longest]}' with {duration[longest] / MICROSECOND:.3g} s"
         )
 
 

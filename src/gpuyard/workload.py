@@ -11,11 +11,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from gpuyard.errors import ConfigError, InputError
+from gpuyard.parents import ABSENT, Parents, coded_table, named, ranges, without_dangling
 from gpuyard.traces.schema import COLUMNS, ORIGIN, STATES, job_schema
 from gpuyard.traces.trace import Rejection, Trace
 from gpuyard.units import MOST_CPUS, MOST_MEMORY_GIB, counted
 
-__all__ = ["MICROSECOND", "NEVER", "Workload", "array_tasks", "exact_sum", "to_ticks", "without_dangling"]
+__all__ = ["MICROSECOND", "NEVER", "Workload", "array_tasks", "exact_sum", "to_ticks"]
 
 MICROSECOND = 1_000_000
 """Ticks a second: inside, time is int64 microseconds."""
@@ -32,7 +33,7 @@ def array_tasks(workload: Workload) -> tuple[NDArray[np.int64], NDArray[np.int64
         int64, shape (jobs,): the number of the job's array, -1 for a job of no array with a limit; and int64, shape
         (arrays,): how many of its tasks may be eligible or running at once.
     """
-    number, arrays = _array_numbers(workload.table)
+    number, arrays = _array_numbers(workload.held)
     given = workload.integers("array_limit", 0)
     limit = np.zeros(arrays, np.int64)
     np.maximum.at(limit, number[number >= 0], given[number >= 0])
@@ -71,10 +72,11 @@ def to_ticks(seconds: NDArray[np.float64]) -> NDArray[np.int64]:
 class Workload:
     """Jobs in the schema of :mod:`gpuyard.traces.schema`, sorted by submit time, then by row of the source.
 
-    Build one with :meth:`from_table` or :meth:`from_trace`; both sort and check.
+    Build one with :meth:`from_table` or :meth:`from_trace`; both sort and check.  ``held`` is :attr:`table` as it is
+    kept, with the parents of jobs coded as rows (:mod:`gpuyard.parents`).
     """
 
-    table: pa.Table
+    held: pa.Table
     name: str = "workload"
     rejected: tuple[Rejection, ...] = ()
     notes: tuple[str, ...] = field(default=())
@@ -110,27 +112,37 @@ class Workload:
         order = np.argsort(_floats(full["submit_time"]), kind="stable")
         if np.any(np.diff(order) < 0):
             full = full.take(pa.array(order))
-        return cls(table=full.combine_chunks(), name=name, rejected=rejected, notes=notes)
+        return cls(held=coded_table(full.combine_chunks()), name=name, rejected=rejected, notes=notes)
 
     def __len__(self) -> int:
-        return self.table.num_rows
+        return self.held.num_rows
+
+    @cached_property
+    def table(self) -> pa.Table:
+        """The jobs, one row each, in the schema of :mod:`gpuyard.traces.schema`."""
+        return named(self.held)
+
+    @property
+    def parents(self) -> Parents:
+        """Who waits for whom."""
+        return Parents.of(self.held)
 
     @property
     def origin(self) -> str:
         """ISO 8601 timestamp of second 0, or '' when the source has none."""
-        return (self.table.schema.metadata or {}).get(ORIGIN, b"").decode()
+        return (self.held.schema.metadata or {}).get(ORIGIN, b"").decode()
 
     def has(self, column: str) -> bool:
         """Return whether any job has a value in a column."""
-        return int(self.table[column].null_count) < len(self)
+        return int(self.held[column].null_count) < len(self)
 
     def floats(self, column: str) -> NDArray[np.float64]:
         """Return a numeric column as float64, shape (jobs,), null as not-a-number."""
-        return _floats(self.table[column])
+        return _floats(self.held[column])
 
     def integers(self, column: str, null: int) -> NDArray[np.int64]:
         """Return a whole-number column as int64, shape (jobs,), null replaced."""
-        values = self.table[column]
+        values = self.held[column]
         if values.null_count == len(self):
             return np.full(len(self), null, np.int64)
         return values.cast(pa.int64()).fill_null(null).to_numpy().astype(np.int64)
@@ -139,7 +151,7 @@ class Workload:
         """Return a text column as codes, shape (jobs,), and the sorted names they index."""
         if not len(self):
             return np.empty(0, np.int64), ()
-        encoded = pa.concat_arrays(self.table[column].fill_null(null).chunks).dictionary_encode()
+        encoded = pa.concat_arrays(self.held[column].fill_null(null).chunks).dictionary_encode()
         names = encoded.dictionary.to_pylist()
         ranked = sorted(names)
         rank = {text: number for number, text in enumerate(ranked)}
@@ -181,11 +193,11 @@ class Workload:
         dropped = int(keep.size - keep.sum())
         if not dropped:
             return self
-        table, cut = without_dangling(self.table.filter(pa.array(keep)))
+        table, cut = without_dangling(self.held.filter(pa.array(keep)))
         notes = (*self.notes, f"{note}: {dropped:,} of {counted(keep.size, 'job')} left out")
         if cut:
             notes = (*notes, f"{note}: dependencies on jobs left out dropped from {counted(cut, 'job')}")
-        return Workload(table=table, name=self.name, rejected=self.rejected, notes=notes)
+        return Workload(held=coded_table(table), name=self.name, rejected=self.rejected, notes=notes)
 
     def window(self, start: float, end: float) -> Workload:
         """Return the jobs submitted in [start, end), seconds since the origin; times are not shifted."""
@@ -238,23 +250,6 @@ def _replaced(table: pa.Table, name: str, column: pa.ChunkedArray) -> pa.Table:
     """Return the table with other values in one column."""
     at = table.schema.get_field_index(name)
     return table.set_column(at, table.schema.field(at), column)
-
-
-def without_dangling(table: pa.Table) -> tuple[pa.Table, int]:
-    """Return the table without dependencies on jobs that are not in it, and how many jobs lost one."""
-    if table["depends_on"].null_count == len(table):
-        return table, 0
-    present = set(table["job_id"].to_pylist())
-    before = table["depends_on"].to_pylist()
-    after = [names and [name for name in names if name in present] for names in before]
-    cut = sum(one != other for one, other in zip(before, after, strict=True))
-    if not cut:
-        return table, 0
-    bare = pa.array([bool(names) and not kept for names, kept in zip(before, after, strict=True)])
-    kind = table.schema.field("depends_on").type
-    table = _replaced(table, "depends_on", pa.chunked_array([pa.array([names or None for names in after], kind)]))
-    think_time = pc.if_else(bare, pa.scalar(None, pa.float64()), table["think_time"])
-    return _replaced(table, "think_time", think_time), cut
 
 
 def _complete(table: pa.Table) -> pa.Table:
@@ -352,40 +347,39 @@ def _refuse(wrong: NDArray[np.bool_], table: pa.Table, name: str, column: str, r
 
 def _check_dependencies(table: pa.Table, name: str) -> None:
     """Raise for a dependency on a job that is not there, or a circle (Kahn's algorithm)."""
-    ids = table["job_id"].to_pylist()
-    row_of = {job: row for row, job in enumerate(ids)}
-    parents = table["depends_on"].to_pylist()
-    waiting = np.zeros(len(ids), dtype=np.int64)
-    children: dict[int, list[int]] = {}
-    for row, names in enumerate(parents):
-        for parent in names or ():
-            if parent not in row_of:
-                raise InputError(
-                    "a job depends on a job that is not in the table",
-                    path=name,
-                    row=row + 1,
-                    column="depends_on",
-                    value=parent,
-                    remedy="add that job or drop the dependency",
-                )
-            children.setdefault(row_of[parent], []).append(row)
-            waiting[row] += 1
-    ready = [int(row) for row in np.flatnonzero(waiting == 0)]
+    parents = Parents.of(table)
+    child = np.repeat(np.arange(table.num_rows), parents.count)
+    if (absent := parents.rows == ABSENT).any():
+        first = int(np.argmax(absent))
+        row = int(child[first])
+        raise InputError(
+            "a job depends on a job that is not in the table",
+            path=name,
+            row=row + 1,
+            column="depends_on",
+            value=table["depends_on"][row].as_py()[first - int(np.searchsorted(child, row))],
+            remedy="add that job or drop the dependency",
+        )
+    if (parents.rows < child).all():
+        return
+    waiting = parents.count.copy()
+    order = np.argsort(parents.rows, kind="stable")
+    ends = np.cumsum(np.bincount(parents.rows, minlength=table.num_rows))
+    begins = np.concatenate(([0], ends[:-1]))
+    child, ready = child[order], np.flatnonzero(waiting == 0)
     seen = 0
-    while ready:
-        row = ready.pop()
-        seen += 1
-        for child in children.get(row, ()):
-            waiting[child] -= 1
-            if waiting[child] == 0:
-                ready.append(child)
-    if seen != len(ids):
+    while ready.size:
+        seen += ready.size
+        met = child[ranges(begins[ready], ends[ready] - begins[ready])]
+        np.subtract.at(waiting, met, 1)
+        ready = np.unique(met[waiting[met] == 0])
+    if seen != table.num_rows:
         stuck = int(np.flatnonzero(waiting > 0)[0])
         raise InputError(
             "dependencies go in a circle",
             path=name,
             row=stuck + 1,
             column="depends_on",
-            value=ids[stuck],
+            value=table["job_id"][stuck].as_py(),
             remedy="break the circle",
         )

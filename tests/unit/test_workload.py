@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -152,3 +153,34 @@ def test_two_workloads_are_merged_at_their_own_times() -> None:
     assert both.table["job_id"].to_pylist() == ["b", "a"]
     with pytest.raises(InputError, match="two jobs share one job_id"):
         first.merged(first)
+
+
+def test_parents_are_coded_as_rows_whatever_is_sorted_left_out_or_repeated() -> None:
+    rows = [
+        {"job_id": "c", "submit_time": 2.0, "depends_on": ["a", "b", "a"], "think_time": 5.0},
+        {"job_id": "b", "submit_time": 1.0, "depends_on": ["a"], "think_time": 7.0},
+        {"job_id": "a", "submit_time": 0.0, "depends_on": []},
+        {"job_id": "d", "submit_time": 3.0},
+    ]
+    jobs = Workload.from_table(pa.table({
+        name: pa.array([row.get(name) for row in rows], kind)
+        for name, kind in (("job_id", pa.string()), ("submit_time", pa.float64()),
+                           ("depends_on", pa.list_(pa.string())), ("think_time", pa.float64()))
+    }).append_column("gpus", pa.array([1] * 4)))  # fmt: skip
+    assert jobs.table["depends_on"].to_pylist() == [[], ["a"], ["a", "b", "a"], None]
+    assert jobs.table.schema.field("depends_on").type == pa.list_(pa.string())
+    assert [pairs.tolist() for pairs in jobs.parents.edges()] == [[0, 0, 1], [1, 2, 2]]
+    fewer = jobs.where(np.array([False, True, True, True]), "without the first")
+    assert fewer.table["depends_on"].to_pylist() == [None, ["b"], None]
+    assert fewer.table["think_time"].to_pylist() == [None, 5.0, None]
+    assert [pairs.tolist() for pairs in fewer.parents.edges()] == [[0], [1]]
+    assert "dependencies on jobs left out dropped from 2 jobs" in fewer.notes[-1]
+
+
+def test_dependencies_that_go_back_in_the_table_are_no_circle() -> None:
+    table = pa.table({"job_id": ["a", "b", "c"], "submit_time": [0.0, 0.0, 0.0], "gpus": [1, 1, 1]})
+    chain = table.append_column("depends_on", pa.array([["b"], ["c"], None], pa.list_(pa.string())))
+    assert [pairs.tolist() for pairs in Workload.from_table(chain).parents.edges()] == [[1, 2], [0, 1]]
+    circle = table.append_column("depends_on", pa.array([["b"], ["c", "b"], None], pa.list_(pa.string())))
+    with pytest.raises(InputError, match=r"row 1.*circle"):
+        Workload.from_table(circle)

@@ -218,7 +218,7 @@ def account(record: Record, model: EnergyModel | None = None) -> EnergyAccount:
     load, load_source = job_load(record.workload, model)
     drawn = power_of(record, load)
     start, stop = span_of(record)
-    metadata = record.workload.table.schema.metadata or {}
+    metadata = record.workload.held.schema.metadata or {}
     calendar = periods(
         model.pue,
         model.carbon_kg_per_kwh,

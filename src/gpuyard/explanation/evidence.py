@@ -116,7 +116,7 @@ class Evidence:
     @cached_property
     def names(self) -> list[str]:
         """The id of each job."""
-        return self.workload.table["job_id"].to_pylist()
+        return self.workload.held["job_id"].to_pylist()
 
     @cached_property
     def asked(self) -> Asked:
@@ -310,7 +310,7 @@ def _promises(
 
 def _lower(table: pa.Table, workload: Workload) -> Promises:
     """Return the log by rows and ticks."""
-    row_of = {name: row for row, name in enumerate(workload.table["job_id"].to_pylist())}
+    row_of = {name: row for row, name in enumerate(workload.held["job_id"].to_pylist())}
     return Promises(
         time=_ticks(table["time"]),
         job=np.array([row_of[name] for name in table["job_id"].to_pylist()], np.int64),

@@ -67,7 +67,7 @@ def _groups(jobs: Workload) -> list[NDArray[np.bool_]]:
 
 
 def _class_model(jobs: Workload, chosen: NDArray[np.bool_]) -> ClassModel:
-    part = Workload(table=jobs.table.filter(pa.array(chosen)), name=jobs.name)
+    part = Workload(held=jobs.held.filter(pa.array(chosen)), name=jobs.name)
     milli = part.integers("gpus", 0) * part.integers("gpu_milli", 1000)
     runtime = part.floats("runtime")
     sizes, counts = np.unique(milli, return_counts=True)

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from gpuyard.cluster import Cluster
 from gpuyard.record import Record
+from gpuyard.traces.schema import job_schema
 from gpuyard.workload import Workload
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ def schedule_digest(record: Record) -> str:
     end of each attempt; the slot offsets; node and GPUs of each slot.  All are int64.
     """
     digest = hashlib.sha256(b"gpuyard schedule 1\n")
-    _add_texts(digest, record.workload.table["job_id"].combine_chunks())
+    _add_texts(digest, record.workload.held["job_id"].combine_chunks())
     for column in (
         record.start,
         record.end,
@@ -44,16 +46,22 @@ def schedule_digest(record: Record) -> str:
     return digest.hexdigest()
 
 
+_AT_ONCE = 1 << 20
+"""Names of parents that are looked up at once."""
+
+
 def workload_digest(workload: Workload) -> str:
     """Return the SHA-256 (hexadecimal) of all columns and the metadata of a workload's job table."""
     digest = hashlib.sha256(b"gpuyard workload 1\n")
-    for key, value in sorted((workload.table.schema.metadata or {}).items()):
+    for key, value in sorted((workload.held.schema.metadata or {}).items()):
         digest.update(b"%d:%b=%d:%b\n" % (len(key), key, len(value), value))
     digest.update(b"%d jobs\n" % len(workload))
-    for field, column in zip(workload.table.schema, workload.table.columns, strict=True):
+    for field, column in zip(job_schema(), workload.held.columns, strict=True):
         digest.update(f"{field.name} {field.type}\n".encode())
         if column.null_count == len(column):
             digest.update(b"null\n")
+        elif pa.types.is_list(field.type):
+            _add_parents(digest, workload, column)
         else:
             _add_column(digest, column.combine_chunks())
     return digest.hexdigest()
@@ -111,15 +119,23 @@ def _nulls_are_empty(array: pa.Array) -> bool:
     return not np.diff(offsets)[array.is_null().to_numpy(zero_copy_only=False)].any()
 
 
+def _add_parents(digest: _Hash, workload: Workload, column: pa.ChunkedArray) -> None:
+    """Hash which jobs wait for nobody, how many each waits for, and the names of these as texts."""
+    parents, ids = workload.parents, _one(workload.held["job_id"])
+    digest.update(np.packbits(column.is_null().to_numpy()).data)
+    _add_integers(digest, parents.count)
+    _add_integers(digest, np.array([parents.rows.size]))
+    _add_integers(digest, pc.binary_length(ids).to_numpy()[parents.rows])
+    for first in range(0, parents.rows.size, _AT_ONCE):
+        _, offsets, values = ids.take(pa.array(parents.rows[first : first + _AT_ONCE])).buffers()
+        digest.update(memoryview(values)[: int(np.frombuffer(offsets, dtype=np.int32)[-1])])
+
+
 def _add_column(digest: _Hash, column: pa.Array | pa.ChunkedArray) -> None:
     """Hash which values are null, and the values, nulls as zero or empty."""
     array = _one(column)
     digest.update(np.packbits(array.is_null().to_numpy(zero_copy_only=False)).data)
-    if pa.types.is_list(array.type):
-        filled = array if _nulls_are_empty(array) else array.fill_null(pa.scalar([], array.type))
-        _add_integers(digest, np.diff(filled.offsets.to_numpy()))
-        _add_texts(digest, filled.flatten())
-    elif pa.types.is_string(array.type):
+    if pa.types.is_string(array.type):
         _add_texts(digest, array if _nulls_are_empty(array) else array.fill_null(""))
     elif pa.types.is_boolean(array.type):
         digest.update(np.packbits(array.fill_null(False).to_numpy(zero_copy_only=False)).data)

@@ -81,7 +81,7 @@ class Asked(NamedTuple):
 
 def judge(record: Record) -> tuple[list[Judged], int] | None:
     """Return how each service fared, and how many lack replicas and are not judged; None for a workload without any."""
-    text = (record.workload.table.schema.metadata or {}).get(SERVICES)
+    text = (record.workload.held.schema.metadata or {}).get(SERVICES)
     if text is None:
         return None
     book = Book.loads(text)
@@ -115,7 +115,7 @@ def judge(record: Record) -> tuple[list[Judged], int] | None:
 
 def _services_of(record: Record, names: dict[str, int]) -> NDArray[np.int64]:
     """Return the number of each job's service, -1 for none, shape (jobs,)."""
-    table = record.workload.table
+    table = record.workload.held
     found = pc.index_in(table["job_name"], pa.array(list(names), pa.string())).fill_null(-1)
     mine = pc.fill_null(pc.equal(table["job_class"], "realtime"), False)
     return np.asarray(pc.if_else(mine, found, -1).to_numpy(), dtype=np.int64)

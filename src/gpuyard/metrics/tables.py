@@ -28,14 +28,14 @@ NAMELESS: Final = b"gpuyard:decisions_without_nodes"
 
 def metadata(record: Record) -> Mapping[bytes, bytes]:
     """Return the metadata of a run's tables: those of its workload but for its services, which stand with the jobs."""
-    known = dict(record.workload.table.schema.metadata or {})
+    known = dict(record.workload.held.schema.metadata or {})
     known.pop(SERVICES, None)
     return known
 
 
 def jobs_table(record: Record, account: EnergyAccount) -> pa.Table:
     """Return one row a job, in the order of the workload; columns as in :data:`gpuyard.metrics.columns.JOBS`."""
-    times, given = job_times(record), record.workload.table
+    times, given = job_times(record), record.workload.held
     lengths = seconds(record.attempt_end - record.attempt_start)
     gpu_time = np.bincount(
         record.attempt_job, weights=account.holdings.attempt_milli / 1000 * lengths, minlength=len(record.workload)
@@ -68,7 +68,7 @@ def jobs_table(record: Record, account: EnergyAccount) -> pa.Table:
         "lateness": _numbers(seconds(late), ~is_late),
         "recorded_start_time": _numbers(recorded, ~np.isfinite(recorded)),
     }
-    kept = dict(record.workload.table.schema.metadata or {})
+    kept = dict(record.workload.held.schema.metadata or {})
     return pa.table([columns[column.name] for column in JOBS], schema=schema(JOBS, kept))
 
 
@@ -79,7 +79,7 @@ def attempts_table(record: Record) -> pa.Table:
     held = np.concatenate([[0], np.cumsum(record.slot_gpus, dtype=np.int64)])
     gpus = held[record.slot_offset[1:]] - held[record.slot_offset[:-1]]
     columns = {
-        "job_id": record.workload.table["job_id"].take(pa.array(job)),
+        "job_id": record.workload.held["job_id"].take(pa.array(job)),
         "attempt": pa.array(_ordinal(job)),
         "start_time": _numbers(seconds(record.attempt_start)),
         "end_time": _numbers(seconds(record.attempt_end)),
@@ -100,7 +100,7 @@ def _causes(record: Record) -> pa.Array:
     if record.attempt_cause is None:
         return pa.nulls(record.attempt_job.size, pa.string())
     cause = pa.array(record.attempt_cause, mask=record.attempt_cause < 0)
-    return record.workload.table["job_id"].take(cause).combine_chunks()
+    return record.workload.held["job_id"].take(cause).combine_chunks()
 
 
 def decisions_table(record: Record) -> pa.Table:
@@ -117,7 +117,7 @@ def decisions_table(record: Record) -> pa.Table:
     offsets = np.concatenate([[0], np.cumsum(held)]).astype(np.int32)
     columns = {
         "time": _numbers(seconds(entry["time"])),
-        "job_id": record.workload.table["job_id"].take(pa.array(entry["job"])),
+        "job_id": record.workload.held["job_id"].take(pa.array(entry["job"])),
         "begin_time": _times(entry["begin"]),
         "extra_gpus": _numbers(entry["extra"] / 1000, entry["extra"] < 0),
         "reserved_nodes": pa.array(entry["nodes"]),

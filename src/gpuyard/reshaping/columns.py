@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from gpuyard.workload import MICROSECOND, NEVER, Workload, to_ticks, without_dangling
+from gpuyard.parents import without_dangling
+from gpuyard.workload import MICROSECOND, NEVER, Workload, to_ticks
 
 __all__ = ["TIMES", "floats", "mark_for", "marked", "moved", "rebuilt", "replaced", "without_record"]
 

@@ -112,7 +112,7 @@ def merge(workload: Workload, *others: Workload, align: str = "seconds") -> Work
     )
     notes = (*merged.notes, *(f"{other.name}: {text}" for other in others for text in other.notes))
     rejected = workload.rejected + tuple(row for other in others for row in other.rejected)
-    return Workload(table=merged.table, name=merged.name, rejected=rejected, notes=notes)
+    return Workload(held=merged.held, name=merged.name, rejected=rejected, notes=notes)
 
 
 def _arrays(table: pa.Table) -> set[tuple[str, str | None]]:

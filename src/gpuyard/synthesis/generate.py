@@ -79,6 +79,10 @@ class Generation:
         """
         if rows < 1:
             raise ConfigError(f"a table has 1 row or more, got {rows}")
+        return self._made(rows, whole=False)
+
+    def _made(self, rows: int, *, whole: bool) -> Iterator[pa.Table]:
+        """Return the jobs in order of submission, in tables of about so many, or as one with its parents coded."""
         spec, span = self._spec, self._plan.span
         series = service_batches(self._services)
         series += [batches(order, spec, span, self._seed) for order in self._orders]
@@ -86,12 +90,12 @@ class Generation:
         ends = self._busiest().times(np.arange(1, parts) / parts).tolist()
         for found in in_order(series, ends):
             if found or parts == 1:
-                yield self._tables.table(found)
+                yield self._tables.table(found, whole=whole)
 
     def workload(self) -> Workload:
         """Return all jobs at once."""
-        (table,) = self.tables(rows=max(self.jobs, 1))
-        return Workload(table=table, name="synthetic", notes=self.notes)
+        (table,) = self._made(max(self.jobs, 1), whole=True)
+        return Workload(held=table, name="synthetic", notes=self.notes)
 
 
 def generation(

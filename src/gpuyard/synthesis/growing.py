@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gpuyard.errors import ConfigError
+from gpuyard.parents import coded_table
 from gpuyard.reshaping.columns import marked, moved
 from gpuyard.services.book import Book, Service
 from gpuyard.streams import stream_key
@@ -80,7 +81,8 @@ def synthesise_growing(
         f"stage {number}, from {stage.begin / DAY:g} days on, {counted(stage.gpus, 'GPU')}: {each.notes[0]}"
         for number, (each, stage) in enumerate(zip(made, stages, strict=True), start=1)
     ]
-    return Workload(table=whole.take(pa.array(order)).combine_chunks(), name="synthetic", notes=tuple(notes))
+    table = coded_table(whole.take(pa.array(order)).combine_chunks())
+    return Workload(held=table, name="synthetic", notes=tuple(notes))
 
 
 def _queued(made: Generation, stage: Stage, number: int) -> pa.Table:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from gpuyard.parents import coded, ranges
 from gpuyard.services.book import Book
 from gpuyard.synthesis.expansion import ITEMS, Jobs
 from gpuyard.synthesis.kinds import Kind
@@ -131,8 +132,11 @@ class Tables:
             metadata[SERVICES] = book.dumps()
         self.schema = job_schema(metadata)
 
-    def table(self, batches: list[Batch]) -> pa.Table:
-        """Return the jobs sorted by submit time, then in the order of batches and of jobs in a batch."""
+    def table(self, batches: list[Batch], *, whole: bool = False) -> pa.Table:
+        """Return the jobs sorted by submit time, then in the order of batches and of jobs in a batch.
+
+        Where they are the ``whole`` workload their parents are coded (:mod:`gpuyard.parents`), else named.
+        """
         if not batches:
             return self.schema.empty_table()
         jobs = sum(batch.submit.size for batch in batches)
@@ -143,7 +147,11 @@ class Tables:
             pa.nulls(jobs, field.type) if array is None else array
             for field, array in zip(self.schema, arrays, strict=True)
         ]
-        return pa.Table.from_arrays(filled, schema=self.schema)
+        table = pa.Table.from_arrays(filled, schema=self.schema)
+        if all(batch.jobs is None and batch.link is None for batch in batches):
+            return table
+        column = _coded(batches, order, table["job_id"].chunk(0)) if whole else _named(batches, order)
+        return table.set_column(table.schema.get_field_index("depends_on"), pa.field("depends_on", column.type), column)
 
     def _columns(self, batches: list[Batch], order: NDArray[np.int64]) -> dict[str, pa.Array]:
         """Return the columns that are not null, in the given order of rows."""
@@ -231,7 +239,6 @@ def _of_units(batches: list[Batch], order: NDArray[np.int64]) -> dict[str, pa.Ar
     arrays, limits = zip(*[_arrays(batch) for batch in batches], strict=True)
     made["array"] = pa.concat_arrays(arrays).take(pa.array(order))
     made["array_limit"] = pa.concat_arrays(limits).take(pa.array(order))
-    made["depends_on"] = _depends_on(batches, order)
     return made
 
 
@@ -255,7 +262,35 @@ def _column(batches: list[Batch], name: str, missing: float) -> NDArray[Any]:
     return np.asarray(whole.astype(np.int64) if isinstance(missing, int) else whole)
 
 
-def _depends_on(batches: list[Batch], order: NDArray[np.int64]) -> pa.Array:
+def _coded(batches: list[Batch], order: NDArray[np.int64], ids: pa.Array) -> pa.Array:
+    """Return for each job its parents, which are all in the table, as rows of ``ids``.
+
+    In the order of units and of jobs in them, the parents of a job are neighbours.
+    """
+    parents, first = _column(batches, "parents", 0), _column(batches, "first_parent", 0)
+    number = np.concatenate([batch.number for batch in batches])
+    unit = _units(batches)
+    by_unit = np.argsort(unit + number, kind="stable")
+    place, row = np.empty((2, order.size), dtype=np.int64)
+    place[by_unit] = row[order] = np.arange(order.size)
+    key = (unit + number)[by_unit]
+    wanted = unit + first
+    begins = np.maximum(place - number + first, 0)  # where no job of the unit is left out
+    elsewhere = np.flatnonzero((parents > 0) & (key[begins] != wanted))
+    begins[elsewhere] = np.searchsorted(key, wanted[elsewhere])
+    rows = row[by_unit].astype(np.int32)[ranges(begins[order], parents[order])]
+    return coded(parents[order], rows, ids)
+
+
+def _units(batches: list[Batch]) -> NDArray[np.int64]:
+    """Return a number for each job's unit, or series, times ITEMS."""
+    waiting = [batch.kind.key for batch in batches if batch.jobs is not None or batch.link is not None]
+    keys = {key: number for number, key in enumerate(dict.fromkeys(waiting))}
+    kind = np.repeat([keys.get(batch.kind.key, -1) for batch in batches], [batch.submit.size for batch in batches])
+    return np.asarray((kind * MOST_UNITS + _column(batches, "unit", -1) + 1) * ITEMS)
+
+
+def _named(batches: list[Batch], order: NDArray[np.int64]) -> pa.Array:
     """Return for each job the names of its parents, null where it has none.
 
     Parents are neighbours in their unit, and many jobs have the same: names are made once for each group of parents.
@@ -265,25 +300,19 @@ def _depends_on(batches: list[Batch], order: NDArray[np.int64]) -> pa.Array:
     )
     kind = np.repeat(np.arange(len(batches)), [batch.submit.size for batch in batches])[order]
     child = np.flatnonzero(parents)
-    group = ((kind * MOST_UNITS + unit + 1) * ITEMS + first)[child]
+    group = _units(batches)[order][child] + first[child]
     _, chosen, same = np.unique(group, return_index=True, return_inverse=True)
     chosen = child[chosen]
     widest = np.zeros(chosen.size, dtype=np.int64)
     np.maximum.at(widest, same, parents[child])
     begins = np.cumsum(widest) - widest
-    number = _ranges(first[chosen], widest)
+    number = ranges(first[chosen], widest)
     names = _names(np.repeat(kind[chosen], widest), batches, number, np.repeat(unit[chosen], widest))
     ends = np.cumsum(parents)
-    rows = _ranges(begins[same], parents[child])
+    rows = ranges(begins[same], parents[child])
     offsets = np.concatenate(([0], ends)).astype(np.int32)
     none = np.concatenate((parents == 0, [False]))
     return pa.ListArray.from_arrays(pa.array(offsets, mask=none), names.take(pa.array(rows)))
-
-
-def _ranges(first: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the whole numbers from each first, so many of each, one range after the other."""
-    ends = np.cumsum(lengths)
-    return np.repeat(first - ends + lengths, lengths) + np.arange(int(ends[-1]) if ends.size else 0)
 
 
 def _arrays(batch: Batch) -> tuple[pa.Array, pa.Array]:
