@@ -19,9 +19,6 @@ class TenantedPreemptiveSimulation(PreemptiveSimulation):
     def held(self, gone: Sequence[Run] = ()) -> Held:
         return held_in(self.yard, self.tenancy, gone)
 
-    def place_among_tenants(self, job: Job) -> tuple[float, ...]:
-        return self.tenancy.share(self.held(), self.tenancy.tenant_of(job)), *self.place_in_queue(job)
-
     def decide(self) -> None:
         """Make one pass: rounds, until one ends without preemption."""
         while self.makes_room_in_a_round():
@@ -30,21 +27,20 @@ class TenantedPreemptiveSimulation(PreemptiveSimulation):
     def makes_room_in_a_round(self) -> bool:
         """Make one round; return whether it ended with a preemption."""
         refused: set[tuple[object, ...]] = set()
-        passed_over: set[int] = set()
-        while left := [job for job in self.queue() if job.row not in passed_over]:
-            job = min(left, key=self.place_among_tenants)
-            alike = refusal(job, self.tenancy, self.yard, self.policy)
-            if alike in refused:
-                passed_over.add(job.row)
-                continue
+        while left := [job for job in self.queue() if self.refusal(job) not in refused]:
+            shares = self.tenancy.shares(self.held(), left)
+            job = min(left, key=lambda job: (shares[self.tenancy.tenant_of(job)], *self.place_in_queue(job)))
             pieces = self.tenancy.find(self.held(), room_in(self.yard), job, self.rule)
             if pieces is not None:
                 self.begin_attempt(job, pieces)
             elif self.made_room_among_tenants(job):
                 return True
             else:
-                refused.add(alike)
+                refused.add(self.refusal(job))
         return False
+
+    def refusal(self, job: Job) -> tuple[object, ...]:
+        return refusal(job, self.tenancy, self.yard, self.policy)
 
     def made_room_among_tenants(self, job: Job) -> bool:
         """Preempt who has to go, on the first type on which that helps, and start the job; return whether it did."""

@@ -40,16 +40,15 @@ class AmongTenants(Strict):
         self.tenancy = tenancy
 
     def decide(self, yard: Yard, queue: Sequence[Job]) -> None:
-        refused: set[tuple[object, ...]] = set()
+        alike = {job.row: refusal(job, self.tenancy, yard, self.policy) for job in queue}
         left = list(queue)
         while left:
             held = held_in(yard, self.tenancy)
-            shares = {job.row: self.tenancy.share(held, self.tenancy.tenant_of(job)) for job in left}
-            job = min(left, key=lambda job: (shares[job.row], queue.index(job)))
-            left.remove(job)
-            alike = refusal(job, self.tenancy, yard, self.policy)
-            pieces = None if alike in refused else self.tenancy.find(held, room_in(yard), job, yard.rule)
+            shares = self.tenancy.shares(held, left)
+            job = min(left, key=lambda job: (shares[self.tenancy.tenant_of(job)], queue.index(job)))
+            pieces = self.tenancy.find(held, room_in(yard), job, yard.rule)
             if pieces is None:
-                refused.add(alike)
+                left = [other for other in left if alike[other.row] != alike[job.row]]
             else:
+                left.remove(job)
                 yard.hold(job, pieces)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from gpuyard.cluster import Cluster
 from gpuyard.tenancy import Limit, Quota, Tenant, Tenants
@@ -53,7 +54,7 @@ class Tenancy:
 
     # --- the tree -------------------------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def paths(self) -> list[Path]:
         return sorted({above for path in [(), *self.stated] for above in upwards(path)})
 
@@ -179,6 +180,10 @@ class Tenancy:
         """Return what decides between tenants."""
         shares = {"queue": lambda *_: 0.0, "drf": self.dominant_share, "fair": self.borrowed_share}
         return shares[self.tenants.between](held, tenant)
+
+    def shares(self, held: Held, jobs: Iterable[Job]) -> dict[Path, float]:
+        """Return the shares of the tenants of jobs."""
+        return {tenant: self.share(held, tenant) for tenant in {self.tenant_of(job) for job in jobs}}
 
     def dominant_share(self, held: Held, tenant: Path) -> float:
         own = [asked_of_all(job) for job, _ in held if self.tenant_of(job) == tenant]
