@@ -227,6 +227,9 @@ def preemptions(draw: st.DrawFn, rule: str, scale: float = 1) -> Preemption:
         fields["max_preemptions"] = draw(st.integers(1, 3))
     if rule not in {"srtf", "srsf"}:
         fields["victims"] = draw(st.sampled_from(["latest-start", "least-lost"]))
+    if rule in {"partition", "qos"}:
+        named = draw(st.sampled_from([range(14), range(14), [1, 5], [0, 3, 4, 9]]))
+        fields["tiers"] = {f"tier {each}": each - draw(st.sampled_from([0, 0, 2])) for each in named}
     if rule == "time-slice":
         lost = [float(fields.get(each) or 0) for each in ("restart_cost", "checkpoint_interval", "checkpoint_cost")]
         fields["time_slice"] = sum(lost) + time(1, 4)
@@ -244,7 +247,7 @@ def preemptions(draw: st.DrawFn, rule: str, scale: float = 1) -> Preemption:
 
 @st.composite
 def ranked(draw: st.DrawFn, jobs: Workload, scale: float = 1) -> Workload:
-    """Give the jobs priorities, and say of some that they are not to be preempted.
+    """Give the jobs priorities, partitions and QOS, and say of some that they are not to be preempted.
 
     In most workloads those who come later are also more urgent, so that there is reason to preempt: one comes after
     the other, each is shorter than the one before and of higher priority.
@@ -255,9 +258,11 @@ def ranked(draw: st.DrawFn, jobs: Workload, scale: float = 1) -> Workload:
     step = draw(st.sampled_from([0.5, 1, 2]))
     for number, row in enumerate(rows):
         row["priority"] = draw(st.none() | st.integers(-1, 4))
+        row["partition"], row["qos"] = (draw(st.none() | st.integers(0, 4).map("tier {}".format)) for _ in range(2))
         row["preemptible"] = draw(st.sampled_from(flags))
         if pressing and draw(st.integers(0, 5)):
             row["priority"] = number
+            row["partition"] = row["qos"] = f"tier {number}"
             row["submit_time"] = number * step * scale
             row["runtime"] = (2 * (len(rows) - number) + draw(st.integers(0, 3))) * scale
     return Workload.from_table(jobs.table.from_pylist(rows, schema=jobs.table.schema))

@@ -165,10 +165,21 @@ ESTIMATES: Final[dict[str, Choice]] = {
 _TIRESIAS: Final = "Gu et al. 2019, NSDI (Tiresias)"
 _RELEASED: Final = (3250.0, 7200.0, 18_000.0)
 """Thresholds in the simulator published with Tiresias."""
+_SLURM_PREEMPT: Final = "Slurm, guide Preemption: preempt type"
+_TIERED: Final = ("tiers", "victims")
 _BINS: Final = ("thresholds", "promote", "victims")
 PREEMPTIONS: Final[dict[str, Choice]] = {
     "none": Choice("a job that started keeps its GPUs until it ends"),
     "priority": Choice("a higher priority takes GPUs from lower ones", ("victims",)),
+    "partition": Choice(
+        "a partition of a higher tier takes GPUs from those of lower ones", _TIERED, f"{_SLURM_PREEMPT} partition_prio"
+    ),
+    "qos": Choice(
+        "a QOS of a higher tier takes GPUs from those of lower ones",
+        _TIERED,
+        f"{_SLURM_PREEMPT} qos",
+        "QOS have ranks; in Slurm each lists those that it may preempt",
+    ),
     "srtf": Choice(
         "the shorter remaining time takes GPUs from the longer",
         ("estimate",),

@@ -17,6 +17,7 @@ from gpuyard.kernel.stays import LEVEL_SHIFT, MOST_LEVELS, Gain, Rule, Stays, Te
 from gpuyard.kernel.tables import Log, Records
 from gpuyard.lowering import Asked
 from gpuyard.policy import Policy
+from gpuyard.preemption import Preemption
 from gpuyard.units import ticks
 from gpuyard.workload import MICROSECOND, Workload, exact_sum
 
@@ -31,6 +32,8 @@ __all__ = [
 
 _RULES: Final = {
     "priority": Rule.PRIORITY,
+    "partition": Rule.PRIORITY,
+    "qos": Rule.PRIORITY,
     "srtf": Rule.REMAINING,
     "srsf": Rule.REMAINING_SERVICE,
     "las": Rule.BINS,
@@ -64,12 +67,20 @@ class Attempts:
 
 def rank_by_level(workload: Workload, policy: Policy, rank: NDArray[np.int32]) -> NDArray[np.int32]:
     """Return each job's place in the queue where the level never changes: by level, then by ``rank``; else the rank."""
-    if policy.preemption.rule != "priority":
+    if _RULES.get(policy.preemption.rule) != Rule.PRIORITY:
         return rank
-    first = np.lexsort((rank, -workload.integers("priority", 0)))
+    first = np.lexsort((rank, -rank_of_jobs(workload, policy.preemption)))
     place = np.empty(rank.size, np.int32)
     place[first] = np.arange(rank.size, dtype=np.int32)
     return place
+
+
+def rank_of_jobs(workload: Workload, given: Preemption) -> NDArray[np.int64]:
+    """Return the priority of each job, or the tier of its partition or QOS, int64, shape (jobs,): the higher first."""
+    if given.rule == "priority":
+        return workload.integers("priority", 0)
+    codes, names = workload.labels(given.rule, "")
+    return np.array([given.tiers.get(name, 0) for name in names], np.int64)[codes]
 
 
 def hunter_of(demands: Records, policy: Policy) -> Hunter:
@@ -112,7 +123,9 @@ def preempting_tables(
     """
     given, (duration, estimate) = policy.preemption, times
     levels, urgency = (
-        _urgency(workload, accepted) if given.rule == "priority" else (0, np.zeros(len(workload), np.int64))
+        _urgency(workload, given, accepted)
+        if _RULES[given.rule] == Rule.PRIORITY
+        else (0, np.zeros(len(workload), np.int64))
     )
     plain = bool(np.all(asked.demands["plain"][np.unique(asked.demand[accepted])] > 0))
     terms = _terms(policy, plain=plain)
@@ -156,13 +169,13 @@ def _preemptible(workload: Workload) -> NDArray[np.bool_]:
     return workload.integers("preemptible", 1) > 0
 
 
-def _urgency(workload: Workload, accepted: NDArray[np.bool_]) -> tuple[int, NDArray[np.int64]]:
-    """Return how many levels there are, and that of each job, from 0 for the highest priority on."""
-    urgency = -workload.integers("priority", 0)
+def _urgency(workload: Workload, given: Preemption, accepted: NDArray[np.bool_]) -> tuple[int, NDArray[np.int64]]:
+    """Return how many levels there are, and that of each job, from 0 for the highest priority or tier on."""
+    urgency = -rank_of_jobs(workload, given)
     known = np.unique(urgency[accepted])
     if known.size > MOST_LEVELS:
         raise ConfigError(
-            f"preemption priority: '{workload.name}' has {known.size:,} different priorities, and at most "
+            f"preemption {given.rule}: '{workload.name}' has {known.size:,} different ranks, and at most "
             f"{MOST_LEVELS:,} can be told apart; merge some"
         )
     return known.size, np.searchsorted(known, urgency).astype(np.int64)

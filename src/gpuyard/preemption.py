@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from itertools import pairwise
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ _LONGEST: Final = 36_500 * 86_400.0
 _MOST_THRESHOLDS: Final = 62
 _LARGEST_THRESHOLD: Final = 4e12
 """s or GPU s: microseconds of it, and as many again, fit 64 bits."""
+_MOST_TIER: Final = 2**31
 _TIMES: Final = ("min_run", "checkpoint_cost", "restart_cost")
 _COMMON: Final = ("max_preemptions", "checkpoint_interval", *_TIMES)
 """Options of every rule but ``none``."""
@@ -37,6 +38,9 @@ class Preemption:
         A name out of :data:`gpuyard.choices.PREEMPTIONS`; ``none``: nobody is preempted.
     thresholds
         ``las``: attained time; ``2d-las`` and ``gittins``: attained service, GPU seconds; ascending.
+    tiers
+        ``partition`` and ``qos``: the tier of each name, a whole number, of which the higher takes from the lower; 0
+        for those that are not named.
     promote
         ``las``, ``2d-las``, ``gittins``: a job that has waited for so many times its attained time begins anew at the
         first bin; ``None``: never.
@@ -67,6 +71,7 @@ class Preemption:
 
     rule: str = "none"
     thresholds: tuple[float, ...] | None = None
+    tiers: Mapping[str, int] = field(default_factory=dict, hash=False)
     promote: float | None = None
     gittins_index: str = "textbook"
     time_slice: float | None = None
@@ -85,6 +90,7 @@ class Preemption:
         if isinstance(self.thresholds, list):
             object.__setattr__(self, "thresholds", tuple(self.thresholds))
         _refuse_unused(self)
+        object.__setattr__(self, "tiers", _checked_tiers(self))
         for name in _TIMES:
             _check_time(name, getattr(self, name), 0.0)
         if self.time_slice is not None:
@@ -159,7 +165,8 @@ class Preemption:
 def _refuse_unused(given: Preemption) -> None:
     """Raise for an option that was changed from its default and that the rule does not use."""
     for each in fields(given):
-        if getattr(given, each.name) == each.default or _is_used(given.rule, each.name):
+        value = getattr(given, each.name)
+        if value == (each.default if each.default is not MISSING else {}) or _is_used(given.rule, each.name):
             continue
         users = [name for name in PREEMPTIONS if _is_used(name, each.name)]
         raise ConfigError(
@@ -170,6 +177,21 @@ def _refuse_unused(given: Preemption) -> None:
 
 def _is_used(rule: str, option: str) -> bool:
     return option == "rule" or option in PREEMPTIONS[rule].options or (option in _COMMON and rule != "none")
+
+
+def _checked_tiers(given: Preemption) -> dict[str, int]:
+    """Return a copy of the tiers; raise for what are none, and for a rule without those that it goes by."""
+    if not isinstance(given.tiers, Mapping):
+        raise ConfigError(f"'tiers' must be a table of names and whole numbers, got {given.tiers!r}")
+    for name, tier in given.tiers.items():
+        if not isinstance(tier, int) or isinstance(tier, bool) or abs(tier) >= _MOST_TIER:
+            raise ConfigError(f"'tiers.{name}' must be a whole number of less than 32 bits, got {tier!r}")
+    if "tiers" in PREEMPTIONS[given.rule].options and not given.tiers:
+        raise ConfigError(
+            f"preemption {given.rule} goes by tiers, and there are none; name some, such as tiers = "
+            "{ debug = 2, normal = 1 }"
+        )
+    return {str(name): tier for name, tier in given.tiers.items()}
 
 
 def _check_time(name: str, value: object, least: float) -> None:

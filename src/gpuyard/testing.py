@@ -18,6 +18,7 @@ from gpuyard.custom import Decider, OwnOrder, OwnPlacement
 from gpuyard.errors import GpuyardError, PolicyError
 from gpuyard.hardware import NodeType
 from gpuyard.policy import Policy, named_policy
+from gpuyard.preempting import rank_of_jobs
 from gpuyard.record import EndReason, Outcome, Record
 from gpuyard.simulation import schedule
 from gpuyard.topology.levels import Levels
@@ -122,7 +123,7 @@ def check_policy(
         rng = np.random.default_rng([seed, number])
         case = _draw(rng, jobs=1 + number * 12 // max(examples, 1))
         if chosen.preemption:
-            case = replace(case, jobs=tuple(_ranked(rng, job) for job in case.jobs))
+            case = replace(case, jobs=tuple(_ranked(rng, job, [*chosen.preemption.tiers]) for job in case.jobs))
         fault = find_fault(chosen, case, seed=seed, shift=shift)
         if fault is not None:
             case, fault = _shrunk(chosen, case, fault, seed=seed, shift=shift)
@@ -292,15 +293,17 @@ def _nobody_protected(record: Record) -> Iterator[str]:
 def _room_for_another(record: Record) -> Iterator[str]:
     """Yield jobs that were preempted for nobody, or for one who does not start then or is less urgent."""
     causes = record.attempt_cause
-    priority = record.workload.integers("priority", 0)
+    given = record.policy.preemption
+    fixed = given.rule in ("priority", "partition", "qos")
+    rank = rank_of_jobs(record.workload, given) if fixed else np.zeros(len(record.workload))
     starts = set(zip(record.attempt_job.tolist(), record.attempt_start.tolist(), strict=True))
     for attempt in _preempted(record):
         row, end = int(record.attempt_job[attempt]), int(record.attempt_end[attempt])
         cause = -1 if causes is None else int(causes[attempt])
         if cause < 0 or cause == row or (cause, end) not in starts:
             yield f"job {_job(record, row)} is preempted at {_seconds(end):g} s, and nobody starts for whom it was"
-        elif record.policy.preemption.rule == "priority" and priority[cause] <= priority[row]:
-            yield f"job {_job(record, row)} makes room for job {_job(record, cause)}, which has no higher priority"
+        elif fixed and rank[cause] <= rank[row]:
+            yield f"job {_job(record, row)} makes room for job {_job(record, cause)}, which has no higher {given.rule}"
 
 
 _PROMISES: Final[dict[str, Callable[[Record], Iterator[str]]]] = {
@@ -375,9 +378,11 @@ def _draw_job(rng: np.random.Generator, number: int, kinds: set[str], most: int,
     return job
 
 
-def _ranked(rng: np.random.Generator, job: dict[str, Any]) -> dict[str, Any]:
-    """Return a job with a priority, and sometimes not to be preempted."""
+def _ranked(rng: np.random.Generator, job: dict[str, Any], tiers: list[str]) -> dict[str, Any]:
+    """Return a job with a priority, in a partition and of a QOS that have these tiers; some are not preemptible."""
     ranked = {**job, "priority": int(rng.integers(0, 3))}
+    if tiers:
+        ranked |= {name: str(rng.choice(tiers)) for name in ("partition", "qos")}
     return ranked if rng.random() < 0.8 else {**ranked, "preemptible": False}
 
 

@@ -9,7 +9,7 @@ from gpuyard.preemption import Preemption
 from reference.attempts import Costs, Past, service
 from reference.jobs import WHOLE, Job, ticks
 
-RULES = ("priority", "srtf", "srsf", "las", "2d-las", "gittins", "time-slice", "reclaim")
+RULES = ("priority", "partition", "qos", "srtf", "srsf", "las", "2d-las", "gittins", "time-slice", "reclaim")
 
 
 def gittins_ranks(services: Sequence[int], thresholds: Sequence[int], index: str) -> list[int]:
@@ -47,10 +47,8 @@ class Levels:
     def level(self, job: Job, past: Past, start: int | None, now: int) -> int:
         """Return the level of a job that waits, or runs since ``start``: the lower, the more urgent."""
         rule = self.terms.rule
-        if rule == "priority":
-            return -job.priority
-        if rule == "reclaim":
-            return 0
+        if rule in {"priority", "partition", "qos", "reclaim"}:
+            return self.fixed(job)
         if rule == "srtf":
             return self.remaining(job, past, start, now)
         if rule == "srsf":
@@ -60,6 +58,17 @@ class Levels:
         time = past.attained + (0 if start is None else now - start)
         number = sum(time >= needed for needed in self.times_to_thresholds(job))
         return self.ranks[number] if rule == "gittins" else number
+
+    def fixed(self, job: Job) -> int:
+        """Return the level of a job under a rule whose levels never change."""
+        tiers = self.terms.tiers
+        levels = {
+            "priority": -job.priority,
+            "partition": -tiers.get(job.partition, 0),
+            "qos": -tiers.get(job.qos, 0),
+            "reclaim": 0,
+        }
+        return levels[self.terms.rule]
 
     def remaining(self, job: Job, past: Past, start: int | None, now: int) -> int:
         left = max(self.estimates[job.row] - past.saved, 1) + self.costs.before_work(past)

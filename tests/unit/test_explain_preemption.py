@@ -47,6 +47,8 @@ def test_the_story_of_a_job_says_who_made_room_for_it() -> None:
     ("rule", "terms", "why"),
     [
         ("priority", {}, "its priority was 0, that of the other 5"),
+        ("qos", {"tiers": {"high": 3}}, "the tier of its QOS was 0, that of the other's 3"),
+        ("partition", {"tiers": {"a": -1, "b": 2}}, "the tier of its partition was -1, that of the other's 2"),
         ("srsf", {}, "320 GPU seconds were left of it, 40 of the other"),
         ("las", {"thresholds": [15.0]}, "it had run for 20 s, the other for 0 s"),
         ("2d-las", {"thresholds": [15.0]}, "it had got 80 GPU seconds, the other 0"),
@@ -54,7 +56,10 @@ def test_the_story_of_a_job_says_who_made_room_for_it() -> None:
     ],
 )
 def test_a_story_says_by_which_numbers_the_other_was_more_urgent(rule: str, terms: dict[str, object], why: str) -> None:
-    jobs: tuple[Row, ...] = (PAIR[0], (20, 10, 4, {"priority": 5}))
+    jobs: tuple[Row, ...] = (
+        (*PAIR[0], {"partition": "a"}),
+        (20, 10, 4, {"priority": 5, "qos": "high", "partition": "b"}),
+    )
     assert f"  It made room for job 1: {why}." in told("0", *jobs, site=cluster(4), **under(rule, **terms))
 
 

@@ -10,7 +10,9 @@ import pytest
 
 from conftest import cluster, workload
 from gpuyard.cluster import Cluster
+from gpuyard.errors import ConfigError
 from gpuyard.policy import Policy
+from gpuyard.preemption import Preemption
 from gpuyard.simulation import schedule
 from gpuyard.workload import Workload
 from oracle.comparing import told
@@ -82,6 +84,71 @@ def test_nobody_is_preempted_for_a_job_that_could_be_counted_but_not_placed(tell
     """Without job 2 there would be two free GPUs, one on each node; job 3 needs two on one."""
     jobs = workload((0, 10, 3, HIGHER), (0, 10, 3, HIGHER), (1, 10, 1), (2, 10, 2, HIGH))
     assert stays(tell, jobs, cluster(4, 4), "priority") == [[(0, 10)], [(0, 10)], [(1, 11)], [(10, 20)]]
+
+
+@TEST
+@pytest.mark.parametrize("column", ["partition", "qos"])
+def test_a_higher_tier_takes_from_a_lower_one_and_from_names_without_tiers(tell, column):
+    """At 3 debug takes the GPU of normal, which at 1 took that of a name without a tier, which has 0."""
+    jobs = workload((0, 9, 1, {column: "other"}), (1, 5, 1, {column: "normal"}), (3, 2, 1, {column: "debug"}))
+    story = (tell, jobs, ONE, column)
+    assert stays(*story, tiers={"debug": 2, "normal": 1}) == [[(0, 1), (8, 16)], [(1, 3), (5, 8)], [(3, 5)]]
+    assert stays(*story, tiers={"normal": 1, "debug": 1}) == [[(0, 1), (8, 16)], [(1, 6)], [(6, 8)]]
+    assert stays(*story, tiers={"other": 1, "debug": -1}) == [[(0, 9)], [(9, 14)], [(14, 16)]]
+
+
+@TEST
+def test_a_higher_tier_goes_first_and_the_order_decides_within_it(tell):
+    """At 5 the longer job of debug goes first; then the shorter of the two of normal, though it came last."""
+    normal, debug = {"qos": "normal"}, {"qos": "debug"}
+    jobs = workload((0, 5, 1, debug), (1, 4, 1, normal), (2, 9, 1, debug), (3, 2, 1, normal))
+    found = stays(tell, jobs, ONE, "qos", order="sjf", tiers={"debug": 2, "normal": 1})
+    assert found == [[(0, 5)], [(16, 20)], [(5, 14)], [(14, 16)]]
+
+
+ACTIVE, HIPRI = {"partition": "active"}, {"partition": "hipri"}
+PARTITIONS = {"tiers": {"active": 1, "hipri": 2}}
+
+
+@TEST
+def test_the_simple_example_of_slurms_guide(tell):
+    """Slurm, guide Preemption, "A Simple Example": 5 nodes, 5 jobs of 300 s; a job of 3 nodes suspends 3 for 30 s.
+
+    Slurm suspends the jobs on the first three nodes; here ``victims`` says whom, by default who started last.
+    """
+    jobs = workload(*[(at, 300, 1, ACTIVE) for at in (0, 0, 1, 1, 2)], (27, 30, 3, {**HIPRI, "nodes": 3}))
+    found = stays(tell, jobs, cluster(*[1] * 5), "partition", **PARTITIONS)
+    assert found == [[(0, 300)], [(0, 300)], *[[(at, 27), (57, 330 + at)] for at in (1, 1, 2)], [(27, 57)]]
+
+
+@TEST
+def test_the_placement_that_slurms_guide_calls_more_ideal(tell):
+    """Slurm, guide Preemption, "Future Ideas": of 5 nodes 3 run a job each, and a job of 3 nodes comes to hipri.
+
+    Slurm took their 3 nodes and left 2 idle; "more ideal" were n[3-5], "which would allow jobs 17 and 18 to continue".
+    """
+    jobs = workload((0, 60, 1, ACTIVE), (0, 60, 1, ACTIVE), (1, 60, 1, ACTIVE), (14, 20, 3, {**HIPRI, "nodes": 3}))
+    found = fates(tell, jobs, cluster(*[1] * 5), "partition", **PARTITIONS)
+    assert [len(fate.attempts) for fate in found] == [1, 1, 2, 1]
+    assert sorted(node for node, _, _ in found[3].slots) == [2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"rule": "qos"}, "preemption qos goes by tiers, and there are none"),
+        (
+            {"rule": "priority", "tiers": {"a": 1}},
+            "'tiers' has no meaning under preemption = priority; .* partition or",
+        ),
+        ({"rule": "qos", "tiers": {"a": 1.5}}, "'tiers.a' must be a whole number of less than 32 bits, got 1.5"),
+        ({"rule": "qos", "tiers": {"a": 2**31}}, "'tiers.a' must be a whole number of less than 32 bits"),
+        ({"rule": "partition", "tiers": ["a"]}, r"'tiers' must be a table of names and whole numbers, got \['a'\]"),
+    ],
+)
+def test_tiers_that_are_none_are_refused(given, message):
+    with pytest.raises(ConfigError, match=message):
+        Preemption(**given)
 
 
 @TEST

@@ -24,6 +24,7 @@ IN_TURN = Policy(backfill="fit", preemption=Preemption(rule="time-slice", time_s
     "terms",
     [
         {"rule": "priority", "max_preemptions": 1},
+        {"rule": "partition", "tiers": {"debug": 2, "normal": 1, "rest": 0}},
         {"rule": "srtf", "restart_cost": 1.0, "checkpoint_interval": 2.0},
         {"rule": "2d-las", "thresholds": (3.0, 8.0), "checkpoint_interval": None, "min_run": 2.0},
         {"rule": "time-slice", "time_slice": 4.0, "restart_cost": 1.0},

@@ -8,12 +8,15 @@ from numpy.typing import NDArray
 from gpuyard.explanation.evidence import Evidence
 from gpuyard.explanation.story import Made, Stay
 from gpuyard.explanation.yard import held_milli
+from gpuyard.preempting import rank_of_jobs
 from gpuyard.workload import MICROSECOND
 
 __all__ = ["find_stays"]
 
 _MEASURES = {
     "priority": "priority",
+    "partition": "partition_tier",
+    "qos": "qos_tier",
     "srtf": "remaining_s",
     "srsf": "remaining_gpu_s",
     "las": "attained_s",
@@ -80,8 +83,8 @@ def _made(evidence: Evidence, attempt: int) -> Made | None:
 def _measured(evidence: Evidence, row: int, now: int, running: int | None) -> float:
     """Return what the level of a job goes by at an instant: of one that waits, or of the attempt that runs."""
     rule = evidence.policy.preemption.rule
-    if rule == "priority":
-        return float(evidence.workload.integers("priority", 0)[row])
+    if rule in ("priority", "partition", "qos"):
+        return float(rank_of_jobs(evidence.workload, evidence.policy.preemption)[row])
     every = _attempts_of(evidence, row)
     before = every[every < running] if running is not None else every[evidence.attempt_start[every] < now]
     since = now if running is None else int(evidence.attempt_start[running])

@@ -291,6 +291,8 @@ def _choice(placed: Placed) -> str:
 
 _SAID: Final = {
     "priority": "its priority was {own}, that of the other {its}",
+    "partition_tier": "the tier of its partition was {own}, that of the other's {its}",
+    "qos_tier": "the tier of its QOS was {own}, that of the other's {its}",
     "remaining_s": "{own} were left of it, {its} of the other",
     "remaining_gpu_s": "{own} were left of it, {its} of the other",
     "attained_s": "it had run for {own}, the other for {its}",
@@ -334,8 +336,8 @@ def _attempt(stay: Stay) -> str:
 def _why_it(made: Made) -> str:
     """Return why a job made room for another."""
     own, its = made.own, made.its or 0.0
-    if made.measure == "priority":
-        return _SAID["priority"].format(own=f"{own:g}", its=f"{its:g}")
+    if made.measure in ("priority", "partition_tier", "qos_tier"):
+        return _SAID[made.measure].format(own=f"{own:g}", its=f"{its:g}")
     if made.measure.endswith("gpu_s"):
         return _SAID[made.measure].format(own=f"{exact(own)[:-2]} GPU seconds", its=exact(its)[:-2])
     return _SAID[made.measure].format(own=lasting(own), its=lasting(its))

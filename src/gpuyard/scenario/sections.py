@@ -268,6 +268,7 @@ class PreemptionSection(Section):
         default=None, description=f"Who may take GPUs from whom: {', '.join(PREEMPTIONS)}; that of the named scheduler."
     )
     thresholds: list[Seconds] | None = Field(default=None, description="las: seconds; 2d-las, gittins: GPU seconds.")
+    tiers: dict[str, int] | None = Field(default=None, description="partition, qos: the tier of each name.")
     promote: float | None = Field(default=None, description="Waits of so many times the attained time begin anew.")
     gittins_index: str | None = Field(default=None, description=f"gittins: {' or '.join(GITTINS_INDICES)}.")
     time_slice: Seconds | None = Field(default=None, description="time-slice: how long an attempt is left alone.")
