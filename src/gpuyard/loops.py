@@ -37,6 +37,7 @@ from gpuyard.kernel.scored_queue import Passing, run_scored
 from gpuyard.kernel.scored_windowed import run_scored_windowed
 from gpuyard.kernel.scorers import Scorer, as_listed, scorer_signature
 from gpuyard.kernel.tables import Events, Jobs, Log, Site
+from gpuyard.kernel.tenanted import run_tenanted
 from gpuyard.kernel.windowed import run_windowed
 from gpuyard.kernel.windows import Windows, build_windows
 from gpuyard.lowering import Asked, rule_of
@@ -44,6 +45,7 @@ from gpuyard.ordering import is_scored, order_features, score_weights, scorer_of
 from gpuyard.policy import Policy
 from gpuyard.preempting import hunter_of
 from gpuyard.sharing import lower_accounts
+from gpuyard.tenanting import regainer_of
 from gpuyard.windows import NodeWindow
 from gpuyard.workload import MICROSECOND, Workload
 
@@ -75,12 +77,15 @@ _SCORED: Final = (run_scored, run_scored_windowed, *_SCORED_PLANS.values())
 _PASSING: Final = {"none": int(Passing.NOBODY), "fit": int(Passing.ALL), "easy": int(Passing.BESIDE)}
 
 
-def loop_of(policy: Policy, *, windowed: bool = False) -> Loop:
-    """Return the event loop that a policy needs, ``windowed`` where nodes close; raise ConfigError if there is none."""
+def loop_of(policy: Policy, *, windowed: bool = False, shared: bool = False) -> Loop:
+    """Return the event loop that a policy needs; raise ConfigError if there is none.
+
+    ``windowed``: nodes close at times; ``shared``: tenants share the cluster.
+    """
     if windowed:
         check_windowed(policy)
-    if policy.preemption:
-        return run_preempting
+    if shared or policy.preemption:
+        return run_tenanted if shared else run_preempting
     if policy.replay == "recorded":
         return run
     if policy.decide is not None:
@@ -108,9 +113,11 @@ def check_windowed(policy: Policy) -> None:
             )
 
 
-def is_loop_ready(policy: Policy, asked: Asked | None = None, *, windowed: bool = False) -> bool:
+def is_loop_ready(policy: Policy, asked: Asked | None = None, *, windowed: bool = False, shared: bool = False) -> bool:
     """Return whether all that a policy needs for some demands is compiled; without them, for any."""
-    loop = loop_of(policy, windowed=windowed)
+    loop = loop_of(policy, windowed=windowed, shared=shared)
+    if loop is run_tenanted and not is_kept(regainer_of(policy)):
+        return False
     if loop in _SCORED and not is_kept(_scorer(policy)):
         return False
     if loop in (run_easy, run_scored) and not is_kept(_reserver(policy, asked)):

@@ -30,6 +30,7 @@ __all__ = [
     "lower_site",
     "reject_contradictions",
     "rule_of",
+    "with_types",
 ]
 
 _PLACEMENTS = {
@@ -125,6 +126,30 @@ def lower_demands(workload: Workload, cluster: Cluster, policy: Policy) -> Asked
         demands["lane"] = np.arange(gpus.size)
     _mark_plain(demands, cluster, policy, fraction=quanta > 0)
     return Asked(demands=demands, demand=demand, chunks=chunks, quanta=quanta)
+
+
+def with_types(asked: Asked, cluster: Cluster, policy: Policy) -> tuple[Asked, NDArray[np.int32]]:
+    """Return the demands with those added that each would be if it named one of its GPU types alone.
+
+    The second is int32, shape (demands, types): the number of each such demand; NOBODY for a type that is not allowed,
+    the demand itself where it allows no other.
+    """
+    given = asked.demands
+    found = np.full((given.size, len(cluster.gpu_types)), NOBODY, np.int32)
+    added: list[tuple[int, int]] = []
+    for wish in range(given.size):
+        kinds = [kind for kind in range(len(cluster.gpu_types)) if int(given["kinds"][wish]) >> kind & 1]
+        for kind in kinds:
+            alone = len(kinds) == 1 or given["gpus"][wish] == 0
+            found[wish, kind] = wish if alone else given.size + len(added)
+            if not alone:
+                added.append((wish, kind))
+    demands = np.concatenate([given, given[[wish for wish, _ in added]]])
+    demands["kinds"][given.size :] = [1 << kind for _, kind in added]
+    own = (demands["gpus"], demands["nodes"], demands["kinds"], demands["spread"])
+    demands["several"], chunks = _shapes(*own, _largest(cluster), cluster.nodes)
+    _mark_plain(demands, cluster, policy, fraction=asked.quanta > 0)
+    return Asked(demands=demands, demand=asked.demand, chunks=chunks, quanta=asked.quanta), found
 
 
 def exclusive_jobs(workload: Workload, policy: Policy) -> NDArray[np.bool_]:

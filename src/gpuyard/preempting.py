@@ -268,8 +268,8 @@ def with_more_room(stays: Stays, log: Log) -> tuple[Stays, Log]:
     return stays._replace(attempt=larger), log._replace(slots=more, gpu=gpu)
 
 
-def attempts_of(stays: Stays) -> Attempts:
-    """Return what the loop wrote down."""
+def attempts_of(stays: Stays, *, preempts: bool) -> Attempts:
+    """Return what the loop wrote down; ``preempts``: whether anybody could be preempted."""
     written = stays.attempt[: int(stays.state[Gain.ATTEMPTS])]
     if written.size and int(written["start"].max()) - int(written["start"].min()) >= 1 << LEVEL_SHIFT:
         raise ConfigError(
@@ -279,8 +279,8 @@ def attempts_of(stays: Stays) -> Attempts:
         job=written["job"].copy(),
         start=written["start"].copy(),
         end=written["end"].copy(),
-        useful=written["useful"].copy(),
-        cause=written["cause"].copy(),
+        useful=written["useful"].copy() if preempts else None,
+        cause=written["cause"].copy() if preempts else None,
         slot=written["slot"].copy(),
         ticks=int(stays.state[Gain.TICKS]),
     )

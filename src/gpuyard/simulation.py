@@ -53,7 +53,16 @@ from gpuyard.preempting import (
     with_more_room,
 )
 from gpuyard.record import Decided, EndReason, Outcome, Record
-from gpuyard.streams import stream_key
+from gpuyard.streams import signed_key
+from gpuyard.tenancy import NO_TENANTS, Tenants
+from gpuyard.tenanting import (
+    Shared,
+    check_tenants,
+    preemption_policy,
+    reject_never_admitted,
+    share_out,
+    tenant_tables,
+)
 from gpuyard.windows import NodeWindow
 from gpuyard.workload import MICROSECOND, Workload, exact_sum
 
@@ -89,6 +98,7 @@ def schedule(
     until: float | None = None,
     begin: float | None = None,
     windows: Sequence[NodeWindow] = (),
+    tenants: Tenants = NO_TENANTS,
     decisions: bool = False,
     progress: Progress | None = None,
 ) -> Record:
@@ -104,6 +114,8 @@ def schedule(
         Begin at this instant, s since the origin, with what ran and waited by then according to the record.
     windows
         Maintenance and reservations of nodes, and nodes that come later.
+    tenants
+        Who shares the cluster, by which quotas and limits.
     decisions
         Also note what is promised to whom; the schedule is the same.
     progress
@@ -112,13 +124,14 @@ def schedule(
     Raises
     ------
     ConfigError
-        For a cluster, an ``until``, a ``begin`` or windows that cannot be simulated.
+        For a cluster, an ``until``, a ``begin``, windows or tenants that cannot be simulated.
     """
     _check_times(policy, begin, until)
+    check_tenants(policy, tenants, windows=bool(windows), begin=begin is not None)
     if begin is not None and any(each.is_commission for each in windows):
         raise ConfigError("what ran when the simulation begins may have run on nodes that come later; leave begin out")
     middle = None if begin is None else begin_at(workload, round(begin * MICROSECOND))
-    given = _lower(workload, cluster, policy, middle, seed=seed, windows=windows, decisions=decisions)
+    given = _lower(workload, cluster, policy, middle, seed=seed, windows=windows, tenants=tenants, decisions=decisions)
     stop = given.until = NEVER - 1 if until is None else round(until * MICROSECOND)
     kernel_s = _interruptible(lambda: _run(given, stop), given.events, len(given.workload), progress)
     check_scores(policy, given.workload, given.own)
@@ -157,6 +170,7 @@ class _Given:
     tables: tuple[Jobs, Records, Dependencies, Site, Queue, Log, Events]
     own: tuple[Any, ...]
     session: Session | None
+    preempts: bool
     decisions: bool
     later: Latecomers | None
     until: int = NEVER - 1
@@ -184,14 +198,15 @@ def _lower(
     *,
     seed: int,
     windows: Sequence[NodeWindow],
+    tenants: Tenants,
     decisions: bool,
 ) -> _Given:
     """Turn what people name into the engine's tables, with the jobs placed that already run at the beginning."""
     workload = everybody if middle is None else middle.workload
     later, closed = _apart(windows, workload, cluster, policy)
     rejections = Rejections(len(workload))
-    asked = lower_demands(workload, cluster, policy)
-    _reject_unfit(workload, cluster, policy, asked, rejections)
+    asked, shared = share_out(workload, cluster, policy, tenants, lower_demands(workload, cluster, policy))
+    _reject_unfit(workload, cluster, policy, asked, shared, rejections)
     duration = lower_durations(workload, policy, rejections)
     if middle is not None:
         duration = np.where(middle.running, middle.end - np.where(middle.running, middle.start, 0), duration)
@@ -206,8 +221,8 @@ def _lower(
         jobs, estimate = later.rows(jobs, asked), later.estimates(estimate)
         asked, dependencies = later.asked(asked), later.dependencies(dependencies)
     mix = np.bincount(asked.demand[accepted], minlength=asked.demands.size)
-    site = lower_site(cluster, policy, asked, _signed(stream_key(seed, "placement")), mix)
-    loop = loop_of(policy, windowed=bool(closed))
+    site = lower_site(cluster, policy, asked, signed_key(seed, "placement"), mix)
+    loop = loop_of(policy, windowed=bool(closed), shared=shared is not None)
     closing = lower_windows(closed, everybody, cluster)
     if closing is not None:
         asked.demands["lane"] = 0
@@ -228,9 +243,10 @@ def _lower(
     own: tuple[Any, ...]
     if session is not None:
         own = session.tables
-    elif policy.preemption:
-        times = (duration, estimate)
-        own = preempting_tables(workload, policy, asked, accepted, times, node=site.node, running=running)
+    elif policy.preemption or shared is not None:
+        given, times = (workload, preemption_policy(policy), asked, accepted), (duration, estimate)
+        own = preempting_tables(*given, times, node=site.node, running=running)
+        own = tenant_tables(own, shared, cluster, policy, accepted)
     else:
         since = None if middle is None else middle.begin
         own = loop_tables(policy, **about, site=site, running=running, windows=closing, begin=since)
@@ -251,6 +267,7 @@ def _lower(
         tables=tables,
         own=own,
         session=session,
+        preempts=bool(policy.preemption),
         decisions=decisions,
         later=later,
     )
@@ -347,7 +364,7 @@ def _record(
 def _attempts(given: _Given) -> Attempts:
     """Return all attempts in the order they started; where nobody is preempted, a job has one."""
     if given.stays is not None:
-        return attempts_of(given.stays)
+        return attempts_of(given.stays, preempts=given.preempts)
     start = given.tables[0].job["start"]
     job = given.log.attempt_job[: given.events.counter[Count.ATTEMPTS]].copy()
     return Attempts(
@@ -413,11 +430,6 @@ def _check_horizon(
         )
 
 
-def _signed(key: int) -> int:
-    """Return an unsigned 64-bit number as the signed one with the same bits."""
-    return key - 2**64 if key >= 2**63 else key
-
-
 def _events(
     cluster: Cluster, asked: Asked, dependencies: Dependencies, jobs: int, later: Latecomers | None, *, bounded: bool
 ) -> Events:
@@ -428,7 +440,9 @@ def _events(
     return build.build_events(running + 1, jobs + 1 if dependencies.hold.size else 1)
 
 
-def _reject_unfit(workload: Workload, cluster: Cluster, policy: Policy, asked: Asked, rejections: Rejections) -> None:
+def _reject_unfit(
+    workload: Workload, cluster: Cluster, policy: Policy, asked: Asked, shared: Shared | None, rejections: Rejections
+) -> None:
     """Reject the jobs that not even the empty cluster can hold: each demand is tried once, alone."""
     demands = asked.demands
     reject_contradictions(workload, policy, rejections)
@@ -442,6 +456,8 @@ def _reject_unfit(workload: Workload, cluster: Cluster, policy: Policy, asked: A
     unfit = ~fits[asked.demand]
     rejections.add(unfit & (workload.gpus > cluster.gpus), "asks for more GPUs than the cluster has")
     rejections.add(unfit, "does not fit the cluster even when it is empty")
+    if shared is not None:
+        reject_never_admitted(shared, fits, rejections)
 
 
 def _interruptible(work: Callable[[], float], events: Events, jobs: int, progress: Progress | None) -> float:

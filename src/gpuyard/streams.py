@@ -11,7 +11,7 @@ from hashlib import sha256
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Stream", "stream_key", "uniform_at"]
+__all__ = ["Stream", "signed_key", "stream_key", "uniform_at"]
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_A = np.uint64(0xBF58476D1CE4E5B9)
@@ -21,6 +21,12 @@ _MIX_B = np.uint64(0x94D049BB133111EB)
 def stream_key(seed: int, name: str) -> int:
     """Return the 64-bit key of a stream: the first 8 bytes, big-endian, of SHA-256 of ``gpuyard:{name}:{seed}``."""
     return int.from_bytes(_digest(seed, name)[:8], "big")
+
+
+def signed_key(seed: int, name: str) -> int:
+    """Return :func:`stream_key` as the signed number with the same bits."""
+    key = stream_key(seed, name)
+    return key - 2**64 if key >= 2**63 else key
 
 
 def uniform_at(key: int, counter: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -20,7 +20,16 @@ from gpuyard.kernel.prey import candidate, list_candidates, may_reach, tell_apar
 from gpuyard.kernel.stays import Gain, Stays, Terms
 from gpuyard.kernel.tables import Events, Jobs, Log, Records, Site
 
-__all__ = ["Hunter", "hunt_by_trial", "hunt_listed", "hunt_nothing", "hunter_signature", "make_room"]
+__all__ = [
+    "Hunter",
+    "hunt_by_trial",
+    "hunt_listed",
+    "hunt_nothing",
+    "hunter_signature",
+    "make_room",
+    "try_place",
+    "undo_place",
+]
 
 Hunter: TypeAlias = Callable[[Jobs, Records, Site, Log, Events, Stays, Placer, Releaser, int, int, int], int]
 """Makes room for a job where not all jobs are plain, or not all stand in order; else :func:`make_room` does."""
@@ -238,6 +247,7 @@ def hunt_by_trial(
 ) -> int:
     """Take candidates off until the job can be placed, put back who is not needed, and place it."""
     listed = list_candidates(jobs, stays, level, now)
+    wish = int(jobs.claim[nth(row)]["demand"])
     first = int(events.counter[Count.SLOTS])
     taken, chunk, at, noted = 0, 0, 0, 0
     placed = False
@@ -252,7 +262,7 @@ def hunt_by_trial(
         noted = take_away(jobs, demand, site, log, stays.noted_gpu, releaser, found, noted)
         taken += 1
         chunk, at = _after(stays, chunk, at)
-        placed = _place(jobs, demand, site, log, events, placer, row)
+        placed = try_place(demand, site, log, events, placer, row, wish)
     if not placed:
         while taken > 0:
             taken -= 1
@@ -260,22 +270,21 @@ def hunt_by_trial(
             noted = put_back(jobs, demand, site, log, stays.noted_gpu, int(this["row"]), noted)
         return 0
     for place in range(taken - 2, -1, -1):
-        _take_back(jobs, demand, site, log, events, releaser, row, first)
+        undo_place(demand, site, log, events, releaser, row, wish, first)
         this = stays.catch[nth(place)]
         end = int(stays.catch[nth(place + 1)]["gpus"])
         put_back(jobs, demand, site, log, stays.noted_gpu, int(this["row"]), end)
-        if _place(jobs, demand, site, log, events, placer, row):
+        if try_place(demand, site, log, events, placer, row, wish):
             this["spared"] = 1
         else:
             take_away(jobs, demand, site, log, stays.noted_gpu, releaser, int(this["row"]), int(this["gpus"]))
-            _place(jobs, demand, site, log, events, placer, row)
+            try_place(demand, site, log, events, placer, row, wish)
     return taken
 
 
 @inlined
-def _place(jobs: Jobs, demand: Records, site: Site, log: Log, events: Events, placer: Placer, row: int) -> bool:
-    """Place a job; return whether it found room."""
-    wish = int(jobs.claim[nth(row)]["demand"])
+def try_place(demand: Records, site: Site, log: Log, events: Events, placer: Placer, row: int, wish: int) -> bool:
+    """Place a job with a demand; return whether it found room."""
     asked = demand[nth(wish)]
     if asked["plain"] == 0:
         return placer(site, demand, log, events, row, wish)
@@ -283,11 +292,10 @@ def _place(jobs: Jobs, demand: Records, site: Site, log: Log, events: Events, pl
 
 
 @kernel
-def _take_back(
-    jobs: Jobs, demand: Records, site: Site, log: Log, events: Events, releaser: Releaser, row: int, first: int
+def undo_place(
+    demand: Records, site: Site, log: Log, events: Events, releaser: Releaser, row: int, wish: int, first: int
 ) -> None:
     """Undo the placement of a job in the slots from ``first`` on."""
-    wish = int(jobs.claim[nth(row)]["demand"])
     slots = int(events.counter[Count.SLOTS]) - first
     if demand[nth(wish)]["plain"] == 0:
         releaser(site, demand, log, row, wish, first, slots)

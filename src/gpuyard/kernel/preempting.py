@@ -7,19 +7,20 @@ more may be taken away, or when another job comes first in it.
 
 from __future__ import annotations
 
+from gpuyard.kernel.attempting import begin_attempt, end_attempt, keep_gain
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
 from gpuyard.kernel.hunt import Hunter, make_room
 from gpuyard.kernel.instants import next_arrival, next_eligible, tell_others, vacate
 from gpuyard.kernel.jit import inlined, kernel
-from gpuyard.kernel.levels import key_to_wait, level_of_waiting, next_tick, pass_bins, remaining, time_of_promotion
+from gpuyard.kernel.levels import key_to_wait, level_of_waiting, next_tick, pass_bins, time_of_promotion
 from gpuyard.kernel.line import first_of, line_up, stand_out, take_turn, turn_back, turns_after
 from gpuyard.kernel.placement import Placer, Releaser, place_plain
 from gpuyard.kernel.prey import announce, look_again, withdraw
 from gpuyard.kernel.stays import Gain, Rule, Stays, Terms
 from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Queue, Records, Site
 from gpuyard.kernel.timetable import enter, first_time, strike
-from gpuyard.kernel.worth import attempt_length, work_saved
+from gpuyard.kernel.worth import work_saved
 
 __all__ = ["run_preempting"]
 
@@ -152,51 +153,9 @@ def _tick(jobs: Jobs, site: Site, log: Log, stays: Stays, row: int, wish: int, n
 def _end_attempt(
     jobs: Jobs, site: Site, log: Log, events: Events, stays: Stays, row: int, now: int, useful: int, cause: int
 ) -> None:
-    """Write down that an attempt ends."""
-    this = stays.stay[nth(row)]
-    attempt = stays.attempt[nth(this["attempt"])]
-    attempt["end"] = now
-    attempt["useful"] = useful
-    attempt["cause"] = cause
-    strike(stays.ends, row)
-    if stays.ticks.place[nth(row)] != NOBODY:
-        strike(stays.ticks, row)
+    """Write down that an attempt ends; its job cannot be taken away any more."""
+    end_attempt(events, stays, row, now, useful, cause)
     withdraw(jobs, site, log, stays, row)
-    this["end"] = NEVER
-    this["attempt"] = NOBODY
-    events.counter[Count.RUNNING] -= 1
-
-
-@kernel
-def _start_attempt(jobs: Jobs, events: Events, stays: Stays, row: int, first: int, now: int) -> None:
-    """Let a job run that holds the slots from ``first`` on."""
-    count, state = events.counter, stays.state
-    wish = int(jobs.claim[nth(row)]["demand"])
-    jobs.job[nth(row)]["start"] = min(jobs.job[nth(row)]["start"], now)
-    jobs.claim[nth(row)]["slot"] = first
-    jobs.claim[nth(row)]["slots"] = count[Count.SLOTS] - first
-    number = int(state[Gain.ATTEMPTS])
-    state[Gain.ATTEMPTS] = number + 1
-    attempt = stays.attempt[nth(number)]
-    attempt["start"] = now
-    attempt["end"] = NEVER
-    attempt["useful"] = 0
-    attempt["slot"] = first
-    attempt["job"] = row
-    attempt["cause"] = NOBODY
-    this = stays.stay[nth(row)]
-    if stays.ticks.place[nth(row)] != NOBODY:
-        strike(stays.ticks, row)
-    this["since"] = now
-    this["attempt"] = number
-    this["expected"] = now + remaining(stays, row)
-    this["end"] = now + attempt_length(jobs, stays, row)
-    enter(stays.ends, int(this["end"]), row)
-    count[Count.RUNNING] += 1
-    announce(stays, row)
-    tick = next_tick(stays, row, wish, now)
-    if tick != NEVER:
-        enter(stays.ticks, tick, row)
 
 
 @kernel
@@ -243,7 +202,8 @@ def _schedule(
                 victim = int(stays.catch[nth(place)]["row"])
                 given += max(int(jobs.claim[nth(victim)]["slots"]), 1)
                 _preempt(jobs, demand, site, log, events, stays, victim, row, now)
-        _start_attempt(jobs, events, stays, row, first, now)
+        begin_attempt(jobs, events, stays, row, first, now)
+        announce(stays, row)
         if taken > 0:
             state[Gain.ROOM] += given
             turns_after(stays, key, row, given)
@@ -256,16 +216,10 @@ def _preempt(
     jobs: Jobs, demand: Records, site: Site, log: Log, events: Events, stays: Stays, row: int, cause: int, now: int
 ) -> None:
     """End the attempt of a job whose GPUs are free already, and let it wait again."""
-    this = stays.stay[nth(row)]
     wish = int(jobs.claim[nth(row)]["demand"])
     useful = work_saved(jobs, stays, row, now)
     _end_attempt(jobs, site, log, events, stays, row, now, useful, cause)
-    this["saved"] += useful
-    this["attained"] += now - this["since"]
-    this["since"] = now
-    this["times"] += 1
-    if stays.terms[Terms.RULE] == Rule.BINS:
-        pass_bins(stays, row, wish, int(this["attained"]))
+    keep_gain(stays, row, wish, useful, now)
     _join(jobs, demand, events, stays, row, wish)
     promotion = time_of_promotion(stays, row)
     if promotion != NEVER:

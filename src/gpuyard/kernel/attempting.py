@@ -1,0 +1,73 @@
+"""What is written down when an attempt of a job begins, ends, or is preempted."""
+
+from __future__ import annotations
+
+from gpuyard.kernel.bits import nth
+from gpuyard.kernel.codes import NEVER, NOBODY, Count
+from gpuyard.kernel.jit import kernel
+from gpuyard.kernel.levels import next_tick, pass_bins, remaining
+from gpuyard.kernel.stays import Gain, Rule, Stays, Terms
+from gpuyard.kernel.tables import Events, Jobs
+from gpuyard.kernel.timetable import enter, strike
+from gpuyard.kernel.worth import attempt_length
+
+__all__ = ["begin_attempt", "end_attempt", "keep_gain"]
+
+
+@kernel
+def begin_attempt(jobs: Jobs, events: Events, stays: Stays, row: int, first: int, now: int) -> None:
+    """Let a job run that holds the slots from ``first`` on."""
+    count, state = events.counter, stays.state
+    wish = int(jobs.claim[nth(row)]["demand"])
+    jobs.job[nth(row)]["start"] = min(jobs.job[nth(row)]["start"], now)
+    jobs.claim[nth(row)]["slot"] = first
+    jobs.claim[nth(row)]["slots"] = count[Count.SLOTS] - first
+    number = int(state[Gain.ATTEMPTS])
+    state[Gain.ATTEMPTS] = number + 1
+    attempt = stays.attempt[nth(number)]
+    attempt["start"] = now
+    attempt["end"] = NEVER
+    attempt["useful"] = 0
+    attempt["slot"] = first
+    attempt["job"] = row
+    attempt["cause"] = NOBODY
+    this = stays.stay[nth(row)]
+    if stays.ticks.place[nth(row)] != NOBODY:
+        strike(stays.ticks, row)
+    this["since"] = now
+    this["attempt"] = number
+    this["expected"] = now + remaining(stays, row)
+    this["end"] = now + attempt_length(jobs, stays, row)
+    enter(stays.ends, int(this["end"]), row)
+    count[Count.RUNNING] += 1
+    tick = next_tick(stays, row, wish, now)
+    if tick != NEVER:
+        enter(stays.ticks, tick, row)
+
+
+@kernel
+def end_attempt(events: Events, stays: Stays, row: int, now: int, useful: int, cause: int) -> None:
+    """Write down that an attempt ends."""
+    this = stays.stay[nth(row)]
+    attempt = stays.attempt[nth(this["attempt"])]
+    attempt["end"] = now
+    attempt["useful"] = useful
+    attempt["cause"] = cause
+    strike(stays.ends, row)
+    if stays.ticks.place[nth(row)] != NOBODY:
+        strike(stays.ticks, row)
+    this["end"] = NEVER
+    this["attempt"] = NOBODY
+    events.counter[Count.RUNNING] -= 1
+
+
+@kernel
+def keep_gain(stays: Stays, row: int, wish: int, useful: int, now: int) -> None:
+    """Let a job whose attempt was preempted keep what it saved and attained."""
+    this = stays.stay[nth(row)]
+    this["saved"] += useful
+    this["attained"] += now - this["since"]
+    this["since"] = now
+    this["times"] += 1
+    if stays.terms[Terms.RULE] == Rule.BINS:
+        pass_bins(stays, row, wish, int(this["attained"]))

@@ -1,0 +1,153 @@
+"""Running jobs of tenants that may be taken away, tenant by tenant, and the tenants that borrow."""
+
+from __future__ import annotations
+
+from gpuyard.kernel.bits import nth
+from gpuyard.kernel.codes import NOBODY
+from gpuyard.kernel.jit import inlined, kernel
+from gpuyard.kernel.levels import gpu_time, running_level
+from gpuyard.kernel.pairing import put, set_key, take_out
+from gpuyard.kernel.parting import reconsider
+from gpuyard.kernel.quotas import is_above_quota
+from gpuyard.kernel.stays import Gain, Rule, Stays, Terms
+from gpuyard.kernel.tables import Jobs
+from gpuyard.kernel.tenancy import Share, Tenancy
+from gpuyard.kernel.worth import time_lost
+
+__all__ = ["drop_prey", "look_again", "note_borrower", "offer_fresh", "put_prey", "refresh", "tenant_of", "withdraw"]
+
+
+@inlined
+def tenant_of(tenancy: Tenancy, row: int) -> int:
+    """Return the tenant that a job belongs to."""
+    return int(tenancy.asker[nth(tenancy.asker_of[nth(row)])]["tenant"])
+
+
+@kernel
+def _note_key(jobs: Jobs, stays: Stays, tenancy: Tenancy, row: int, now: int) -> None:
+    """Give a running job its place among those that may be taken away: by level, then by who goes first."""
+    this, terms = stays.stay[nth(row)], stays.terms
+    wish = int(jobs.claim[nth(row)]["demand"])
+    second = 0
+    if terms[Terms.LEAST_LOST] > 0:
+        second = gpu_time(time_lost(jobs, stays, row, now), int(stays.thousandths[nth(wish)]))
+    elif terms[Terms.RULE] != Rule.REMAINING and terms[Terms.RULE] != Rule.REMAINING_SERVICE:
+        second = -int(this["since"])
+    set_key(tenancy.prey, row, -running_level(stays, row, wish, now), second, row)
+
+
+@inlined
+def _has_key(tenancy: Tenancy, tenant: int, row: int) -> bool:
+    """Return whether a tenant stands among those that borrow by the key of a job."""
+    its, item = tenancy.borrowers.item[nth(tenant)], tenancy.prey.item[nth(row)]
+    return bool(its["third"] == row and its["first"] == item["first"] and its["second"] == item["second"])
+
+
+@kernel
+def note_borrower(tenancy: Tenancy, tenant: int) -> None:
+    """Bring the place of a tenant among those that borrow, and have somebody to take, up to date."""
+    state = tenancy.state
+    first = int(tenancy.prey_of[nth(tenant)])
+    borrows = first != NOBODY and is_above_quota(tenancy, tenant)
+    if tenancy.is_borrower[nth(tenant)] > 0:
+        if borrows and _has_key(tenancy, tenant, first):
+            return
+        state[Share.BORROWERS] = take_out(tenancy.borrowers, int(state[Share.BORROWERS]), tenant)
+        tenancy.is_borrower[nth(tenant)] = 0
+    if borrows:
+        item = tenancy.prey.item[nth(first)]
+        set_key(tenancy.borrowers, tenant, int(item["first"]), int(item["second"]), int(item["third"]))
+        state[Share.BORROWERS] = put(tenancy.borrowers, int(state[Share.BORROWERS]), tenant)
+        tenancy.is_borrower[nth(tenant)] = 1
+
+
+@kernel
+def put_prey(tenancy: Tenancy, row: int) -> None:
+    """Put a job that has its key among those of its tenant that may be taken away."""
+    tenant = tenant_of(tenancy, row)
+    tenancy.prey_of[nth(tenant)] = put(tenancy.prey, int(tenancy.prey_of[nth(tenant)]), row)
+    tenancy.is_prey[nth(row)] = 1
+
+
+@kernel
+def drop_prey(tenancy: Tenancy, row: int) -> None:
+    """Take a job out of those of its tenant that may be taken away."""
+    tenant = tenant_of(tenancy, row)
+    tenancy.prey_of[nth(tenant)] = take_out(tenancy.prey, int(tenancy.prey_of[nth(tenant)]), row)
+    tenancy.is_prey[nth(row)] = 0
+
+
+@kernel
+def _offer(jobs: Jobs, stays: Stays, tenancy: Tenancy, row: int, now: int) -> None:
+    """Let a running job be taken away from now on if it may be."""
+    this, terms = stays.stay[nth(row)], stays.terms
+    if this["fixed"] > 0 or this["times"] >= terms[Terms.MOST] or now - this["since"] < terms[Terms.MIN_RUN]:
+        return
+    _note_key(jobs, stays, tenancy, row, now)
+    put_prey(tenancy, row)
+    tenant = tenant_of(tenancy, row)
+    note_borrower(tenancy, tenant)
+    tenancy.state[Share.CHANCE] += 1
+    if tenancy.prey_of[nth(tenant)] == row:
+        reconsider(tenancy, stays, tenant)
+
+
+@kernel
+def offer_fresh(jobs: Jobs, stays: Stays, tenancy: Tenancy, now: int) -> None:
+    """Let those be taken away who started at an earlier instant and were not told apart yet."""
+    kept = 0
+    for number in range(stays.state[Gain.FRESH]):
+        row = int(stays.fresh[nth(number)])
+        if stays.stay[nth(row)]["since"] == now:
+            stays.fresh[nth(kept)] = row
+            stays.stay[nth(row)]["fresh"] = kept
+            kept += 1
+        else:
+            stays.stay[nth(row)]["fresh"] = NOBODY
+            _offer(jobs, stays, tenancy, row, now)
+    stays.state[Gain.FRESH] = kept
+
+
+@kernel
+def withdraw(stays: Stays, tenancy: Tenancy, row: int) -> None:
+    """Note that a job does not run any more."""
+    this = stays.stay[nth(row)]
+    if this["fresh"] == NOBODY:
+        if tenancy.is_prey[nth(row)] > 0:
+            drop_prey(tenancy, row)
+            note_borrower(tenancy, tenant_of(tenancy, row))
+        return
+    last = stays.state[Gain.FRESH] - 1
+    moved = int(stays.fresh[nth(last)])
+    stays.fresh[nth(this["fresh"])] = moved
+    stays.stay[nth(moved)]["fresh"] = this["fresh"]
+    this["fresh"] = NOBODY
+    stays.state[Gain.FRESH] = last
+
+
+@kernel
+def look_again(jobs: Jobs, stays: Stays, tenancy: Tenancy, row: int, now: int) -> None:
+    """Bring the place of a running job among those who may be taken away up to date: its level changed, or it may."""
+    if stays.stay[nth(row)]["fresh"] == NOBODY:
+        withdraw(stays, tenancy, row)
+        _offer(jobs, stays, tenancy, row, now)
+
+
+@kernel
+def refresh(jobs: Jobs, stays: Stays, tenancy: Tenancy, now: int) -> None:
+    """Put all that may be taken away in the order of this instant, where that changes with time."""
+    state = tenancy.state
+    if state[Share.LISTED] == 0 or state[Share.LISTED_AT] == now:
+        return
+    state[Share.LISTED_AT] = now
+    for tenant in range(tenancy.parent.size):
+        tenancy.prey_of[nth(tenant)] = NOBODY
+    for place in range(stays.ends.size[0]):
+        row = int(stays.ends.row[nth(place)])
+        if tenancy.is_prey[nth(row)] > 0:
+            item = tenancy.prey.item[nth(row)]
+            item["child"], item["next"], item["before"] = NOBODY, NOBODY, NOBODY
+            _note_key(jobs, stays, tenancy, row, now)
+            put_prey(tenancy, row)
+    for tenant in range(tenancy.parent.size):
+        note_borrower(tenancy, tenant)

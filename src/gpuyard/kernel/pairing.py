@@ -1,0 +1,130 @@
+"""Many heaps over one set of items, each item in one of them at most: pairing heaps.
+
+Source: Fredman, Sedgewick, Sleator and Tarjan 1986, Algorithmica 1.  A heap is known by its root, NOBODY if it is
+empty; it needs no room of its own, so that there may be as many as wished.  Smallest key first.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from gpuyard.kernel.bits import nth
+from gpuyard.kernel.codes import NOBODY
+from gpuyard.kernel.jit import inlined, kernel
+from gpuyard.kernel.tables import Records
+
+__all__ = ["ITEM", "Pairing", "build_pairing", "goes_before", "put", "set_key", "take_out"]
+
+ITEM = np.dtype(
+    [
+        ("first", np.int64),
+        ("second", np.int64),
+        ("third", np.int64),
+        ("child", np.int32),
+        ("next", np.int32),
+        ("before", np.int32),  # its left neighbour, or its parent if it is the first child
+    ]
+)
+"""An item: its key, compared from ``first`` to ``third``, and its place in a heap."""
+
+
+class Pairing(NamedTuple):
+    """Items that are in heaps."""
+
+    item: Records
+
+
+def build_pairing(items: int) -> Pairing:
+    """Return items that are in no heap."""
+    item = np.zeros(items, ITEM)
+    item["child"] = item["next"] = item["before"] = NOBODY
+    return Pairing(item=item)
+
+
+@inlined
+def set_key(heap: Pairing, one: int, first: int, second: int, third: int) -> None:
+    """Give an item that is in no heap its key."""
+    item = heap.item[nth(one)]
+    item["first"], item["second"], item["third"] = first, second, third
+
+
+@inlined
+def goes_before(heap: Pairing, one: int, other: int) -> bool:
+    """Return whether an item's key is smaller than another's."""
+    left, right = heap.item[nth(one)], heap.item[nth(other)]
+    if left["first"] != right["first"]:
+        return bool(left["first"] < right["first"])
+    if left["second"] != right["second"]:
+        return bool(left["second"] < right["second"])
+    return bool(left["third"] < right["third"])
+
+
+@inlined
+def _merge(heap: Pairing, one: int, other: int) -> int:
+    """Make one heap of two that are not empty; their roots have no neighbours."""
+    if goes_before(heap, other, one):
+        one, other = other, one
+    above, below = heap.item[nth(one)], heap.item[nth(other)]
+    following = int(above["child"])
+    below["next"] = following
+    below["before"] = one
+    if following != NOBODY:
+        heap.item[nth(following)]["before"] = other
+    above["child"] = other
+    return one
+
+
+@inlined
+def put(heap: Pairing, root: int, one: int) -> int:
+    """Put an item that is in no heap into one; return the root."""
+    return one if root == NOBODY else _merge(heap, root, one)
+
+
+@kernel
+def _merge_children(heap: Pairing, first: int) -> int:
+    """Make one heap of the children of an item that left: in pairs from the left, then all from the right."""
+    done = NOBODY
+    while first != NOBODY:
+        one = first
+        two = int(heap.item[nth(one)]["next"])
+        first = NOBODY
+        heap.item[nth(one)]["next"] = NOBODY
+        if two != NOBODY:
+            first = int(heap.item[nth(two)]["next"])
+            heap.item[nth(two)]["next"] = NOBODY
+            one = _merge(heap, one, two)
+        heap.item[nth(one)]["next"] = done
+        done = one
+    if done == NOBODY:
+        return NOBODY
+    root = done
+    rest = int(heap.item[nth(root)]["next"])
+    heap.item[nth(root)]["next"] = NOBODY
+    while rest != NOBODY:
+        following = int(heap.item[nth(rest)]["next"])
+        heap.item[nth(rest)]["next"] = NOBODY
+        root = _merge(heap, root, rest)
+        rest = following
+    heap.item[nth(root)]["before"] = NOBODY
+    return root
+
+
+@kernel
+def take_out(heap: Pairing, root: int, one: int) -> int:
+    """Take an item out of the heap it is in; return the root of what is left."""
+    item = heap.item[nth(one)]
+    children = _merge_children(heap, int(item["child"]))
+    item["child"] = NOBODY
+    if one == root:
+        return children
+    before, following = int(item["before"]), int(item["next"])
+    if heap.item[nth(before)]["child"] == one:
+        heap.item[nth(before)]["child"] = following
+    else:
+        heap.item[nth(before)]["next"] = following
+    if following != NOBODY:
+        heap.item[nth(following)]["before"] = before
+    item["next"] = item["before"] = NOBODY
+    return root if children == NOBODY else _merge(heap, root, children)

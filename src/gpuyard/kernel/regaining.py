@@ -1,0 +1,360 @@
+"""Make room for a job among tenants: what was lent is taken back, and what its own tenant needs less.
+
+Candidates are taken off one by one until quotas and limits admit the job and it can be placed; going back, each is
+put back if that still holds.  ``docs/semantics.md``, *Making room among tenants*, is the specification.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+from gpuyard.kernel.bits import nth
+from gpuyard.kernel.booty import drop_prey, note_borrower, put_prey, refresh, tenant_of
+from gpuyard.kernel.codes import NOBODY, Count
+from gpuyard.kernel.hunt import try_place, undo_place
+from gpuyard.kernel.imagined import put_back, take_away
+from gpuyard.kernel.jit import compiler, inlined, kernel, pointed
+from gpuyard.kernel.levels import level_of_waiting
+from gpuyard.kernel.pairing import take_out
+from gpuyard.kernel.placement import Placer, Releaser
+from gpuyard.kernel.quotas import charge, fair_share, holder_of, is_within_quota, resource_held, resources_of
+from gpuyard.kernel.stays import Stays
+from gpuyard.kernel.tables import Events, Jobs, Log, Records, Site
+from gpuyard.kernel.tenancy import ANY_TYPE, Reclaim, Share, Tenancy
+
+__all__ = ["Regainer", "regain", "regain_nothing", "regainer_signature"]
+
+_FAIR, _BORROWED, _OWN = 0, 2, 3
+"""Stages: fair sharing's two strategies, jobs of those that borrow, jobs of the same tenant."""
+
+Regainer: TypeAlias = Callable[[Jobs, Records, Site, Log, Events, Stays, Tenancy, Placer, Releaser, int, int], int]
+"""Makes room for a job of a tenant; see :func:`regain`."""
+
+
+def regainer_signature(before: Sequence[Any], placing: tuple[Any, ...]) -> Any:
+    """Return numba's signature of a :data:`Regainer`, of the types of what a loop takes up to its tenants."""
+    jobs, demand, _, site, _, log, events = before[:7]
+    whole = compiler.types.int64
+    return whole(jobs, demand, site, log, events, *before[-2:], *placing, whole, whole)
+
+
+@pointed
+def regain_nothing(
+    jobs: Jobs,
+    demand: Records,
+    site: Site,
+    log: Log,
+    events: Events,
+    stays: Stays,
+    tenancy: Tenancy,
+    placer: Placer,
+    releaser: Releaser,
+    row: int,
+    now: int,
+) -> int:
+    """Stand in where nobody is preempted: never called."""
+    return 0
+
+
+@pointed
+def regain(
+    jobs: Jobs,
+    demand: Records,
+    site: Site,
+    log: Log,
+    events: Events,
+    stays: Stays,
+    tenancy: Tenancy,
+    placer: Placer,
+    releaser: Releaser,
+    row: int,
+    now: int,
+) -> int:
+    """Place a job where others run; return how many of ``Stays.catch`` were taken off, 0 if there is no room even so.
+
+    Those that are not marked as spared have been released and are charged to nobody any more, and the job, which is
+    not charged yet, holds the slots written last.
+    """
+    refresh(jobs, stays, tenancy, now)
+    number = int(tenancy.asker_of[nth(row)])
+    asker = tenancy.asker[nth(number)]
+    wish, resource = int(asker["wish"]), int(asker["resource"])
+    if resource != ANY_TYPE:
+        return _make_room(jobs, demand, site, log, events, stays, tenancy, placer, releaser, row, wish, resource)
+    types = resources_of(tenancy)
+    for kind in range(types):
+        if demand[nth(wish)]["kinds"] >> kind & 1:
+            only = int(tenancy.variant[nth(wish * types + kind)])
+            taken = _make_room(jobs, demand, site, log, events, stays, tenancy, placer, releaser, row, only, kind)
+            if taken > 0:
+                return taken
+    return 0
+
+
+@inlined
+def _first_stage(tenancy: Tenancy, number: int, resource: int) -> int:
+    """Return the stage with which making room for a job of an asker begins."""
+    reclaim = tenancy.state[Share.RECLAIM]
+    if resource == NOBODY or reclaim == Reclaim.NEVER:
+        return _OWN
+    if reclaim == Reclaim.FAIR:
+        return _FAIR
+    return _BORROWED if is_within_quota(tenancy, number, resource) else _OWN
+
+
+@kernel
+def _make_room(
+    jobs: Jobs,
+    demand: Records,
+    site: Site,
+    log: Log,
+    events: Events,
+    stays: Stays,
+    tenancy: Tenancy,
+    placer: Placer,
+    releaser: Releaser,
+    row: int,
+    wish: int,
+    resource: int,
+) -> int:
+    """Make room for a job on one type, or wherever it may be; return what :func:`regain` does."""
+    number = int(tenancy.asker_of[nth(row)])
+    tenant = int(tenancy.asker[nth(number)]["tenant"])
+    level = level_of_waiting(stays, row)
+    stage = _first_stage(tenancy, number, resource)
+    share = 0.0
+    if stage == _FAIR:
+        share = fair_share(tenancy, tenant, resource, int(tenancy.asker[nth(number)]["gpus"]))
+    first = int(events.counter[Count.SLOTS])
+    taken, noted, left, passed = 0, 0, 0, 0
+    placed = False
+    while not placed and stage <= _OWN:
+        found, left, passed = _next(jobs, site, log, tenancy, tenant, resource, level, share, stage, left, passed)
+        if found == NOBODY:
+            if stage < _BORROWED:
+                passed = _bring_back(tenancy, passed)
+            stage += 1
+            continue
+        this = stays.catch[nth(taken)]
+        this["row"] = found
+        this["spared"] = 0
+        this["gpus"] = noted
+        drop_prey(tenancy, found)
+        _shift_charge(jobs, site, log, tenancy, found, -1)
+        if stage == _BORROWED:
+            note_borrower(tenancy, tenant_of(tenancy, found))
+        noted = take_away(jobs, demand, site, log, stays.noted_gpu, releaser, found, noted)
+        taken += 1
+        if holder_of(tenancy, number, resource)[0] == NOBODY:
+            placed = try_place(demand, site, log, events, placer, row, wish)
+    if placed:
+        _spare(jobs, demand, site, log, events, stays, tenancy, placer, releaser, row, wish, resource, taken, first)
+    else:
+        while taken > 0:
+            taken -= 1
+            this = stays.catch[nth(taken)]
+            noted = put_back(jobs, demand, site, log, stays.noted_gpu, int(this["row"]), noted)
+            this["spared"] = 1
+            _return(jobs, site, log, tenancy, int(this["row"]))
+    _bring_back(tenancy, passed)
+    for place in range(left):
+        note_borrower(tenancy, int(tenancy.seen[nth(place)]))
+    for place in range(taken):
+        note_borrower(tenancy, tenant_of(tenancy, int(stays.catch[nth(place)]["row"])))
+    return taken
+
+
+@inlined
+def _shift_charge(jobs: Jobs, site: Site, log: Log, tenancy: Tenancy, row: int, sign: int) -> None:
+    """Charge a running job, or take it off what it is charged to."""
+    charge(tenancy, int(tenancy.asker_of[nth(row)]), resource_held(jobs, site, log, tenancy, row), sign)
+
+
+@inlined
+def _return(jobs: Jobs, site: Site, log: Log, tenancy: Tenancy, row: int) -> None:
+    """Charge a job again that has been put back, and let it be taken away again."""
+    _shift_charge(jobs, site, log, tenancy, row, 1)
+    put_prey(tenancy, row)
+    note_borrower(tenancy, tenant_of(tenancy, row))
+
+
+@kernel
+def _spare(
+    jobs: Jobs,
+    demand: Records,
+    site: Site,
+    log: Log,
+    events: Events,
+    stays: Stays,
+    tenancy: Tenancy,
+    placer: Placer,
+    releaser: Releaser,
+    row: int,
+    wish: int,
+    resource: int,
+    taken: int,
+    first: int,
+) -> None:
+    """Put those back who are not needed, from the last but one to the first; the job stays placed."""
+    number = int(tenancy.asker_of[nth(row)])
+    for place in range(taken - 2, -1, -1):
+        this = stays.catch[nth(place)]
+        found = int(this["row"])
+        _shift_charge(jobs, site, log, tenancy, found, 1)
+        if holder_of(tenancy, number, resource)[0] != NOBODY:
+            _shift_charge(jobs, site, log, tenancy, found, -1)
+            continue
+        undo_place(demand, site, log, events, releaser, row, wish, first)
+        put_back(jobs, demand, site, log, stays.noted_gpu, found, int(stays.catch[nth(place + 1)]["gpus"]))
+        if try_place(demand, site, log, events, placer, row, wish):
+            this["spared"] = 1
+            put_prey(tenancy, found)
+        else:
+            _shift_charge(jobs, site, log, tenancy, found, -1)
+            take_away(jobs, demand, site, log, stays.noted_gpu, releaser, found, int(this["gpus"]))
+            try_place(demand, site, log, events, placer, row, wish)
+
+
+@kernel
+def _next(
+    jobs: Jobs,
+    site: Site,
+    log: Log,
+    tenancy: Tenancy,
+    tenant: int,
+    resource: int,
+    level: int,
+    share: float,
+    stage: int,
+    left: int,
+    passed: int,
+) -> tuple[int, int, int]:
+    """Return who is taken next in a stage, or NOBODY; how many tenants were left out, and jobs passed over, so far.
+
+    They stand at the beginning and at the end of ``Tenancy.seen``.
+    """
+    if stage == _OWN:
+        found = int(tenancy.prey_of[nth(tenant)])
+        if found == NOBODY or -tenancy.prey.item[nth(found)]["first"] <= level:
+            return NOBODY, left, passed
+        return found, left, passed
+    if stage == _BORROWED:
+        return _next_borrowed(jobs, site, log, tenancy, tenant, resource, level, left, passed)
+    found, passed = _next_fair(jobs, site, log, tenancy, tenant, resource, share, stage, passed)
+    return found, left, passed
+
+
+@inlined
+def _pass_over(tenancy: Tenancy, row: int, passed: int) -> int:
+    """Take a job out of its tenant's for the time being; return how many are passed over."""
+    drop_prey(tenancy, row)
+    tenancy.seen[nth(tenancy.seen.size - 1 - passed)] = row
+    return passed + 1
+
+
+@kernel
+def _bring_back(tenancy: Tenancy, passed: int) -> int:
+    """Put those back who were passed over; return 0."""
+    for number in range(passed):
+        row = int(tenancy.seen[nth(tenancy.seen.size - 1 - number)])
+        put_prey(tenancy, row)
+        note_borrower(tenancy, tenant_of(tenancy, row))
+    return 0
+
+
+@kernel
+def _next_borrowed(
+    jobs: Jobs,
+    site: Site,
+    log: Log,
+    tenancy: Tenancy,
+    tenant: int,
+    resource: int,
+    level: int,
+    left: int,
+    passed: int,
+) -> tuple[int, int, int]:
+    """Return the first in the list of those whose tenants borrow from a tenant, as :func:`_next` does."""
+    state = tenancy.state
+    while state[Share.BORROWERS] != NOBODY:
+        other = int(state[Share.BORROWERS])
+        found = int(tenancy.prey_of[nth(other)])
+        if state[Share.RECLAIM] == Reclaim.LOWER and -tenancy.prey.item[nth(found)]["first"] <= level:
+            break
+        if other == tenant or not _borrows_from(tenancy, other, tenant, resource):
+            state[Share.BORROWERS] = take_out(tenancy.borrowers, other, other)
+            tenancy.is_borrower[nth(other)] = 0
+            tenancy.seen[nth(left)] = other
+            left += 1
+        elif resource_held(jobs, site, log, tenancy, found) != resource:
+            passed = _pass_over(tenancy, found, passed)
+            note_borrower(tenancy, other)
+        else:
+            return found, left, passed
+    return NOBODY, left, passed
+
+
+@kernel
+def _borrows_from(tenancy: Tenancy, other: int, tenant: int, resource: int) -> bool:
+    """Return whether what a tenant's own jobs hold is borrowed from another.
+
+    Its own jobs are above its own nominal quota, and it and each tenant above it that is not the other or above the
+    other is above its quota.
+    """
+    resources = resources_of(tenancy)
+    own = tenancy.quota[nth(other * resources + resource)]
+    if own["own_used"] <= own["own_nominal"]:
+        return False
+    node = other
+    while node != NOBODY and not node <= tenant < tenancy.end[nth(node)]:
+        quota = tenancy.quota[nth(node * resources + resource)]
+        if quota["used"] <= quota["nominal"]:
+            return False
+        node = int(tenancy.parent[nth(node)])
+    return True
+
+
+@kernel
+def _next_fair(
+    jobs: Jobs,
+    site: Site,
+    log: Log,
+    tenancy: Tenancy,
+    tenant: int,
+    resource: int,
+    share: float,
+    strategy: int,
+    passed: int,
+) -> tuple[int, int]:
+    """Return the first of the tenant that borrows most whom a strategy allows to take; how many were passed over."""
+    while True:
+        largest, most = NOBODY, 0.0
+        for other in range(tenancy.parent.size):
+            its = fair_share(tenancy, other, NOBODY, 0)
+            if other == tenant or its <= most or not _borrows_from(tenancy, other, tenant, resource):
+                continue
+            passed = _pass_over_types(jobs, site, log, tenancy, other, resource, passed)
+            if tenancy.prey_of[nth(other)] != NOBODY:
+                largest, most = other, its
+        if largest == NOBODY:
+            return NOBODY, passed
+        found = int(tenancy.prey_of[nth(largest)])
+        gpus = int(tenancy.asker[nth(tenancy.asker_of[nth(found)])]["gpus"])
+        if strategy == 0 and share <= fair_share(tenancy, largest, resource, -gpus):
+            return found, passed
+        if strategy == 1 and share < most:
+            return found, passed
+        passed = _pass_over(tenancy, found, passed)
+
+
+@kernel
+def _pass_over_types(
+    jobs: Jobs, site: Site, log: Log, tenancy: Tenancy, tenant: int, resource: int, passed: int
+) -> int:
+    """Pass over a tenant's jobs up to the first that holds GPUs of a resource; return how many were passed over."""
+    while True:
+        found = int(tenancy.prey_of[nth(tenant)])
+        if found == NOBODY or resource_held(jobs, site, log, tenancy, found) == resource:
+            return passed
+        passed = _pass_over(tenancy, found, passed)

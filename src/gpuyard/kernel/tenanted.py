@@ -1,0 +1,418 @@
+"""The event loop of a cluster that tenants share.  ``docs/semantics.md``, *Tenants*, is the specification."""
+
+from __future__ import annotations
+
+from gpuyard.kernel.attempting import begin_attempt, end_attempt, keep_gain
+from gpuyard.kernel.bits import nth
+from gpuyard.kernel.booty import look_again, note_borrower, offer_fresh, withdraw
+from gpuyard.kernel.codes import NEVER, NOBODY, Count
+from gpuyard.kernel.hunt import try_place
+from gpuyard.kernel.instants import next_arrival, next_eligible, tell_others, vacate
+from gpuyard.kernel.jit import inlined, kernel
+from gpuyard.kernel.levels import key_to_wait, next_tick, pass_bins, time_of_promotion
+from gpuyard.kernel.line import first_of, line_up, stand_out
+from gpuyard.kernel.pairing import goes_before
+from gpuyard.kernel.parting import (
+    asker_first,
+    enter_lane,
+    head_of,
+    hold_lane,
+    is_claimant,
+    keep_lane,
+    leave_lane,
+    open_up,
+    reconsider,
+    reorder,
+    succeed,
+)
+from gpuyard.kernel.placement import Placer, Releaser
+from gpuyard.kernel.prey import announce
+from gpuyard.kernel.quotas import charge, holder_of, resource_held, resources_of
+from gpuyard.kernel.regaining import Regainer
+from gpuyard.kernel.stays import Gain, Rule, Stays, Terms
+from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Queue, Records, Site
+from gpuyard.kernel.tenancy import ANY_TYPE, Between, Share, Tenancy
+from gpuyard.kernel.timetable import enter, first_time, strike
+from gpuyard.kernel.worth import work_saved
+
+__all__ = ["run_tenanted"]
+
+
+@kernel
+def run_tenanted(
+    jobs: Jobs,
+    demand: Records,
+    dependencies: Dependencies,
+    site: Site,
+    queue: Queue,
+    log: Log,
+    events: Events,
+    stays: Stays,
+    tenancy: Tenancy,
+    regainer: Regainer,
+    stop: int,
+    placer: Placer,
+    releaser: Releaser,
+) -> None:
+    """Process every instant up to and including ``stop``; the tables hold what happened.
+
+    Where the log has no room for what the next pass may write, the loop stops before it, with Gain.PAUSED set; called
+    again with more room, it goes on from there.
+    """
+    count, state = events.counter, stays.state
+    while count[Count.CANCEL] == 0:
+        if state[Gain.PAUSED] == 0:
+            now = min(next_arrival(jobs, events), first_time(stays.ends, NEVER), first_time(stays.ticks, NEVER))
+            if now == NEVER or now > stop:
+                break
+            count[Count.LAST] = now
+            _change(jobs, demand, dependencies, site, log, events, stays, tenancy, releaser, now)
+        now = int(count[Count.LAST])
+        state[Gain.PAUSED] = (
+            log.slots.size - count[Count.SLOTS] < state[Gain.CHUNKS]
+            or stays.attempt.size - state[Gain.ATTEMPTS] < state[Gain.ACTIVE]
+        )
+        if state[Gain.PAUSED] > 0:
+            break
+        count[Count.PASSES] += 1
+        if count[Count.WAITING] > 0:
+            if tenancy.state[Share.PREEMPTS] > 0:
+                offer_fresh(jobs, stays, tenancy, now)
+            while _make_round(jobs, demand, site, log, events, stays, tenancy, regainer, placer, releaser, now):
+                pass
+            count[Count.MAX_WAITING] = max(count[Count.MAX_WAITING], count[Count.WAITING])
+    for place in range(stays.ends.size[0]):
+        row = int(stays.ends.row[nth(place)])
+        stays.attempt[nth(stays.stay[nth(row)]["attempt"])]["useful"] = work_saved(jobs, stays, row, stop)
+
+
+@kernel
+def _change(
+    jobs: Jobs,
+    demand: Records,
+    dependencies: Dependencies,
+    site: Site,
+    log: Log,
+    events: Events,
+    stays: Stays,
+    tenancy: Tenancy,
+    releaser: Releaser,
+    now: int,
+) -> None:
+    """Apply the changes of an instant: END, RELEASE and SUBMIT, TICK."""
+    state = stays.state
+    while first_time(stays.ends, NEVER) == now:
+        row = int(stays.ends.row[0])
+        wish = int(jobs.claim[nth(row)]["demand"])
+        useful = int(jobs.job[nth(row)]["duration"] - stays.stay[nth(row)]["saved"])
+        resource = resource_held(jobs, site, log, tenancy, row)
+        end_attempt(events, stays, row, now, useful, NOBODY)
+        vacate(jobs, demand, site, log, releaser, row)
+        if tenancy.state[Share.PREEMPTS] > 0:
+            withdraw(stays, tenancy, row)
+        charge(tenancy, int(tenancy.asker_of[nth(row)]), resource, -1)
+        _give_back(jobs, stays, tenancy, row, resource)
+        tell_others(dependencies, events, row, now)
+        state[Gain.ACTIVE] -= 1
+        state[Gain.CHUNKS] -= stays.chunks[nth(wish)]
+    while True:
+        row = next_eligible(jobs, dependencies, events, now)
+        if row == NOBODY:
+            break
+        wish = int(jobs.claim[nth(row)]["demand"])
+        state[Gain.ACTIVE] += 1
+        state[Gain.CHUNKS] += stays.chunks[nth(wish)]
+        stays.stay[nth(row)]["since"] = now
+        _join(jobs, events, stays, tenancy, row, wish)
+    while first_time(stays.ticks, NEVER) == now:
+        row = int(stays.ticks.row[0])
+        strike(stays.ticks, row)
+        state[Gain.TICKS] += 1
+        wish = int(jobs.claim[nth(row)]["demand"])
+        if stays.stay[nth(row)]["attempt"] == NOBODY:
+            _promote(jobs, stays, tenancy, row, wish)
+        else:
+            _tick(jobs, stays, tenancy, row, wish, now)
+
+
+@kernel
+def _give_back(jobs: Jobs, stays: Stays, tenancy: Tenancy, row: int, resource: int) -> None:
+    """Let others be tried for what a job held, which has been taken off those that it was charged to."""
+    number = int(tenancy.asker_of[nth(row)])
+    tenancy.state[Share.ROOM] += 1
+    tenancy.state[Share.CHANCE] += 1
+    _note_borrower_of(tenancy, number)
+    reorder(tenancy, stays, number)
+    open_up(tenancy, stays, number, resource)
+    reconsider(tenancy, stays, int(tenancy.asker[nth(number)]["tenant"]))
+
+
+@inlined
+def _note_borrower_of(tenancy: Tenancy, number: int) -> None:
+    """Bring the place of an asker's tenant among those that borrow up to date."""
+    if tenancy.state[Share.PREEMPTS] > 0 and tenancy.quota.size > 0:
+        note_borrower(tenancy, int(tenancy.asker[nth(number)]["tenant"]))
+
+
+@kernel
+def _join(jobs: Jobs, events: Events, stays: Stays, tenancy: Tenancy, row: int, wish: int) -> None:
+    """Let a job wait in its place in the order."""
+    stays.stay[nth(row)]["key"] = key_to_wait(jobs, stays, row, wish)
+    lane = int(tenancy.lane_of[nth(tenancy.asker_of[nth(row)])])
+    line_up(stays, lane, row)
+    events.counter[Count.WAITING] += 1
+    if stays.stay[nth(row)]["place"] == 0:
+        leave_lane(tenancy, lane)
+        enter_lane(tenancy, stays, lane)
+
+
+@kernel
+def _promote(jobs: Jobs, stays: Stays, tenancy: Tenancy, row: int, wish: int) -> None:
+    """Let a waiting job count its attained time from nothing again."""
+    lane = int(tenancy.lane_of[nth(tenancy.asker_of[nth(row)])])
+    this = stays.stay[nth(row)]
+    this["attained"] = 0
+    this["bin"] = 0
+    leave_lane(tenancy, lane)
+    stand_out(stays, lane, row)
+    this["key"] = key_to_wait(jobs, stays, row, wish)
+    line_up(stays, lane, row)
+    enter_lane(tenancy, stays, lane)
+
+
+@kernel
+def _tick(jobs: Jobs, stays: Stays, tenancy: Tenancy, row: int, wish: int, now: int) -> None:
+    """Bring the level of a running job up to date, and let it be taken away if it may be from now on."""
+    this = stays.stay[nth(row)]
+    if stays.terms[Terms.RULE] == Rule.BINS:
+        pass_bins(stays, row, wish, int(this["attained"] + now - this["since"]))
+    look_again(jobs, stays, tenancy, row, now)
+    tick = next_tick(stays, row, wish, now)
+    if tick != NEVER:
+        enter(stays.ticks, tick, row)
+    tenancy.state[Share.CHANCE] += 1
+
+
+@kernel
+def _make_round(
+    jobs: Jobs,
+    demand: Records,
+    site: Site,
+    log: Log,
+    events: Events,
+    stays: Stays,
+    tenancy: Tenancy,
+    regainer: Regainer,
+    placer: Placer,
+    releaser: Releaser,
+    now: int,
+) -> bool:
+    """Try every lane once, the first in the order next; return whether somebody was preempted, which ends the round."""
+    state = tenancy.state
+    state[Share.ASIDE] = 0
+    heads = _gather_heads(tenancy)
+    while heads > 0:
+        wish = int(tenancy.heads[0])
+        lane = head_of(tenancy, wish)
+        row = first_of(stays, lane)
+        number = int(tenancy.asker_of[nth(row)])
+        leave_lane(tenancy, lane)
+        first = int(events.counter[Count.SLOTS])
+        placed, link, need = _try(demand, site, log, events, tenancy, placer, row, number)
+        if placed:
+            woken = _wake(tenancy, lane)
+            _start(jobs, site, log, events, stays, tenancy, lane, row, first, now)
+            succeed(tenancy, stays, number)
+            same = stays.lane[nth(lane)]["waiting"] == 0 or (
+                tenancy.asker[nth(asker_first(tenancy, stays, lane))]["wish"] == wish
+            )
+            if state[Share.BETWEEN] != Between.QUEUE or woken or not same:
+                heads = _gather_heads(tenancy)
+            else:
+                heads = _settle_head(tenancy, heads)
+            continue
+        claimant = is_claimant(tenancy, stays, lane)
+        if claimant and state[Share.PREEMPTS] > 0 and tenancy.tried[nth(lane)] != state[Share.CHANCE]:
+            taken = regainer(jobs, demand, site, log, events, stays, tenancy, placer, releaser, row, now)
+            if taken > 0:
+                _preempt_caught(jobs, site, log, events, stays, tenancy, taken, row, now)
+                _start(jobs, site, log, events, stays, tenancy, lane, row, first, now)
+                _end_round(tenancy, stays)
+                return True
+        tenancy.tried[nth(lane)] = state[Share.CHANCE]
+        if claimant or (link != NOBODY and need < tenancy.asker[nth(number)]["gpus"]):
+            tenancy.aside[nth(state[Share.ASIDE])] = lane
+            state[Share.ASIDE] += 1
+        elif link == NOBODY:
+            enter_lane(tenancy, stays, lane)
+        else:
+            hold_lane(tenancy, stays, lane, link)
+            succeed(tenancy, stays, number)
+        heads = _settle_head(tenancy, heads)
+    _end_round(tenancy, stays)
+    return False
+
+
+@kernel
+def _wake(tenancy: Tenancy, lane: int) -> bool:
+    """Let claims be tried that could not make room before a lane's job started; those that stand before it could not.
+
+    Return whether there are such claims.
+    """
+    state = tenancy.state
+    found = False
+    for wish in range(tenancy.claim.size):
+        if tenancy.quiet[nth(wish)] != state[Share.CHANCE] or tenancy.claim[nth(wish)] == NOBODY:
+            continue
+        found = True
+        while tenancy.claim[nth(wish)] != NOBODY and goes_before(tenancy.lanes, int(tenancy.claim[nth(wish)]), lane):
+            earlier = int(tenancy.claim[nth(wish)])
+            leave_lane(tenancy, earlier)
+            tenancy.aside[nth(state[Share.ASIDE])] = earlier
+            state[Share.ASIDE] += 1
+    return found
+
+
+@inlined
+def _try(
+    demand: Records, site: Site, log: Log, events: Events, tenancy: Tenancy, placer: Placer, row: int, number: int
+) -> tuple[bool, int, int]:
+    """Place a job if it is admitted and there is room; else say which link does not admit it, and what it lacks."""
+    asker = tenancy.asker[nth(number)]
+    wish, room = int(asker["wish"]), tenancy.state[Share.ROOM]
+    if asker["resource"] != ANY_TYPE:
+        link, need = holder_of(tenancy, number, int(asker["resource"]))
+        if link != NOBODY or tenancy.no_room[nth(wish)] == room:
+            return False, link, need
+        if try_place(demand, site, log, events, placer, row, wish):
+            return True, link, need
+        tenancy.no_room[nth(wish)] = room
+        return False, link, need
+    types = resources_of(tenancy)
+    for kind in range(types):
+        if demand[nth(wish)]["kinds"] >> kind & 1 and holder_of(tenancy, number, kind)[0] == NOBODY:
+            only = int(tenancy.variant[nth(wish * types + kind)])
+            if tenancy.no_room[nth(only)] != room:
+                if try_place(demand, site, log, events, placer, row, only):
+                    return True, NOBODY, 0
+                tenancy.no_room[nth(only)] = room
+    return False, NOBODY, 0
+
+
+@kernel
+def _start(
+    jobs: Jobs,
+    site: Site,
+    log: Log,
+    events: Events,
+    stays: Stays,
+    tenancy: Tenancy,
+    lane: int,
+    row: int,
+    first: int,
+    now: int,
+) -> None:
+    """Let the first job of a lane run, which holds the slots from ``first`` on; the next one is first then."""
+    number = int(tenancy.asker_of[nth(row)])
+    stand_out(stays, lane, row)
+    events.counter[Count.WAITING] -= 1
+    begin_attempt(jobs, events, stays, row, first, now)
+    if tenancy.state[Share.PREEMPTS] > 0:
+        announce(stays, row)
+    charge(tenancy, number, resource_held(jobs, site, log, tenancy, row), 1)
+    tenancy.state[Share.CHANCE] += 1
+    _note_borrower_of(tenancy, number)
+    reorder(tenancy, stays, number)
+    if stays.lane[nth(lane)]["waiting"] > 0:
+        enter_lane(tenancy, stays, lane)
+
+
+@kernel
+def _preempt_caught(
+    jobs: Jobs,
+    site: Site,
+    log: Log,
+    events: Events,
+    stays: Stays,
+    tenancy: Tenancy,
+    taken: int,
+    cause: int,
+    now: int,
+) -> None:
+    """End the attempts of those that made room, in the order in which they were taken, and let them wait again."""
+    for place in range(taken):
+        if stays.catch[nth(place)]["spared"] > 0:
+            continue
+        row = int(stays.catch[nth(place)]["row"])
+        wish = int(jobs.claim[nth(row)]["demand"])
+        resource = resource_held(jobs, site, log, tenancy, row)
+        useful = work_saved(jobs, stays, row, now)
+        end_attempt(events, stays, row, now, useful, cause)
+        keep_gain(stays, row, wish, useful, now)
+        _join(jobs, events, stays, tenancy, row, wish)
+        promotion = time_of_promotion(stays, row)
+        if promotion != NEVER:
+            enter(stays.ticks, promotion, row)
+        _give_back(jobs, stays, tenancy, row, resource)
+
+
+@kernel
+def _end_round(tenancy: Tenancy, stays: Stays) -> None:
+    """Put the lanes that were put aside among the claims again; note where none of these could make room."""
+    state = tenancy.state
+    for place in range(state[Share.ASIDE]):
+        lane = int(tenancy.aside[nth(place)])
+        tenancy.quiet[nth(tenancy.asker[nth(asker_first(tenancy, stays, lane))]["wish"])] = state[Share.CHANCE]
+    for place in range(state[Share.ASIDE]):
+        lane = int(tenancy.aside[nth(place)])
+        keep_lane(tenancy, stays, lane)
+        if tenancy.tried[nth(lane)] != state[Share.CHANCE]:
+            tenancy.quiet[nth(tenancy.asker[nth(asker_first(tenancy, stays, lane))]["wish"])] = NOBODY
+    state[Share.ASIDE] = 0
+
+
+# --- the demands whose lanes are tried: a heap by their first lane -----------------------------------------
+
+
+@kernel
+def _gather_heads(tenancy: Tenancy) -> int:
+    """Make a heap of all demands with a lane to be tried; return how many there are."""
+    size = 0
+    for wish in range(tenancy.ready.size):
+        if head_of(tenancy, wish) != NOBODY:
+            tenancy.heads[nth(size)] = wish
+            size += 1
+    for at in range(size // 2 - 1, -1, -1):
+        _sink_head(tenancy, size, at)
+    return size
+
+
+@kernel
+def _settle_head(tenancy: Tenancy, size: int) -> int:
+    """Put the first demand in its place again, or take it out if it has no lane to be tried; return how many stay."""
+    if head_of(tenancy, int(tenancy.heads[0])) == NOBODY:
+        size -= 1
+        tenancy.heads[0] = tenancy.heads[nth(size)]
+    if size > 0:
+        _sink_head(tenancy, size, 0)
+    return size
+
+
+@kernel
+def _sink_head(tenancy: Tenancy, size: int, at: int) -> None:
+    wish = int(tenancy.heads[nth(at)])
+    lane = head_of(tenancy, wish)
+    child = 2 * at + 1
+    while child < size:
+        below = head_of(tenancy, int(tenancy.heads[nth(child)]))
+        if child + 1 < size:
+            right = head_of(tenancy, int(tenancy.heads[nth(child + 1)]))
+            if goes_before(tenancy.lanes, right, below):
+                child += 1
+                below = right
+        if goes_before(tenancy.lanes, lane, below):
+            break
+        tenancy.heads[nth(at)] = tenancy.heads[nth(child)]
+        at = child
+        child = 2 * at + 1
+    tenancy.heads[nth(at)] = wish

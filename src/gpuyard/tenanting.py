@@ -1,0 +1,387 @@
+"""What the loop for tenants is given: trees, quotas, limits and who asks for what, in the engine's units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuyard.cluster import Cluster
+from gpuyard.errors import ConfigError, unknown_name
+from gpuyard.kernel.codes import NEVER, NOBODY
+from gpuyard.kernel.expectations import thousandths_asked
+from gpuyard.kernel.launch import Pointer
+from gpuyard.kernel.regaining import Regainer, regain, regain_nothing, regainer_signature
+from gpuyard.kernel.stays import LINE, Stays
+from gpuyard.kernel.tables import Records
+from gpuyard.kernel.tenancy import (
+    ANY_TYPE,
+    ASKER,
+    GROUP,
+    LINK,
+    PAIR,
+    QUOTA,
+    Between,
+    Reclaim,
+    Share,
+    Tenancy,
+    build_tenancy,
+)
+from gpuyard.lowering import Asked, Rejections, with_types
+from gpuyard.ordering import is_scored
+from gpuyard.policy import Policy
+from gpuyard.preemption import Preemption
+from gpuyard.tenancy import Quota, Tenants
+from gpuyard.workload import Workload
+
+__all__ = [
+    "Shared",
+    "check_tenants",
+    "preemption_policy",
+    "regainer_of",
+    "reject_never_admitted",
+    "share_out",
+    "tenant_tables",
+]
+
+_WHOLE: Final = 1000
+_NOTHING: Final = "\0"
+"""What stands for a column that says nothing; no text of a trace has it."""
+_BETWEEN: Final = {"queue": Between.QUEUE, "drf": Between.DRF, "fair": Between.FAIR}
+_RECLAIM: Final = {"never": Reclaim.NEVER, "any": Reclaim.ANY, "lower": Reclaim.LOWER, "fair": Reclaim.FAIR}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shared:
+    """Tenants in the engine's units, and who of the jobs asks what of them."""
+
+    tenants: Tenants
+    demands: int
+    """with those of one type, where quotas are by type"""
+    parent: NDArray[np.int32]
+    quota: Records
+    """shape (tenants, resources); no tenants without quotas"""
+    group: Records
+    asker: Records
+    groups: NDArray[np.int64]
+    """shape (askers, limits): the group of each limit, NOBODY for none"""
+    asker_of: NDArray[np.int32]
+    variant: NDArray[np.int32]
+    """shape (demands, types): a demand of one type only; no types unless quotas are by type"""
+
+
+def check_tenants(policy: Policy, tenants: Tenants, *, windows: bool, begin: bool) -> None:
+    """Raise ConfigError for what tenants do not go with."""
+    if not tenants:
+        if policy.preemption.rule == "reclaim":
+            raise ConfigError("preemption reclaim takes back what tenants lent, and there are no tenants; name some")
+        return
+    reasons = {
+        f"backfill {policy.backfill}": policy.backfill not in ("none", "fit"),
+        f"order {policy.order}": is_scored(policy),
+        "replay recorded": policy.replay == "recorded",
+        "a policy of your own": policy.decide is not None,
+        "maintenance, reserved and commissioned nodes": windows,
+        "begin": begin,
+    }
+    for choice, chosen in reasons.items():
+        if chosen:
+            raise ConfigError(
+                f"tenants do not go with {choice}; choose backfill none or fit, an order with a fixed key and replay "
+                "schedule, or leave the tenants out"
+            )
+
+
+def preemption_policy(policy: Policy) -> Policy:
+    """Return the policy with the rule by which the loop for tenants knows levels: none differ where nobody preempts."""
+    return policy if policy.preemption else replace(policy, preemption=Preemption(rule="reclaim"))
+
+
+def regainer_of(policy: Policy) -> Regainer:
+    """Return what makes room among tenants; nothing where nobody is preempted."""
+    return regain if policy.preemption else regain_nothing
+
+
+def share_out(
+    workload: Workload, cluster: Cluster, policy: Policy, tenants: Tenants, asked: Asked
+) -> tuple[Asked, Shared | None]:
+    """Return what jobs ask for, and who asks what of which tenant; None without tenants.
+
+    Raises
+    ------
+    ConfigError
+        For a quota of a GPU type that the cluster does not have.
+    """
+    if not tenants:
+        return asked, None
+    for kind in tenants.types or ():
+        if kind not in cluster.gpu_types:
+            raise unknown_name("GPU type of a quota", kind, cluster.gpu_types)
+    asked, variant = with_types(asked, cluster, policy) if tenants.types else (asked, np.empty((0, 0), np.int32))
+    milli = thousandths_asked(asked.demands, asked.quanta)
+    tenant = _tenants_of(workload, tenants)
+    groups, group = _groups(workload, tenants, tenant)
+    columns = np.column_stack([tenant, asked.demand, groups])
+    distinct, asker_of = np.unique(columns, axis=0, return_inverse=True)
+    asker = np.zeros(len(distinct), ASKER)
+    asker["tenant"], asker["wish"] = distinct[:, 0], distinct[:, 1]
+    demand = asked.demands[asker["wish"]]
+    asker["gpus"] = milli[asker["wish"]]
+    pieces = np.where(demand["gpus"] > 0, demand["gpus"], np.maximum(demand["nodes"], 1))
+    asker["cpu"], asker["memory"] = demand["cpu"] * pieces, demand["memory"] * pieces
+    asker["resource"] = _resources(asker, demand, tenants, variant)
+    shared = Shared(
+        tenants=tenants,
+        demands=asked.demands.size,
+        parent=_parents(tenants),
+        quota=_quotas(cluster, tenants),
+        group=group,
+        asker=asker,
+        groups=distinct[:, 2:],
+        asker_of=asker_of.reshape(-1).astype(np.int32),
+        variant=variant,
+    )
+    return asked, shared
+
+
+def _tenants_of(workload: Workload, tenants: Tenants) -> NDArray[np.int64]:
+    """Return the number of the tenant that each job belongs to, shape (jobs,)."""
+    number = {path: place for place, path in enumerate(tenants.paths)}
+    codes, names = workload.labels("tenant", _NOTHING)
+    found = np.zeros(max(len(names), 1), np.int64)
+    for code, name in enumerate(names):
+        parts = name.split("/")
+        prefixes = ("/".join(parts[:depth]) for depth in range(len(parts), 0, -1))
+        found[code] = next((number[prefix] for prefix in prefixes if prefix in number), 0)
+    return found[codes]
+
+
+def _groups(workload: Workload, tenants: Tenants, tenant: NDArray[np.int64]) -> tuple[NDArray[np.int64], Records]:
+    """Return the group of each job under each limit, shape (jobs, limits), NOBODY for none; and all groups."""
+    found = np.full((len(workload), len(tenants.limits)), NOBODY, np.int64)
+    most: list[tuple[int, int]] = []
+    paths = tenants.paths
+    for place, limit in enumerate(tenants.limits):
+        inside = np.ones(len(workload), np.bool_)
+        for column, value in limit.where.items():
+            codes, names = (tenant, paths) if column == "tenant" else workload.labels(column, _NOTHING)
+            inside &= codes == (names.index(value) if value in names else NOBODY)
+        keys = [tenant if column == "tenant" else workload.labels(column, _NOTHING)[0] for column in limit.each]
+        rows = np.flatnonzero(inside)
+        if rows.size == 0:
+            continue
+        member = np.zeros(rows.size, np.int64)
+        if keys:
+            member = np.unique(np.column_stack(keys)[rows], axis=0, return_inverse=True)[1].reshape(-1)
+        found[rows, place] = member + len(most)
+        jobs = NEVER if limit.jobs is None else limit.jobs
+        gpus = NEVER if limit.gpus is None else round(limit.gpus * _WHOLE)
+        most += [(jobs, gpus)] * (int(member.max()) + 1)
+    group = np.zeros(len(most), GROUP)
+    if most:
+        group["most_jobs"], group["most_gpus"] = np.array(most, np.int64).T
+    return found, group
+
+
+def _resources(asker: Records, demand: Records, tenants: Tenants, variant: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return the resource whose quota each asker needs; NOBODY for none, ANY_TYPE where it may use several types."""
+    if not tenants.has_quotas:
+        return np.full(asker.size, NOBODY, np.int32)
+    single = np.zeros(asker.size, np.int32)
+    if variant.size:
+        types = np.array(
+            [[kinds >> kind & 1 for kind in range(variant.shape[1])] for kinds in demand["kinds"].tolist()]
+        )
+        single = np.where(types.sum(axis=1) > 1, ANY_TYPE, types.argmax(axis=1)).astype(np.int32)
+    return np.where(asker["gpus"] > 0, single, NOBODY).astype(np.int32)
+
+
+def _parents(tenants: Tenants) -> NDArray[np.int32]:
+    """Return each tenant's parent, shape (tenants,); NOBODY for the root."""
+    number = {path: place for place, path in enumerate(tenants.paths)}
+    above = (number[path.rpartition("/")[0]] for path in tenants.paths[1:])
+    return np.array([NOBODY, *above], np.int32)
+
+
+def _quotas(cluster: Cluster, tenants: Tenants) -> Records:
+    """Return the quotas of all tenants, shape (tenants, resources); of no resource without quotas."""
+    if not tenants.has_quotas:
+        return np.zeros((len(tenants.paths), 0), QUOTA)
+    stated = {each.name: each for each in tenants.tenants}
+    resources = len(cluster.gpu_types) if tenants.types else 1
+    quota = np.zeros((len(tenants.paths), resources), QUOTA)
+    lend = np.full(quota.shape, NEVER, np.int64)
+    borrow = np.full(quota.shape, NEVER, np.int64)
+    for place, path in enumerate(tenants.paths):
+        nominal = tenants.nominal if place == 0 else None
+        if path in stated:
+            nominal = stated[path].nominal
+            lend[place] = _amounts(stated[path].lend, cluster, resources, NEVER)
+            borrow[place] = _amounts(stated[path].borrow, cluster, resources, NEVER)
+        quota["nominal"][place] = quota["own_nominal"][place] = _amounts(nominal, cluster, resources, 0)
+    parent = _parents(tenants)
+    for place in range(len(parent) - 1, 0, -1):
+        nominal = quota["nominal"][place]
+        quota["kept"][place] = np.maximum(nominal - lend[place], 0)
+        quota["nominal"][parent[place]] += nominal - quota["kept"][place]
+    quota["most"] = np.where(borrow == NEVER, NEVER, quota["nominal"] + np.where(borrow == NEVER, 0, borrow))
+    quota["most"][0] = quota["nominal"][0]
+    return quota
+
+
+def _amounts(given: Quota | None, cluster: Cluster, resources: int, missing: int) -> NDArray[np.int64]:
+    """Return thousandths of GPUs of each resource; of a type that is not named, 0."""
+    if given is None:
+        return np.full(resources, missing, np.int64)
+    if isinstance(given, float | int):
+        return np.full(resources, round(given * _WHOLE), np.int64)
+    return np.array([round(given.get(kind, 0.0) * _WHOLE) for kind in cluster.gpu_types], np.int64)
+
+
+def reject_never_admitted(shared: Shared, fits: NDArray[np.bool_], rejections: Rejections) -> None:
+    """Reject the jobs that quotas or limits never admit; ``fits``: which demands the empty cluster can hold."""
+    bad = np.zeros((2, shared.asker.size), np.bool_)
+    for number in range(shared.asker.size):
+        asker = shared.asker[number]
+        group = shared.group[shared.groups[number][shared.groups[number] != NOBODY]]
+        bad[0, number] = bool(np.any((group["most_jobs"] < 1) | (group["most_gpus"] < asker["gpus"])))
+        resource, wish = int(asker["resource"]), int(asker["wish"])
+        if resource == ANY_TYPE:
+            kinds = [kind for kind, only in enumerate(shared.variant[wish]) if only != NOBODY and fits[only]]
+            bad[1, number] = not any(_is_ever_admitted(shared, asker, kind) for kind in kinds)
+        elif resource != NOBODY:
+            bad[1, number] = not _is_ever_admitted(shared, asker, resource)
+    rejections.add(bad[0][shared.asker_of], "asks for more than a limit ever admits")
+    rejections.add(bad[1][shared.asker_of], "asks for more GPUs than its tenant may ever have")
+
+
+def _is_ever_admitted(shared: Shared, asker: Records, resource: int) -> bool:
+    """Return whether the quotas admit a job while nothing else runs."""
+    need, tenant = int(asker["gpus"]), int(asker["tenant"])
+    while tenant != NOBODY and need > 0:
+        quota = shared.quota[tenant, resource]
+        if need > quota["most"]:
+            return False
+        need = max(need - int(quota["kept"]), 0)
+        tenant = int(shared.parent[tenant])
+    return True
+
+
+def _lower_tenancy(shared: Shared, cluster: Cluster, policy: Policy) -> Tenancy:
+    """Return the tables of the loop for tenants."""
+    tenants, asker = shared.tenants, shared.asker.copy()
+    size = shared.parent.size
+    link, pair, pair_of_node = _links(shared, asker)
+    if policy.backfill == "fit":
+        lane_of = np.arange(asker.size, dtype=np.int32)
+        lane_of_tenant = np.searchsorted(asker["tenant"], np.arange(size + 1)).astype(np.int32)
+    else:
+        lane_of = asker["tenant"].astype(np.int32)
+        lane_of_tenant = np.arange(size + 1, dtype=np.int32)
+    weights = {each.name: float(each.weight) for each in tenants.tenants}
+    listed = policy.preemption.victims == "least-lost" or policy.preemption.rule in ("srtf", "srsf")
+    state = np.zeros(Share.SIZE, np.int64)
+    state[Share.BETWEEN] = _BETWEEN[tenants.between]
+    state[Share.RECLAIM] = _RECLAIM[tenants.reclaim]
+    state[Share.PREEMPTS] = bool(policy.preemption)
+    state[Share.LISTED] = listed
+    state[Share.BORROWERS] = state[Share.LISTED_AT] = NOBODY
+    state[Share.LENDABLE] = int(shared.quota["nominal"][0].sum()) if shared.quota.size else 0
+    state[Share.BY_TYPE] = shared.variant.size > 0
+    return build_tenancy(
+        parent=shared.parent,
+        end=_ends(shared.parent),
+        quota=shared.quota.reshape(-1).copy(),
+        group=shared.group.copy(),
+        asker=asker,
+        link=link,
+        pair=pair,
+        pair_of_node=pair_of_node,
+        variant=shared.variant.reshape(-1),
+        asker_of=shared.asker_of,
+        lane_of=lane_of,
+        lane_of_tenant=lane_of_tenant,
+        weight=np.array([weights.get(path, 1.0) for path in tenants.paths]),
+        total=_totals(cluster),
+        demands=shared.demands,
+        state=state,
+    )
+
+
+def _ends(parent: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return the number after the last tenant below each; tenants below one follow it without a gap."""
+    end = np.arange(1, parent.size + 1, dtype=np.int32)
+    for place in range(parent.size - 1, 0, -1):
+        end[parent[place]] = max(end[parent[place]], end[place])
+    return end
+
+
+def _links(shared: Shared, asker: Records) -> tuple[Records, Records, NDArray[np.int32]]:
+    """Return what may hold each asker, and the pairs of what holds and what is asked for; note each asker's links."""
+    tenants, resources = shared.parent.size, shared.quota.shape[1]
+    paths: list[list[int]] = []
+    for place in range(tenants):
+        above = paths[shared.parent[place]] if place else []
+        paths.append([place, *above])
+    node: list[int] = []
+    owner: list[int] = []
+    for number in range(asker.size):
+        own = paths[asker["tenant"][number]] if resources and asker["resource"][number] != NOBODY else []
+        own = own + [tenants + int(group) for group in shared.groups[number] if group != NOBODY]
+        asker["first_link"][number], asker["links"][number] = len(node), len(own)
+        node += own
+        owner += [number] * len(own)
+    link = np.zeros(len(node), LINK)
+    link["node"], link["pair"] = node, NOBODY
+    by = asker[np.array(owner, np.int64)]
+    held = np.flatnonzero(by["resource"] != ANY_TYPE)
+    distinct, of_link = np.unique(np.column_stack([link["node"][held], by["wish"][held]]), axis=0, return_inverse=True)
+    link["pair"][held] = of_link.reshape(-1)
+    pair = np.zeros(len(distinct), PAIR)
+    pair["root"] = NOBODY
+    pair["gpus"][of_link.reshape(-1)] = by["gpus"][held]
+    pair["resource"][of_link.reshape(-1)] = by["resource"][held]
+    nodes = np.arange(tenants + shared.group.size + 1)
+    return link, pair, np.searchsorted(distinct[:, 0], nodes).astype(np.int32)
+
+
+def _totals(cluster: Cluster) -> NDArray[np.int64]:
+    """Return the cluster's GPUs and CPUs in thousandths and its memory in MiB; 0 where it does not state them."""
+    total = np.zeros(3, np.int64)
+    total[0] = cluster.gpus * _WHOLE
+    for place, (given, unit) in enumerate(((cluster.node_cpus, _WHOLE), (cluster.node_memory_gib, 1024)), 1):
+        if given is not None:
+            total[place] = int(np.rint(np.asarray(given) * unit).sum())
+    return total
+
+
+def tenant_tables(
+    own: tuple[Any, ...], shared: Shared | None, cluster: Cluster, policy: Policy, accepted: NDArray[np.bool_]
+) -> tuple[Any, ...]:
+    """Return what the loop for tenants takes beyond what all loops take, in its order; without tenants, ``own``.
+
+    Parameters
+    ----------
+    own
+        What the loop that preempts takes.
+    accepted
+        bool, shape (jobs,): jobs that take part.
+    """
+    if shared is None:
+        return own
+    tenancy = _lower_tenancy(shared, cluster, policy)
+    pointer = Pointer(regainer_of(policy), regainer_signature)
+    return _with_lanes(own[0], tenancy, accepted), tenancy, pointer
+
+
+def _with_lanes(stays: Stays, tenancy: Tenancy, accepted: NDArray[np.bool_]) -> Stays:
+    """Return the stays with the lanes of tenants in the place of those of demands."""
+    lanes = int(tenancy.lane_of_tenant[-1])
+    lane = np.zeros(lanes, LINE)
+    sizes = np.bincount(tenancy.lane_of[tenancy.asker_of[accepted]], minlength=lanes)
+    lane["base"] = np.cumsum(sizes) - sizes
+    lane["blocked"] = NOBODY
+    changed: dict[str, Any] = {"lane": lane, "turn": np.empty(1, np.int32)}
+    return stays._replace(**changed)
