@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,6 +52,7 @@ from gpuyard.preempting import (
     with_more_room,
 )
 from gpuyard.record import Decided, EndReason, Outcome, Record
+from gpuyard.stoppable import Progress, interruptible
 from gpuyard.streams import signed_key
 from gpuyard.tenancy import NO_TENANTS, Tenants
 from gpuyard.tenanting import (
@@ -67,8 +67,6 @@ from gpuyard.windows import NodeWindow
 from gpuyard.workload import MICROSECOND, Workload, exact_sum
 
 __all__ = ["is_compiled", "schedule"]
-
-Progress = Callable[[float], None]
 
 _STATES = {
     "failed": Outcome.FAILED,
@@ -133,7 +131,7 @@ def schedule(
     middle = None if begin is None else begin_at(workload, round(begin * MICROSECOND))
     given = _lower(workload, cluster, policy, middle, seed=seed, windows=windows, tenants=tenants, decisions=decisions)
     stop = given.until = NEVER - 1 if until is None else round(until * MICROSECOND)
-    kernel_s = _interruptible(lambda: _run(given, stop), given.events, len(given.workload), progress)
+    kernel_s = interruptible(lambda: _run(given, stop), given.events, len(given.workload), progress)
     check_scores(policy, given.workload, given.own)
     if given.session is not None:
         given.session.close()
@@ -234,8 +232,7 @@ def _lower(
         tracked=asked.quanta > 0,
         decisions=build_decisions(len(workload)) if decisions else None,
     )
-    bounded = policy.replay == "schedule" and middle is None
-    events = _events(cluster, asked, dependencies, int(accepted.sum()), later, bounded=bounded)
+    events = _events(cluster, asked, dependencies, int(accepted.sum()), later, bounded=_is_bounded(policy, middle))
     tables = (jobs, asked.demands, dependencies, site, queue, log, events)
     about: dict[str, Any] = {"workload": workload, "cluster": cluster, "asked": asked, "estimate": estimate}
     session = open_session(policy, **about, tables=(jobs, site, log, events))
@@ -430,6 +427,11 @@ def _check_horizon(
         )
 
 
+def _is_bounded(policy: Policy, middle: Beginning | None) -> bool:
+    """Return whether nothing runs that has no room."""
+    return policy.replay == "schedule" and middle is None
+
+
 def _events(
     cluster: Cluster, asked: Asked, dependencies: Dependencies, jobs: int, later: Latecomers | None, *, bounded: bool
 ) -> Events:
@@ -458,33 +460,6 @@ def _reject_unfit(
     rejections.add(unfit, "does not fit the cluster even when it is empty")
     if shared is not None:
         reject_never_admitted(shared, fits, rejections)
-
-
-def _interruptible(work: Callable[[], float], events: Events, jobs: int, progress: Progress | None) -> float:
-    """Run the engine in a thread, so that progress is shown and an interrupt stops it at the next instant."""
-    seconds: list[float] = []
-    failure: list[BaseException] = []
-
-    def guarded() -> None:
-        try:
-            seconds.append(work())
-        except BaseException as problem:  # handed to the caller below
-            failure.append(problem)
-
-    thread = threading.Thread(target=guarded, name="gpuyard-engine", daemon=True)
-    thread.start()
-    try:
-        while thread.is_alive():
-            thread.join(0.1)
-            if progress is not None and jobs:
-                progress(float(events.counter[Count.NEXT]) / jobs)
-    except BaseException:
-        events.counter[Count.CANCEL] = 1
-        thread.join()
-        raise
-    if failure:
-        raise failure[0]
-    return seconds[0]
 
 
 def _outcomes(
