@@ -12,7 +12,7 @@ from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.tables import Dependencies, Jobs
 from gpuyard.workload import MICROSECOND, NEVER, Workload, array_tasks, to_ticks
 
-__all__ = ["Beginning", "begin_at", "set_beginning"]
+__all__ = ["Beginning", "begin_at", "set_beginning", "with_stated_limits"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,7 +43,7 @@ def begin_at(workload: Workload, begin: int) -> Beginning:
     known = (end == NEVER) & (start != NEVER) & (workload.runtime != NEVER)
     end[known] = start[known] + workload.runtime[known]
     kept = end > begin
-    left = _limited(_bound(workload, end, kept), kept).where(
+    left = with_stated_limits(_bound(workload, end, kept), kept).where(
         kept, f"ended by {begin / MICROSECOND:g} s, when the simulation begins"
     )
     start, end = start[kept], end[kept]
@@ -58,8 +58,11 @@ def begin_at(workload: Workload, begin: int) -> Beginning:
     )
 
 
-def _limited(workload: Workload, kept: NDArray[np.bool_]) -> Workload:
-    """Return the workload in which every task states the limit of its array: who stated it may be left out."""
+def with_stated_limits(workload: Workload, kept: NDArray[np.bool_]) -> Workload:
+    """Return the workload in which every task states the limit of its array: who stated it may be left out.
+
+    ``kept``: bool, shape (jobs,), the jobs that are not.
+    """
     if kept.all() or not workload.has("array_limit"):
         return workload
     code, limit = array_tasks(workload)

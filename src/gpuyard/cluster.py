@@ -14,6 +14,7 @@ from gpuyard.errors import ConfigError
 from gpuyard.hardware import NodeType
 from gpuyard.sites import construct
 from gpuyard.sites.parts import Parts
+from gpuyard.topology.levels import Levels
 from gpuyard.units import MOST_CPUS, MOST_MEMORY_GIB
 
 if TYPE_CHECKING:
@@ -256,6 +257,24 @@ class Cluster(Parts):
             With file, row and column, for a file that cannot be used.
         """
         return _cluster(construct.parse(text))
+
+    def part(self, nodes: NDArray[np.int64], name: str) -> Cluster:
+        """Return the cluster of some of the nodes (their numbers, ascending), in their order and on their levels.
+
+        Domains without one of these nodes are gone, and the others numbered anew.
+        """
+        kinds, kind = np.unique(self.node_kind[nodes], return_inverse=True)
+        domains = [np.unique(domain[nodes], return_inverse=True)[1].astype(np.int32) for domain in self.levels.domains]
+        return Cluster(
+            name=name,
+            node_names=tuple(self.node_names[node] for node in nodes.tolist()),
+            node_gpus=self.node_gpus[nodes],
+            node_kind=kind.astype(np.int16),
+            kinds=tuple(self.kinds[each] for each in kinds.tolist()),
+            node_cpus=None if self.node_cpus is None else self.node_cpus[nodes],
+            node_memory_gib=None if self.node_memory_gib is None else self.node_memory_gib[nodes],
+            levels=Levels(names=self.levels.names, domains=tuple(domains)),
+        )
 
     def renamed(self, name: str) -> Cluster:
         """Return the same cluster under another name."""

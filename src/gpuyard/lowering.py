@@ -28,6 +28,7 @@ __all__ = [
     "lower_dependencies",
     "lower_durations",
     "lower_site",
+    "reject_behind",
     "reject_contradictions",
     "rule_of",
     "with_types",
@@ -320,7 +321,7 @@ def lower_dependencies(
     limited = workload.has("array_limit")
     if parent.size == 0 and np.all(not_before == NEVER) and not limited and not runs.any():
         return Dependencies(hold=np.empty(0, HOLD), child=nobody, array=no_array, task=nobody)
-    _reject_behind(parent, child, rejections)
+    reject_behind(parent, child, rejections)
     if not rejections.accepted.all():
         kept = rejections.accepted[child]
         parent, child = parent[kept], child[kept]
@@ -352,7 +353,7 @@ def _lower_arrays(workload: Workload, hold: Records) -> tuple[Records, NDArray[n
     return array, task.astype(np.int32)
 
 
-def _reject_behind(parent: NDArray[np.int64], child: NDArray[np.int64], rejections: Rejections) -> None:
+def reject_behind(parent: NDArray[np.int64], child: NDArray[np.int64], rejections: Rejections) -> None:
     """Reject every job that depends, directly or not, on a rejected one."""
     while True:
         behind = np.zeros(rejections.reason.size, np.bool_)
@@ -368,7 +369,12 @@ def rule_of(policy: Policy) -> Placement:
 
 
 def lower_site(
-    cluster: Cluster, policy: Policy, asked: Asked, stream: int, mix: NDArray[np.int64] | None = None
+    cluster: Cluster,
+    policy: Policy,
+    asked: Asked,
+    stream: int,
+    mix: NDArray[np.int64] | None = None,
+    number: NDArray[np.int64] | None = None,
 ) -> Site:
     """Return the empty cluster.
 
@@ -378,6 +384,8 @@ def lower_site(
         Of random placement.
     mix
         int64, shape (demands,): how many jobs of the workload have each demand; by default none.
+    number
+        int64, shape (jobs,): the row by which random placement draws for each job; by default its own.
 
     Raises
     ------
@@ -422,6 +430,7 @@ def lower_site(
         plan=plan,
         rule=int(rule),
         stream=stream,
+        number=np.empty(0, np.int64) if number is None else number,
         scores=_lower_scores(cluster, policy, asked, node, largest, mix),
         capacity=_lower_capacity(asked, node),
         hidden=np.zeros(0 if np.all(asked.demands["alone"]) else cluster.nodes, np.int32),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from gpuyard.cluster import Cluster
 from gpuyard.policy import Policy
+from gpuyard.virtual_clusters import Division
 from gpuyard.windows import NodeWindow
 from gpuyard.workload import Workload
 
@@ -82,6 +84,9 @@ class Record:
     that starts at ``begin``.  ``windows``: maintenance and reservations of nodes.  ``decisions`` is what the engine
     promised, where that was asked for.
 
+    ``division``: the virtual clusters of the run, None where all jobs have one queue; then ``policy`` is that of those
+    without one of their own, and ``max_queue`` that of the longest queue.
+
     Where jobs can be preempted, per attempt: ``attempt_useful`` (microseconds of work that need not be done again) and
     ``attempt_cause`` (the row of the job that it made room for, or -1); else None.
     """
@@ -114,16 +119,24 @@ class Record:
     decisions: Decided | None = None
     attempt_useful: NDArray[np.int64] | None = None
     attempt_cause: NDArray[np.int32] | None = None
+    division: Division | None = None
 
     @property
     def useful(self) -> NDArray[np.int64]:
         """Time of each attempt that counted: without restarts, checkpoints and what was lost; shape (attempts,)."""
         return self.attempt_end - self.attempt_start if self.attempt_useful is None else self.attempt_useful
 
+    def by_policy(self, test: Callable[[Policy], bool]) -> NDArray[np.bool_]:
+        """Return of which jobs the policy passes a test, bool, shape (jobs,)."""
+        if self.division is None:
+            return np.full(len(self.workload), test(self.policy))
+        passed = [test(policy) for policy in (*self.division.policies, self.policy)]
+        return np.array(passed)[self.division.member]
+
     @property
     def exclusive(self) -> NDArray[np.bool_]:
         """Which jobs have their nodes to themselves, bool, shape (jobs,)."""
-        return (self.workload.integers("exclusive", 0) > 0) | self.policy.exclusive
+        return (self.workload.integers("exclusive", 0) > 0) | self.by_policy(lambda policy: policy.exclusive)
 
     @property
     def held_share(self) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuyard.beginning import Beginning, begin_at, set_beginning
+from gpuyard.beginning import Beginning, set_beginning
 from gpuyard.cluster import Cluster
 from gpuyard.deciding import Session
 from gpuyard.errors import ConfigError, EngineError
@@ -42,7 +42,7 @@ from gpuyard.lowering import (
     lower_site,
     reject_contradictions,
 )
-from gpuyard.ordering import estimate_run_times, static_rank
+from gpuyard.participants import Participants, participants
 from gpuyard.policy import Policy
 from gpuyard.preempting import (
     Attempts,
@@ -66,7 +66,7 @@ from gpuyard.tenanting import (
 from gpuyard.windows import NodeWindow
 from gpuyard.workload import MICROSECOND, Workload, exact_sum
 
-__all__ = ["is_compiled", "schedule"]
+__all__ = ["check_times", "is_compiled", "schedule", "schedule_participants"]
 
 _STATES = {
     "failed": Outcome.FAILED,
@@ -124,12 +124,35 @@ def schedule(
     ConfigError
         For a cluster, an ``until``, a ``begin``, windows or tenants that cannot be simulated.
     """
-    _check_times(policy, begin, until)
+    check_times(policy, begin, until, windows)
     check_tenants(policy, tenants, windows=bool(windows), begin=begin is not None)
-    if begin is not None and any(each.is_commission for each in windows):
-        raise ConfigError("what ran when the simulation begins may have run on nodes that come later; leave begin out")
-    middle = None if begin is None else begin_at(workload, round(begin * MICROSECOND))
-    given = _lower(workload, cluster, policy, middle, seed=seed, windows=windows, tenants=tenants, decisions=decisions)
+    return schedule_participants(
+        participants(workload, policy, begin=begin, seed=seed),
+        cluster,
+        policy,
+        seed=seed,
+        until=until,
+        windows=windows,
+        tenants=tenants,
+        decisions=decisions,
+        progress=progress,
+    )
+
+
+def schedule_participants(
+    jobs: Participants,
+    cluster: Cluster,
+    policy: Policy,
+    *,
+    seed: int,
+    until: float | None,
+    windows: Sequence[NodeWindow],
+    tenants: Tenants,
+    decisions: bool,
+    progress: Progress | None,
+) -> Record:
+    """Schedule the jobs that take part; all else is as in :func:`schedule`."""
+    given = _lower(jobs, cluster, policy, seed=seed, windows=windows, tenants=tenants, decisions=decisions)
     stop = given.until = NEVER - 1 if until is None else round(until * MICROSECOND)
     kernel_s = interruptible(lambda: _run(given, stop), given.events, len(given.workload), progress)
     check_scores(policy, given.workload, given.own)
@@ -189,10 +212,9 @@ class _Given:
 
 
 def _lower(
-    everybody: Workload,
+    part: Participants,
     cluster: Cluster,
     policy: Policy,
-    middle: Beginning | None,
     *,
     seed: int,
     windows: Sequence[NodeWindow],
@@ -200,7 +222,7 @@ def _lower(
     decisions: bool,
 ) -> _Given:
     """Turn what people name into the engine's tables, with the jobs placed that already run at the beginning."""
-    workload = everybody if middle is None else middle.workload
+    workload, middle, estimate = part.workload, part.middle, part.estimate
     later, closed = _apart(windows, workload, cluster, policy)
     rejections = Rejections(len(workload))
     asked, shared = share_out(workload, cluster, policy, tenants, lower_demands(workload, cluster, policy))
@@ -212,19 +234,18 @@ def _lower(
     accepted = rejections.accepted
     _check_horizon(workload, duration, dependencies, accepted, later)
     demand = np.where(accepted, asked.demand, NOBODY).astype(np.int32)
-    estimate = _estimates(everybody, policy, middle, seed)
-    rank = rank_by_level(workload, policy, static_rank(workload, policy, estimate, seed))
+    rank = rank_by_level(workload, policy, part.rank)
     jobs = build.build_jobs(workload.submit, duration, demand, rank)
     if later is not None:
         jobs, estimate = later.rows(jobs, asked), later.estimates(estimate)
         asked, dependencies = later.asked(asked), later.dependencies(dependencies)
     mix = np.bincount(asked.demand[accepted], minlength=asked.demands.size)
-    site = lower_site(cluster, policy, asked, signed_key(seed, "placement"), mix)
+    site = lower_site(cluster, policy, asked, signed_key(seed, "placement"), mix, part.number)
     loop = loop_of(policy, windowed=bool(closed), shared=shared is not None)
-    closing = lower_windows(closed, everybody, cluster)
+    closing = lower_windows(closed, part.everybody, cluster)
     if closing is not None:
         asked.demands["lane"] = 0
-        closing = closing if middle is None else closing._replace(standing=closing.standing[middle.kept])
+        closing = closing._replace(standing=closing.standing[part.rows])
     queue = build.build_queue(jobs, int(asked.demands["lane"].max(initial=0)) + 1, marked=loop is run)
     log = build.build_log(
         int(asked.chunks[asked.demand[accepted]].sum()) + (0 if later is None else later.slots),
@@ -285,13 +306,6 @@ def _last_instant(given: _Given) -> int:
     if given.later is None:
         return int(given.events.counter[Count.LAST])
     return int(_attempts(given).end.max(initial=0))
-
-
-def _estimates(everybody: Workload, policy: Policy, middle: Beginning | None, seed: int) -> NDArray[np.int64]:
-    """Return the estimates of the jobs that take part; the history is that of all jobs."""
-    if middle is None or policy.estimate != "history":
-        return estimate_run_times(everybody if middle is None else middle.workload, policy, seed)
-    return estimate_run_times(everybody, policy, seed)[middle.kept]
 
 
 def _record(
@@ -380,13 +394,15 @@ def _decided(log: Decisions) -> Decided:
     )
 
 
-def _check_times(policy: Policy, begin: float | None, until: float | None) -> None:
-    """Raise for a beginning or a stop that cannot be simulated."""
+def check_times(policy: Policy, begin: float | None, until: float | None, windows: Sequence[NodeWindow]) -> None:
+    """Raise ConfigError for a beginning or a stop that cannot be simulated."""
     for name, value in (("begin", begin), ("until", until)):
         if value is not None and not abs(value) < NEVER / MICROSECOND / 4:
             raise ConfigError(f"{name} must be a finite number of seconds, got {value}")
     if begin is None:
         return
+    if any(each.is_commission for each in windows):
+        raise ConfigError("what ran when the simulation begins may have run on nodes that come later; leave begin out")
     if policy.replay == "recorded":
         raise ConfigError("replay recorded starts every job when the record does, so there is no begin; leave one out")
     if policy.preemption:

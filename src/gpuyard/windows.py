@@ -15,7 +15,7 @@ from gpuyard.errors import ConfigError
 from gpuyard.units import counted
 from gpuyard.workload import MICROSECOND, NEVER, Workload
 
-__all__ = ["NodeWindow", "closed_gpus", "there_from", "window_tables"]
+__all__ = ["NodeWindow", "closed_gpus", "node_numbers", "there_from", "window_tables"]
 
 EVER = -1e12
 """Seconds since the origin at which windows begin that have no beginning: before anything that can be simulated."""
@@ -89,10 +89,7 @@ class NodeWindow:
         ConfigError
             For a node, level or domain that the cluster does not have.
         """
-        chosen = np.zeros(cluster.nodes, np.bool_)
-        for each in self.nodes:
-            chosen[_nodes_of(str(each).strip(), cluster)] = True
-        return np.flatnonzero(chosen)
+        return node_numbers(self.nodes, cluster, "a window over nodes")
 
     def invited(self, workload: Workload) -> NDArray[np.bool_]:
         """Return which jobs are invited, bool, shape (jobs,).
@@ -110,6 +107,27 @@ class NodeWindow:
                     raise ConfigError(f"a reservation is for the {column} '{name}', but no job has that {column}")
                 found |= codes == known.index(name)
         return found
+
+
+def node_numbers(nodes: Sequence[int | str], cluster: Cluster, who: str) -> NDArray[np.int64]:
+    """Return the numbers of the nodes that texts name, ascending.
+
+    Parameters
+    ----------
+    nodes
+        As in :class:`NodeWindow`.
+    who
+        Whose nodes they are, for messages.
+
+    Raises
+    ------
+    ConfigError
+        For a node, level or domain that the cluster does not have.
+    """
+    chosen = np.zeros(cluster.nodes, np.bool_)
+    for each in nodes:
+        chosen[_nodes_of(str(each).strip(), cluster, who)] = True
+    return np.flatnonzero(chosen)
 
 
 def closed_gpus(windows: Sequence[NodeWindow], cluster: Cluster) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -159,8 +177,9 @@ def window_tables(windows: Sequence[NodeWindow]) -> dict[str, list[dict[str, obj
     return tables
 
 
-def _nodes_of(text: str, cluster: Cluster) -> NDArray[np.int64]:
+def _nodes_of(text: str, cluster: Cluster, who: str) -> NDArray[np.int64]:
     """Return the numbers of the nodes that one text names."""
+    said = f"{who} names '{text}'"
     if text == "all":
         return np.arange(cluster.nodes)
     if text in cluster.node_names:
@@ -168,23 +187,20 @@ def _nodes_of(text: str, cluster: Cluster) -> NDArray[np.int64]:
     found = _SPAN.fullmatch(text)
     if found is None:
         raise ConfigError(
-            f"a window over nodes names '{text}', which is neither a node nor a domain of '{cluster.name}'; write a "
+            f"{said}, which is neither a node nor a domain of '{cluster.name}'; write a "
             f"number, a range such as '0-15', {_example(cluster)}a node's name or 'all'"
         )
     first = int(found["first"])
     last = first if found["last"] is None else int(found["last"])
     if found["level"] is None:
-        _check_span(first, last, cluster.nodes, "node", text, cluster)
+        _check_span(first, last, cluster.nodes, "node", said, cluster)
         return np.arange(first, last + 1)
     names = cluster.levels.names
     if found["level"] not in names:
         listed = ", ".join(names) if names else "none"
-        raise ConfigError(
-            f"a window over nodes names '{text}', but '{cluster.name}' has no level '{found['level']}'; its levels: "
-            f"{listed}"
-        )
+        raise ConfigError(f"{said}, but '{cluster.name}' has no level '{found['level']}'; its levels: {listed}")
     domain = cluster.levels.domains[names.index(found["level"])]
-    _check_span(first, last, int(domain[-1]) + 1, found["level"], text, cluster)
+    _check_span(first, last, int(domain[-1]) + 1, found["level"], said, cluster)
     return np.flatnonzero((domain >= first) & (domain <= last))
 
 
@@ -192,10 +208,8 @@ def _example(cluster: Cluster) -> str:
     return f"a domain such as '{cluster.levels.names[0]} 0', " if cluster.levels.names else ""
 
 
-def _check_span(first: int, last: int, many: int, what: str, text: str, cluster: Cluster) -> None:
+def _check_span(first: int, last: int, many: int, what: str, said: str, cluster: Cluster) -> None:
     if last < first:
-        raise ConfigError(f"a window over nodes names '{text}', a range that goes backwards")
+        raise ConfigError(f"{said}, a range that goes backwards")
     if last >= many:
-        raise ConfigError(
-            f"a window over nodes names '{text}', but '{cluster.name}' has {counted(many, what)}, numbered from 0"
-        )
+        raise ConfigError(f"{said}, but '{cluster.name}' has {counted(many, what)}, numbered from 0")

@@ -25,6 +25,16 @@ def renumbered(job: Job, jobs: Sequence[Job], gone: set[int], row_of: dict[int, 
     return replace(job, row=row_of[job.row], parents=stay, not_before=max(bounds, default=None))
 
 
+def among(jobs: Sequence[Job], names: frozenset[str]) -> list[Job]:
+    """Return the jobs of these names, numbered anew; random numbers stay those of the rows that they had."""
+    chosen = [job for job in jobs if job.name in names]
+    row_of = {job.row: row for row, job in enumerate(chosen)}
+    return [
+        replace(job, row=row_of[job.row], number=job.row, parents=tuple(row_of[parent] for parent in job.parents))
+        for job in chosen
+    ]
+
+
 def estimated(job: Job, everybody: Sequence[Job], left: Sequence[Job], policy: Policy, seed: int) -> int:
     """Return the estimate of one of the jobs that are left: only ``history`` looks at those that have ended."""
     if policy.estimate != "history":

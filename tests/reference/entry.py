@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from gpuyard.cluster import Cluster
 from gpuyard.policy import Policy
 from gpuyard.tenancy import NO_TENANTS, Tenants
+from gpuyard.virtual_clusters import VirtualCluster
 from gpuyard.windows import NodeWindow
 from gpuyard.workload import Workload
+from reference.dividing import kind_of, simulate_apart
 from reference.jobs import Fate
-from reference.preempting import PreemptiveSimulation
-from reference.reclaiming import TenantedPreemptiveSimulation
-from reference.simulator import Simulation
 
 
 def simulate(
@@ -25,9 +24,12 @@ def simulate(
     begin: float | None = None,
     windows: Sequence[NodeWindow] = (),
     tenants: Tenants = NO_TENANTS,
+    virtual_clusters: Sequence[VirtualCluster] = (),
 ) -> list[Fate]:
     """Return the fate of each job, by row of the workload; with ``begin``, of those that have not ended by then."""
-    kind = Simulation
-    if policy.preemption:
-        kind = TenantedPreemptiveSimulation if tenants else PreemptiveSimulation
+    if virtual_clusters:
+        return simulate_apart(
+            workload, cluster, policy, virtual_clusters, seed=seed, until=until, begin=begin, windows=windows
+        )
+    kind = kind_of(policy, tenants)
     return kind(workload, cluster, policy, seed, until, begin=begin, windows=windows, tenants=tenants).run()

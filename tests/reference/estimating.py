@@ -22,7 +22,7 @@ def estimate(job: Job, jobs: Sequence[Job], policy: Policy, seed: int) -> int | 
     if policy.estimate == "runtime":
         return run_length(job, policy)
     if policy.estimate == "noise":
-        guess: int | None = round(min(job.runtime * math.exp(policy.noise * standard_normal(seed, job.row)), LONGEST))
+        guess: int | None = round(min(job.runtime * math.exp(policy.noise * standard_normal(seed, job.drawn)), LONGEST))
     elif policy.estimate == "history":
         guess = mean_of_history(job, jobs, policy.history)
     else:

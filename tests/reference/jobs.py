@@ -51,6 +51,13 @@ class Job:
     """name and user"""
     array_limit: int | None = None
     preemptible: bool = True
+    number: int = -1
+    """the row that random numbers are drawn by, if it is another: that in the whole workload"""
+
+    @property
+    def drawn(self) -> int:
+        """The row that random numbers are drawn by."""
+        return self.row if self.number < 0 else self.number
 
     @property
     def known_start(self) -> int | None:

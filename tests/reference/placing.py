@@ -114,7 +114,7 @@ def pick(room: Room, job: Job, rule: Rule, places: Sequence[Place], gpus: int, c
     def free(place: Place) -> int:
         return len(room.whole(place[0])) if len(place) == 1 else room.milli[place[0]][place[1]]
 
-    return rule.choose(places, free, job.row, chunk)
+    return rule.choose(places, free, job.drawn, chunk)
 
 
 def max_size(room: Room, nodes: Iterable[int]) -> int:

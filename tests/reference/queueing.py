@@ -59,7 +59,7 @@ class Ranking:
             "smallest-area": float(job.stated) * float(guess),
             "priority": -job.priority,
             "edf": math.inf if job.deadline is None else job.deadline,
-            "random": random_bits("order", self.seed, job.row, 0),
+            "random": random_bits("order", self.seed, job.drawn, 0),
         }
         return keys[self.policy.order]
 

@@ -11,7 +11,7 @@ from gpuyard.tenancy import Tenants
 from gpuyard.windows import NodeWindow
 from gpuyard.workload import NEVER, Workload
 from reference.backfilling import Easy, Fit, Strict
-from reference.beginning import estimated, left_at
+from reference.beginning import among, estimated, left_at
 from reference.closing import Closing, coming
 from reference.jobs import Fate, Job, ended_as, read, run_length, slots_of, ticks
 from reference.placing import Room, Rule, place
@@ -67,11 +67,15 @@ class Simulation:
         begin: float | None,
         windows: Sequence[NodeWindow],
         tenants: Tenants,
+        members: frozenset[str] | None = None,
     ) -> None:
+        """``members``: the names of the jobs that take part; the others are there only for what is learned."""
         self.policy, self.stop = policy, ticks(until)
         self.recorded = policy.replay == "recorded"
         everybody = read(workload, policy)
         self.begin, self.jobs = ticks(begin), everybody if begin is None else left_at(everybody, ticks(begin))
+        if members is not None:
+            self.jobs = among(self.jobs, members)
         self.limits = {job.array: job.array_limit for job in everybody if job.array_limit is not None}
         self.since: dict[int, int] = {}
         """when tasks of arrays with a limit became eligible, by row"""

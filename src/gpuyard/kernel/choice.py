@@ -14,7 +14,13 @@ from gpuyard.kernel.nodes import has_room
 from gpuyard.kernel.racks import emptiest_node
 from gpuyard.kernel.tables import Site
 
-__all__ = ["pick_any", "tightest_in_range"]
+__all__ = ["draw_for", "pick_any", "tightest_in_range"]
+
+
+@inner
+def draw_for(site: Site, row: int, chunk: int, choices: int) -> int:
+    """Return the random number in [0, choices) of a job's chunk, by the row that the job has in the whole workload."""
+    return draw(site.stream, row if site.number.size == 0 else int(site.number[row]), chunk, choices)
 
 
 @inner
@@ -63,7 +69,7 @@ def _random(site: Site, kinds: int, gpus: int, cpu: int, memory: int, row: int, 
         choices += _candidates(site, kinds, key, cpu, memory)
     if choices == 0:
         return NOBODY
-    left = draw(site.stream, row, chunk, choices)
+    left = draw_for(site, row, chunk, choices)
     key = gpus
     here = _candidates(site, kinds, key, cpu, memory)
     while left >= here:

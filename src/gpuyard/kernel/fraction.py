@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpuyard.kernel.bits import draw
+from gpuyard.kernel.choice import draw_for
 from gpuyard.kernel.codes import NOBODY, Placement
 from gpuyard.kernel.index import insert, loosest_key, lowest_item, remove, tightest_key
 from gpuyard.kernel.jit import inner, kernel
@@ -30,7 +30,7 @@ def pick_gpu(site: Site, kinds: int, share: int, cpu: int, memory: int, row: int
         choices = _fitting(site, kinds, share, cpu, memory)
         if choices == 0:
             return NOBODY
-        place = draw(site.stream, row, 0, choices)
+        place = draw_for(site, row, 0, choices)
     return _at(site, kinds, share, cpu, memory, place)
 
 

@@ -234,6 +234,7 @@ class Site(NamedTuple):
     plan: NDArray[np.int64]  # by codes.Left
     rule: int  # codes.Placement
     stream: int  # of random placement
+    number: NDArray[np.int64]  # shape (jobs,): the row by which it draws for each job; empty where that is its row
     scores: Scores
     capacity: Records  # shape (nodes,); empty unless some job is alone on its nodes
     hidden: NDArray[np.int32]  # room for the nodes that such a job cannot have; empty if all jobs are alone

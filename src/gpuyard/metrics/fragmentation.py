@@ -39,9 +39,9 @@ def fragmentation(record: Record, holdings: Holdings, start: int, stop: int) -> 
     """Return the fragmentation of a run from ``start`` to ``stop`` (int64 microseconds, around all of its attempts).
 
     ``None`` where the mix is empty, where so many different demands meet so many events that it would take
-    minutes, and where nodes are commissioned during the run.
+    minutes, where nodes are commissioned during the run, and with virtual clusters.
     """
-    if any(each.is_commission for each in record.windows):
+    if record.division is not None or any(each.is_commission for each in record.windows):
         return None
     from gpuyard.kernel.fragments import Held, follow  # with the compiler, when there is a run
     from gpuyard.kernel.score_build import build_mix

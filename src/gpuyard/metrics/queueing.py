@@ -71,8 +71,8 @@ def is_saturated(record: Record, queue: tuple[NDArray[np.intp], Spans], start: i
 def _work_left(record: Record, now: int) -> NDArray[np.float64]:
     """Return how long each job would run from then on if it waits then, microseconds; 0 where not known."""
     runtime = record.workload.runtime
-    if record.policy.on_limit == "kill" and record.policy.replay == "schedule":
-        runtime = np.minimum(runtime, record.workload.time_limit)
+    killed = record.by_policy(lambda policy: policy.on_limit == "kill" and policy.replay == "schedule")
+    runtime = np.where(killed, np.minimum(runtime, record.workload.time_limit), runtime)
     left = np.where(runtime == NEVER, 0, runtime)
     if record.attempt_useful is not None:
         done = record.attempt_end <= now

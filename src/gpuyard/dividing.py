@@ -1,0 +1,280 @@
+"""A run with virtual clusters: as many simulations as there are, put together in one record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuyard.cluster import Cluster
+from gpuyard.errors import ConfigError
+from gpuyard.kernel.codes import NOBODY
+from gpuyard.lowering import Rejections, reject_behind
+from gpuyard.parents import ranges
+from gpuyard.participants import Participants, participants
+from gpuyard.policy import Policy
+from gpuyard.record import Decided, Outcome, Record
+from gpuyard.simulation import Progress, check_times, schedule, schedule_participants
+from gpuyard.virtual_clusters import Division, VirtualCluster, divide
+from gpuyard.windows import NodeWindow
+from gpuyard.workload import MICROSECOND, NEVER, Workload, array_tasks
+
+__all__ = ["schedule_apart"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Part:
+    """The record of one virtual cluster.
+
+    ``rows``: int64, shape (jobs,), of its jobs in the whole; ``nodes``: int64, shape (nodes,), likewise.
+    """
+
+    record: Record
+    rows: NDArray[np.int64]
+    nodes: NDArray[np.int64]
+
+
+def schedule_apart(
+    workload: Workload,
+    cluster: Cluster,
+    policy: Policy,
+    *,
+    virtual_clusters: Sequence[VirtualCluster] = (),
+    seed: int = 0,
+    until: float | None = None,
+    begin: float | None = None,
+    windows: Sequence[NodeWindow] = (),
+    decisions: bool = False,
+    progress: Progress | None = None,
+) -> Record:
+    """Schedule a workload on a cluster, each virtual cluster by itself; without any, as :func:`schedule` does.
+
+    Parameters
+    ----------
+    virtual_clusters
+        Their nodes, members and policies.
+    seed, until, begin, windows, decisions, progress
+        As for :func:`gpuyard.simulation.schedule`.
+
+    Raises
+    ------
+    ConfigError
+        For virtual clusters that cannot be, jobs that tie two of them together, and what one of them cannot simulate.
+    """
+    if not virtual_clusters:
+        return schedule(
+            workload,
+            cluster,
+            policy,
+            seed=seed,
+            until=until,
+            begin=begin,
+            windows=windows,
+            decisions=decisions,
+            progress=progress,
+        )
+    check_times(policy, begin, until, windows)
+    division = divide(workload, cluster, policy, virtual_clusters)
+    jobs = participants(workload, policy, begin=begin, seed=seed)
+    division = replace(division, member=division.member[jobs.rows])
+    rejections = _reject_outsiders(jobs.workload, division)
+    parts: list[_Part] = []
+    for number, name in enumerate(division.names):
+        rows = np.flatnonzero(rejections.accepted & (division.member == number))
+        if rows.size == 0:
+            continue
+        own, nodes = division.policies[number], np.flatnonzero(division.owner == number)
+        try:
+            check_times(own, begin, until, windows)
+            asked = jobs if own == policy else participants(workload, own, begin=begin, seed=seed)
+            record = schedule_participants(
+                asked.only(rows, name),
+                cluster.part(nodes, name),
+                own,
+                seed=seed,
+                until=until,
+                windows=_within(windows, cluster, nodes),
+                decisions=decisions,
+                progress=_share_of(progress, len(parts), len(division.names)),
+            )
+        except ConfigError as problem:
+            raise ConfigError(f"virtual cluster '{name}': {problem}") from None
+        parts.append(_Part(record=record, rows=rows, nodes=nodes))
+    stops = [part.record.stop for part in parts if until is not None or part.record.attempt_job.size]
+    return _together(
+        parts,
+        jobs,
+        cluster,
+        policy,
+        division,
+        rejections,
+        seed=seed,
+        stop=max(stops, default=round((until or 0.0) * MICROSECOND)),
+        windows=tuple(windows),
+    )
+
+
+def _share_of(progress: Progress | None, done: int, parts: int) -> Progress | None:
+    """Return what is told how much of one of several simulations is done."""
+    if progress is None:
+        return None
+    return lambda share: progress((done + share) / parts)
+
+
+def _reject_outsiders(workload: Workload, division: Division) -> Rejections:
+    """Return which jobs are in no virtual cluster, or depend on one; raise ConfigError for those that tie two."""
+    rejections = Rejections(len(workload))
+    rejections.add(division.member < 0, "belongs to no virtual cluster")
+    parent, child = workload.parents.edges()
+    reject_behind(parent, child, rejections)
+    member = np.where(rejections.accepted, division.member, -1)
+    ids = workload.table["job_id"]
+    apart = np.flatnonzero((member[parent] >= 0) & (member[child] >= 0) & (member[parent] != member[child]))
+    if apart.size:
+        one, other = int(child[apart[0]]), int(parent[apart[0]])
+        raise ConfigError(
+            f"job '{ids[one]}' of virtual cluster '{division.names[member[one]]}' depends on '{ids[other]}' of "
+            f"'{division.names[member[other]]}'; each is scheduled by itself, so put both into one, or drop the "
+            "dependency"
+        )
+    array, limit = array_tasks(workload)
+    tasks = np.flatnonzero((array >= 0) & (member >= 0))
+    lowest, highest = np.full(limit.size, len(division.names)), np.full(limit.size, -1)
+    np.minimum.at(lowest, array[tasks], member[tasks])
+    np.maximum.at(highest, array[tasks], member[tasks])
+    if np.any(lowest < highest):
+        number = int(np.argmax(lowest < highest))
+        task = int(tasks[np.argmax(array[tasks] == number)])
+        raise ConfigError(
+            f"the array '{workload.table['array'][task]}', which has a limit, has tasks in virtual clusters "
+            f"'{division.names[lowest[number]]}' and '{division.names[highest[number]]}'; each is scheduled by itself, "
+            "so put all tasks into one, or drop the limit"
+        )
+    return rejections
+
+
+def _within(windows: Sequence[NodeWindow], cluster: Cluster, nodes: NDArray[np.int64]) -> tuple[NodeWindow, ...]:
+    """Return the windows over some of the nodes, by the numbers that these have among themselves."""
+    found = []
+    for window in windows:
+        inside = np.flatnonzero(np.isin(nodes, window.node_numbers(cluster)))
+        if inside.size:
+            found.append(replace(window, nodes=tuple(inside.tolist())))
+    return tuple(found)
+
+
+def _together(
+    parts: Sequence[_Part],
+    jobs: Participants,
+    cluster: Cluster,
+    policy: Policy,
+    division: Division,
+    rejections: Rejections,
+    *,
+    seed: int,
+    stop: int,
+    windows: tuple[NodeWindow, ...],
+) -> Record:
+    """Return one record of what happened in all virtual clusters."""
+    workload, records = jobs.workload, [part.record for part in parts]
+    eligible, start, end = (np.full(len(workload), NEVER, np.int64) for _ in range(3))
+    outcome = np.full(len(workload), Outcome.REJECTED, np.int8)
+    for part in parts:
+        eligible[part.rows], start[part.rows] = part.record.eligible, part.record.start
+        end[part.rows], outcome[part.rows] = part.record.end, part.record.outcome
+        _add_reasons(rejections, part)
+    return Record(
+        workload=workload,
+        cluster=cluster,
+        policy=policy,
+        seed=seed,
+        stop=stop,
+        eligible=eligible,
+        start=start,
+        end=end,
+        outcome=outcome,
+        reject_reason=rejections.reason,
+        reject_reasons=tuple(rejections.texts),
+        **_attempts(parts),
+        events=sum(each.events for each in records),
+        passes=sum(each.passes for each in records),
+        max_queue=max((each.max_queue for each in records), default=0),
+        kernel_s=sum(each.kernel_s for each in records),
+        begin=None if jobs.middle is None else jobs.middle.begin,
+        windows=windows,
+        decisions=_decided(parts),
+        division=division,
+    )
+
+
+def _add_reasons(rejections: Rejections, part: _Part) -> None:
+    """Reject what a virtual cluster has rejected, for its reasons."""
+    for number, text in enumerate(part.record.reject_reasons):
+        rejected = np.zeros(rejections.reason.size, np.bool_)
+        rejected[part.rows[part.record.reject_reason == number]] = number > 0
+        rejections.add(rejected, text)
+
+
+def _attempts(parts: Sequence[_Part]) -> dict[str, Any]:
+    """Return the columns of attempts and slots, in the order of start, then of virtual clusters."""
+    records = [part.record for part in parts]
+    start = _joined([each.attempt_start for each in records], np.int64)
+    order = np.argsort(start, kind="stable")
+    sizes = _joined([np.diff(each.slot_offset) for each in records], np.int64)
+    first = (np.cumsum(sizes) - sizes)[order]
+    sizes = sizes[order]
+    offset = np.append(0, np.cumsum(sizes))
+    slot = np.arange(offset[-1]) + np.repeat(first - offset[:-1], sizes)
+    columns: dict[str, Any] = {
+        "attempt_start": start[order],
+        "attempt_end": _joined([each.attempt_end for each in records], np.int64)[order],
+        "attempt_reason": _joined([each.attempt_reason for each in records], np.int8)[order],
+        "attempt_job": _joined([part.rows[part.record.attempt_job] for part in parts], np.int32)[order],
+        "slot_offset": offset,
+        "slot_node": _joined([part.nodes[part.record.slot_node] for part in parts], np.int32)[slot],
+        "slot_gpus": _joined([each.slot_gpus for each in records], np.int32)[slot],
+        "slot_gpu": _joined([each.slot_gpu for each in records], np.int32)[slot],
+    }
+    if any(each.attempt_cause is not None for each in records):
+        columns["attempt_useful"] = _joined([each.useful for each in records], np.int64)[order]
+        columns["attempt_cause"] = _joined([_causes(part) for part in parts], np.int32)[order]
+    return columns
+
+
+def _causes(part: _Part) -> NDArray[np.int64]:
+    """Return for whom each attempt made room, a row of the whole workload, or -1."""
+    cause = part.record.attempt_cause
+    if cause is None:
+        return np.full(part.record.attempt_job.size, NOBODY)
+    return np.where(cause == NOBODY, NOBODY, part.rows[np.maximum(cause, 0)])
+
+
+def _decided(parts: Sequence[_Part]) -> Decided | None:
+    """Return what was promised in all virtual clusters, in the order of time; None where nothing was noted."""
+    logs = [(part, log) for part in parts if (log := part.record.decisions) is not None]
+    if not logs:
+        return None
+    entries, nodes, before = [], [], 0
+    for part, log in logs:
+        entry = log.entry.copy()
+        named = entry["job"] >= 0
+        entry["job"][named] = part.rows[entry["job"][named]]
+        entry["first"][entry["first"] >= 0] += before
+        entries.append(entry)
+        nodes.append(part.nodes[log.node])
+        before += log.node.size
+    together = np.concatenate(entries)
+    return Decided(
+        entry=together[np.argsort(together["time"], kind="stable")],
+        node=np.concatenate(nodes).astype(np.int32),
+        lost=sum(log.lost for _, log in logs),
+        nameless=sum(log.nameless for _, log in logs),
+    )
+
+
+def _joined(columns: Sequence[NDArray[Any]], kind: type) -> NDArray[Any]:
+    """Return columns, one after the other."""
+    return np.concatenate([np.empty(0, kind), *columns]).astype(kind)
