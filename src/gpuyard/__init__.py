@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from gpuyard.scenario import run as run_scenario
     from gpuyard.synthesis import SynthesisSpec as SynthesisSpec
     from gpuyard.synthesis import synthesise as synthesise
+    from gpuyard.virtual_clusters import VirtualCluster as VirtualCluster
     from gpuyard.windows import NodeWindow as NodeWindow
     from gpuyard.workload import Workload as Workload
 
@@ -55,6 +56,7 @@ _HOME = {
     "Result": ("gpuyard.result", "Result"),
     "Scenario": ("gpuyard.scenario", "Scenario"),
     "SynthesisSpec": ("gpuyard.synthesis", "SynthesisSpec"),
+    "VirtualCluster": ("gpuyard.virtual_clusters", "VirtualCluster"),
     "Workload": ("gpuyard.workload", "Workload"),
     "add_placement": ("gpuyard.policy", "add_placement"),
     "explain": ("gpuyard.explanation", "explain"),
@@ -82,6 +84,7 @@ __all__ = [
     "Result",
     "Scenario",
     "SynthesisSpec",
+    "VirtualCluster",
     "Workload",
     "add_placement",
     "examine",

@@ -22,7 +22,7 @@ from gpuyard.virtual_clusters import Division, VirtualCluster, divide
 from gpuyard.windows import NodeWindow
 from gpuyard.workload import MICROSECOND, NEVER, Workload, array_tasks
 
-__all__ = ["schedule_apart"]
+__all__ = ["chosen_runs", "schedule_apart"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -215,7 +215,7 @@ def _add_reasons(rejections: Rejections, part: _Part) -> None:
     for number, text in enumerate(part.record.reject_reasons):
         rejected = np.zeros(rejections.reason.size, np.bool_)
         rejected[part.rows[part.record.reject_reason == number]] = number > 0
-        rejections.add(rejected, text)
+        rejections.add(rejected, text.replace("the cluster", "its virtual cluster"))
 
 
 def _attempts(parts: Sequence[_Part]) -> dict[str, Any]:
@@ -224,10 +224,7 @@ def _attempts(parts: Sequence[_Part]) -> dict[str, Any]:
     start = _joined([each.attempt_start for each in records], np.int64)
     order = np.argsort(start, kind="stable")
     sizes = _joined([np.diff(each.slot_offset) for each in records], np.int64)
-    first = (np.cumsum(sizes) - sizes)[order]
-    sizes = sizes[order]
-    offset = np.append(0, np.cumsum(sizes))
-    slot = np.arange(offset[-1]) + np.repeat(first - offset[:-1], sizes)
+    offset, slot = chosen_runs(np.append(0, np.cumsum(sizes)), order)
     columns: dict[str, Any] = {
         "attempt_start": start[order],
         "attempt_end": _joined([each.attempt_end for each in records], np.int64)[order],
@@ -257,22 +254,37 @@ def _decided(parts: Sequence[_Part]) -> Decided | None:
     logs = [(part, log) for part in parts if (log := part.record.decisions) is not None]
     if not logs:
         return None
-    entries, nodes, before = [], [], 0
+    entries, sizes = [], []
     for part, log in logs:
         entry = log.entry.copy()
-        named = entry["job"] >= 0
-        entry["job"][named] = part.rows[entry["job"][named]]
-        entry["first"][entry["first"] >= 0] += before
+        entry["job"] = part.rows[entry["job"]]
         entries.append(entry)
-        nodes.append(part.nodes[log.node])
-        before += log.node.size
-    together = np.concatenate(entries)
+        sizes.append(np.where(entry["first"] < 0, 0, entry["nodes"]))
+    together, before = np.concatenate(entries), np.append(0, np.cumsum(np.concatenate(sizes)))
+    order = np.argsort(together["time"], kind="stable")
+    offset, named = chosen_runs(before, order)
+    together = together[order]
+    together["first"] = np.where(together["first"] < 0, -1, offset[:-1])
     return Decided(
-        entry=together[np.argsort(together["time"], kind="stable")],
-        node=np.concatenate(nodes).astype(np.int32),
+        entry=together,
+        node=np.concatenate([part.nodes[log.node] for part, log in logs])[named].astype(np.int32),
         lost=sum(log.lost for _, log in logs),
         nameless=sum(log.nameless for _, log in logs),
     )
+
+
+def chosen_runs(offset: NDArray[np.int64], chosen: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return some of the runs of items that lie one after the other, in another order: their offsets, and the items.
+
+    Parameters
+    ----------
+    offset
+        int64, shape (runs + 1,): where each run begins, and the last ends.
+    chosen
+        int64: the numbers of the runs, in the order wanted.
+    """
+    sizes = np.diff(offset)[chosen]
+    return np.append(0, np.cumsum(sizes)), ranges(offset[:-1][chosen], sizes)
 
 
 def _joined(columns: Sequence[NDArray[Any]], kind: type) -> NDArray[Any]:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from gpuyard import __version__
 from gpuyard.cluster import Cluster
 from gpuyard.custom import Decider, OwnOrder, OwnPlacement
+from gpuyard.dividing import schedule_apart
 from gpuyard.energy import EnergyModel, account
 from gpuyard.errors import ConfigError
 from gpuyard.metrics import (
@@ -31,8 +32,8 @@ from gpuyard.metrics import (
 from gpuyard.policy import Policy, named_policy
 from gpuyard.record import Record
 from gpuyard.result import Result
-from gpuyard.simulation import schedule
 from gpuyard.traces.trace import Trace
+from gpuyard.virtual_clusters import VirtualCluster, virtual_cluster_tables
 from gpuyard.windows import NodeWindow, window_tables
 from gpuyard.workload import Workload
 
@@ -52,6 +53,7 @@ def simulate(
     until: float | None = None,
     begin: float | None = None,
     windows: Sequence[NodeWindow] = (),
+    virtual_clusters: Sequence[VirtualCluster] = (),
     energy: EnergyModel | Mapping[str, object] | None = None,
     window: tuple[float, float] | None = None,
     warmup: float = 0.0,
@@ -80,6 +82,8 @@ def simulate(
         empty cluster.
     windows
         Maintenance, for which nodes are drained, and reservations, which keep nodes for some jobs.
+    virtual_clusters
+        Sets of nodes with queues of their own, each for its own jobs.
     energy
         The site's power, cooling, carbon and price: a model, or the keys of one.
     window, warmup
@@ -120,10 +124,11 @@ def simulate(
     model = energy if isinstance(energy, EnergyModel) else EnergyModel.from_mapping(energy or {})
     chosen = named_policy(policy, **changes)
     tell("schedule", 0.0)
-    record = schedule(
+    record = schedule_apart(
         jobs,
         cluster,
         chosen,
+        virtual_clusters=virtual_clusters,
         seed=seed,
         until=until,
         begin=begin,
@@ -151,7 +156,7 @@ def simulate(
         warmup=warmup,
         until=until,
         bin_width=bin_width,
-        scenario={"run": run, **window_tables(windows), **(scenario or {})},
+        scenario={"run": run, **window_tables(windows), **virtual_cluster_tables(virtual_clusters), **(scenario or {})},
         progress=progress,
     )
 

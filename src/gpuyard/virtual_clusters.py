@@ -54,7 +54,7 @@ class VirtualCluster:
     partitions: tuple[str, ...] = ()
     tenants: tuple[str, ...] = ()
     users: tuple[str, ...] = ()
-    policy: Policy | None = None
+    policy: str | Policy | None = None
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -67,8 +67,11 @@ class VirtualCluster:
             raise ConfigError(f"virtual cluster '{self.name}' needs at least 1 GPU, got gpus = {self.gpus}")
         if self.share is not None and not 0 < self.share <= 1:
             raise ConfigError(f"the share of virtual cluster '{self.name}' is more than 0 and at most 1: {self.share}")
-        if isinstance(self.policy, str):
-            object.__setattr__(self, "policy", named_policy(self.policy))
+
+    @property
+    def own_policy(self) -> Policy | None:
+        """Its own policy, if it has one."""
+        return None if self.policy is None else named_policy(self.policy)
 
     @property
     def _named(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -128,7 +131,7 @@ def divide(
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"two virtual clusters are called '{name}'; give each its own name")
-    policies = tuple(each.policy or policy for each in virtual_clusters)
+    policies = tuple(each.own_policy or policy for each in virtual_clusters)
     for name, own in zip(names, policies, strict=True):
         if own.replay != policy.replay:
             raise ConfigError(f"virtual cluster '{name}' has replay = {own.replay}, the run {policy.replay}; use one")
@@ -249,6 +252,6 @@ def _table(each: VirtualCluster) -> dict[str, object]:
         table["nodes"] = list(each.nodes)
     table |= {name: value for name, value in (("gpus", each.gpus), ("share", each.share)) if value is not None}
     table |= {column: list(names) for column, names in each._named if names}
-    if each.policy is not None:
-        table["policy"] = each.policy.to_mapping()
+    if each.own_policy is not None:
+        table["policy"] = {"name": "fifo", **each.own_policy.to_mapping()}  # with a name it is not laid over the run's
     return table

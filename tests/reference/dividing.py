@@ -49,7 +49,7 @@ def simulate_apart(
     for each in virtual_clusters:
         rows = [job.row for job in jobs if job.row not in outside and member_of[job.name] == each.name]
         nodes = nodes_of[each.name]
-        own = each.policy or policy
+        own = each.own_policy or policy
         simulation = kind_of(own)(
             workload,
             cut(cluster, nodes),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from conftest import cluster, workload
-from gpuyard import NodeWindow, simulate
+from gpuyard import NodeWindow, VirtualCluster, simulate
 from gpuyard.energy import EnergyModel, account
 from gpuyard.errors import ConfigError
 from gpuyard.metrics import summarise
@@ -297,7 +297,11 @@ def test_every_key_is_explained_and_every_explained_key_exists():
         workload((0, 9, 1, {"job_class": "training"})), cluster(1, 1), windows=[NodeWindow.commissioned((1,), start=5)]
     ).summary()
     assert undocumented(grown) == []
-    paths = {*leaves(replayed), *leaves(constrained), *leaves(served), *leaves(grown)}
+    apart = simulate(
+        workload((0, 9, 1, {"tenant": "a"})), cluster(1), virtual_clusters=[VirtualCluster(name="a", nodes=(0,))]
+    ).summary()
+    assert undocumented(apart) == []
+    paths = {*leaves(replayed), *leaves(constrained), *leaves(served), *leaves(grown), *leaves(apart)}
     assert [key.path for key in SUMMARY if key.path not in paths] == []
     assert all(key.unit and key.meaning for key in SUMMARY)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from gpuyard.cluster import Cluster
 from gpuyard.errors import ConfigError
+from gpuyard.explanation.apart import alone
 from gpuyard.explanation.evidence import NOT_NEEDED, Evidence, find_job, gather
 from gpuyard.explanation.holding import find_holds
 from gpuyard.explanation.placing import find_placed
@@ -95,6 +96,8 @@ def story_of(evidence: Evidence, job_id: str) -> Story:
         name: jobs[name][row].as_py()
         for name in ("submit_time", "eligible_time", "start_time", "end_time", "state", "reject_reason")
     }
+    virtual_cluster = jobs["virtual_cluster"][row].as_py() if "virtual_cluster" in jobs.column_names else None
+    evidence, row = alone(evidence, row)
     rejected = facts["state"] == "rejected"
     told = not rejected and not evidence.policy.preemption
     stretches = find_stretches(evidence, row) if told else ()
@@ -102,6 +105,7 @@ def story_of(evidence: Evidence, job_id: str) -> Story:
         job_id=job_id,
         asked=_asked(evidence, row),
         policy=evidence.policy.name,
+        virtual_cluster=virtual_cluster,
         submit=facts["submit_time"],
         eligible=facts["eligible_time"],
         holds=() if rejected else find_holds(evidence, row),

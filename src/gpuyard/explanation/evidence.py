@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from gpuyard.beginning import begin_at
 from gpuyard.cluster import Cluster
+from gpuyard.dividing import schedule_apart
 from gpuyard.errors import ConfigError, InputError
 from gpuyard.kernel.tables import Records
 from gpuyard.lowering import Asked, lower_demands
@@ -22,16 +23,20 @@ from gpuyard.ordering import estimate_run_times, is_scored, order_features, scor
 from gpuyard.policy import Policy, named_policy
 from gpuyard.result import Result
 from gpuyard.scenario.model import Scenario
-from gpuyard.scenario.sections import CommissionSection, MaintenanceSection, ReservationSection
-from gpuyard.simulation import schedule
+from gpuyard.scenario.node_sets import CommissionSection, MaintenanceSection, ReservationSection, VirtualClusterSection
+from gpuyard.virtual_clusters import Division, VirtualCluster, divide
 from gpuyard.windows import NodeWindow
 from gpuyard.workload import MICROSECOND, NEVER, Workload, to_ticks
 
-__all__ = ["NOT_NEEDED", "Evidence", "Promises", "find_job", "gather"]
+__all__ = ["NOT_NEEDED", "Closed", "Evidence", "Promises", "find_job", "gather", "needs_log"]
 
 NOT_NEEDED: Final = "not needed"
 LONGEST_AGAIN: Final = 120.0
 """s of engine time: a run that took longer is not made again for the sake of an explanation."""
+
+
+Closed = tuple[NDArray[np.bool_], int, int, NDArray[np.bool_]]
+"""A window: which nodes it closes (bool, shape (nodes,)), from when, until when, and which jobs are invited."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +49,8 @@ class Promises:
     table: pa.Table
     lost: int
     """later entries that found no room"""
+    place: NDArray[np.int64] | None = None
+    """of each node of the log, its number here; ``None``: the same"""
 
     def last(self, now: int) -> int:
         """Return the last entry up to an instant, or -1; -1 too where the log has ended by then."""
@@ -64,7 +71,8 @@ class Promises:
 
     def nodes(self, entry: int) -> list[int] | None:
         """Return the nodes reserved by an entry; ``None`` where their numbers found no room."""
-        return self.table["nodes"][entry].as_py()
+        nodes = self.table["nodes"][entry].as_py()
+        return nodes if nodes is None or self.place is None else self.place[nodes].tolist()
 
     def extra(self, entry: int) -> float | None:
         """Return the GPUs that others may take beside an entry; ``None`` where GPUs are not counted."""
@@ -98,6 +106,15 @@ class Evidence:
     result: Result
     read_promises: Callable[[], tuple[Promises | None, str]]
     """returns the log of decisions, and where it is from"""
+    read_windows: Callable[[], list[Closed]]
+    read_beliefs: Callable[[], tuple[NDArray[np.int64], NDArray[np.int32]]]
+    """returns the estimates of the jobs, and their places in an order that stays"""
+    site: Cluster
+    """the cluster of which this one is a part, or the same"""
+    numbers: NDArray[np.int64]
+    """of each node, its number there"""
+    division: Division | None = None
+    """the virtual clusters of the run; of one of them, ``None``"""
 
     @cached_property
     def _promises(self) -> tuple[Promises | None, str]:
@@ -126,12 +143,16 @@ class Evidence:
     @cached_property
     def estimate(self) -> NDArray[np.int64]:
         """How long each job is expected to run, at least a microsecond."""
-        return np.maximum(estimate_run_times(self.workload, self.policy, self.seed), 1)
+        return np.maximum(self._beliefs[0], 1)
 
     @cached_property
     def rank(self) -> NDArray[np.int32]:
         """Each job's place in an order that stays."""
-        return static_rank(self.workload, self.policy, self.estimate, self.seed)
+        return self._beliefs[1]
+
+    @cached_property
+    def _beliefs(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        return self.read_beliefs()
 
     @cached_property
     def scored(self) -> bool:
@@ -139,14 +160,9 @@ class Evidence:
         return self.policy.replay == "schedule" and is_scored(self.policy)
 
     @cached_property
-    def windows(self) -> list[tuple[NDArray[np.bool_], int, int, NDArray[np.bool_]]]:
-        """Maintenance and reserved nodes: which nodes (bool), from when, until when, and which jobs are invited."""
-        found = []
-        for window in _windows(self.result):
-            nodes = np.zeros(self.cluster.nodes, np.bool_)
-            nodes[window.node_numbers(self.cluster)] = True
-            found.append((nodes, window.start_tick, window.end_tick, window.invited(self.workload)))
-        return found
+    def windows(self) -> list[Closed]:
+        """Maintenance and reserved nodes."""
+        return self.read_windows()
 
     def closed_nodes(self, row: int, now: int) -> NDArray[np.bool_] | None:
         """Return which nodes are closed to a job that would start now, bool, shape (nodes,); ``None`` for none."""
@@ -206,12 +222,12 @@ def gather(
     attempts = result.attempts
     row_of = {name: row for row, name in enumerate(jobs.table["job_id"].to_pylist())}
     attempt_end = _ticks(attempts["end_time"])
-    until = run.get("until")
+    until, seed = run.get("until"), int(run.get("seed", 0))
     return Evidence(
         workload=jobs,
         cluster=site,
         policy=policy,
-        seed=int(run.get("seed", 0)),
+        seed=seed,
         stop=int(attempt_end.max(initial=jobs.submit.min(initial=0))) if until is None else round(until * MICROSECOND),
         begin=begin,
         eligible=_ticks(result.jobs["eligible_time"]),
@@ -229,7 +245,35 @@ def gather(
         slot_gpu=_flat(attempts["first_gpu"]),
         result=result,
         read_promises=partial(_promises, result, jobs, site, policy, note),
+        read_windows=partial(_closed, result, jobs, site),
+        read_beliefs=partial(_beliefs, jobs, policy, seed),
+        site=site,
+        numbers=np.arange(site.nodes),
+        division=divide(jobs, site, policy, parts) if (parts := _virtual_clusters(result)) else None,
     )
+
+
+def _beliefs(workload: Workload, policy: Policy, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    estimate = estimate_run_times(workload, policy, seed)
+    return estimate, static_rank(workload, policy, np.maximum(estimate, 1), seed)
+
+
+def _closed(result: Result, workload: Workload, cluster: Cluster) -> list[Closed]:
+    found = []
+    for window in _windows(result):
+        nodes = np.zeros(cluster.nodes, np.bool_)
+        nodes[window.node_numbers(cluster)] = True
+        found.append((nodes, window.start_tick, window.end_tick, window.invited(workload)))
+    return found
+
+
+def _virtual_clusters(result: Result) -> list[VirtualCluster]:
+    """Return the virtual clusters as the scenario has them."""
+    tables = result.scenario.get("virtual_cluster")
+    if not isinstance(tables, list):
+        return []
+    policy = _section(result, "policy")
+    return [VirtualClusterSection.model_validate(table).virtual_cluster(policy) for table in tables]
 
 
 def _section(result: Result, name: str) -> Mapping[str, Any]:
@@ -278,13 +322,19 @@ def _check_same(result: Result, workload: Workload, cluster: Cluster) -> None:
             )
 
 
+def needs_log(policy: Policy) -> bool:
+    """Return whether explanations under a policy need its log of decisions."""
+    if policy.replay == "recorded" or policy.decide is not None:
+        return False
+    return policy.backfill != "fit" and (policy.backfill != "none" or is_scored(policy))
+
+
 def _promises(
     result: Result, workload: Workload, cluster: Cluster, policy: Policy, note: Callable[[str], None]
 ) -> tuple[Promises | None, str]:
     """Return the log of decisions where explanations need one, and where it is from."""
-    if policy.replay == "recorded" or policy.decide is not None:
-        return None, NOT_NEEDED
-    if policy.backfill == "fit" or (policy.backfill == "none" and not is_scored(policy)):
+    parts = _virtual_clusters(result)
+    if not any(needs_log(own) for own in ([each.own_policy or policy for each in parts] or [policy])):
         return None, NOT_NEEDED
     if result.decisions is not None:
         return _lower(result.decisions, workload), "saved"
@@ -293,10 +343,11 @@ def _promises(
     if took > LONGEST_AGAIN:
         return None, f"the run took {took:.0f} s, too long to make it again here"
     note("making the run again, to see what was promised to whom")
-    record = schedule(
+    record = schedule_apart(
         workload,
         cluster,
         policy,
+        virtual_clusters=parts,
         seed=int(run.get("seed", 0)),
         until=run.get("until"),
         begin=run.get("begin"),

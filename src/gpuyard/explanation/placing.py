@@ -40,7 +40,7 @@ def find_placed(evidence: Evidence, row: int) -> Placed | None:
         open_to_it &= yard.kind == yard.kind[nodes[0]]
     candidates = np.flatnonzero(open_to_it)
     decides = exact and evidence.policy.decide is None and evidence.policy.replay == "schedule"
-    level, domain = _common(evidence.cluster, nodes)
+    level, domain = _common(evidence.site, evidence.numbers[nodes])
     names = evidence.cluster.node_names
     return Placed(
         nodes=tuple(names[node] for node in nodes.tolist()),

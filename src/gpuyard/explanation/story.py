@@ -187,6 +187,8 @@ class Story:
     log: str
     """where the scheduler's promises are from: ``saved``, ``made again``, ``not needed``, or why there are none"""
     notes: tuple[str, ...] = ()
+    virtual_cluster: str | None = None
+    """the one that it belongs to, and in whose queue it waited"""
     attempts: tuple[Stay, ...] = ()
     """of a run that preempts; its waits then have no stretches"""
 

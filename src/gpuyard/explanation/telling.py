@@ -94,7 +94,8 @@ def _opening(story: Story) -> str:
     if "memory_gib" in asked:
         what.append(f"{asked['memory_gib']:g} GiB")
     expected = f"expected to run {lasting(asked['estimate'])}"
-    return f"Job {story.job_id} asked for {', '.join(what)}; {expected}. Policy: {story.policy}."
+    queue = "" if story.virtual_cluster is None else f" Virtual cluster: {story.virtual_cluster}."
+    return f"Job {story.job_id} asked for {', '.join(what)}; {expected}. Policy: {story.policy}.{queue}"
 
 
 def _hold(hold: Hold) -> str:

@@ -65,6 +65,13 @@ JOBS: Final[tuple[Column, ...]] = (
     _column("job_class", pa.string(), "name", "workload class", "no class: counted as 'other'"),
     _column("tenant", pa.string(), "name", "who is charged", "no tenant: counted as 'other'"),
     _column("user", pa.string(), "name", "who submitted it", "not recorded"),
+    _column(
+        "virtual_cluster",
+        pa.string(),
+        "name",
+        "the virtual cluster it belongs to",
+        "the run has no virtual clusters, or it belongs to none",
+    ),
     _column("state", pa.string(), "name", "how it fared: " + ", ".join(STATES)),
     _column("reject_reason", pa.string(), "text", "why it was rejected", "not rejected"),
     _column("slowdown", pa.float64(), "ratio", "jct / runtime", "the job did not end, or ran no time"),
@@ -325,6 +332,13 @@ SUMMARY: Final[tuple[Key, ...]] = (
     *_of_groups("by_class.*."),
     *_of_groups("by_tenant.*."),
     *_of_groups("by_gpus.*."),
+    *_of_groups("by_virtual_cluster.*."),
+    _key("by_virtual_cluster.*.nodes", "nodes", "nodes it has; the block is null in a run without virtual clusters"),
+    _key("by_virtual_cluster.*.gpus", "GPUs", "GPUs it has"),
+    _key("by_virtual_cluster.*.policy", "name", "the policy under which its jobs are scheduled"),
+    _key("by_virtual_cluster.*.queue.mean_jobs", "jobs", "its queue, mean over time"),
+    _key("by_virtual_cluster.*.queue.max_jobs", "jobs", "its longest queue"),
+    _key("by_virtual_cluster.*.queue.mean_gpus", "GPUs", "GPUs that its queue asks for, mean over time"),
     _key("deadlines.jobs", "jobs", "jobs with a deadline; the block is null where no job has one"),
     _key("deadlines.met", "jobs", "ended by their deadline, in whatever state"),
     _key("deadlines.missed", "jobs", "ended later, were rejected, or had not ended by the stop and were due by then"),
@@ -381,10 +395,14 @@ SUMMARY: Final[tuple[Key, ...]] = (
     _key("saturated", "yes or no", "the queue grows without bound; null where that cannot be said"),
 )
 
+_AS_BY_CLASS: Final = {
+    key for group in ("by_tenant", "by_gpus", "by_virtual_cluster") for key in _of_groups(f"{group}.*.")
+}
 _GROUPS: Final = (
     "by_class",
     "by_tenant",
     "by_gpus",
+    "by_virtual_cluster",
     "gpu.gpu_hours_by_state",
     "gpu.activity_from",
     "services.by_service",
@@ -434,7 +452,7 @@ def _keys() -> str:
     """Return the keys, percentile blocks in one line, and groups once."""
     lines = ["| key | unit | meaning |", "|---|---|---|"]
     for key in SUMMARY:
-        if key.path.startswith(("by_tenant.", "by_gpus.")):
+        if key in _AS_BY_CLASS:
             continue
         stem, _, last = key.path.rpartition(".")
         if last in ("p50", "p90", "p95", "p99", "max") and key.meaning.partition(": ")[2]:
@@ -444,4 +462,5 @@ def _keys() -> str:
             path, meaning = f"{stem}.{{mean, p50, p90, p95, p99, max}}", meaning.removeprefix("mean: ")
         lines.append(f"| `{path}` | {key.unit} | {meaning.replace('|', chr(92) + '|')} |")
     lines.append("| `by_tenant.*`, `by_gpus.*` | | as `by_class.*` |")
+    lines.append("| `by_virtual_cluster.*` | | also as `by_class.*`; the rates are those of its own GPUs |")
     return "\n".join(lines) + "\n"

@@ -9,9 +9,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuyard.virtual_clusters import Division
 from gpuyard.workload import Workload
 
-__all__ = ["PERCENTILES", "Groups", "by_gpus", "by_label", "everyone", "percentile_block"]
+__all__ = ["PERCENTILES", "Groups", "by_gpus", "by_label", "by_member", "everyone", "percentile_block"]
 
 PERCENTILES = (50, 90, 95, 99)
 
@@ -81,6 +82,12 @@ def everyone(jobs: int) -> Groups:
 def by_label(workload: Workload, column: str) -> Groups:
     """Return the jobs by a text column, groups in alphabetical order; null is 'other'."""
     return _partition(*workload.labels(column))
+
+
+def by_member(division: Division) -> Groups:
+    """Return the jobs by virtual cluster, in the order of these; those of none are in a further group, the last."""
+    names = (*division.names, "")
+    return _partition(division.member.astype(np.int64) % len(names), names)
 
 
 def by_gpus(workload: Workload) -> Groups:

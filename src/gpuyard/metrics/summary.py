@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from gpuyard.metrics.digests import schedule_digest
 from gpuyard.metrics.facts import STATES, JobTimes, job_times
 from gpuyard.metrics.fidelity import oversubscribed_block, recorded_block
 from gpuyard.metrics.fragmentation import Fragmentation, fragmentation
-from gpuyard.metrics.groups import Groups, by_gpus, by_label, everyone, percentile_block
+from gpuyard.metrics.groups import Groups, by_gpus, by_label, by_member, everyone, percentile_block
 from gpuyard.metrics.queueing import is_saturated, waiting
 from gpuyard.metrics.services import Judged, judge, services_block
 from gpuyard.record import EndReason, Record
@@ -59,11 +60,13 @@ class _View:
     @cached_property
     def up_parts(self) -> int:
         """Thousandths of GPUs x microseconds that were there in the window."""
+        return self.up_parts_of(self.record.cluster.node_gpus.astype(np.int64))
+
+    def up_parts_of(self, gpus: NDArray[np.int64]) -> int:
+        """Return the same of some GPUs, so many of each node, int64, shape (nodes,)."""
         gone = absence(self.record, self.start, self.stop)
-        edges = np.array([self.start, self.stop])
-        gpus = self.record.cluster.node_gpus.astype(np.int64)
-        away = 0 if gone is None else gone.spans.integrals(gone.weigh(gpus), edges)[0]
-        return (self.record.cluster.gpus * (self.stop - self.start) - away) * 1000
+        away = 0 if gone is None else gone.spans.integrals(gone.weigh(gpus), np.array([self.start, self.stop]))[0]
+        return (int(gpus.sum()) * (self.stop - self.start) - away) * 1000
 
     @property
     def gpu_hours_up(self) -> float:
@@ -126,6 +129,7 @@ def summarise(
         "by_class": _grouped(view, by_label(record.workload, "job_class")),
         "by_tenant": _grouped(view, by_label(record.workload, "tenant")),
         "by_gpus": _grouped(view, by_gpus(record.workload)),
+        "by_virtual_cluster": _apart(view, *queue),
         "deadlines": deadline_block(record, view.times, view.chosen),
         "maintenance": _maintenance(view),
         "stages": _stages(view),
@@ -242,6 +246,27 @@ def _grouped(view: _View, groups: Groups) -> dict[str, Numbers]:
         }
         for name, block, hours, busy_hours, kwh, times, lost_here in rows
     }
+
+
+def _apart(view: _View, jobs: NDArray[np.intp], spans: Spans) -> dict[str, Numbers] | None:
+    """Return the blocks of each virtual cluster, whose rates are those of its own GPUs; ``None`` without any."""
+    division, cluster = view.record.division, view.record.cluster
+    if division is None:
+        return None
+    blocks = _grouped(view, by_member(division))
+    for number, name in enumerate(division.names):
+        nodes, mine = division.owner == number, division.member[jobs] == number
+        hours = view.up_parts_of(np.where(nodes, cluster.node_gpus, 0).astype(np.int64)) / _MILLI_HOUR
+        gpu: Any = blocks[name]["gpu"]
+        busy = gpu["utilization"] and gpu["utilization"] * view.gpu_hours_up
+        gpu |= {"allocation_rate": _ratio(gpu["gpu_hours"], hours), "utilization": busy and _ratio(busy, hours)}
+        blocks[name] |= {
+            "nodes": int(nodes.sum()),
+            "gpus": int(cluster.node_gpus[nodes].sum()),
+            "policy": division.policies[number].name,
+            "queue": _queue(view, jobs[mine], Spans(spans.start[mine], spans.end[mine])),
+        }
+    return {name: blocks[name] for name in division.names}
 
 
 def _ratio(part: float, whole: float) -> float | None:

@@ -58,6 +58,7 @@ def jobs_table(record: Record, account: EnergyAccount) -> pa.Table:
         "job_class": given["job_class"],
         "tenant": given["tenant"],
         "user": given["user"],
+        "virtual_cluster": _virtual_clusters(record),
         "state": _names(record.outcome, STATES),
         "reject_reason": _reasons(record),
         "slowdown": _numbers(times.slowdown, running | np.isnan(times.slowdown)),
@@ -70,6 +71,15 @@ def jobs_table(record: Record, account: EnergyAccount) -> pa.Table:
     }
     kept = dict(record.workload.held.schema.metadata or {})
     return pa.table([columns[column.name] for column in JOBS], schema=schema(JOBS, kept))
+
+
+def _virtual_clusters(record: Record) -> pa.Array:
+    if record.division is None:
+        return pa.nulls(len(record.workload), pa.string())
+    member = record.division.member
+    return pa.array([*record.division.names, ""]).take(
+        pa.array(member % (len(record.division.names) + 1), mask=member < 0)
+    )
 
 
 def attempts_table(record: Record) -> pa.Table:

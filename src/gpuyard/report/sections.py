@@ -195,11 +195,17 @@ def _drained(result: Result) -> list[str]:
 
 
 _GROUPS: Final = (
+    ("by_virtual_cluster", "virtual_cluster", "By virtual cluster", "Virtual cluster"),
     ("by_class", "job_class", "By class", "Class"),
     ("by_tenant", "tenant", "By tenant", "Tenant"),
     ("by_gpus", "", "By size of the job", "GPUs"),
 )
+_NAME: Final = "name"
+"""The form of a column of names."""
 _GROUP_COLUMNS: Final = (
+    ("gpus", "GPUs", "count", "GPUs of its nodes"),
+    ("policy", "Policy", _NAME, "under which its jobs are scheduled"),
+    ("gpu.allocation_rate", "Allocation rate", "share", "its GPUs that are held, over its GPUs up"),
     ("jobs.submitted", "Jobs", "count", ""),
     ("wait_s.mean", "Mean wait", "seconds", ""),
     ("wait_s.p50", "Median wait", "seconds", ""),
@@ -232,9 +238,9 @@ def _group_grid(result: Result, key: str, group: str, caption: str, first: str) 
     known = {str(name): block for name, block in blocks.items() if isinstance(block, Mapping)}
     hours = {name: number_at(block, "gpu.gpu_hours") or 0.0 for name, block in known.items()}
     order = sorted(known, key=(lambda name: (-hours[name], name)) if group else natural_key)
-    paths = [each for each in _GROUP_COLUMNS if any(_is_told(block, each[0]) for block in known.values())]
+    paths = [each for each in _GROUP_COLUMNS if _is_told(key, each[0], list(known.values()))]
     rows = [
-        (clean(name), *(format_value(lookup(known[name], path), form) for path, _, form, _ in paths))
+        (clean(name), *(_shown(lookup(known[name], path), form) for path, _, form, _ in paths))
         for name in order[:_MOST_GROUPS]
     ]
     hidden = len(order) - len(rows)
@@ -250,9 +256,17 @@ _WHERE_SOME: Final = ("preemptions", "lost_gpu_hours")
 """Of groups, told only where one is not zero: most runs lose and preempt nothing."""
 
 
-def _is_told(block: Mapping[str, object], path: str) -> bool:
-    value = lookup(block, path)
-    return value is not None and not (path in _WHERE_SOME and value == 0)
+def _is_told(key: str, path: str, blocks: Sequence[Mapping[str, object]]) -> bool:
+    values = [value for block in blocks if (value := lookup(block, path)) is not None]
+    if path == "gpu.allocation_rate" and key != "by_virtual_cluster":
+        return False  # of all GPUs, which says what the share says
+    if path == "policy":
+        return len(set(values)) > 1
+    return bool(values) and not (path in _WHERE_SOME and not any(values))
+
+
+def _shown(value: object, form: str) -> str:
+    return clean(value) if form == _NAME and value is not None else format_value(value, form)
 
 
 def _meaning(key: str) -> str:

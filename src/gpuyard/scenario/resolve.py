@@ -18,6 +18,7 @@ from gpuyard.errors import ConfigError, InputError
 from gpuyard.policy import Policy, named_policy
 from gpuyard.scenario.stages import stages_of
 from gpuyard.units import counted, parse_window
+from gpuyard.virtual_clusters import VirtualCluster, divide, virtual_cluster_tables
 from gpuyard.windows import NodeWindow
 from gpuyard.workload import Workload
 
@@ -61,6 +62,7 @@ class Resolved:
     options: RunOptions
     echo: Mapping[str, Any]
     windows: tuple[NodeWindow, ...] = ()
+    virtual_clusters: tuple[VirtualCluster, ...] = ()
 
     def __iter__(self) -> Iterator[Any]:
         return iter((self.workload, self.cluster, self.policy, self.energy, self.options))
@@ -143,10 +145,13 @@ class Resolver:
         cluster = self.cluster()
         with self._blamed_on("cluster"):
             _check_nodes(cluster)
-        windows = self.windows()
+        windows, parts = self.windows(), self.virtual_clusters()
         workload, trace = self.workload(tell)
+        with self._blamed_on("virtual_cluster"):
+            if parts:
+                divide(workload, cluster, policy, parts)
         options = self._options(workload, synthetic=trace is None)
-        echo = self._echo(policy, energy, options, trace)
+        echo = self._echo(policy, energy, options, trace) | virtual_cluster_tables(parts)
         return Resolved(
             workload=workload,
             cluster=cluster,
@@ -155,14 +160,21 @@ class Resolver:
             options=options,
             echo=echo,
             windows=windows,
+            virtual_clusters=parts,
         )
+
+    def virtual_clusters(self) -> tuple[VirtualCluster, ...]:
+        """Return the virtual clusters."""
+        given = self._checked.policy.model_dump(exclude_none=True)
+        with self._blamed_on("virtual_cluster"):
+            return tuple(table.virtual_cluster(given) for table in self._checked.virtual_cluster)
 
     def windows(self) -> tuple[NodeWindow, ...]:
         """Return maintenance, reservations and commissioning of nodes, each of whose nodes the cluster has."""
-        from gpuyard.scenario.source import TABLE_LISTS
+        from gpuyard.scenario.source import WINDOW_LISTS
 
         found = []
-        for section in TABLE_LISTS:
+        for section in WINDOW_LISTS:
             with self._blamed_on(section):
                 for table in getattr(self._checked, section):
                     window = table.window()
@@ -372,6 +384,7 @@ def simulate_resolved(resolved: Resolved, tell: Progress) -> Result:
         policy=policy,
         energy=energy,
         windows=resolved.windows,
+        virtual_clusters=resolved.virtual_clusters,
         scenario=resolved.echo,
         progress=say,
         **asdict(options),

@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Self
+from typing import Any, Final, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from gpuyard.choices import GITTINS_INDICES, PREEMPTIONS, VICTIMS
-from gpuyard.errors import ConfigError
-from gpuyard.policy import (
-    BACKFILLS,
-    ESTIMATES,
-    FAIR_SHARES,
-    LIMITS,
-    NAMED,
-    ORDERS,
-    PLACEMENTS,
-    PREEMPTIVE,
-    REPLAYS,
-    RESERVATIONS,
-    WEIGHTS,
-)
 from gpuyard.scenario import what_if
+from gpuyard.scenario.keys import Names, Pue, Seconds, Section, Window, WindowPair
+from gpuyard.scenario.node_sets import CommissionSection, MaintenanceSection, ReservationSection, VirtualClusterSection
+from gpuyard.scenario.policy_keys import PolicySection, PreemptionSection
 from gpuyard.scenario.what_if import WhatIfKeys
-from gpuyard.units import MOST_PUE, nearest_scale, parse_seconds, parse_window
-from gpuyard.windows import NodeWindow
 
 __all__ = [
     "SECTIONS",
@@ -36,91 +22,9 @@ __all__ = [
     "PolicySection",
     "ReservationSection",
     "RunSection",
+    "VirtualClusterSection",
     "WorkloadSection",
 ]
-
-
-def _seconds(value: Any) -> float:
-    if not isinstance(value, str | int | float):
-        raise ValueError("a time is a number of seconds or a text such as 90s, 15m, 3h, 7d")  # noqa: TRY004
-    try:
-        return parse_seconds(value)
-    except ConfigError as problem:
-        raise ValueError(str(problem)) from None
-
-
-def _weights(value: Any) -> Any:
-    if isinstance(value, dict) and "max_age" in value:
-        return value | {"max_age": _seconds(value["max_age"])}
-    return value
-
-
-def _interval(value: Any) -> float | str:
-    return "none" if value == "none" else _seconds(value)
-
-
-def _end(value: Any) -> float:
-    return value if value == float("inf") else _seconds(value)
-
-
-def _window(value: str) -> str:
-    try:
-        parse_window(value)
-    except ConfigError as problem:
-        raise ValueError(str(problem)) from None
-    return value
-
-
-def _pair(value: Any) -> Any:
-    if isinstance(value, str):
-        try:
-            return parse_window(value)
-        except ConfigError as problem:
-            raise ValueError(str(problem)) from None
-    if not isinstance(value, list | tuple) or len(value) != 2:
-        raise ValueError("a window is two times, such as '1d..8d' or ['1d', '8d']")
-    return tuple(value)
-
-
-def _pue(value: float | list[float]) -> float | list[float]:
-    for month in value if isinstance(value, list) else [value]:
-        if month > MOST_PUE:
-            hint = nearest_scale(month, 1.0, MOST_PUE)
-            raise ValueError(
-                f"a PUE is facility power over IT power, 1 to {MOST_PUE:g}, and {month:g} is above that; "
-                f"{hint}write 1.13 for 13 % of cooling and losses"
-            )
-    return value
-
-
-def _names(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
-def _items(value: Any) -> Any:
-    return [value] if isinstance(value, str | int) else value
-
-
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(json_schema_extra={"type": ["number", "string"]})]
-"""Seconds, or a text such as ``15m``."""
-End = Annotated[float, BeforeValidator(_end), Field(json_schema_extra={"type": ["number", "string"]})]
-"""The same, or infinity: a window that is left open."""
-Window = Annotated[str, AfterValidator(_window)]
-Interval = Annotated[float | str, BeforeValidator(_interval), Field(json_schema_extra={"type": ["number", "string"]})]
-"""The same, or the word none."""
-Weights = Annotated[
-    dict[str, float],
-    BeforeValidator(_weights),
-    Field(json_schema_extra={"additionalProperties": {"type": ["number", "string"]}}),
-]
-"""Weights by name, of which ``max_age`` is a time."""
-Names = Annotated[list[str], BeforeValidator(_names)]
-
-
-class Section(BaseModel):
-    """A table whose keys are all known; frozen."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
 
 
 _TRACE_KEYS: Final = ("format", "gpu_rule", "zone", "sha256", "partition")
@@ -252,85 +156,11 @@ class EnergySection(Section):
 
     default_load: float | None = Field(default=None, description="Share of the dynamic range that GPUs of jobs draw.")
     class_load: dict[str, float] | None = Field(default=None, description="The same for jobs of a class.")
-    pue: Annotated[float | list[float], AfterValidator(_pue)] | None = Field(
-        default=None, description="Facility power over IT power, 1 to 3."
-    )
+    pue: Pue | None = Field(default=None, description="Facility power over IT power, 1 to 3.")
     carbon_kg_per_kwh: float | list[float] | None = Field(default=None, description="Carbon of a kWh, kg.")
     price_krw_per_kwh: float | list[float] | None = Field(default=None, description="Price of a kWh, KRW.")
     switch_w: float | None = Field(default=None, description="Draw of one network switch, W.")
     other_it_w: float | None = Field(default=None, description="Draw of storage and management, W.")
-
-
-class PreemptionSection(Section):
-    """``[policy.preemption]``: who may take GPUs from whom, and what that costs."""
-
-    rule: str | None = Field(
-        default=None, description=f"Who may take GPUs from whom: {', '.join(PREEMPTIONS)}; that of the named scheduler."
-    )
-    thresholds: list[Seconds] | None = Field(default=None, description="las: seconds; 2d-las, gittins: GPU seconds.")
-    tiers: dict[str, int] | None = Field(default=None, description="partition, qos: the tier of each name.")
-    promote: float | None = Field(default=None, description="Waits of so many times the attained time begin anew.")
-    gittins_index: str | None = Field(default=None, description=f"gittins: {' or '.join(GITTINS_INDICES)}.")
-    time_slice: Seconds | None = Field(default=None, description="time-slice: how long an attempt is left alone.")
-    victims: str | None = Field(default=None, description=f"Whom first in a level: {' or '.join(VICTIMS)}.")
-    min_run: Seconds | None = Field(default=None, description="An attempt that lasted less is not preempted.")
-    max_preemptions: int | None = Field(default=None, ge=1, description="So often at most is a job preempted.")
-    checkpoint_interval: Interval | None = Field(
-        default=None, description="Work between checkpoints; 0: nothing is lost; 'none': all is."
-    )
-    checkpoint_cost: Seconds | None = Field(default=None, description="Time that writing a checkpoint takes.")
-    restart_cost: Seconds | None = Field(default=None, description="Time that each attempt but the first begins with.")
-
-
-class PolicySection(Section):
-    """``[policy]``: the scheduler."""
-
-    name: str | None = Field(default=None, description=f"A named scheduler: {', '.join([*NAMED, *PREEMPTIVE])}.")
-    order: str | None = Field(default=None, description=f"Which job next: {', '.join(ORDERS)}.")
-    backfill: str | None = Field(default=None, description=f"Who may pass a blocked job: {', '.join(BACKFILLS)}.")
-    placement: str | None = Field(default=None, description=f"Which GPUs: {', '.join(PLACEMENTS)}.")
-    decide: str | None = Field(
-        default=None, description="A class of your own that decides who starts: module:Name or file.py:Name."
-    )
-    on_limit: str | None = Field(default=None, description=f"What happens at a time limit: {', '.join(LIMITS)}.")
-    replay: str | None = Field(default=None, description=f"Who decides starts: {', '.join(REPLAYS)}.")
-    spread: bool | None = Field(default=None, description="Every job may take GPUs from anywhere.")
-    exclusive: bool | None = Field(default=None, description="Every job has its nodes to itself.")
-    block_level: str | None = Field(default=None, description="placement topology-block: the level of the blocks.")
-    estimate: str | None = Field(
-        default=None, description=f"What the scheduler believes of a run time: {', '.join(ESTIMATES)}."
-    )
-    history: int | None = Field(default=None, ge=1, description="estimate history: the mean of so many ended jobs.")
-    noise: float | None = Field(
-        default=None, ge=0, le=10, description="estimate noise: standard deviation of the logarithm of the error."
-    )
-    reservation: str | None = Field(
-        default=None, description=f"backfill easy: what the head's reservation is made on, {', '.join(RESERVATIONS)}."
-    )
-    depth: int | None = Field(default=None, ge=1, description="conservative, slurm: so many waiting jobs are planned.")
-    interval: Seconds | None = Field(default=None, description="conservative, slurm: the time between plannings.")
-    window: Seconds | None = Field(default=None, description="slurm: how far ahead a reservation may begin.")
-    resolution: Seconds | None = Field(default=None, description="slurm: the grain of planned times.")
-    weights: Weights | None = Field(default=None, description=f"order multifactor: {', '.join(WEIGHTS)}.")
-    qos: dict[str, float] | None = Field(default=None, description="order multifactor: the factor of each QOS.")
-    partitions: dict[str, float] | None = Field(
-        default=None, description="order multifactor: the factor of each partition."
-    )
-    fair_share: str | None = Field(
-        default=None, description=f"order multifactor: how usage becomes a factor, {', '.join(FAIR_SHARES)}."
-    )
-    shares: dict[str, float] | None = Field(
-        default=None, description="order multifactor: what accounts are due, by path such as 'steel/vision'."
-    )
-    half_life: Interval | None = Field(
-        default=None, description="order multifactor: after how long usage counts half; 'none': always in full."
-    )
-    share_period: Seconds | None = Field(
-        default=None, description="order multifactor: the time between two calculations of the fair share."
-    )
-    preemption: str | PreemptionSection | None = Field(
-        default=None, description=f"Who may take GPUs from whom: {', '.join(PREEMPTIONS)}, or a table."
-    )
 
 
 class RunSection(Section):
@@ -342,7 +172,7 @@ class RunSection(Section):
         default=None,
         description="Begin at this time since the origin, with what ran and waited then according to the trace.",
     )
-    window: Annotated[tuple[Seconds, End], BeforeValidator(_pair)] | None = Field(
+    window: WindowPair | None = Field(
         default=None,
         description="Simulate everything and measure from A to B, 2d..9d or ['2d', '9d']; from the first submission to "
         "the last end if left out.",
@@ -350,56 +180,6 @@ class RunSection(Section):
     warmup: Seconds = Field(default=0.0, description="Leave this long out of the measures at the window's start.")
     bin_width: Seconds | None = Field(default=None, description="Width of the bins of the timeline.")
     decisions: bool | None = Field(default=None, description="Keep what the scheduler promises, for 'gpuyard explain'.")
-
-
-class MaintenanceSection(Section):
-    """``[[maintenance]]``: some nodes run nothing for a while; jobs are not started that would still be there."""
-
-    nodes: Annotated[list[int | str], BeforeValidator(_items)] = Field(
-        description="Numbers, ranges such as '0-15', names, domains of a level such as 'rack 3', or 'all'."
-    )
-    start: Seconds = Field(description="When it starts, since the origin.")
-    end: Seconds = Field(description="When it ends, since the origin.")
-
-    def window(self) -> NodeWindow:
-        """Return the window over these nodes."""
-        given = self.model_dump()
-        users, tenants, partitions = (tuple(given.get(name, ())) for name in ("user", "tenant", "partition"))
-        return NodeWindow(
-            nodes=tuple(self.nodes),
-            start=self.start,
-            end=self.end,
-            users=users,
-            tenants=tenants,
-            partitions=partitions,
-        )
-
-
-class ReservationSection(MaintenanceSection):
-    """``[[reservation]]``: some nodes are kept for some jobs for a while; for all others it is maintenance."""
-
-    user: Names = Field(default=[], description="The users whose jobs may run there.")
-    tenant: Names = Field(default=[], description="The tenants whose jobs may run there.")
-    partition: Names = Field(default=[], description="The partitions whose jobs may run there.")
-
-    @model_validator(mode="after")
-    def _for_somebody(self) -> Self:
-        if not (self.user or self.tenant or self.partition):
-            raise ValueError("a reservation is for a user, tenant or partition; [[maintenance]] is for nobody")
-        return self
-
-
-class CommissionSection(Section):
-    """``[[commission]]``: some nodes are there only from an instant on."""
-
-    nodes: Annotated[list[int | str], BeforeValidator(_items)] = Field(
-        description="Numbers, ranges such as '0-15', names, or domains of a level such as 'hall 1'."
-    )
-    start: Seconds = Field(description="From when on they are there, since the origin.")
-
-    def window(self) -> NodeWindow:
-        """Return the window over these nodes."""
-        return NodeWindow.commissioned(tuple(self.nodes), self.start)
 
 
 class ClusterSection(Section):
@@ -441,6 +221,9 @@ class Model(BaseModel):
     maintenance: list[MaintenanceSection] = Field(default=[], description="Nodes that are closed to all for a while.")
     reservation: list[ReservationSection] = Field(default=[], description="Nodes that are kept for some for a while.")
     commission: list[CommissionSection] = Field(default=[], description="Nodes that are there from an instant on.")
+    virtual_cluster: list[VirtualClusterSection] = Field(
+        default=[], description="Sets of nodes with queues of their own."
+    )
     provenance: dict[str, Any] = Field(default_factory=dict, description="Versions a result was made with.")
 
 
@@ -453,8 +236,13 @@ SECTIONS: Final[dict[str, type[BaseModel]]] = {
     "maintenance": MaintenanceSection,
     "reservation": ReservationSection,
     "commission": CommissionSection,
+    "virtual_cluster": VirtualClusterSection,
 }
 """The sections by name."""
 
-TABLES: Final[dict[str, type[BaseModel]]] = {**what_if.TABLES, "preemption": PreemptionSection}
+TABLES: Final[dict[str, type[BaseModel]]] = {
+    **what_if.TABLES,
+    "policy": PolicySection,
+    "preemption": PreemptionSection,
+}
 """The keys of sections that hold tables, and what is in each of these."""

@@ -1,0 +1,113 @@
+"""The keys of tables that name nodes: maintenance, reservations, commissioning, virtual clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from pydantic import Field, model_validator
+
+from gpuyard.policy import Policy, named_policy
+from gpuyard.scenario.keys import Items, Names, Seconds, Section
+from gpuyard.scenario.policy_keys import PolicySection
+from gpuyard.virtual_clusters import VirtualCluster
+from gpuyard.windows import NodeWindow
+
+__all__ = ["CommissionSection", "MaintenanceSection", "ReservationSection", "VirtualClusterSection"]
+
+
+class MaintenanceSection(Section):
+    """``[[maintenance]]``: some nodes run nothing for a while; jobs are not started that would still be there."""
+
+    nodes: Items = Field(
+        description="Numbers, ranges such as '0-15', names, domains of a level such as 'rack 3', or 'all'."
+    )
+    start: Seconds = Field(description="When it starts, since the origin.")
+    end: Seconds = Field(description="When it ends, since the origin.")
+
+    def window(self) -> NodeWindow:
+        """Return the window over these nodes."""
+        given = self.model_dump()
+        users, tenants, partitions = (tuple(given.get(name, ())) for name in ("user", "tenant", "partition"))
+        return NodeWindow(
+            nodes=tuple(self.nodes),
+            start=self.start,
+            end=self.end,
+            users=users,
+            tenants=tenants,
+            partitions=partitions,
+        )
+
+
+class ReservationSection(MaintenanceSection):
+    """``[[reservation]]``: some nodes are kept for some jobs for a while; for all others it is maintenance."""
+
+    user: Names = Field(default=[], description="The users whose jobs may run there.")
+    tenant: Names = Field(default=[], description="The tenants whose jobs may run there.")
+    partition: Names = Field(default=[], description="The partitions whose jobs may run there.")
+
+    @model_validator(mode="after")
+    def _for_somebody(self) -> Self:
+        if not (self.user or self.tenant or self.partition):
+            raise ValueError("a reservation is for a user, tenant or partition; [[maintenance]] is for nobody")
+        return self
+
+
+class CommissionSection(Section):
+    """``[[commission]]``: some nodes are there only from an instant on."""
+
+    nodes: Items = Field(description="Numbers, ranges such as '0-15', names, or domains of a level such as 'hall 1'.")
+    start: Seconds = Field(description="From when on they are there, since the origin.")
+
+    def window(self) -> NodeWindow:
+        """Return the window over these nodes."""
+        return NodeWindow.commissioned(tuple(self.nodes), self.start)
+
+
+class VirtualClusterSection(Section):
+    """``[[virtual_cluster]]``: some nodes have a queue of their own for some jobs; nothing else runs there."""
+
+    name: str = Field(description="What results call it, and without partition, tenant and user, whose jobs it has.")
+    nodes: Items | None = Field(
+        default=None,
+        description="Its nodes: numbers, ranges such as '0-15', names, domains of a level such as 'rack 3', or 'all'.",
+    )
+    gpus: int | None = Field(default=None, ge=1, description="Or how many GPUs: the lowest nodes that nobody has.")
+    share: float | None = Field(
+        default=None, gt=0, le=1, description="Or which share of the cluster's GPUs: the next nodes that nobody has."
+    )
+    partition: Names = Field(default=[], description="The partitions whose jobs it has.")
+    tenant: Names = Field(default=[], description="The tenants whose jobs it has.")
+    user: Names = Field(default=[], description="The users whose jobs it has.")
+    policy: str | PolicySection | None = Field(
+        default=None,
+        description="Its own scheduler: with a name, that one; without, keys in place of those of [policy].",
+    )
+
+    def virtual_cluster(self, policy: Mapping[str, Any]) -> VirtualCluster:
+        """Return the virtual cluster; ``policy`` is the section ``[policy]`` of the run."""
+        return VirtualCluster(
+            name=self.name,
+            nodes=tuple(self.nodes or ()),
+            gpus=self.gpus,
+            share=self.share,
+            partitions=tuple(self.partition),
+            tenants=tuple(self.tenant),
+            users=tuple(self.user),
+            policy=self._own_policy(policy),
+        )
+
+    def _own_policy(self, policy: Mapping[str, Any]) -> Policy | None:
+        if self.policy is None or isinstance(self.policy, str):
+            return None if self.policy is None else named_policy(self.policy)
+        given = self.policy.model_dump(exclude_none=True)
+        if "name" not in given:
+            given = {**policy, **{key: _laid_over(policy.get(key), value) for key, value in given.items()}}
+        return named_policy(given.pop("name", "fifo"), **given)
+
+
+def _laid_over(below: Any, above: Any) -> Any:
+    """Return a value in place of another; of two tables, key by key."""
+    if isinstance(above, Mapping) and isinstance(below, Mapping | str):
+        return {**({"rule": below} if isinstance(below, str) else below), **above}
+    return above

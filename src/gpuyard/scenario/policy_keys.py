@@ -1,0 +1,95 @@
+"""The keys of ``[policy]``."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from gpuyard.choices import GITTINS_INDICES, PREEMPTIONS, VICTIMS
+from gpuyard.policy import (
+    BACKFILLS,
+    ESTIMATES,
+    FAIR_SHARES,
+    LIMITS,
+    NAMED,
+    ORDERS,
+    PLACEMENTS,
+    PREEMPTIVE,
+    REPLAYS,
+    RESERVATIONS,
+    WEIGHTS,
+)
+from gpuyard.scenario.keys import Interval, Seconds, Section, Weights
+
+__all__ = ["PolicySection", "PreemptionSection"]
+
+
+class PreemptionSection(Section):
+    """``[policy.preemption]``: who may take GPUs from whom, and what that costs."""
+
+    rule: str | None = Field(
+        default=None, description=f"Who may take GPUs from whom: {', '.join(PREEMPTIONS)}; that of the named scheduler."
+    )
+    thresholds: list[Seconds] | None = Field(default=None, description="las: seconds; 2d-las, gittins: GPU seconds.")
+    tiers: dict[str, int] | None = Field(default=None, description="partition, qos: the tier of each name.")
+    promote: float | None = Field(default=None, description="Waits of so many times the attained time begin anew.")
+    gittins_index: str | None = Field(default=None, description=f"gittins: {' or '.join(GITTINS_INDICES)}.")
+    time_slice: Seconds | None = Field(default=None, description="time-slice: how long an attempt is left alone.")
+    victims: str | None = Field(default=None, description=f"Whom first in a level: {' or '.join(VICTIMS)}.")
+    min_run: Seconds | None = Field(default=None, description="An attempt that lasted less is not preempted.")
+    max_preemptions: int | None = Field(default=None, ge=1, description="So often at most is a job preempted.")
+    checkpoint_interval: Interval | None = Field(
+        default=None, description="Work between checkpoints; 0: nothing is lost; 'none': all is."
+    )
+    checkpoint_cost: Seconds | None = Field(default=None, description="Time that writing a checkpoint takes.")
+    restart_cost: Seconds | None = Field(default=None, description="Time that each attempt but the first begins with.")
+
+
+class PolicySection(Section):
+    """``[policy]``: the scheduler."""
+
+    name: str | None = Field(default=None, description=f"A named scheduler: {', '.join([*NAMED, *PREEMPTIVE])}.")
+    order: str | None = Field(default=None, description=f"Which job next: {', '.join(ORDERS)}.")
+    backfill: str | None = Field(default=None, description=f"Who may pass a blocked job: {', '.join(BACKFILLS)}.")
+    placement: str | None = Field(default=None, description=f"Which GPUs: {', '.join(PLACEMENTS)}.")
+    decide: str | None = Field(
+        default=None, description="A class of your own that decides who starts: module:Name or file.py:Name."
+    )
+    on_limit: str | None = Field(default=None, description=f"What happens at a time limit: {', '.join(LIMITS)}.")
+    replay: str | None = Field(default=None, description=f"Who decides starts: {', '.join(REPLAYS)}.")
+    spread: bool | None = Field(default=None, description="Every job may take GPUs from anywhere.")
+    exclusive: bool | None = Field(default=None, description="Every job has its nodes to itself.")
+    block_level: str | None = Field(default=None, description="placement topology-block: the level of the blocks.")
+    estimate: str | None = Field(
+        default=None, description=f"What the scheduler believes of a run time: {', '.join(ESTIMATES)}."
+    )
+    history: int | None = Field(default=None, ge=1, description="estimate history: the mean of so many ended jobs.")
+    noise: float | None = Field(
+        default=None, ge=0, le=10, description="estimate noise: standard deviation of the logarithm of the error."
+    )
+    reservation: str | None = Field(
+        default=None, description=f"backfill easy: what the head's reservation is made on, {', '.join(RESERVATIONS)}."
+    )
+    depth: int | None = Field(default=None, ge=1, description="conservative, slurm: so many waiting jobs are planned.")
+    interval: Seconds | None = Field(default=None, description="conservative, slurm: the time between plannings.")
+    window: Seconds | None = Field(default=None, description="slurm: how far ahead a reservation may begin.")
+    resolution: Seconds | None = Field(default=None, description="slurm: the grain of planned times.")
+    weights: Weights | None = Field(default=None, description=f"order multifactor: {', '.join(WEIGHTS)}.")
+    qos: dict[str, float] | None = Field(default=None, description="order multifactor: the factor of each QOS.")
+    partitions: dict[str, float] | None = Field(
+        default=None, description="order multifactor: the factor of each partition."
+    )
+    fair_share: str | None = Field(
+        default=None, description=f"order multifactor: how usage becomes a factor, {', '.join(FAIR_SHARES)}."
+    )
+    shares: dict[str, float] | None = Field(
+        default=None, description="order multifactor: what accounts are due, by path such as 'steel/vision'."
+    )
+    half_life: Interval | None = Field(
+        default=None, description="order multifactor: after how long usage counts half; 'none': always in full."
+    )
+    share_period: Seconds | None = Field(
+        default=None, description="order multifactor: the time between two calculations of the fair share."
+    )
+    preemption: str | PreemptionSection | None = Field(
+        default=None, description=f"Who may take GPUs from whom: {', '.join(PREEMPTIONS)}, or a table."
+    )
