@@ -17,7 +17,9 @@ from gpuyard.parents import ranges
 from gpuyard.participants import Participants, participants
 from gpuyard.policy import Policy
 from gpuyard.record import Decided, Outcome, Record
-from gpuyard.simulation import Progress, check_times, schedule, schedule_participants
+from gpuyard.simulation import check_times, schedule, schedule_participants
+from gpuyard.stoppable import Progress
+from gpuyard.tenancy import NO_TENANTS, Tenants
 from gpuyard.virtual_clusters import Division, VirtualCluster, divide
 from gpuyard.windows import NodeWindow
 from gpuyard.workload import MICROSECOND, NEVER, Workload, array_tasks
@@ -47,6 +49,7 @@ def schedule_apart(
     until: float | None = None,
     begin: float | None = None,
     windows: Sequence[NodeWindow] = (),
+    tenants: Tenants = NO_TENANTS,
     decisions: bool = False,
     progress: Progress | None = None,
 ) -> Record:
@@ -56,7 +59,7 @@ def schedule_apart(
     ----------
     virtual_clusters
         Their nodes, members and policies.
-    seed, until, begin, windows, decisions, progress
+    seed, until, begin, windows, tenants, decisions, progress
         As for :func:`gpuyard.simulation.schedule`.
 
     Raises
@@ -73,8 +76,14 @@ def schedule_apart(
             until=until,
             begin=begin,
             windows=windows,
+            tenants=tenants,
             decisions=decisions,
             progress=progress,
+        )
+    if tenants:
+        raise ConfigError(
+            "the quotas of tenants are of the whole cluster, and virtual clusters know only their own part of it; leave "
+            "out the one or the other"
         )
     check_times(policy, begin, until, windows)
     division = divide(workload, cluster, policy, virtual_clusters)
@@ -97,6 +106,7 @@ def schedule_apart(
                 seed=seed,
                 until=until,
                 windows=_within(windows, cluster, nodes),
+                tenants=NO_TENANTS,
                 decisions=decisions,
                 progress=_share_of(progress, len(parts), len(division.names)),
             )

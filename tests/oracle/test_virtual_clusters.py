@@ -19,6 +19,7 @@ from gpuyard.policy import Policy
 from gpuyard.record import Record
 from gpuyard.simulation import schedule
 from gpuyard.virtual_clusters import VirtualCluster, divide
+from gpuyard.windows import NodeWindow
 from gpuyard.workload import Workload
 from oracle.comparing import EXAMPLES, story, told, without_gpu_numbers
 from oracle.test_constraints import in_arrays, recorded, windows
@@ -150,6 +151,9 @@ def test_a_beginning_and_windows_over_virtual_clusters_are_those_of_the_referenc
         if data.draw(st.booleans()):
             closed = data.draw(windows(site.nodes, scale), label="windows")
             more["windows"] = [replace(each, tenants=()) for each in closed]
+            if "begin" not in more and data.draw(st.booleans()):
+                node = data.draw(st.integers(0, site.nodes - 1))
+                more["windows"].append(NodeWindow.commissioned((node,), data.draw(st.integers(0, 9)) * scale))
         policy = data.draw(policies(scale=scale, variant=variant), label="policy")
         until = data.draw(st.none() | st.none() | st.integers(5, 20).map(lambda at: at * scale), label="until")
         same(jobs, site, policy, parts, data.draw(st.integers(0, 3), label="seed"), until, **more)
