@@ -20,6 +20,7 @@ from gpuyard.record import Decided, Outcome, Record
 from gpuyard.simulation import check_times, schedule, schedule_participants
 from gpuyard.stoppable import Progress
 from gpuyard.tenancy import NO_TENANTS, Tenants
+from gpuyard.tenanting import check_tenants
 from gpuyard.virtual_clusters import Division, VirtualCluster, divide
 from gpuyard.windows import NodeWindow
 from gpuyard.workload import MICROSECOND, NEVER, Workload, array_tasks
@@ -82,8 +83,8 @@ def schedule_apart(
         )
     if tenants:
         raise ConfigError(
-            "the quotas of tenants are of the whole cluster, and virtual clusters know only their own part of it; leave "
-            "out the one or the other"
+            "the quotas of tenants are of the whole cluster, and virtual clusters know only their own part of it; "
+            "leave out the one or the other"
         )
     check_times(policy, begin, until, windows)
     division = divide(workload, cluster, policy, virtual_clusters)
@@ -98,6 +99,7 @@ def schedule_apart(
         own, nodes = division.policies[number], np.flatnonzero(division.owner == number)
         try:
             check_times(own, begin, until, windows)
+            check_tenants(own, NO_TENANTS, windows=bool(windows), begin=begin is not None)
             asked = jobs if own == policy else participants(workload, own, begin=begin, seed=seed)
             record = schedule_participants(
                 asked.only(rows, name),
