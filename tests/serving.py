@@ -24,7 +24,7 @@ def services(kind: ServiceKind = ASKING) -> Workload:
     rows = workload((0, 600, 1, mine), (0, 600, 1, mine), (0, 200, 1, {"job_name": "chat-01"}))
     service = Service(name="chat-01", kind="chat", mean=0.5, least=1, most=4, spare=0)
     book = Book(span=600.0, midnight=0.0, weekday=0, kinds={"chat": kind}, services=(service,), recordings={})
-    return replace(rows, table=rows.table.replace_schema_metadata({SERVICES: book.dumps()}))
+    return replace(rows, held=rows.held.replace_schema_metadata({SERVICES: book.dumps()}))
 
 
 def ran(jobs: Workload) -> Record:

@@ -192,16 +192,16 @@ def test_a_schedules_digest_changes_with_any_time_node_or_name():
 
 def renamed(jobs: Workload) -> Workload:
     ids = pa.array(["01", "", "2"])
-    return replace(jobs, table=jobs.table.set_column(0, "job_id", ids))
+    return replace(jobs, held=jobs.table.set_column(0, "job_id", ids))
 
 
 def test_a_schedules_digest_does_not_depend_on_how_arrow_stores_the_names():
     jobs = facts().workload
     sliced = pa.concat_tables([jobs.table.slice(0, 1), jobs.table.slice(1)])
-    assert schedule_digest(replace(facts(), workload=replace(jobs, table=sliced))) == schedule_digest(facts())
-    assert workload_digest(replace(jobs, table=sliced)) == workload_digest(jobs)
+    assert schedule_digest(replace(facts(), workload=replace(jobs, held=sliced))) == schedule_digest(facts())
+    assert workload_digest(replace(jobs, held=sliced)) == workload_digest(jobs)
     longer = pa.concat_tables([jobs.table, jobs.table])
-    assert workload_digest(replace(jobs, table=longer.slice(3, 3))) == workload_digest(jobs)
+    assert workload_digest(replace(jobs, held=longer.slice(3, 3))) == workload_digest(jobs)
 
 
 def test_the_digest_of_a_known_schedule_is_written_down():
@@ -232,4 +232,4 @@ def test_a_workloads_digest_changes_with_any_value(change):
     table = jobs.table
     for name, values in change.items():
         table = table.set_column(table.schema.get_field_index(name), table.schema.field(name), values)
-    assert workload_digest(replace(jobs, table=table)) != workload_digest(jobs)
+    assert workload_digest(replace(jobs, held=table)) != workload_digest(jobs)

@@ -125,7 +125,7 @@ def test_a_service_whose_replicas_came_at_other_times_is_not_judged():
     rows = fast.table.set_column(
         fast.table.schema.get_field_index("runtime"), "runtime", pa.array([600.0, 599.0, 200.0])
     )
-    assert block(ran(replace(fast, table=rows)))["not_judged"] == 1
+    assert block(ran(replace(fast, held=rows)))["not_judged"] == 1
 
 
 def test_a_result_keeps_how_services_fared_and_what_it_follows_from(tmp_path):
@@ -139,6 +139,6 @@ def test_a_result_keeps_how_services_fared_and_what_it_follows_from(tmp_path):
 
 def test_services_that_cannot_be_read_are_refused():
     jobs = services()
-    broken = replace(jobs, table=jobs.table.replace_schema_metadata({SERVICES: b"{}"}))
+    broken = replace(jobs, held=jobs.held.replace_schema_metadata({SERVICES: b"{}"}))
     with pytest.raises(InputError, match="cannot be read"):
         judge(ran(broken))
