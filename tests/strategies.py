@@ -207,11 +207,14 @@ def preemptions(draw: st.DrawFn, rule: str, scale: float = 1) -> Preemption:
     """A rule with any options that go with it, small enough to bind; times are multiples of half of ``scale``.
 
     Where an attempt may be too short to save anything and promotions bring it back again and again, there is a limit
-    to how often a job is preempted: otherwise two jobs could take turns for ever.
+    to how often a job is preempted: otherwise two jobs could take turns for ever.  There are no half microseconds.
     """
 
     def time(least: int, most: int) -> float:
-        return draw(st.integers(least, most) | st.integers(2 * least, 2 * most).map(lambda half: half / 2)) * scale
+        whole = st.integers(least, most)
+        return (
+            draw(whole if scale < 1e-5 else whole | st.integers(2 * least, 2 * most).map(lambda half: half / 2)) * scale
+        )
 
     fields: dict[str, object] = {"rule": rule}
     if draw(st.booleans()):
