@@ -79,6 +79,8 @@ def rank_of_jobs(workload: Workload, given: Preemption) -> NDArray[np.int64]:
     """Return the priority of each job, or the tier of its partition or QOS, int64, shape (jobs,): the higher first."""
     if given.rule == "priority":
         return workload.integers("priority", 0)
+    if given.rule == "reclaim":
+        return np.zeros(len(workload), np.int64)
     codes, names = workload.labels(given.rule, "")
     return np.array([given.tiers.get(name, 0) for name in names], np.int64)[codes]
 
