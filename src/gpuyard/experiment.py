@@ -10,8 +10,10 @@ from numbers import Real
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from gpuyard import __version__
+from gpuyard.apart import check_apart, times_alone
 from gpuyard.cluster import Cluster
 from gpuyard.custom import Decider, OwnOrder, OwnPlacement
 from gpuyard.dividing import schedule_apart
@@ -19,11 +21,14 @@ from gpuyard.energy import EnergyModel, account
 from gpuyard.errors import ConfigError
 from gpuyard.metrics import (
     attempts_table,
+    bin_edges,
     cluster_digest,
     decisions_table,
+    deficits_of,
     fragmentation,
     jobs_table,
     judge,
+    measured,
     services_table,
     summarise,
     timeline_table,
@@ -59,6 +64,8 @@ def simulate(
     warmup: float = 0.0,
     bin_width: float | None = None,
     decisions: bool = False,
+    tenant_weights: Mapping[str, float] | None = None,
+    alone: bool = False,
     scenario: Mapping[str, object] | None = None,
     progress: Progress | None = None,
     **policy_changes: object,
@@ -92,6 +99,11 @@ def simulate(
         Width of the timeline's bins, s; by default a round one that gives at most 2000 bins.
     decisions
         Also keep what the scheduler promised to whom, for :func:`gpuyard.explain`; everything else is the same.
+    tenant_weights
+        What tenants are due of the cluster, by name, 1 for those not named, for the numbers on the fairness among them;
+        by default by the ``shares`` of the policy.
+    alone
+        Also simulate each tenant's jobs alone, and tell how much slower they were together.
     scenario
         Sections for ``scenario.toml`` that say where workload and cluster came from; they go
         before what is said here.  Without them, the result's folder cannot be run again.
@@ -123,6 +135,8 @@ def simulate(
     changes = policy_changes if placement is None else {"placement": placement, **policy_changes}
     model = energy if isinstance(energy, EnergyModel) else EnergyModel.from_mapping(energy or {})
     chosen = named_policy(policy, **changes)
+    if alone:
+        check_apart(chosen)
     tell("schedule", 0.0)
     record = schedule_apart(
         jobs,
@@ -148,6 +162,13 @@ def simulate(
         run["begin"] = begin
     if decisions:
         run["decisions"] = True
+    if tenant_weights is not None:
+        run["tenant_weights"] = dict(tenant_weights)
+    apart = None
+    if alone:
+        run["alone"] = True
+        tell("alone", None)
+        apart = times_alone(record, jobs, virtual_clusters=virtual_clusters, windows=windows, until=until, begin=begin)
     tell("energy", None)
     return result_of(
         record,
@@ -156,6 +177,8 @@ def simulate(
         warmup=warmup,
         until=until,
         bin_width=bin_width,
+        tenant_weights=tenant_weights,
+        alone=apart,
         scenario={"run": run, **window_tables(windows), **virtual_cluster_tables(virtual_clusters), **(scenario or {})},
         progress=progress,
     )
@@ -169,6 +192,8 @@ def result_of(
     warmup: float = 0.0,
     until: float | None = None,
     bin_width: float | None = None,
+    tenant_weights: Mapping[str, float] | None = None,
+    alone: NDArray[np.float64] | None = None,
     scenario: Mapping[str, object] | None = None,
     progress: Progress | None = None,
 ) -> Result:
@@ -178,11 +203,26 @@ def result_of(
         progress("metrics", None)
     judged = judge(record)
     fragments = fragmentation(record, drawn.holdings, drawn.start, drawn.stop)
+    edges = bin_edges(drawn.start, drawn.stop, bin_width)
+    deficits = deficits_of(record, drawn.holdings, tenant_weights, np.union1d(edges, measured(drawn, window, warmup)))
     return Result(
         jobs=jobs_table(record, drawn),
         attempts=attempts_table(record),
-        timeline=timeline_table(record, drawn, bin_width=bin_width, fragments=fragments),
-        numbers=summarise(record, drawn, window=window, warmup=warmup, until=until, fragments=fragments, judged=judged),
+        timeline=timeline_table(
+            record, drawn, bin_width=bin_width, fragments=fragments, tenant_weights=tenant_weights, deficits=deficits
+        ),
+        numbers=summarise(
+            record,
+            drawn,
+            window=window,
+            warmup=warmup,
+            until=until,
+            fragments=fragments,
+            judged=judged,
+            tenant_weights=tenant_weights,
+            deficits=deficits,
+            alone=alone,
+        ),
         scenario=_echo(record, drawn.model, scenario or {}),
         decisions=None if record.decisions is None else decisions_table(record),
         services=None if judged is None else services_table(record, judged[0]),

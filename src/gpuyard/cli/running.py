@@ -75,6 +75,9 @@ def run(
     decisions: Annotated[
         bool | None, typer.Option("--decisions", help="Keep what the scheduler promises, for 'gpuyard explain'.")
     ] = None,
+    alone: Annotated[
+        bool | None, typer.Option("--alone", help="Also simulate each tenant alone, and tell how much slower it was.")
+    ] = None,
     detail: Annotated[bool, typer.Option("--detail", help="Also print tables by class, tenant and size.")] = False,
     json: JsonOption = False,
     no_progress: NoProgressOption = False,
@@ -106,7 +109,14 @@ def run(
                 "estimate": estimate,
                 "placement": placement,
             },
-            "run": {"seed": seed, "until": until, "begin": begin, "window": measure, "decisions": decisions},
+            "run": {
+                "seed": seed,
+                "until": until,
+                "begin": begin,
+                "window": measure,
+                "decisions": decisions,
+                "alone": alone,
+            },
         },
         sets,
     )

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import pyarrow as pa
 
 from gpuyard.metrics.facts import STATES
+from gpuyard.metrics.keys import FAIRNESS, Key
+from gpuyard.metrics.keys import key as _key
+from gpuyard.metrics.keys import percentiles as _percentiles
 from gpuyard.traces.schema import Column
 
 __all__ = [
     "ATTEMPTS",
     "DECISIONS",
+    "DEFICIT",
     "HELD",
     "JOBS",
     "SERVED",
@@ -27,6 +30,8 @@ __all__ = [
     "undocumented",
 ]
 
+DEFICIT: Final = "deficit."
+"""Prefix of the timeline's columns of what tenants were due and did not hold."""
 HELD: Final = "held."
 """Prefix of the timeline's columns by job class."""
 
@@ -216,24 +221,6 @@ TIMELINE: Final[tuple[Column, ...]] = (
 """Means over the bin, exact, so that value x duration_s adds up to the total.  ``held.<class>`` columns follow."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Key:
-    """One number of ``summary.json``: path, unit and meaning.  ``*`` stands for the name of a group or state."""
-
-    path: str
-    unit: str
-    meaning: str
-
-
-def _key(path: str, unit: str, meaning: str) -> Key:
-    return Key(path=path, unit=unit, meaning=meaning)
-
-
-def _percentiles(path: str, unit: str, meaning: str) -> tuple[Key, ...]:
-    names = {"mean": "mean", "p50": "median", "p90": "90th percentile", "p95": "95th", "p99": "99th", "max": "largest"}
-    return tuple(_key(f"{path}.{name}", unit, f"{text}: {meaning}") for name, text in names.items())
-
-
 _OUTCOMES: Final = {
     "submitted": "submitted in the window",
     "completed": "ran to the end",
@@ -339,6 +326,7 @@ SUMMARY: Final[tuple[Key, ...]] = (
     _key("by_virtual_cluster.*.queue.mean_jobs", "jobs", "its queue, mean over time"),
     _key("by_virtual_cluster.*.queue.max_jobs", "jobs", "its longest queue"),
     _key("by_virtual_cluster.*.queue.mean_gpus", "GPUs", "GPUs that its queue asks for, mean over time"),
+    *FAIRNESS,
     _key("deadlines.jobs", "jobs", "jobs with a deadline; the block is null where no job has one"),
     _key("deadlines.met", "jobs", "ended by their deadline, in whatever state"),
     _key("deadlines.missed", "jobs", "ended later, were rejected, or had not ended by the stop and were due by then"),
@@ -401,6 +389,7 @@ _AS_BY_CLASS: Final = {
 _GROUPS: Final = (
     "by_class",
     "by_tenant",
+    "fairness.by_tenant",
     "by_gpus",
     "by_virtual_cluster",
     "gpu.gpu_hours_by_state",
@@ -438,7 +427,13 @@ def reference() -> str:
     parts = ["### jobs.parquet\n", _table(JOBS), "### attempts.parquet\n", _table(ATTEMPTS)]
     held = _column(f"{HELD}<class>", pa.float64(), "GPUs", "GPUs held by jobs of this class, one column a class")
     parts += ["### decisions.parquet\n", _table(DECISIONS), "### services.parquet\n", _table(SERVED)]
-    parts += ["### timeline.parquet\n", _table((*TIMELINE, held)), "### summary.json\n", _keys()]
+    missing = _column(
+        f"{DEFICIT}<tenant>",
+        pa.float64(),
+        "GPUs",
+        "GPUs that the tenant was due less those it held, while its jobs waited; one column a tenant, for 2 to 100",
+    )
+    parts += ["### timeline.parquet\n", _table((*TIMELINE, held, missing)), "### summary.json\n", _keys()]
     return "\n".join(parts)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -19,8 +19,10 @@ from gpuyard.holdings import asked_milli
 from gpuyard.intervals import Spans
 from gpuyard.metrics.attempts import lost_hours, preempted_in, preemption_numbers
 from gpuyard.metrics.deadlines import deadline_block
+from gpuyard.metrics.deficits import Deficits
 from gpuyard.metrics.digests import schedule_digest
 from gpuyard.metrics.facts import STATES, JobTimes, job_times
+from gpuyard.metrics.fairness import Fared, deficits_of, fairness_block, weights_of
 from gpuyard.metrics.fidelity import oversubscribed_block, recorded_block
 from gpuyard.metrics.fragmentation import Fragmentation, fragmentation
 from gpuyard.metrics.groups import Groups, by_gpus, by_label, by_member, everyone, percentile_block
@@ -30,7 +32,7 @@ from gpuyard.record import EndReason, Record
 from gpuyard.windows import closed_gpus, there_from
 from gpuyard.workload import MICROSECOND
 
-__all__ = ["summarise"]
+__all__ = ["measured", "summarise"]
 
 _MILLI_HOUR = 1000 * 3600 * MICROSECOND
 """One GPU-hour in thousandths of a GPU x microseconds."""
@@ -83,6 +85,9 @@ def summarise(
     until: float | None = None,
     fragments: Fragmentation | None = None,
     judged: tuple[list[Judged], int] | None = None,
+    tenant_weights: Mapping[str, float] | None = None,
+    deficits: Deficits | None = None,
+    alone: NDArray[np.float64] | None = None,
 ) -> Numbers:
     """Return the numbers of ``summary.json``, as plain Python values; what does not exist is ``None``.
 
@@ -104,11 +109,18 @@ def summarise(
         not given.
     judged
         As :func:`gpuyard.metrics.judge` returns it; worked out if not given.
+    tenant_weights
+        By tenant, for the fairness among them, 1 for those not named; ``None``: by the shares of the policy.
+    deficits
+        As :func:`gpuyard.metrics.deficits_of` returns them, with the ends of :func:`measured` among their edges;
+        worked out if not given.
+    alone
+        As :func:`gpuyard.apart.times_alone` returns them; without, nobody's slowdown against running alone is known.
 
     Raises
     ------
     ConfigError
-        For a window that has no length, or that the warm-up uses up.
+        For a window that has no length, or that the warm-up uses up, and for weights of tenants that there are not.
     """
     start, stop = _window(account, window, warmup)
     queue = waiting(record)
@@ -130,6 +142,7 @@ def summarise(
         "by_tenant": _grouped(view, by_label(record.workload, "tenant")),
         "by_gpus": _grouped(view, by_gpus(record.workload)),
         "by_virtual_cluster": _apart(view, *queue),
+        "fairness": fairness_block(record, _fared(view, tenant_weights, deficits, alone)),
         "deadlines": deadline_block(record, view.times, view.chosen),
         "maintenance": _maintenance(view),
         "stages": _stages(view),
@@ -140,6 +153,31 @@ def summarise(
         "window": {"start_s": start / MICROSECOND, "end_s": stop / MICROSECOND, "warmup_s": warmup},
         "saturated": is_saturated(record, queue, view.start, view.stop),
     }
+
+
+def measured(account: EnergyAccount, window: tuple[float, float] | None, warmup: float) -> tuple[int, int]:
+    """Return from when to when is measured, microseconds, as :func:`summarise` is given it."""
+    start, stop = _window(account, window, warmup)
+    return start + round(warmup * MICROSECOND), stop
+
+
+def _fared(
+    view: _View,
+    given: Mapping[str, float] | None,
+    deficits: Deficits | None,
+    alone: NDArray[np.float64] | None,
+) -> Fared:
+    edges = np.array([view.start, view.stop])
+    if deficits is None:
+        deficits = deficits_of(view.record, view.account.holdings, given, edges)
+    return Fared(
+        weights=weights_of(view.record, given),
+        times=view.times,
+        chosen=view.chosen,
+        held=view.held,
+        deficits=None if deficits is None else deficits.between(edges),
+        alone=alone,
+    )
 
 
 def _window(account: EnergyAccount, window: tuple[float, float] | None, warmup: float) -> tuple[int, int]:

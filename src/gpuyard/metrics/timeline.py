@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -11,8 +13,10 @@ from gpuyard.energy.account import ACTIVITY_PARTS, NANOJOULES_PER_KWH, EnergyAcc
 from gpuyard.errors import ConfigError
 from gpuyard.holdings import asked_milli
 from gpuyard.intervals import Spans
-from gpuyard.metrics.columns import HELD, TIMELINE, UNWEIGHED, schema
+from gpuyard.metrics.columns import DEFICIT, HELD, TIMELINE, UNWEIGHED, schema
+from gpuyard.metrics.deficits import Deficits
 from gpuyard.metrics.facts import seconds
+from gpuyard.metrics.fairness import deficits_of
 from gpuyard.metrics.fragmentation import Fragmentation, fragmentation
 from gpuyard.metrics.queueing import waiting
 from gpuyard.metrics.tables import metadata
@@ -20,12 +24,15 @@ from gpuyard.record import Record
 from gpuyard.windows import closed_gpus
 from gpuyard.workload import MICROSECOND
 
-__all__ = ["MOST_BINS", "WIDTHS", "bin_edges", "timeline_table"]
+__all__ = ["MOST_BINS", "MOST_TENANTS", "WIDTHS", "bin_edges", "timeline_table"]
 
 WIDTHS = (60, 300, 600, 3_600, 21_600, 86_400)
 """Widths of bins to choose from, s; above the last, whole numbers of days."""
 MOST_BINS = 2000
 """The default is the narrowest width that needs no more bins than this."""
+
+MOST_TENANTS = 100
+"""Deficits of more are not told bin by bin."""
 
 
 def bin_edges(start: int, stop: int, bin_width: float | None = None) -> NDArray[np.int64]:
@@ -74,12 +81,17 @@ def timeline_table(
     *,
     bin_width: float | None = None,
     fragments: Fragmentation | None = None,
+    tenant_weights: Mapping[str, float] | None = None,
+    deficits: Deficits | None = None,
 ) -> pa.Table:
     """Return one row a bin over the whole run; columns as in :data:`gpuyard.metrics.columns.TIMELINE`.
 
     Each value is the exact mean over its bin, rounded once to float64.  ``held.<class>`` columns
-    follow, in alphabetical order of the classes; they add up to ``gpus_held``.  ``fragments``: as
-    :func:`gpuyard.metrics.fragmentation` returns it for the account's holdings and times; worked out if not given.
+    follow, in alphabetical order of the classes; they add up to ``gpus_held``.  Then come
+    ``deficit.<tenant>`` columns, for 2 to 100 tenants with these weights (``None``: by the shares of the policy).
+    ``fragments``: as :func:`gpuyard.metrics.fragmentation` returns it for the account's holdings and times;
+    ``deficits``: as :func:`gpuyard.metrics.deficits_of` returns them, with the edges of the bins among theirs; both are
+    worked out if not given.
     """
     edges = bin_edges(account.start, account.stop, bin_width)
     lengths = np.diff(edges)
@@ -103,6 +115,10 @@ def timeline_table(
     for name, held in _held_by_class(record, account, edges):
         fields.append(pa.field(f"{HELD}{name}", pa.float64()))
         arrays.append(pa.array(held))
+    known = deficits or deficits_of(record, holdings, tenant_weights, edges)
+    for name, missing in _deficits(record, known, edges):
+        fields.append(pa.field(f"{DEFICIT}{name}", pa.float64()))
+        arrays.append(pa.array(missing))
     return pa.table(arrays, schema=pa.schema(fields, metadata=dict(metadata(record))))
 
 
@@ -161,6 +177,18 @@ def _held_by_class(
         of_class = code == number
         held.append((name, _mean(spans.subset(of_class), milli[of_class], edges, 1000)))
     return held
+
+
+def _deficits(
+    record: Record, deficits: Deficits | None, edges: NDArray[np.int64]
+) -> list[tuple[str, NDArray[np.float64]]]:
+    """Return by how many GPUs each tenant got less than it was due in each bin, while it waited."""
+    _, names = record.workload.labels("tenant")
+    if deficits is None or len(names) > MOST_TENANTS:
+        return []
+    binned = deficits.between(edges)
+    means = (binned.shortfall - binned.surplus) / (np.diff(edges) * 1000.0)
+    return list(zip(names, means, strict=True))
 
 
 def _power(account: EnergyAccount, edges: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:

@@ -45,6 +45,8 @@ class RunOptions:
     window: tuple[float, float] | None = None
     warmup: float = 0.0
     bin_width: float | None = None
+    tenant_weights: Mapping[str, float] | None = None
+    alone: bool | None = None
     decisions: bool | None = None
 
 
@@ -368,7 +370,12 @@ def simulate_resolved(resolved: Resolved, tell: Progress) -> Result:
 
     workload, cluster, policy, energy, options = resolved
     simulating = f"simulating {counted(len(workload), 'job')} on {counted(cluster.gpus, 'GPU')}"
-    stages = {"schedule": simulating, "energy": "adding up the energy", "metrics": "measuring"}
+    stages = {
+        "schedule": simulating,
+        "energy": "adding up the energy",
+        "metrics": "measuring",
+        "alone": "simulating each tenant alone",
+    }
     ready = is_compiled(workload, cluster, policy, resolved.windows)
     first = simulating if ready else "compiling the engine for this kind of policy; this happens once"
 
