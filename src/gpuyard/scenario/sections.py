@@ -78,6 +78,11 @@ class WorkloadSection(Section, WhatIfKeys):
         default=None,
         description="Synthesis: kinds of real-time services, each a table of what differs from its default.",
     )
+    kinds: dict[str, dict[str, dict[str, Any]]] | None = Field(
+        default=None,
+        description="Synthesis: kinds of jobs by class, each a table of what is changed of it: share, gpus, runtime, "
+        "priority, activity, burst, states, and what its class's page names.",
+    )
     zipf_exponent: float | None = Field(default=None, description="Synthesis: how unequal the users of a tenant are.")
     user_sigma: float | None = Field(
         default=None, description="Synthesis: users of log-normal weights with this sigma, in place of Zipf's law."
@@ -133,6 +138,7 @@ SYNTHESIS_KEYS: Final = (
     "classes",
     "tenants",
     "services",
+    "kinds",
     "zipf_exponent",
     "user_sigma",
     "hourly",

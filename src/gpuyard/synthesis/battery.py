@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuyard.synthesis.chains import Campaign
+from gpuyard.errors import ConfigError
+from gpuyard.synthesis.chains import DAY, Campaign
+from gpuyard.synthesis.changes import Changes
 from gpuyard.synthesis.distributions import LogCdf, Sizes
 from gpuyard.synthesis.domains import HOUR, MINUTE, POWERS_TO_8, cpu_stage, gang, task
 from gpuyard.synthesis.expansion import Draws, Stage
 from gpuyard.synthesis.graphs import Graph, Part
 from gpuyard.synthesis.kinds import Kind, activity_of_power
 from gpuyard.synthesis.published import Evidence
+from gpuyard.synthesis.reading import read_positive, read_span, read_table
 
 __all__ = ["POTENTIALS", "PublishedPotentials", "battery_kinds"]
 
@@ -116,10 +120,16 @@ class PublishedPotentials:
     """Each campaign trains one of the published potentials, each as likely."""
 
     longest_days: float = 60.0
+    potentials: Mapping[str, float] = field(default_factory=lambda: POTENTIALS)
+
+    def changed(self, given: Changes) -> PublishedPotentials:
+        """Return the potentials with what a user changed: ``potentials`` as GPU hours by name, and ``longest``."""
+        longest = given.take("longest", read_span, self.longest_days * DAY) / DAY
+        return PublishedPotentials(longest, given.take("potentials", _read_potentials, self.potentials))
 
     def campaigns(self, draws: Draws, units: NDArray[np.int64], sizes: Sizes) -> list[Campaign]:
         """Return the campaigns; one that would take too long on its GPUs stops before it is done."""
-        hours = np.array(list(POTENTIALS.values()))
+        hours = np.array(list(self.potentials.values()))
         gpus = sizes.quantile(draws.uniform("size", units))
         chosen = hours[np.minimum((draws.uniform("run", units) * hours.size).astype(np.int64), hours.size - 1)]
         least = np.minimum(chosen, self.longest_days * 24.0 * gpus)
@@ -127,9 +137,16 @@ class PublishedPotentials:
 
     def figures(self) -> list[tuple[str, str, Evidence]]:
         """Return the potentials and their GPU hours."""
-        value = ", ".join(f"{name} {hours:,.0f}" for name, hours in POTENTIALS.items())
+        value = ", ".join(f"{name} {hours:,.0f}" for name, hours in self.potentials.items())
         source = "arXiv 2401.00096, 2506.23971 (table 8) and 2606.02419; as if the GPUs were alike"
         return [
             ("GPU hours of a campaign", value, Evidence("read", source)),
             ("longest campaign", f"{self.longest_days:g} days of work", Evidence("assumption", "the rest is left out")),
         ]
+
+
+def _read_potentials(key: str, value: object) -> dict[str, float]:
+    found = {name: read_positive(f"'{name}' of {key}", hours) for name, hours in read_table(key, value).items()}
+    if not found:
+        raise ConfigError(f"{key} names no potential; leave it out for the published ones")
+    return found

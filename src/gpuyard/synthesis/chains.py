@@ -13,14 +13,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuyard.errors import ConfigError
+from gpuyard.synthesis.changes import Changes
 from gpuyard.synthesis.distributions import LogCdf, Sizes
-from gpuyard.synthesis.expansion import Draws, Jobs, Site, Stage, joined
+from gpuyard.synthesis.expansion import Draws, Jobs, Main, Site, Stage, joined
 from gpuyard.synthesis.published import ASSUMPTION, Evidence, like_class
+from gpuyard.synthesis.reading import read_curve, read_part, read_positive, read_sizes, read_span, read_whole
 from gpuyard.synthesis.stages import spread, within
 
 __all__ = [
@@ -29,17 +32,20 @@ __all__ = [
     "Campaign",
     "Chain",
     "Evaluation",
+    "Segmenting",
     "Segments",
     "Work",
     "checkpoint_interval",
     "segments_of",
 ]
 
-HOUR, DAY = 3600.0, 86_400.0
+MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 SEGMENTS = like_class("kalos", p50=707, p90=43_200, p99=281_000)
 """Run times of pre-training jobs in Kalos, s."""
 FAILURES = 3.79e-3 / (8 * DAY)
 """Failures of hardware for each GPU and second: 419 in 54 days on 16,384 GPUs (Llama 3)."""
+FAILURES_UNIT = 1e3 * 8 * DAY
+"""GPU seconds of 1,000 node-days, in which failures are given."""
 LOADING = LogCdf.between(300, 1200)
 """s from the start of a segment to its first step of work."""
 LONGEST_INTERVAL = HOUR
@@ -48,6 +54,7 @@ WRITING = 10.0
 """s for which a checkpoint stops the work."""
 PAUSE = LogCdf.between(60, 1800)
 """s from the end of a segment to the submission of the next."""
+MOST_TASKS = 64
 MOST_SEGMENTS = 1 << 12  # items of the draws: segment x MOST_SEGMENTS + evaluation x 64 + task
 COMPLETED, FAILED, DRAWN = 0, 2, -1
 """How a job ended: positions in STATE_NAMES of the table, and by the shares of the kind."""
@@ -73,6 +80,51 @@ class Work(Protocol):
         """Return what shapes them."""
         ...
 
+    def changed(self, given: Changes) -> Work:
+        """Return the work with what a user changed of it."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Segmenting:
+    """When segments of campaigns end, and what they do besides work."""
+
+    ends: LogCdf = SEGMENTS
+    failures: float = FAILURES
+    loading: LogCdf = LOADING
+    longest_interval: float = LONGEST_INTERVAL
+    writing: float = WRITING
+    pause: LogCdf = PAUSE
+
+    def changed(self, given: Changes, ends: LogCdf) -> Segmenting:
+        """Return the same with what a user changed of it, and other ``ends``."""
+        failures = given.take("failures", read_positive, 0.0)
+        return Segmenting(
+            ends=ends,
+            failures=failures / FAILURES_UNIT if failures else self.failures,
+            loading=given.take("loading", read_curve, self.loading),
+            longest_interval=given.take("checkpoint_every", read_span, self.longest_interval),
+            writing=given.take("checkpoint_write", read_span, self.writing),
+            pause=given.take("pause", read_curve, self.pause),
+        )
+
+    def figures(self) -> list[tuple[str, str, Evidence]]:
+        """Return failures, loading, checkpoints and pauses."""
+        every = "hour" if self.longest_interval == HOUR else f"{self.longest_interval / MINUTE:g} minutes"
+        return [
+            ("failures of hardware", f"{self.failures * FAILURES_UNIT:g} in 1,000 node-days of 8 GPUs",
+             Evidence("computed", "Llama 3: 419 unexpected interruptions in 54 days on 16,384 H100")),
+            ("loading of a segment", _minutes(self.loading),
+             Evidence("assumption", "5 to 20 minutes in the model of Meta RSC (HPCA 2025)")),
+            ("checkpoints", f"{self.writing:g} s each, by Young's rule, and at least after each {every} of work",
+             ASSUMPTION),
+            ("pause between segments", _minutes(self.pause), ASSUMPTION),
+        ]  # fmt: skip
+
+
+def _minutes(curve: LogCdf) -> str:
+    return f"{curve.values[0] / MINUTE:g} to {curve.values[-1] / MINUTE:g} minutes"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Evaluation:
@@ -81,9 +133,27 @@ class Evaluation:
     stage: Stage
     sizes: Sizes
     runtimes: LogCdf
-    tasks: int  # 64 at most
+    tasks: int  # MOST_TASKS at most
     every: float  # s of work, at least
     most: float  # share of the campaign's GPU time, at most
+
+    def changed(self, given: Changes) -> Evaluation:
+        """Return the evaluations with what a user changed of them."""
+        tasks = given.take("tasks", read_whole, self.tasks)
+        if not 1 <= tasks <= MOST_TASKS:
+            raise ConfigError(f"tasks of {given.where} must be from 1 to {MOST_TASKS}, got {tasks}")
+        priority = given.take("priority", read_whole, self.stage.priority)
+        activity = given.take("activity", read_part, self.stage.activity)
+        changed = Evaluation(
+            stage=self.stage._replace(priority=priority, activity=activity),
+            sizes=given.take("gpus", read_sizes, self.sizes),
+            runtimes=given.take("runtime", read_curve, self.runtimes),
+            tasks=tasks,
+            every=given.take("every", read_span, self.every),
+            most=given.take("most", read_positive, self.most),
+        )
+        given.finish()
+        return changed
 
     def interval(self, gpus: int) -> float:
         """Return the seconds of work between two evaluations of a campaign of so many GPUs."""
@@ -100,41 +170,43 @@ class Segments(NamedTuple):
     pause: NDArray[np.float64]  # s before it
 
 
-def checkpoint_interval(gpus: int) -> float:
+_DEFAULT: Final = Segmenting()
+
+
+def checkpoint_interval(gpus: int, rule: Segmenting = _DEFAULT) -> float:
     """Return the seconds of work between two checkpoints: Young's rule for the failures of hardware (1974)."""
-    return min(LONGEST_INTERVAL, math.sqrt(2 * WRITING / (gpus * FAILURES)))
+    return min(rule.longest_interval, math.sqrt(2 * rule.writing / (gpus * rule.failures)))
 
 
-def segments_of(draws: Draws, unit: int, campaign: Campaign) -> Segments:
+def segments_of(draws: Draws, unit: int, campaign: Campaign, rule: Segmenting = _DEFAULT) -> Segments:
     """Return all segments of a campaign, the last of which ends with its work."""
     needed, number, done = campaign.hours * HOUR / campaign.gpus, 32, np.zeros(1)
     while done[-1] < needed and number < MOST_SEGMENTS:
         number *= 2
-        drawn, loading = _drawn(draws, unit, campaign.gpus, number)
+        drawn, loading = _drawn(draws, unit, campaign.gpus, number, rule)
         done = np.cumsum(drawn.work)
     last = min(int(np.searchsorted(done, needed)), number - 1)
     kept = Segments(drawn.runtime[: last + 1], drawn.work[: last + 1], drawn.failed[: last + 1],
                     drawn.start[: last + 1], drawn.pause[: last + 1])  # fmt: skip
     rest = needed - (done[last - 1] if last else 0.0)
     kept.work[last] = rest
-    kept.runtime[last] = max(
-        round(loading[last] + rest + WRITING * math.ceil(rest / checkpoint_interval(campaign.gpus)), 3), 0.001
-    )
+    written = math.ceil(rest / checkpoint_interval(campaign.gpus, rule))
+    kept.runtime[last] = max(round(loading[last] + rest + rule.writing * written, 3), 0.001)
     kept.failed[last] = False
     start = np.cumsum(kept.pause + kept.runtime) - kept.runtime
     return kept._replace(start=start)
 
 
-def _drawn(draws: Draws, unit: int, gpus: int, number: int) -> tuple[Segments, NDArray[np.float64]]:
+def _drawn(draws: Draws, unit: int, gpus: int, number: int, rule: Segmenting) -> tuple[Segments, NDArray[np.float64]]:
     """Return that many segments of work without end, not yet put in a row, and how long each takes to load."""
     item, own = np.arange(number), np.full(number, unit)
-    chosen = SEGMENTS.quantile(draws.uniform("segment", own, item))
-    failure = -np.log1p(-draws.uniform("failure", own, item)) / (gpus * FAILURES)
-    loading = LOADING.quantile(draws.uniform("loading", own, item))
+    chosen = rule.ends.quantile(draws.uniform("segment", own, item))
+    failure = -np.log1p(-draws.uniform("failure", own, item)) / (gpus * rule.failures)
+    loading = rule.loading.quantile(draws.uniform("loading", own, item))
     length = np.minimum(chosen, failure)
-    interval = checkpoint_interval(gpus)
-    whole = np.maximum(np.floor((length - loading) / (interval + WRITING)), 0.0) * interval
-    pause = np.round(PAUSE.quantile(draws.uniform("pause", own, item)), 3)
+    interval = checkpoint_interval(gpus, rule)
+    whole = np.maximum(np.floor((length - loading) / (interval + rule.writing)), 0.0) * interval
+    pause = np.round(rule.pause.quantile(draws.uniform("pause", own, item)), 3)
     pause[0] = 0.0
     runtime = np.maximum(np.round(length, 3), 0.001)
     return Segments(runtime, whole, failure < chosen, np.zeros(number), pause), loading
@@ -147,6 +219,7 @@ class Chain:
     stage: Stage
     work: Work
     evaluation: Evaluation | None = None
+    segmenting: Segmenting = _DEFAULT
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -165,15 +238,7 @@ class Chain:
 
     def figures(self) -> list[tuple[str, str, Evidence]]:
         """Return work, failures, checkpoints and evaluations."""
-        rows = [
-            *self.work.figures(),
-            ("failures of hardware", "3.79 in 1,000 node-days of 8 GPUs",
-             Evidence("computed", "Llama 3: 419 unexpected interruptions in 54 days on 16,384 H100")),
-            ("loading of a segment", "5 to 20 minutes",
-             Evidence("assumption", "5 to 20 minutes in the model of Meta RSC (HPCA 2025)")),
-            ("checkpoints", f"{WRITING:g} s each, by Young's rule, and at least after each hour of work", ASSUMPTION),
-            ("pause between segments", "1 to 30 minutes", ASSUMPTION),
-        ]  # fmt: skip
+        rows = [*self.work.figures(), *self.segmenting.figures()]
         if self.evaluation is not None:
             one = self.evaluation
             rows += [
@@ -185,6 +250,18 @@ class Chain:
             ]  # fmt: skip
         return rows
 
+    def changed(self, given: Changes, before: Main, after: Main) -> Chain:
+        """Return the campaigns with what a user changed of them."""
+        evaluation = self.evaluation
+        if evaluation is not None:
+            evaluation = evaluation.changed(given.inner("evaluation", f"evaluation of {given.where}"))
+        return Chain(
+            stage=before.changed(self.stage, after),
+            work=self.work.changed(given),
+            evaluation=evaluation,
+            segmenting=self.segmenting.changed(given, after.runtimes),
+        )
+
     def jobs(self, draws: Draws, units: NDArray[np.int64], sizes: Sizes, site: Site, span: float) -> Jobs:
         """Return the jobs of the campaigns that fall into the window, each submitted when it is due."""
         campaigns = self.work.campaigns(draws, units, sizes)
@@ -192,7 +269,7 @@ class Chain:
         return joined(made, [1] * len(made))
 
     def _jobs(self, draws: Draws, unit: int, campaign: Campaign, span: float) -> Jobs:
-        parts = segments_of(draws, unit, campaign)
+        parts = segments_of(draws, unit, campaign, self.segmenting)
         whole = float(parts.start[-1] + parts.runtime[-1])
         begin = spread(draws, np.array([unit]))[0] * (whole + span) - whole
         bursts = self._bursts(parts, campaign.gpus)

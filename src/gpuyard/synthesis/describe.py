@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from gpuyard.services.kinds import ServiceKind
 from gpuyard.synthesis.calibration import TOLERANCE
+from gpuyard.synthesis.changing import CHOSEN
 from gpuyard.synthesis.distributions import Sizes
 from gpuyard.synthesis.generate import LOAD_TOLERANCE
 from gpuyard.synthesis.kinds import ACTIVITY_OF_POWER_IDLE, Kind
@@ -27,8 +29,6 @@ from gpuyard.synthesis.spec import BUILT_IN, DEFAULT_CLASSES, ClassShare, Synthe
 from gpuyard.units import counted
 
 __all__ = ["Figure", "describe"]
-
-CHOSEN = Evidence("assumption", "given by the user")
 
 
 class Figure(NamedTuple):
@@ -141,15 +141,15 @@ def _limits(spec: SynthesisSpec) -> tuple[str, Evidence]:
 
 
 def _class(one: ClassShare) -> list[Figure]:
-    evidence = ASSUMPTION if one in DEFAULT_CLASSES else CHOSEN
+    evidence = ASSUMPTION if replace(one, changes={}) in DEFAULT_CLASSES else CHOSEN
     sources = ", ".join(f"{name} {weight:g}" for name, weight in one.source.items())
     value = f"{one.share:.0%} of the GPU time" + ("" if dict(one.source) == {BUILT_IN: 1.0} else f", from {sources}")
     rows = [_row(f"class {one.name}", value, evidence)]
     figures = {"dispersion": one.dispersion, "interarrival_cv": one.interarrival_cv}
     rows += [_row(f"class {one.name}: {name}", f"{it:g}", CHOSEN) for name, it in figures.items() if it is not None]
-    for kind in one.kinds():
-        rows += _kind(kind)
-    return rows
+    usual = {row.figure: row.value for kind in one.kinds_before() for row in _kind(kind)}
+    own = [row for kind in one.kinds() for row in _kind(kind)]
+    return rows + [row if usual.get(row.figure) == row.value else _row(row.figure, row.value, CHOSEN) for row in own]
 
 
 def _kind(kind: Kind) -> list[Figure]:
@@ -164,6 +164,8 @@ def _kind(kind: Kind) -> list[Figure]:
         _row(f"{name}: priority", f"{kind.priority}", ASSUMPTION),
         _row(f"{name}: activity", f"{kind.activity:g}", _activity(kind)),
     ]
+    if not kind.preemptible:
+        rows.append(_row(f"{name}: preemption", "its jobs are not preemptible", ASSUMPTION))
     if kind.expansion is not None:
         rows += [_row(f"{name}: {figure}", value, evidence) for figure, value, evidence in kind.expansion.figures()]
     if kind.rank_correlation:

@@ -12,17 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuyard.synthesis.chains import SEGMENTS, Campaign, Chain, Work
+from gpuyard.synthesis.changes import Changes
 from gpuyard.synthesis.distributions import LogCdf, Sizes
 from gpuyard.synthesis.expansion import Draws, Expansion, Stage
 from gpuyard.synthesis.kinds import Kind, Rhythm, activity_of_power
 from gpuyard.synthesis.published import CLUSTERS, Evidence
+from gpuyard.synthesis.reading import read_range
 
-__all__ = ["HOUR", "MINUTE", "POWERS_TO_8", "REFERENCE_GPUS", "Days", "cpu_stage", "gang", "task"]
+__all__ = ["DAY", "HOUR", "MINUTE", "POWERS_TO_8", "REFERENCE_GPUS", "Days", "cpu_stage", "gang", "task"]
 
 REFERENCE_GPUS = 20_000
 """GPUs of the site for which the sizes of campaigns are meant (phase 1)."""
 
-MINUTE, HOUR = 60.0, 3600.0
+MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 POWERS_TO_8 = {1: 1.0, 2: 1.0, 4: 1.0, 8: 1.0}
 _STATES = replace(CLUSTERS["helios"].states, evidence=Evidence("assumption", "as in Helios (Hu et al., SC 2021)"))
 _SEGMENTS = Evidence("assumption", "segments as in pre-training in Kalos (Hu et al., NSDI 2024)")
@@ -46,6 +48,7 @@ def task(
     burst: float = 1.0,
     priority: int = 30,
     rhythm: Rhythm = "cluster",
+    preemptible: bool = True,
     expansion: Expansion | None = None,
 ) -> Kind:
     """Return a kind of small jobs, whose sizes do not depend on the site."""
@@ -53,7 +56,7 @@ def task(
         name=name, job_class=job_class, share=share, priority=priority, activity=activity_of_power(power),
         sizes=Sizes.steps({1: 1} if gpus is None else gpus), runtimes=runtimes, states=_STATES, burst=burst,
         rhythm=rhythm, size_evidence=Evidence("assumption", sizes), runtime_evidence=Evidence("assumption", source),
-        expansion=expansion,
+        preemptible=preemptible, expansion=expansion,
     )  # fmt: skip
 
 
@@ -95,3 +98,8 @@ class Days:
     def figures(self) -> list[tuple[str, str, Evidence]]:
         """Return the days."""
         return [("work of a campaign", f"{self.least:g} to {self.most:g} days on its GPUs", self.evidence)]
+
+    def changed(self, given: Changes) -> Days:
+        """Return the days that a user gives for them."""
+        least, most = given.take("work", read_range, (self.least * DAY, self.most * DAY))
+        return replace(self, least=least / DAY, most=most / DAY)

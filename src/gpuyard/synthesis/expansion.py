@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuyard.streams import stream_key, uniform_at
-from gpuyard.synthesis.distributions import Sizes
+from gpuyard.synthesis.changes import Changes
+from gpuyard.synthesis.distributions import LogCdf, Sizes
 from gpuyard.synthesis.published import Evidence
 
-__all__ = ["ITEMS", "Draws", "Expansion", "Jobs", "Lasting", "Site", "Stage", "joined"]
+__all__ = ["ITEMS", "Draws", "Expansion", "Jobs", "Lasting", "Main", "Site", "Stage", "joined"]
 
 ITEMS = 1 << 24
 """Items of one unit that have a random number of their own for one purpose."""
@@ -42,6 +43,23 @@ class Stage(NamedTuple):
     priority: int
     activity: float
     array_limit: int | None = None  # tasks of one array that may be eligible or running at once
+    preemptible: bool = True
+
+
+class Main(NamedTuple):
+    """What a kind says of itself, and some of its stages repeat."""
+
+    priority: int
+    activity: float
+    preemptible: bool
+    runtimes: LogCdf
+
+    def changed(self, stage: Stage, after: Main) -> Stage:
+        """Return a stage with what it repeats as it is ``after`` a change."""
+        priority = after.priority if stage.priority == self.priority else stage.priority
+        activity = after.activity if stage.activity == self.activity else stage.activity
+        preemptible = after.preemptible if stage.preemptible == self.preemptible else stage.preemptible
+        return stage._replace(priority=priority, activity=activity, preemptible=preemptible)
 
 
 class Draws:
@@ -140,6 +158,16 @@ class Expansion(Protocol):
 
     def figures(self) -> list[tuple[str, str, Evidence]]:
         """Return what shapes a unit besides the sizes and run times of its kind: figure, value, evidence."""
+        ...
+
+    def changed(self, given: Changes, before: Main, after: Main) -> Expansion:
+        """Return the expansion with what a user changed of it, and of its kind.
+
+        Raises
+        ------
+        ConfigError
+            For a value of the wrong type or range, and for a change of the kind that has no meaning here.
+        """
         ...
 
     def jobs(self, draws: Draws, units: NDArray[np.int64], sizes: Sizes, site: Site, span: float) -> Jobs:

@@ -12,9 +12,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuyard.errors import ConfigError
+from gpuyard.synthesis.changes import Changes
 from gpuyard.synthesis.distributions import LogCdf, Sizes
-from gpuyard.synthesis.expansion import Draws, Jobs, Site, Stage
+from gpuyard.synthesis.expansion import Draws, Jobs, Main, Site, Stage
 from gpuyard.synthesis.published import ASSUMPTION, Evidence
+from gpuyard.synthesis.reading import read_counts, read_curve, read_part, read_positive, read_sizes, read_whole
 from gpuyard.synthesis.stages import Steps, spread, within
 from gpuyard.units import counted
 
@@ -44,6 +47,34 @@ class Part:
     cores: float = 0.0
     array: bool = False
     evidence: Evidence = ASSUMPTION
+
+    def changed(self, given: Changes, before: Main, after: Main) -> Part:
+        """Return the part with what a user changed of it, and of its kind."""
+        stage = before.changed(self.stage, after)
+        limit = given.take("array_limit", read_whole, stage.array_limit or 0)
+        if limit < 0:
+            raise ConfigError(f"array_limit of {given.where} must be 1 or more, or 0 for none, got {limit}")
+        gpus: Sizes | Literal["each", "unit", "none"] = self.gpus
+        if gpus == "none":
+            cores = given.take("cores", read_positive, self.cores)
+        else:
+            cores, gpus = self.cores, given.take("gpus", read_sizes, gpus)
+        changed = replace(
+            self,
+            stage=stage._replace(
+                priority=given.take("priority", read_whole, stage.priority),
+                activity=given.take("activity", read_part, stage.activity),
+                array_limit=limit or None,
+            ),
+            runtimes=given.take(
+                "runtime", read_curve, after.runtimes if self.runtimes == before.runtimes else self.runtimes
+            ),
+            width=given.take("width", read_counts, self.width),
+            gpus=gpus,
+            cores=cores,
+        )
+        given.finish()
+        return changed
 
     def __str__(self) -> str:
         low, high = self.width
@@ -84,6 +115,16 @@ class Graph:
         if self.rounds != (1, 1):
             rows.append(("rounds", f"{self.rounds[0]} to {self.rounds[1]}", self.rounds_evidence))
         return rows
+
+    def changed(self, given: Changes, before: Main, after: Main) -> Graph:
+        """Return the graphs with what a user changed of them."""
+        named = given.inner("parts", f"parts of {given.where}")
+        parts = tuple(
+            part.changed(named.inner(part.stage.name, f"part '{part.stage.name}' of {given.where}"), before, after)
+            for part in self.parts
+        )
+        named.finish()
+        return replace(self, parts=parts, rounds=given.take("rounds", read_counts, self.rounds))
 
     def jobs(self, draws: Draws, units: NDArray[np.int64], sizes: Sizes, site: Site, span: float) -> Jobs:
         """Return the jobs of the graphs."""

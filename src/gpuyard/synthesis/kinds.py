@@ -58,6 +58,8 @@ class Kind:
         Mean square of the random number, of mean 1, by which the rate of a day is multiplied; 1 means none.
     profile
         The published cluster whose hours and days it follows where the user gives none; None for the default profile.
+    preemptible
+        Whether its jobs may be preempted.
     expansion
         Makes several jobs of each submission; ``sizes`` and ``runtimes`` are then those of the stage that holds most of
         the GPU time, and ``burst`` counts units.  None: each submission is one job.
@@ -80,12 +82,14 @@ class Kind:
     coupling: Coupling | None = None
     swing: float = 1.0
     profile: str | None = None
+    preemptible: bool = True
     expansion: Expansion | None = None
 
     @property
     def stages(self) -> tuple[Stage, ...]:
         """The stages that its jobs are of: one of its own name, unless an expansion has others."""
-        return (Stage(self.name, self.priority, self.activity),) if self.expansion is None else self.expansion.stages
+        own = Stage(self.name, self.priority, self.activity, preemptible=self.preemptible)
+        return (own,) if self.expansion is None else self.expansion.stages
 
     @property
     def key(self) -> str:

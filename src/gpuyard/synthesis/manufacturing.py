@@ -7,22 +7,27 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuyard.errors import ConfigError
+from gpuyard.synthesis.changes import Changes
 from gpuyard.synthesis.distributions import LogCdf, Sizes
-from gpuyard.synthesis.domains import HOUR, MINUTE, POWERS_TO_8, Days, cpu_stage, gang, task
-from gpuyard.synthesis.expansion import ITEMS, Draws, Jobs, Site, Stage
+from gpuyard.synthesis.domains import DAY, HOUR, MINUTE, POWERS_TO_8, Days, cpu_stage, gang, task
+from gpuyard.synthesis.expansion import ITEMS, Draws, Jobs, Main, Site, Stage
 from gpuyard.synthesis.graphs import Graph, Part
 from gpuyard.synthesis.kinds import Kind, activity_of_power
 from gpuyard.synthesis.published import ASSUMPTION, Evidence
+from gpuyard.synthesis.reading import read_curve, read_part, read_span, read_whole
 from gpuyard.synthesis.stages import WIDEST, Steps, within
 
 __all__ = ["Lines", "Shifts", "manufacturing_kinds"]
 
 CLASS, PRIORITY = "manufacturing", 40
-DAY, WEEK = 24 * HOUR, 168 * HOUR
+WEEK = 168 * HOUR
 ALWAYS = (-np.inf, np.inf)
 COMPLETED = 0
 """Position in STATE_NAMES of the table."""
 RETRAINING = LogCdf.between(0.5 * HOUR, 12 * HOUR)
+PREPARATION, VALIDATION = LogCdf.between(10 * MINUTE, 30 * MINUTE), LogCdf.between(5 * MINUTE, 20 * MINUTE)
+"""s before and after a retraining."""
 
 
 def manufacturing_kinds() -> tuple[Kind, ...]:
@@ -48,10 +53,28 @@ def manufacturing_kinds() -> tuple[Kind, ...]:
              sizes="1 to 64 GPUs, each power of two as likely, the same for all of an array",
              source="tasks of 2 to 48 h"),
         task("inspection", CLASS, 0.15, LogCdf.between(8 * HOUR, 16 * HOUR), power=0.50, priority=100,
-             gpus={1: 1, 2: 1, 4: 1, 8: 1, 16: 1}, expansion=Shifts(),
+             gpus={1: 1, 2: 1, 4: 1, 8: 1, 16: 1}, preemptible=False, expansion=Shifts(),
              sizes="1 to 16 GPUs a replica, the same for all of a service",
              source="replicas for one shift, for two, or for the whole window"),
     )  # fmt: skip
+
+
+_MOST_REPLICAS = 1_000
+"""Of one inspection service."""
+
+
+def _minutes(curve: LogCdf) -> str:
+    return f"{curve.values[0] / MINUTE:g} to {curve.values[-1] / MINUTE:g} minutes"
+
+
+def _read_load(key: str, value: object) -> tuple[float, float, float]:
+    """Return the loads of the three shifts."""
+    if not isinstance(value, list | tuple) or len(value) != 3:
+        raise ConfigError(f"{key} must be the parts of the largest load in three shifts, got {value!r}")
+    morning, evening, night = (read_part(key, each) for each in value)
+    if not morning >= evening >= night > 0:
+        raise ConfigError(f"{key} must not rise from shift to shift, and stay above 0, got {value!r}")
+    return morning, evening, night
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,16 +87,14 @@ class Lines:
 
     weekly: float = 0.3  # share of the lines that are retrained once a week
     jitter: float = 0.25  # by which the run time of a round may differ from that of the line
-
-    @property
-    def stages(self) -> tuple[Stage, ...]:
-        """Preparation, training, validation."""
-        activity = activity_of_power(0.70)
-        return (
-            cpu_stage("retraining-data", PRIORITY),
-            Stage("vision-retraining", PRIORITY, activity),
-            Stage("retraining-check", PRIORITY, activity_of_power(0.50)),
-        )
+    runtimes: LogCdf = RETRAINING  # of lines
+    before: LogCdf = PREPARATION
+    after: LogCdf = VALIDATION
+    stages: tuple[Stage, ...] = (
+        cpu_stage("retraining-data", PRIORITY),
+        Stage("vision-retraining", PRIORITY, activity_of_power(0.70)),
+        Stage("retraining-check", PRIORITY, activity_of_power(0.50)),
+    )  # preparation, training, validation
 
     @property
     def standing(self) -> bool:
@@ -91,9 +112,20 @@ class Lines:
         return [
             ("rounds", f"daily on {1 - self.weekly:.0%} of the lines, weekly on the others, at any hour", ASSUMPTION),
             ("run time of a round", f"that of the line within {self.jitter:.0%}", alike),
-            ("before and after", "10 to 30 minutes on 8 cores; 5 to 20 minutes on one GPU", ASSUMPTION),
+            ("before and after", f"{_minutes(self.before)} on 8 cores; {_minutes(self.after)} on one GPU", ASSUMPTION),
             ("deadline", "when the next round begins", ASSUMPTION),
         ]
+
+    def changed(self, given: Changes, before: Main, after: Main) -> Lines:
+        """Return the lines with what a user changed of them."""
+        return Lines(
+            weekly=given.take("weekly", read_part, self.weekly),
+            jitter=given.take("jitter", read_part, self.jitter),
+            runtimes=after.runtimes,
+            before=given.take("before", read_curve, self.before),
+            after=given.take("after", read_curve, self.after),
+            stages=tuple(before.changed(stage, after) for stage in self.stages),
+        )
 
     def jobs(self, draws: Draws, units: NDArray[np.int64], sizes: Sizes, site: Site, span: float) -> Jobs:
         """Return the rounds that fall into the window."""
@@ -118,14 +150,14 @@ class Lines:
         )
         line = np.repeat(np.arange(units.size), before - after)
         number = np.arange(line.size) - np.repeat(np.cumsum(before - after) - before, before - after)
-        usual = RETRAINING.quantile(draws.uniform("line", units))[line]
+        usual = self.runtimes.quantile(draws.uniform("line", units))[line]
         factor = 1 + self.jitter * (2 * draws.uniform("round", units[line], number) - 1)
         gpus = sizes.quantile(draws.uniform("size", units))[line]
         item = number % (ITEMS // (4 * WIDEST)) * 4 * WIDEST  # 1,024 rounds later, random numbers come again
         steps = Steps(draws, units[line], site.node_cpus, item=item)
-        steps.step(0, 1, LogCdf.between(10 * MINUTE, 30 * MINUTE), cpus=8)
+        steps.step(0, 1, self.before, cpus=8)
         steps.step(1, 1, usual * factor, gpus=gpus)
-        steps.step(2, 1, LogCdf.between(5 * MINUTE, 20 * MINUTE), gpus=1)
+        steps.step(2, 1, self.after, gpus=1)
         begin = first[line] + number * every[line]
         inside = within(steps.jobs(), begin, span)
         submit = np.asarray(np.round(np.maximum(begin[inside.unit], 0.0), 3), dtype=np.float64)
@@ -144,11 +176,7 @@ class Shifts:
     load: tuple[float, float, float] = (1.0, 0.8, 0.6)  # morning, evening, night: of the largest, never rising
     first_shift: float = 6 * HOUR  # local time at which the morning shift begins
     most: int = 8  # replicas at the largest load
-
-    @property
-    def stages(self) -> tuple[Stage, ...]:
-        """Replicas."""
-        return (Stage("inspection", 100, activity_of_power(0.50)),)
+    stages: tuple[Stage, ...] = (Stage("inspection", 100, activity_of_power(0.50), preemptible=False),)  # replicas
 
     @property
     def standing(self) -> bool:
@@ -163,11 +191,26 @@ class Shifts:
     def figures(self) -> list[tuple[str, str, Evidence]]:
         """Return shifts and replicas."""
         levels = ", ".join(f"{one:.0%}" for one in self.load)
+        begins = [(self.first_shift / HOUR + 8 * shift) % 24 for shift in range(3)]
         flat = Evidence("assumption", "plants run day and night: peak over mean 1.2 to 1.5, consumers 1.5 to 3")
         return [
-            ("load of the shifts from 6, 14 and 22 h", levels, flat),
+            (f"load of the shifts from {begins[0]:g}, {begins[1]:g} and {begins[2]:g} h", levels, flat),
             ("replicas", f"1 to {self.most} at the largest load, log-uniform, and 1 to spare", ASSUMPTION),
         ]
+
+    def changed(self, given: Changes, before: Main, after: Main) -> Shifts:
+        """Return the services with what a user changed of them; their replicas run by shifts."""
+        if after.runtimes != before.runtimes:
+            raise ConfigError(f"{given.where} has no runtime: its replicas run for one shift, for two, or on")
+        most = given.take("most", read_whole, self.most)
+        if not 1 <= most <= _MOST_REPLICAS:
+            raise ConfigError(f"most of {given.where} must be from 1 to {_MOST_REPLICAS} replicas, got {most}")
+        return Shifts(
+            load=given.take("load", _read_load, self.load),
+            first_shift=given.take("first_shift", read_span, self.first_shift),
+            most=most,
+            stages=tuple(before.changed(stage, after) for stage in self.stages),
+        )
 
     def jobs(self, draws: Draws, units: NDArray[np.int64], sizes: Sizes, site: Site, span: float) -> Jobs:
         """Return the replicas that fall into the window."""

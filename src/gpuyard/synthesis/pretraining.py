@@ -8,10 +8,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuyard.synthesis.chains import Campaign
+from gpuyard.errors import ConfigError
+from gpuyard.synthesis.chains import DAY, Campaign
+from gpuyard.synthesis.changes import Changes
 from gpuyard.synthesis.distributions import Sizes
 from gpuyard.synthesis.expansion import Draws
 from gpuyard.synthesis.published import Evidence
+from gpuyard.synthesis.reading import read_part, read_positive, read_span, read_table, read_whole
 
 __all__ = ["LONGEST_DAYS", "PEAK_FLOPS", "RUNS", "PublishedRuns", "Run", "gpu_hours"]
 
@@ -86,6 +89,11 @@ class PublishedRuns:
             found.append(Campaign(most // run.replica * run.replica, run.hours))
         return found
 
+    def changed(self, given: Changes) -> PublishedRuns:
+        """Return the runs with what a user changed of them: ``runs`` by name, and ``longest``."""
+        longest = given.take("longest", read_span, self.longest_days * DAY) / DAY
+        return PublishedRuns(given.take("runs", _read_runs, self.runs), longest)
+
     def figures(self) -> list[tuple[str, str, Evidence]]:
         """Return the runs and the formula."""
         peak = f"{PEAK_FLOPS / 1e15:g} PFLOP/s"
@@ -104,3 +112,30 @@ class PublishedRuns:
             ("longest campaign", f"{self.longest_days:g} days of work; no run that would take longer", Evidence(
                 "assumption", "no published figure; change it to suit the site")),
         ]  # fmt: skip
+
+
+def _read_runs(key: str, value: object) -> tuple[Run, ...]:
+    """Return the runs of a table by name; one of a published name is changed, another needs all its figures."""
+    known = {one.name: one for one in RUNS}
+    found = []
+    for name, entry in read_table(key, value).items():
+        given, own = Changes(f"run '{name}' of {key}", entry), known.get(name, Run(name, 0.0, 0.0, 0.0, 0, 0))
+        run = Run(
+            name=name,
+            parameters=given.take("parameters", read_positive, own.parameters),
+            tokens=given.take("tokens", read_positive, own.tokens),
+            utilization=given.take("utilization", read_part, own.utilization),
+            tensor=given.take("tensor", read_whole, own.tensor),
+            pipeline=given.take("pipeline", read_whole, own.pipeline),
+        )
+        given.finish()
+        missing = [figure for figure in _RUN_FIGURES if not getattr(run, figure) > 0]
+        if missing:
+            raise ConfigError(f"run '{name}' of {key} needs {', '.join(missing)}, above 0")
+        found.append(run)
+    if not found:
+        raise ConfigError(f"{key} names no run; leave it out for the published ones")
+    return tuple(found)
+
+
+_RUN_FIGURES = ("parameters", "tokens", "utilization", "tensor", "pipeline")

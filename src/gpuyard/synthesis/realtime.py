@@ -222,7 +222,7 @@ def replica_kind(service: Service, kind: ServiceKind) -> Kind:
     return Kind(
         name=service.name, job_class="realtime", share=kind.share, priority=PRIORITY, activity=kind.activity,
         sizes=Sizes.steps({kind.gpus: 1.0}), runtimes=LogCdf.between(kind.interval, 2 * kind.interval), rhythm="flat",
-        states=CLUSTERS["seren"].states, size_evidence=assumed, runtime_evidence=assumed,
+        states=CLUSTERS["seren"].states, size_evidence=assumed, runtime_evidence=assumed, preemptible=False,
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from gpuyard.errors import ConfigError, unknown_name
 from gpuyard.services.kinds import ServiceKind
 from gpuyard.synthesis.battery import battery_kinds
+from gpuyard.synthesis.changing import changed_kinds
 from gpuyard.synthesis.drug_discovery import drug_discovery_kinds
 from gpuyard.synthesis.free_days import check_country
 from gpuyard.synthesis.kinds import CLASSES, Kind, from_cluster, reshared
@@ -52,6 +53,9 @@ class ClassShare:
     dispersion, interarrival_cv
         Index of dispersion of the hourly counts of submissions, and coefficient of variation of the times between
         them; where neither is given, each kind has bursts of its own.
+    changes
+        What is changed of its kinds: a table of keys for each, as :func:`gpuyard.synthesis.changing.changed_kinds`
+        reads it.
     """
 
     name: str
@@ -60,6 +64,7 @@ class ClassShare:
     redraw: int = 0
     dispersion: float | None = None
     interarrival_cv: float | None = None
+    changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.name not in CLASSES:
@@ -82,9 +87,17 @@ class ClassShare:
             if value is not None and self.name == "realtime":
                 raise ConfigError(f"class 'realtime' has no {name}: its replicas follow demand")
         object.__setattr__(self, "source", MappingProxyType(dict(self.source)))
+        object.__setattr__(self, "changes", MappingProxyType(dict(self.changes)))
+        if self.changes and self.name == "realtime":
+            raise ConfigError("the kinds of class 'realtime' are its services; change them under 'services'")
+        self.kinds()
 
     def kinds(self) -> tuple[Kind, ...]:
-        """Return the kinds of the class; shares of its GPU time sum to 1."""
+        """Return the kinds of the class, as they are changed; shares of its GPU time sum to 1."""
+        return changed_kinds(self.name, self.kinds_before(), self.changes)
+
+    def kinds_before(self) -> tuple[Kind, ...]:
+        """Return the kinds of the class as they are without changes."""
         total = sum(self.source.values())
         found: list[Kind] = []
         for source, weight in self.source.items():
@@ -285,7 +298,8 @@ class SynthesisSpec:
         ``tenants`` maps a tenant to a table of ``users`` and of its weight in each class, or has ``count`` tenants of
         ``users`` each with weights by ``zipf_exponent`` or ``sigma``.  ``like`` names a published cluster whose
         look-alike the other keys change.  ``services`` maps a service to the keys in which it differs from the
-        default of the same name; services that are not named are left out.
+        default of the same name; services that are not named are left out.  ``kinds`` maps a class to a table of its
+        kinds, and each to the keys in which it is changed.
 
         Raises
         ------
@@ -297,10 +311,16 @@ class SynthesisSpec:
         given = dict(mapping)
         if "like" in given:
             given = like_mapping(given.pop("like")) | given
+        changes = {
+            name: read_table(f"kinds of class '{name}'", each)
+            for name, each in read_table("kinds", given.pop("kinds", {})).items()
+        }
         for key, value in given.items():
             if key not in known:
-                raise unknown_name("workload key", key, (*known, "like"))
+                raise unknown_name("workload key", key, (*known, "like", "kinds"))
             values[key] = _READ.get(key, read_number)(key, value)
+        if changes:
+            values["classes"] = _changed(values.get("classes", DEFAULT_CLASSES), changes)
         return cls(**values)
 
     def to_mapping(self) -> dict[str, Any]:
@@ -316,6 +336,8 @@ class SynthesisSpec:
                 value = {kind.name: kind.to_mapping() for kind in self.services}
             elif isinstance(value, tuple):
                 value = list(value)
+            if one.name == "classes" and any(each.changes for each in self.classes):
+                table["kinds"] = {each.name: _plain(each.changes) for each in self.classes if each.changes}
             if value is not None and (one.name != "services" or any(each.name == "realtime" for each in self.classes)):
                 table[one.name] = value
         return table
@@ -383,13 +405,31 @@ def _classes(key: str, value: object) -> tuple[ClassShare, ...]:
         weights = {source: 1.0} if isinstance(source, str) else read_weights(f"source of class '{name}'", source)
         share = read_number(f"share of class '{name}'", inside["share"])
         redraw = read_whole(f"redraw of class '{name}'", inside.get("redraw", 0))
-        figures = {
+        figures: dict[str, Any] = {
             key: read_number(f"{key} of class '{name}'", inside[key])
             for key in _CLASS_FIGURES
             if inside.get(key) is not None
         }
         found.append(ClassShare(name=name, share=share, source=weights, redraw=redraw, **figures))
     return tuple(found)
+
+
+def _changed(classes: tuple[ClassShare, ...], changes: Mapping[str, Mapping[str, Any]]) -> tuple[ClassShare, ...]:
+    """Return the classes with the changes of their kinds."""
+    names = [one.name for one in classes]
+    for name in changes:
+        if name not in CLASSES:
+            raise unknown_name("workload class in kinds", name, CLASSES)
+        if name not in names:
+            raise ConfigError(
+                f"kinds of class '{name}', which is not in the workload, are changed; its classes: {names}"
+            )
+    return tuple(replace(one, changes=changes.get(one.name, one.changes)) for one in classes)
+
+
+def _plain(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a table with keys that a file can have, all the way down."""
+    return {str(key): _plain(item) if isinstance(item, Mapping) else item for key, item in table.items()}
 
 
 _CLASS_FIGURES = ("dispersion", "interarrival_cv")

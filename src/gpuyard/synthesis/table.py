@@ -26,8 +26,6 @@ SPAN = b"gpuyard.span"
 """Metadata key: length in seconds of the window in which the jobs are submitted."""
 MOST_UNITS = 1 << 32
 """More units than a kind has in a table."""
-SERVED = "realtime"
-"""The class of the replicas of services: nobody takes their GPUs away."""
 STATE_NAMES = ("completed", "cancelled", "failed")
 
 
@@ -180,13 +178,13 @@ class Tables:
             "job_name": _texts(stage, [one.name for one in stages]),
             "state": _texts(of("state"), list(STATE_NAMES)),
             "activity": pa.array(np.array([one.activity for one in stages])[stage]),
-            "preemptible": _preemptible(np.array([one.job_class == SERVED for one in kinds])[kind]),
+            "preemptible": _preemptible(np.array([not one.preemptible for one in stages])[stage]),
         }
 
 
-def _preemptible(replica: NDArray[np.bool_]) -> pa.Array:
-    """Return false for replicas of services, and null for the other jobs."""
-    return pa.array(np.zeros(replica.size, dtype=np.bool_), mask=~replica)
+def _preemptible(kept: NDArray[np.bool_]) -> pa.Array:
+    """Return false for jobs that are kept, such as replicas of services, and null for the others."""
+    return pa.array(np.zeros(kept.size, dtype=np.bool_), mask=~kept)
 
 
 def _users(tenant: Tenant) -> pa.Array:
