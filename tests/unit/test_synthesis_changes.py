@@ -122,7 +122,8 @@ def test_stages_of_graphs_have_widths_cores_and_times_of_their_own() -> None:
     assert max(Counter(docking["array"].to_pylist()).values()) == 3
     assert set(docking["array_limit"].to_pylist()) == {2}
     assert set(docking["gpus"].to_pylist()) == {2}
-    assert 3600 <= pc.min(docking["runtime"]).as_py() <= pc.max(docking["runtime"]).as_py() <= 7200
+    times = sorted(docking["runtime"].to_pylist())
+    assert 3600 <= times[1] <= times[-1] <= 7200  # the last job is cut, so that the load is met
     assert set(rows(workload, "docking-ranking")["cpus"].to_pylist()) == {4.0}
     assert set(rows(workload, "docking-preparation")["priority"].to_pylist()) == {11}
 
