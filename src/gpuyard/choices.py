@@ -225,6 +225,12 @@ PREEMPTIONS: Final[dict[str, Choice]] = {
         "",
         "takes nothing where no quotas of tenants are given",
     ),
+    "cells": Choice(
+        "a virtual cluster takes its cells back from opportunistic jobs; needs cells",
+        (),
+        "Zhao et al. 2020, OSDI (HiveD)",
+        "one kind of node; no pinned and no bad cells",
+    ),
 }
 """Who may take GPUs from whom."""
 VICTIMS: Final = ("latest-start", "least-lost")

@@ -14,6 +14,7 @@ from gpuyard.deciding import Session
 from gpuyard.errors import ConfigError, PolicyError
 from gpuyard.kernel.beginning import expect_running, plan_running
 from gpuyard.kernel.called import run_called
+from gpuyard.kernel.celled import run_celled
 from gpuyard.kernel.codes import ABSENT, NOBODY
 from gpuyard.kernel.contenders import Contenders, build_contenders
 from gpuyard.kernel.easy import run_easy
@@ -85,7 +86,7 @@ def loop_of(policy: Policy, *, windowed: bool = False, shared: bool = False) -> 
     if windowed:
         check_windowed(policy)
     if shared or policy.preemption:
-        return run_tenanted if shared else run_preempting
+        return run_celled if policy.cells else run_tenanted if shared else run_preempting
     if policy.replay == "recorded":
         return run
     if policy.decide is not None:

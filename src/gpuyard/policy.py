@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, TypeAlias
 
+from gpuyard.cells import NO_CELLS, Cells, check_cells
 from gpuyard.choices import (
     ALIASES,
     BACKFILLS,
@@ -153,6 +154,8 @@ class Policy:
         recalculations; s.
     preemption
         Who may take GPUs from whom: a rule's name, a :class:`~gpuyard.preemption.Preemption`, or a table of its fields.
+    cells
+        What virtual clusters own of the topology: :class:`~gpuyard.cells.Cells`, or a table of its fields.
 
     Raises
     ------
@@ -186,12 +189,16 @@ class Policy:
     half_life: float | str | None = 604_800.0
     share_period: float = 300.0
     preemption: Preemption = NO_PREEMPTION
+    cells: Cells = NO_CELLS
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "order", _own_name(self.order, OwnOrder))
         object.__setattr__(self, "placement", _own_name(self.placement, OwnPlacement))
         object.__setattr__(self, "decide", _own_decider(self.decide))
         object.__setattr__(self, "preemption", Preemption.of(self.preemption))
+        object.__setattr__(self, "cells", Cells.of(self.cells))
+        if self.cells and not self.preemption:
+            object.__setattr__(self, "preemption", Preemption(rule="cells"))
         object.__setattr__(self, "half_life", None if self.half_life == "none" else self.half_life)
         for kind, known in (
             ("order", [*ORDERS, *ALIASES, *OWN_ORDERS]),
@@ -213,6 +220,8 @@ class Policy:
         _check_counts(self)
         _check_numbers(self)
         _check_preemption(self)
+        changed = {"placement": self.placement != "best-fit", "spread": self.spread, "exclusive": self.exclusive}
+        check_cells(self.cells, self.preemption, changed)
         _check_shares(self)
 
     @property
@@ -258,7 +267,7 @@ class Policy:
             mapping["decide"] = self.decide.source.name
         if "weights" in mapping:
             mapping["weights"] = self.final_weights
-        mapping["preemption"] = self.preemption.to_mapping()
+        mapping["preemption"], mapping["cells"] = self.preemption.to_mapping(), self.cells.to_mapping()
         if self.half_life is None and "half_life" in mapping:
             mapping["half_life"] = "none"
         defaults = dict(zip(_PLANNED, _PLANNING.get(self.backfill, ()), strict=False))

@@ -41,6 +41,7 @@ _RULES: Final = {
     "gittins": Rule.BINS,
     "time-slice": Rule.SLICE,
     "reclaim": Rule.PRIORITY,
+    "cells": Rule.PRIORITY,
 }
 _MOST_CUTS: Final = 16
 """For more levels, nothing is counted by level."""
@@ -62,6 +63,7 @@ class Attempts:
     slot: NDArray[np.int64]
     useful: NDArray[np.int64] | None = None
     cause: NDArray[np.int32] | None = None
+    guest: NDArray[np.bool_] | None = None
     ticks: int = 0
 
 
@@ -76,10 +78,13 @@ def rank_by_level(workload: Workload, policy: Policy, rank: NDArray[np.int32]) -
 
 
 def rank_of_jobs(workload: Workload, given: Preemption) -> NDArray[np.int64]:
-    """Return the priority of each job, or the tier of its partition or QOS, int64, shape (jobs,): the higher first."""
+    """Return the priority of each job, or the tier of its partition or QOS, int64, shape (jobs,): the higher first.
+
+    Under a rule for which nobody is more urgent than others, 0.
+    """
     if given.rule == "priority":
         return workload.integers("priority", 0)
-    if given.rule == "reclaim":
+    if given.rule not in ("partition", "qos"):
         return np.zeros(len(workload), np.int64)
     codes, names = workload.labels(given.rule, "")
     return np.array([given.tiers.get(name, 0) for name in names], np.int64)[codes]
@@ -283,6 +288,7 @@ def attempts_of(stays: Stays, *, preempts: bool) -> Attempts:
         end=written["end"].copy(),
         useful=written["useful"].copy() if preempts else None,
         cause=written["cause"].copy() if preempts else None,
+        guest=written["guest"] > 0,
         slot=written["slot"].copy(),
         ticks=int(stays.state[Gain.TICKS]),
     )

@@ -88,7 +88,8 @@ class Record:
     without one of their own, and ``max_queue`` that of the longest queue.
 
     Where jobs can be preempted, per attempt: ``attempt_useful`` (microseconds of work that need not be done again) and
-    ``attempt_cause`` (the row of the job that it made room for, or -1); else None.
+    ``attempt_cause`` (the row of the job that it made room for, or -1); else None.  Under a policy with cells also
+    ``attempt_guest``: whether it ran as an opportunistic job, in cells that were lent.
     """
 
     workload: Workload
@@ -120,6 +121,7 @@ class Record:
     attempt_useful: NDArray[np.int64] | None = None
     attempt_cause: NDArray[np.int32] | None = None
     division: Division | None = None
+    attempt_guest: NDArray[np.bool_] | None = None
 
     @property
     def useful(self) -> NDArray[np.int64]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuyard.beginning import Beginning, set_beginning
+from gpuyard.celling import ask_for_cells, celled_tables
 from gpuyard.cluster import Cluster
 from gpuyard.deciding import Session
 from gpuyard.errors import ConfigError, EngineError
@@ -227,15 +228,15 @@ def _lower(
     rejections = Rejections(len(workload))
     asked, shared = share_out(workload, cluster, policy, tenants, lower_demands(workload, cluster, policy))
     _reject_unfit(workload, cluster, policy, asked, shared, rejections)
+    asked = ask_for_cells(workload, cluster, policy, asked, rejections) if policy.cells else asked
     duration = lower_durations(workload, policy, rejections)
     if middle is not None:
         duration = np.where(middle.running, middle.end - np.where(middle.running, middle.start, 0), duration)
     dependencies = lower_dependencies(workload, policy, rejections, None if middle is None else middle.running)
     accepted = rejections.accepted
     _check_horizon(workload, duration, dependencies, accepted, later)
-    demand = np.where(accepted, asked.demand, NOBODY).astype(np.int32)
     rank = rank_by_level(workload, policy, part.rank)
-    jobs = build.build_jobs(workload.submit, duration, demand, rank)
+    jobs = build.build_jobs(workload.submit, duration, np.where(accepted, asked.demand, NOBODY).astype(np.int32), rank)
     if later is not None:
         jobs, estimate = later.rows(jobs, asked), later.estimates(estimate)
         asked, dependencies = later.asked(asked), later.dependencies(dependencies)
@@ -250,7 +251,7 @@ def _lower(
     log = build.build_log(
         int(asked.chunks[asked.demand[accepted]].sum()) + (0 if later is None else later.slots),
         int(accepted.sum()),
-        tracked=asked.quanta > 0,
+        tracked=asked.quanta > 0 or bool(policy.cells),
         decisions=build_decisions(len(workload)) if decisions else None,
     )
     events = _events(cluster, asked, dependencies, int(accepted.sum()), later, bounded=_is_bounded(policy, middle))
@@ -262,9 +263,9 @@ def _lower(
     if session is not None:
         own = session.tables
     elif policy.preemption or shared is not None:
-        given, times = (workload, preemption_policy(policy), asked, accepted), (duration, estimate)
-        own = preempting_tables(*given, times, node=site.node, running=running)
-        own = tenant_tables(own, shared, cluster, policy, accepted)
+        given = (workload, preemption_policy(policy), asked, accepted, (duration, estimate))
+        own = preempting_tables(*given, node=site.node, running=running)
+        own = celled_tables(tenant_tables(own, shared, cluster, policy, accepted), about, policy)
     else:
         since = None if middle is None else middle.begin
         own = loop_tables(policy, **about, site=site, running=running, windows=closing, begin=since)
@@ -358,10 +359,11 @@ def _record(
         attempt_reason=reason.astype(np.int8),
         attempt_useful=attempt.useful,
         attempt_cause=attempt.cause,
+        attempt_guest=attempt.guest if policy.cells else None,
         slot_offset=np.append(attempt.slot, slots.stop) - slots.start,
         slot_node=log.slots["node"][slots].copy(),
         slot_gpus=log.slots["gpus"][slots].copy(),
-        slot_gpu=log.gpu[slots].copy() if given.asked.quanta else np.full(slots.stop - slots.start, NOBODY, np.int32),
+        slot_gpu=log.gpu[slots].copy() if log.gpu.size else np.full(slots.stop - slots.start, NOBODY, np.int32),
         events=int(count[Count.NEXT] + count[Count.RELEASED] + attempt.job.size - running + attempt.ticks),
         passes=int(count[Count.PASSES]),
         max_queue=int(count[Count.MAX_WAITING]),

@@ -85,6 +85,7 @@ def check_tenants(policy: Policy, tenants: Tenants, *, windows: bool, begin: boo
         "a policy of your own": policy.decide is not None,
         "maintenance, reserved and commissioned nodes": windows,
         "begin": begin,
+        "cells": bool(policy.cells),
     }
     for choice, chosen in reasons.items():
         if chosen:

@@ -36,7 +36,7 @@ def agree(data: st.DataObject, rule: str, site: Cluster, jobs: Workload, scale: 
 
 
 def test_the_reference_knows_every_rule():
-    assert {*RULES, "none"} == set(choices.PREEMPTIONS)
+    assert {*RULES, "none", "cells"} == set(choices.PREEMPTIONS)
 
 
 @pytest.mark.parametrize("backfill", ["none", "fit"])

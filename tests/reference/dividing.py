@@ -14,6 +14,7 @@ from gpuyard.virtual_clusters import VirtualCluster
 from gpuyard.windows import NodeWindow
 from gpuyard.workload import Workload
 from reference.beginning import left_at
+from reference.celled import CellSimulation
 from reference.closing import Closing
 from reference.jobs import Attempt, Fate, Job, Slot, read, ticks
 from reference.preempting import PreemptiveSimulation
@@ -24,6 +25,8 @@ from reference.simulator import Simulation
 def kind_of(policy: Policy, tenants: Tenants = NO_TENANTS) -> type[Simulation]:
     if not policy.preemption:
         return Simulation
+    if policy.cells:
+        return CellSimulation
     return TenantedPreemptiveSimulation if tenants else PreemptiveSimulation
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from gpuyard.cluster import Cluster
@@ -32,15 +32,21 @@ BACKFILLS: dict[str, type[Strict]] = {
 
 
 def rejected_rows(
-    jobs: Sequence[Job], cluster: Cluster, policy: Policy, rule: Rule, tenancy: Tenancy | None = None
+    jobs: Sequence[Job],
+    cluster: Cluster,
+    policy: Policy,
+    rule: Rule,
+    tenancy: Tenancy | None = None,
+    refused: Collection[int] = (),
 ) -> set[int]:
-    """Return the jobs that never enter the queue."""
+    """Return the jobs that never enter the queue; ``refused`` are out for a reason of their own."""
     recorded = policy.replay == "recorded"
     nothing_held = Room(cluster, [])
     rejected = {
         job.row
         for job in jobs
-        if run_length(job, policy) is None
+        if job.row in refused
+        or run_length(job, policy) is None
         or (recorded and job.recorded_start is None)
         or place(nothing_held, job, rule) is None
         or (tenancy is not None and tenancy.find([], nothing_held, job, rule) is None)
@@ -81,7 +87,7 @@ class Simulation:
         """when tasks of arrays with a limit became eligible, by row"""
         self.rule = Rule(placement=policy.placement, seed=seed, block_level=policy.block_level)
         self.tenancy = Tenancy.of(tenants, cluster)
-        rejected = rejected_rows(self.jobs, cluster, policy, self.rule, self.tenancy)
+        rejected = self.rejected(cluster)
         self.rule = replace(self.rule, mix=[job for job in self.jobs if job.row not in rejected])
         self.fates = [Fate(outcome="rejected" if job.row in rejected else "unfinished") for job in self.jobs]
         self.waiting = [job for job in self.jobs if job.row not in rejected]
@@ -105,6 +111,10 @@ class Simulation:
             windows=[Closing.of(window) for window in windows if not window.is_commission],
             coming=coming(windows),
         )
+
+    def rejected(self, cluster: Cluster) -> set[int]:
+        """Return the rows of the jobs that never enter the queue."""
+        return rejected_rows(self.jobs, cluster, self.policy, self.rule, self.tenancy)
 
     def eligible(self, job: Job) -> int | None:
         """Return when the job is eligible, ``None`` if that is not known yet."""

@@ -31,6 +31,7 @@ def begin_attempt(jobs: Jobs, events: Events, stays: Stays, row: int, first: int
     attempt["slot"] = first
     attempt["job"] = row
     attempt["cause"] = NOBODY
+    attempt["guest"] = 0
     this = stays.stay[nth(row)]
     if stays.ticks.place[nth(row)] != NOBODY:
         strike(stays.ticks, row)

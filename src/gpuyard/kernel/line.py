@@ -10,7 +10,7 @@ from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.stays import Gain, Stays
 
-__all__ = ["first_of", "line_up", "stand_out", "take_turn", "turn_back", "turns_after"]
+__all__ = ["first_of", "line_up", "stand_out", "take_turn", "turn_again", "turn_back", "turns_after"]
 
 
 @inlined
@@ -85,9 +85,25 @@ def stand_out(stays: Stays, number: int, row: int) -> None:
 @kernel
 def turn_back(stays: Stays, number: int) -> None:
     """Let a lane be tried, when the turn comes to its first job."""
-    turn = stays.turn
     at = int(stays.state[Gain.TURNS])
     stays.state[Gain.TURNS] = at + 1
+    _raise(stays, at, number)
+
+
+@kernel
+def turn_again(stays: Stays, number: int) -> None:
+    """Let a lane be tried whose first job may have joined just now; it may be about to be tried already."""
+    at = 0
+    while at < stays.state[Gain.TURNS] and stays.turn[nth(at)] != number:
+        at += 1
+    stays.state[Gain.TURNS] = max(at + 1, int(stays.state[Gain.TURNS]))
+    _raise(stays, at, number)
+
+
+@kernel
+def _raise(stays: Stays, at: int, number: int) -> None:
+    """Put a lane at ``at`` among those that are to be tried, or above."""
+    turn = stays.turn
     row = first_of(stays, number)
     while at > 0:
         above = turn[nth((at - 1) >> 1)]

@@ -46,6 +46,7 @@ ATTEMPT = np.dtype(
         ("slot", np.int64),  # its first slot
         ("job", np.int32),
         ("cause", np.int32),  # the job that it made room for, or NOBODY
+        ("guest", np.int32),  # 1 = it ran in cells that were lent
     ]
 )
 """One stay of a job on its GPUs."""

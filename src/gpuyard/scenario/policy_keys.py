@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from gpuyard.cells import BEYOND, OWNERS
 from gpuyard.choices import GITTINS_INDICES, PREEMPTIONS, VICTIMS
 from gpuyard.policy import (
     BACKFILLS,
@@ -20,7 +21,7 @@ from gpuyard.policy import (
 )
 from gpuyard.scenario.keys import Interval, Seconds, Section, Weights
 
-__all__ = ["PolicySection", "PreemptionSection"]
+__all__ = ["CellsSection", "PolicySection", "PreemptionSection"]
 
 
 class PreemptionSection(Section):
@@ -42,6 +43,19 @@ class PreemptionSection(Section):
     )
     checkpoint_cost: Seconds | None = Field(default=None, description="Time that writing a checkpoint takes.")
     restart_cost: Seconds | None = Field(default=None, description="Time that each attempt but the first begins with.")
+
+
+class CellsSection(Section):
+    """``[policy.cells]``: which cells of the topology each virtual cluster owns."""
+
+    clusters: dict[str, dict[str, int]] = Field(
+        default_factory=dict, description="Numbers of cells by level (gpu, gpus-2, node, rack), by virtual cluster."
+    )
+    by: str | None = Field(default=None, description=f"Column with a job's virtual cluster: {' or '.join(OWNERS)}.")
+    levels: list[str] | None = Field(default=None, description="Levels of locality that are cells; all if left out.")
+    beyond: str | None = Field(
+        default=None, description=f"What a guaranteed job without free cells does: {' or '.join(BEYOND)}."
+    )
 
 
 class PolicySection(Section):
@@ -93,3 +107,4 @@ class PolicySection(Section):
     preemption: str | PreemptionSection | None = Field(
         default=None, description=f"Who may take GPUs from whom: {', '.join(PREEMPTIONS)}, or a table."
     )
+    cells: CellsSection | None = Field(default=None, description="Cells of the topology that virtual clusters own.")

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from gpuyard.scenario import what_if
 from gpuyard.scenario.keys import Names, Pue, Seconds, Section, Window, WindowPair
 from gpuyard.scenario.node_sets import CommissionSection, MaintenanceSection, ReservationSection, VirtualClusterSection
-from gpuyard.scenario.policy_keys import PolicySection, PreemptionSection
+from gpuyard.scenario.policy_keys import CellsSection, PolicySection, PreemptionSection
 from gpuyard.scenario.what_if import WhatIfKeys
 
 __all__ = [
@@ -254,5 +254,6 @@ TABLES: Final[dict[str, type[BaseModel]]] = {
     **what_if.TABLES,
     "policy": PolicySection,
     "preemption": PreemptionSection,
+    "cells": CellsSection,
 }
 """The keys of sections that hold tables, and what is in each of these."""

@@ -1,0 +1,35 @@
+"""Engine against reference where the cluster is handed out in cells: the identical attempts on the identical GPUs."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import strategies as st
+
+from cell_strategies import cell_policies, cell_sites, cells_for, in_cells
+from oracle.comparing import EXAMPLES, compare
+from oracle.test_constraints import in_arrays
+from oracle.test_schedules import checked
+from strategies import crowded_workloads, workloads
+
+
+@pytest.mark.parametrize("beyond", ["wait", "opportunistic"])
+@pytest.mark.parametrize("backfill", ["none", "fit"])
+@pytest.mark.parametrize("kind", ["crowded", "plain", "every", "arrays"])
+def test_cells_give_the_attempts_of_the_reference(kind, backfill, beyond):
+    def check(data: st.DataObject) -> None:
+        scale = data.draw(st.sampled_from([1, 1, 0.001, 1e-6]), label="scale")
+        site = data.draw(cell_sites(), label="cluster")
+        if kind == "every":
+            scale, jobs = 1, data.draw(workloads(site, 14))
+        else:
+            jobs = data.draw(crowded_workloads(site, scale, 24, plain=kind == "plain"))
+        by = data.draw(st.sampled_from(["tenant", "tenant", "partition"]))
+        jobs = data.draw(in_cells(jobs, by), label="workload")
+        if kind == "arrays":
+            jobs = data.draw(in_arrays(jobs))
+        cells = data.draw(cells_for(site, by, beyond=beyond), label="cells")
+        policy = data.draw(cell_policies(cells, scale, backfill=backfill), label="policy")
+        until = data.draw(st.none() | st.none() | st.integers(0, 20).map(lambda at: at * scale), label="until")
+        compare(jobs, site, policy, data.draw(st.integers(0, 3)), until)
+
+    checked(f"cells {kind} {backfill} {beyond}", 2 * EXAMPLES, check)

@@ -1,0 +1,157 @@
+"""HiveD's guarantee on random sequences: what fits the cells that a virtual cluster owns always finds a place.
+
+Zhao et al. 2020, section 3.3: the sharing safety of buddy cell allocation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cell_strategies import NAMES, cell_policies, cell_sites, cells_for, in_cells
+from conftest import cluster, workload
+from gpuyard.cells import Cells
+from gpuyard.cluster import Cluster
+from gpuyard.kernel.bindings import bind, unbind
+from gpuyard.kernel.buddies import choose, give
+from gpuyard.kernel.cells import CLAIM, CLUSTERS, PEN, build_cells
+from gpuyard.kernel.codes import NOBODY
+from gpuyard.policy import Policy
+from gpuyard.record import Record
+from gpuyard.simulation import schedule
+from gpuyard.workload import Workload
+from oracle.comparing import EXAMPLES
+from reference import simulate
+from reference.cells import Forest, Hierarchy
+from strategies import crowded_workloads
+
+FIGURE_3 = {"A": (1, 1, 1, 0), "B": (1, 1, 1, 0), "C": (0, 1, 0, 2)}
+"""Cells of 1, 2, 4 and 8 GPUs in HiveD's Figure 3, of a rack of four nodes of eight."""
+
+REQUESTS = [(name, level) for name, counts in FIGURE_3.items() for level in range(4) for _ in range(counts[level])]
+
+
+def owned_by(jobs: Workload, name: str) -> Workload:
+    """Return the guaranteed jobs of a virtual cluster."""
+    rows = [row for row in jobs.table.to_pylist() if (row["priority"] or 0) >= 0 and home(row["tenant"]) == name]
+    return Workload.from_table(jobs.table.from_pylist(rows, schema=jobs.table.schema))
+
+
+def home(path: str | None) -> str | None:
+    while path and path not in NAMES:
+        path = path.rpartition("/")[0]
+    return path or None
+
+
+def starts_of(record: Record) -> dict[str, int]:
+    """Return when each job began that was not rejected."""
+    names = record.workload.table["job_id"].to_pylist()
+    return {name: int(at) for name, at in zip(names, record.start, strict=True)}
+
+
+@settings(max_examples=4 * EXAMPLES, deadline=None, database=None)
+@given(st.data())
+def test_a_virtual_cluster_starts_its_jobs_when_it_would_alone(data):
+    """Whatever the others and the opportunistic jobs do, the schedule is that of a private cluster of these cells."""
+    site, jobs, policy = drawn(data)
+    shared = starts_of(schedule(jobs, site, policy))
+    for name in policy.cells.clusters:
+        mine = owned_by(jobs, name)
+        private = replace(policy, cells=replace(policy.cells, clusters={name: policy.cells.clusters[name]}))
+        for job, at in starts_of(schedule(mine, site, private)).items():
+            assert shared[job] == at, f"job {job} of {name}"
+
+
+@settings(max_examples=max(EXAMPLES // 2, 3), deadline=None, database=None)
+@given(st.data())
+def test_a_virtual_cluster_starts_its_jobs_when_it_would_alone_in_the_reference(data):
+    site, jobs, policy = drawn(data)
+    names = jobs.table["job_id"].to_pylist()
+    shared = dict(zip(names, simulate(jobs, site, policy), strict=True))
+    for name in policy.cells.clusters:
+        mine = owned_by(jobs, name)
+        private = replace(policy, cells=replace(policy.cells, clusters={name: policy.cells.clusters[name]}))
+        for job, fate in zip(mine.table["job_id"].to_pylist(), simulate(mine, site, private), strict=True):
+            assert shared[job].start == fate.start, f"job {job} of {name}"
+
+
+def drawn(data: st.DataObject) -> tuple[Cluster, Workload, Policy]:
+    """Return a site, jobs of all virtual clusters (all three of :data:`NAMES` own something), a policy that waits."""
+    site = data.draw(cell_sites())
+    jobs = data.draw(in_cells(data.draw(crowded_workloads(site, 1, 24, plain=True))))
+    cells = data.draw(cells_for(site, beyond="wait"))
+    cells = replace(cells, clusters={name: cells.clusters.get(name, {}) for name in NAMES})
+    policy = data.draw(cell_policies(cells))
+    return site, jobs, policy if policy.order != "random" else replace(policy, order="fifo")
+
+
+@settings(max_examples=2 * EXAMPLES, deadline=None, database=None)
+@given(st.permutations(REQUESTS))
+def test_the_cells_of_hiveds_figure_3_fit_in_any_order_of_requests(order):
+    """They are all 32 GPUs of the rack: a single cell in a wrong place would leave somebody out."""
+    site = cluster(8, 8, 8, 8, levels=[[0, 0, 0, 0]])
+    names = ("gpu", "gpus-2", "gpus-4", "node")
+    clusters = {name: dict(zip(names, counts, strict=True)) for name, counts in FIGURE_3.items()}
+    jobs = workload(*[(0, 10, 2**level, {"tenant": name}) for name, level in order])
+    record = schedule(jobs, site, Policy(cells={"clusters": clusters}))
+    assert record.start.tolist() == [0] * len(order)
+
+
+@settings(max_examples=8 * EXAMPLES, deadline=None, database=None)
+@given(st.data())
+def test_no_sequence_of_requests_and_releases_breaks_the_binding(data):
+    """Virtual cells are taken and given back at random: each that is free is bound at once; nothing is left over."""
+    site = data.draw(cell_sites())
+    cells = data.draw(cells_for(site))
+    levels = Hierarchy.of(site, cells.levels)
+    forests, bound, owned = built(cells, levels)
+    held: list[tuple[int, int, int, range]] = []
+    for _ in range(data.draw(st.integers(1, 60))):
+        if held and data.draw(st.integers(0, 2)) == 0:
+            forest, level, number, _ = held.pop(data.draw(st.integers(0, len(held) - 1)))
+            give(forests, forest, level, number)
+            unbind(forests, bound, forest, level, number)
+            continue
+        forest = data.draw(st.integers(CLUSTERS, CLUSTERS + len(owned) - 1))
+        level = data.draw(st.integers(0, levels.node))
+        chosen = np.zeros(1, np.int64)
+        if choose(forests, forest, level, 1, chosen):
+            there = bind(forests, bound, forest, level, int(chosen[0]))
+            assert there != NOBODY
+            gpus = range(there * levels.size(level), (there + 1) * levels.size(level))
+            assert all(gpus.stop <= other.start or other.stop <= gpus.start for *_, other in held)
+            held.append((forest, level, int(chosen[0]), gpus))
+    for forest, level, number, _ in held:
+        give(forests, forest, level, number)
+        unbind(forests, bound, forest, level, number)
+    fresh, blank, _ = built(cells, levels)
+    assert np.array_equal(forests.left, fresh.left)
+    assert np.array_equal(forests.whole, fresh.whole)
+    assert np.array_equal(forests.bits, fresh.bits)
+    for name in ("base", "cells", "inner", "maximal", "whole"):
+        assert np.array_equal(forests.layer[name], fresh.layer[name]), name
+    assert np.array_equal(bound.physical, blank.physical)
+    assert np.array_equal(bound.virtual, blank.virtual)
+    assert not bound.bound.any()
+
+
+def built(cells: Cells, levels: Hierarchy):
+    size = np.array([levels.size(level) for level in range(len(levels.names))], np.int64)
+    owned = [[counts.get(name, 0) for name in levels.names] for counts in cells.clusters.values()]
+    site = [[0] * (len(size) - 1) + [levels.tops]] * CLUSTERS
+    forests, bound, _ = build_cells(
+        size, levels.node, np.array(site + owned, np.int64), np.zeros(1, CLAIM), np.zeros(1, PEN), strict=False
+    )
+    return forests, bound, owned
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_the_reference_has_room_for_what_it_says_it_has(count):
+    """The forest of a virtual cluster that owns nodes holds just as many."""
+    forest = Forest(Hierarchy.of(cluster(*[4] * 6), None), [0, 0, count])
+    assert forest.take(2, count) is not None
+    assert forest.take(0, 1) is None

@@ -1,0 +1,221 @@
+"""From instant to instant in cells: who runs in the cells of a virtual cluster, who in idle ones, who has to leave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from gpuyard.cluster import Cluster
+from reference.attempts import Costs, Past
+from reference.cells import Cell, Forest, Hierarchy
+from reference.jobs import WHOLE, Job, Piece, brings, slots_of
+from reference.preempting import PreemptiveSimulation
+from reference.simulator import Simulation, rejected_rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """What a running job holds."""
+
+    physical: list[Cell]
+    virtual: list[Cell]
+    """empty: it runs as an opportunistic job"""
+
+
+class CellSimulation(PreemptiveSimulation):
+    """One run of one workload under a policy with cells."""
+
+    def __init__(self, *given: object, **more: object) -> None:
+        Simulation.__init__(self, *given, **more)
+        self.terms = self.policy.preemption
+        self.costs = Costs.of(self.terms)
+        self.pasts = {job.row: Past(attempts=self.fates[job.row].attempts) for job in self.waiting}
+        self.line: list[int] = []
+        self.held: dict[int, Held] = {}
+        self.site = Forest(self.hierarchy, [0] * (len(self.hierarchy.names) - 1) + [self.hierarchy.tops])
+        self.clusters = {name: Forest(self.hierarchy, self.owned(name)) for name in self.policy.cells.clusters}
+        for cells, size in zip(self.site.levels, map(self.hierarchy.size, range(len(self.site.levels))), strict=True):
+            for cell in cells:
+                cell.gpus = range(cell.number * size, (cell.number + 1) * size)
+
+    @cached_property
+    def hierarchy(self) -> Hierarchy:
+        return Hierarchy.of(self.cluster, self.policy.cells.levels)
+
+    def owned(self, name: str) -> list[int]:
+        return [self.policy.cells.clusters[name].get(level, 0) for level in self.hierarchy.names]
+
+    def rejected(self, cluster: Cluster) -> set[int]:
+        self.cluster = cluster
+        refused = {job.row for job in self.jobs if self.is_refused(job)}
+        return rejected_rows(self.jobs, cluster, self.policy, self.rule, refused=refused)
+
+    def is_refused(self, job: Job) -> bool:
+        """Return whether cells are not for this job, or its virtual cluster and the lent cells are not."""
+        if job.gpus == 0 or (job.milli is not None and job.milli < WHOLE) or job.spread or job.exclusive:
+            return True
+        size, chunks = int(self.cluster.node_gpus[0]), self.chunks(job)
+        if max(chunks) > size or min(chunks) == 0:
+            return True
+        for brought, there, unit in zip(
+            brings(job, 1), (self.cluster.node_cpus, self.cluster.node_memory_gib), (1000, 1024), strict=True
+        ):
+            if there is not None and brought * size > min(round(each * unit) for each in there):
+                return True
+        return not self.is_guaranteed(job) and not self.may_be_guest(job)
+
+    def home(self, job: Job) -> str | None:
+        """Return the virtual cluster of a job."""
+        path = job.tenant if self.policy.cells.by == "tenant" else job.partition
+        while path:
+            if path in self.policy.cells.clusters:
+                return path
+            path = path.rpartition("/")[0]
+        return None
+
+    def has_claim(self, job: Job) -> bool:
+        return self.home(job) is not None and job.priority >= 0
+
+    def is_guaranteed(self, job: Job) -> bool:
+        """Return whether the job is tried in its virtual cluster, which can hold it when it is empty."""
+        return (
+            self.has_claim(job) and Forest(self.hierarchy, self.owned(self.home(job))).take(*self.asks(job)) is not None
+        )
+
+    def may_be_guest(self, job: Job) -> bool:
+        """Return whether the job is ever tried as an opportunistic one."""
+        return job.preemptible and (not self.has_claim(job) or self.policy.cells.beyond == "opportunistic")
+
+    def chunks(self, job: Job) -> list[int]:
+        """Return the GPUs of each chunk, larger ones first."""
+        size = int(self.cluster.node_gpus[0])
+        if job.nodes is not None:
+            each, more = divmod(job.gpus, job.nodes)
+            return [each + 1] * more + [each] * (job.nodes - more)
+        whole, rest = divmod(job.gpus, size)
+        return [size] * whole + [rest] * (rest > 0)
+
+    def asks(self, job: Job) -> tuple[int, int]:
+        """Return the level and the number of the cells that the job asks for."""
+        chunks = self.chunks(job)
+        if len(chunks) > 1:
+            return self.hierarchy.node, len(chunks)
+        return next(level for level in range(len(self.hierarchy.names)) if self.hierarchy.size(level) >= chunks[0]), 1
+
+    def decide(self) -> None:
+        """Make one pass."""
+        strict = self.policy.backfill == "none"
+        stopped: set[str | None] = set()
+        tried: set[int] = set()
+        while left := [job for job in self.in_order() if job.row not in tried and self.is_guaranteed(job)]:
+            job = left[0]
+            tried.add(job.row)
+            if self.home(job) not in stopped and not self.start_at_home(job) and strict:
+                stopped.add(self.home(job))
+        for job in self.in_order():
+            if self.may_be_guest(job) and not self.start_as_guest(job) and strict:
+                return
+
+    def in_order(self) -> list[Job]:
+        return sorted(self.queue(), key=lambda job: self.ranking.key(job, self.yard.now, self.eligible(job)))
+
+    def start_at_home(self, job: Job) -> bool:
+        """Start a guaranteed job in its virtual cluster if it can; return whether it did."""
+        virtual = self.clusters[self.home(job)].take(*self.asks(job))
+        if virtual is None:
+            return False
+        physical = []
+        for cell in virtual:
+            physical.append(self.bind(cell))
+            self.clear(physical[-1], job)
+        self.begin_in(job, Held(physical=physical, virtual=virtual))
+        return True
+
+    def start_as_guest(self, job: Job) -> bool:
+        """Start a job in idle cells if it can; return whether it did."""
+        self.mark(held for held in self.held.values())
+        physical = self.site.take(*self.asks(job))
+        if physical is None:
+            return False
+        self.begin_in(job, Held(physical=physical, virtual=[]))
+        return True
+
+    def mark(self, holding: object) -> None:
+        """Let those physical cells be taken that are held, and no others."""
+        for cells in self.site.levels:
+            for cell in cells:
+                cell.taken = False
+        for held in holding:
+            for cell in held.physical:
+                cell.taken = True
+
+    def bind(self, virtual: Cell) -> Cell:
+        """Return where a virtual cell is, and settle it if it is nowhere yet."""
+        if virtual.bound is None and virtual.parent is None:
+            self.mark(())
+            for forest in self.clusters.values():
+                for cell in (it for cells in forest.levels for it in cells):
+                    if cell.parent is None and cell.bound is not None:
+                        cell.bound.taken = True
+            virtual.bound = self.site.buddy(virtual.level, preferred=self.guests)
+            assert virtual.bound is not None, "the guarantee is broken"
+        elif virtual.bound is None:
+            others = [sibling.bound for sibling in virtual.parent.children]
+            left = [child for child in self.bind(virtual.parent).children if child not in others]
+            virtual.bound = min(left, key=lambda cell: (self.guests(cell), cell.number))
+        return virtual.bound
+
+    def guests(self, cell: Cell) -> int:
+        """Return the opportunistic GPUs in a cell."""
+        theirs = [it for held in self.held.values() if not held.virtual for it in held.physical]
+        return sum(len(set(cell.gpus) & set(it.gpus)) for it in theirs)
+
+    def clear(self, cell: Cell, job: Job) -> None:
+        """Preempt the opportunistic jobs in a cell."""
+        for row, held in sorted(self.held.items()):
+            if any(set(cell.gpus) & set(it.gpus) for it in held.physical):
+                assert not held.virtual, "two guaranteed jobs in one cell"
+                run = self.yard.running[row]
+                kept = self.costs.kept(self.pasts[row], self.yard.lengths[row], self.yard.now - run.start)
+                self.close(row, kept, cause=job.row)
+                self.waiting = sorted([*self.waiting, run.job], key=lambda each: each.row)
+                self.line.append(row)
+
+    def close(self, row: int, useful: int, cause: int | None) -> None:
+        super().close(row, useful, cause)
+        for cell in self.held.pop(row).virtual:
+            cell.taken = False
+        for forest in self.clusters.values():
+            for cell in (it for cells in forest.levels for it in cells):
+                if not any(it.taken for it in cell.within()):
+                    cell.bound = None
+
+    def begin_in(self, job: Job, held: Held) -> None:
+        """Let a job run in these cells."""
+        size = int(self.cluster.node_gpus[0])
+        pieces = []
+        for cell, gpus in zip(held.physical, self.chunks(job), strict=True):
+            node, first = divmod(cell.gpus[0], size)
+            cpus, memory = brings(job, gpus)
+            pieces.append(
+                Piece(node=node, gpus=tuple(range(first, first + gpus)), milli=WHOLE, cpus=cpus, memory=memory)
+            )
+        pieces.sort(key=lambda piece: piece.node)
+        self.held[job.row] = held
+        self.yard.hold(job, pieces)
+        run, fate = self.yard.running[job.row], self.fates[job.row]
+        run.end = self.yard.now + self.costs.length(self.pasts[job.row], self.yard.lengths[job.row])
+        self.waiting.remove(job)
+        self.line.remove(job.row)
+        fate.start = self.yard.now if fate.start is None else fate.start
+        fate.slots = slots_of(pieces)
+
+    def promote(self, now: int) -> None:
+        """Do nothing: there are no levels of urgency here."""
+
+    def next_instant(self, now: int) -> int | None:
+        return Simulation.next_instant(self, now)
+
+    def kept(self, run: object) -> int:
+        row = run.job.row
+        return self.costs.kept(self.pasts[row], self.yard.lengths[row], self.yard.now - run.start)
