@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from gpuyard.scenario import run as run_scenario
     from gpuyard.synthesis import SynthesisSpec as SynthesisSpec
     from gpuyard.synthesis import synthesise as synthesise
+    from gpuyard.tenancy import Limit as Limit
+    from gpuyard.tenancy import Tenant as Tenant
+    from gpuyard.tenancy import Tenants as Tenants
+    from gpuyard.tenant_files import read_tenants as read_tenants
     from gpuyard.virtual_clusters import VirtualCluster as VirtualCluster
     from gpuyard.windows import NodeWindow as NodeWindow
     from gpuyard.workload import Workload as Workload
@@ -50,12 +54,15 @@ _HOME = {
     "EngineError": ("gpuyard.errors", "EngineError"),
     "GpuyardError": ("gpuyard.errors", "GpuyardError"),
     "InputError": ("gpuyard.errors", "InputError"),
+    "Limit": ("gpuyard.tenancy", "Limit"),
     "NodeWindow": ("gpuyard.windows", "NodeWindow"),
     "Policy": ("gpuyard.policy", "Policy"),
     "PolicyError": ("gpuyard.errors", "PolicyError"),
     "Result": ("gpuyard.result", "Result"),
     "Scenario": ("gpuyard.scenario", "Scenario"),
     "SynthesisSpec": ("gpuyard.synthesis", "SynthesisSpec"),
+    "Tenant": ("gpuyard.tenancy", "Tenant"),
+    "Tenants": ("gpuyard.tenancy", "Tenants"),
     "VirtualCluster": ("gpuyard.virtual_clusters", "VirtualCluster"),
     "Workload": ("gpuyard.workload", "Workload"),
     "add_placement": ("gpuyard.policy", "add_placement"),
@@ -64,6 +71,7 @@ _HOME = {
     "load_scenario": ("gpuyard.scenario", "load"),
     "order": ("gpuyard.custom", "order"),
     "placement": ("gpuyard.custom", "placement"),
+    "read_tenants": ("gpuyard.tenant_files", "read_tenants"),
     "read_trace": ("gpuyard.scenario", "read_trace"),
     "run_scenario": ("gpuyard.scenario", "run"),
     "simulate": ("gpuyard.experiment", "simulate"),
@@ -78,12 +86,15 @@ __all__ = [
     "EngineError",
     "GpuyardError",
     "InputError",
+    "Limit",
     "NodeWindow",
     "Policy",
     "PolicyError",
     "Result",
     "Scenario",
     "SynthesisSpec",
+    "Tenant",
+    "Tenants",
     "VirtualCluster",
     "Workload",
     "add_placement",
@@ -92,6 +103,7 @@ __all__ = [
     "load_scenario",
     "order",
     "placement",
+    "read_tenants",
     "read_trace",
     "run_scenario",
     "simulate",

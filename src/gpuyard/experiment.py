@@ -31,12 +31,14 @@ from gpuyard.metrics import (
     measured,
     services_table,
     summarise,
+    tenants_table,
     timeline_table,
     workload_digest,
 )
 from gpuyard.policy import Policy, named_policy
 from gpuyard.record import Record
 from gpuyard.result import Result
+from gpuyard.tenancy import Tenants
 from gpuyard.traces.trace import Trace
 from gpuyard.virtual_clusters import VirtualCluster, virtual_cluster_tables
 from gpuyard.windows import NodeWindow, window_tables
@@ -59,6 +61,7 @@ def simulate(
     begin: float | None = None,
     windows: Sequence[NodeWindow] = (),
     virtual_clusters: Sequence[VirtualCluster] = (),
+    tenants: Tenants | Mapping[str, object] | None = None,
     energy: EnergyModel | Mapping[str, object] | None = None,
     window: tuple[float, float] | None = None,
     warmup: float = 0.0,
@@ -91,6 +94,8 @@ def simulate(
         Maintenance, for which nodes are drained, and reservations, which keep nodes for some jobs.
     virtual_clusters
         Sets of nodes with queues of their own, each for its own jobs.
+    tenants
+        Who shares the cluster, with quotas and limits: an object, or a table as ``[tenants]`` of a scenario is.
     energy
         The site's power, cooling, carbon and price: a model, or the keys of one.
     window, warmup
@@ -137,6 +142,7 @@ def simulate(
     chosen = named_policy(policy, **changes)
     if alone:
         check_apart(chosen)
+    sharing = Tenants.of(tenants)
     tell("schedule", 0.0)
     record = schedule_apart(
         jobs,
@@ -147,6 +153,7 @@ def simulate(
         until=until,
         begin=begin,
         windows=windows,
+        tenants=sharing,
         decisions=decisions,
         progress=lambda share: tell("schedule", share),
     )
@@ -169,6 +176,7 @@ def simulate(
         run["alone"] = True
         tell("alone", None)
         apart = times_alone(record, jobs, virtual_clusters=virtual_clusters, windows=windows, until=until, begin=begin)
+    shared = {"tenants": sharing.to_mapping()} if sharing else {}
     tell("energy", None)
     return result_of(
         record,
@@ -179,7 +187,13 @@ def simulate(
         bin_width=bin_width,
         tenant_weights=tenant_weights,
         alone=apart,
-        scenario={"run": run, **window_tables(windows), **virtual_cluster_tables(virtual_clusters), **(scenario or {})},
+        scenario={
+            "run": run,
+            **window_tables(windows),
+            **virtual_cluster_tables(virtual_clusters),
+            **shared,
+            **(scenario or {}),
+        },
         progress=progress,
     )
 
@@ -226,6 +240,7 @@ def result_of(
         scenario=_echo(record, drawn.model, scenario or {}),
         decisions=None if record.decisions is None else decisions_table(record),
         services=None if judged is None else services_table(record, judged[0]),
+        tenants=tenants_table(record, drawn.start, drawn.stop, bin_width=bin_width) if record.tenants else None,
     )
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gpuyard.cluster import Cluster
 from gpuyard.policy import Policy
+from gpuyard.tenancy import NO_TENANTS, Tenants
 from gpuyard.virtual_clusters import Division
 from gpuyard.windows import NodeWindow
 from gpuyard.workload import Workload
@@ -81,7 +82,8 @@ class Record:
 
     ``stop`` is the instant the simulation stopped: the last end, or the ``until`` that was asked for.  ``begin`` is
     the instant it began with a given state, or None: a job that ran by then has an earlier ``start``, and an attempt
-    that starts at ``begin``.  ``windows``: maintenance and reservations of nodes.  ``decisions`` is what the engine
+    that starts at ``begin``.  ``windows``: maintenance and reservations of nodes.
+    ``tenants``: who shares the cluster, with quotas and limits.  ``decisions`` is what the engine
     promised, where that was asked for.
 
     ``division``: the virtual clusters of the run, None where all jobs have one queue; then ``policy`` is that of those
@@ -117,6 +119,7 @@ class Record:
     kernel_s: float
     begin: int | None = None
     windows: tuple[NodeWindow, ...] = ()
+    tenants: Tenants = NO_TENANTS
     decisions: Decided | None = None
     attempt_useful: NDArray[np.int64] | None = None
     attempt_cause: NDArray[np.int32] | None = None

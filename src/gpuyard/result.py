@@ -24,10 +24,19 @@ __all__ = ["FILES", "OPTIONAL_FILES", "Result", "check_folder"]
 
 FILES = ("summary.json", "jobs.parquet", "attempts.parquet", "timeline.parquet", "scenario.toml")
 """The files that make a folder a result."""
-OPTIONAL_FILES = ("decisions.parquet", "services.parquet", "report.html", "jobs.csv", "attempts.csv", "timeline.csv")
+OPTIONAL_FILES = (
+    "decisions.parquet",
+    "services.parquet",
+    "tenants.parquet",
+    "report.html",
+    "jobs.csv",
+    "attempts.csv",
+    "timeline.csv",
+)
 """Files that may stand beside them, and go with them when a run is saved to the same folder again."""
 
 _TABLES = ("jobs", "attempts", "timeline")
+_OPTIONAL_TABLES = ("decisions", "services", "tenants")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +56,8 @@ class Result:
     """what the scheduler promised to whom, where the run was asked to keep it"""
     services: pa.Table | None = None
     """how services fared, where the workload has some"""
+    tenants: pa.Table | None = None
+    """what tenants held over time against their quotas, where some were given"""
 
     def summary(self) -> dict[str, object]:
         """Return the numbers of ``summary.json``."""
@@ -98,10 +109,10 @@ class Result:
             _write_parquet(table, folder / f"{name}.parquet")
             if csv:
                 csv_format.write_csv(_flat(table), folder / f"{name}.csv")
-        if self.decisions is not None:
-            _write_parquet(self.decisions, folder / "decisions.parquet")
-        if self.services is not None:
-            _write_parquet(self.services, folder / "services.parquet")
+        for name in _OPTIONAL_TABLES:
+            extra: pa.Table | None = getattr(self, name)
+            if extra is not None:
+                _write_parquet(extra, folder / f"{name}.parquet")
         text = json.dumps(self.numbers, indent=2, ensure_ascii=False, allow_nan=False)
         (folder / "summary.json").write_text(text + "\n", encoding="utf-8")
         scenario = _without_none(self.scenario)
@@ -129,11 +140,10 @@ class Result:
         tables = {name: _read_parquet(place / f"{name}.parquet") for name in _TABLES}
         numbers = _read_text(place / "summary.json", json.loads)
         scenario = _read_text(place / "scenario.toml", tomllib.loads)
-        log = place / "decisions.parquet"
-        decisions = _read_parquet(log) if log.is_file() else None
-        served = place / "services.parquet"
-        services = _read_parquet(served) if served.is_file() else None
-        return cls(**tables, numbers=numbers, scenario=scenario, decisions=decisions, services=services)
+        for name in _OPTIONAL_TABLES:
+            extra = place / f"{name}.parquet"
+            tables[name] = _read_parquet(extra) if extra.is_file() else None
+        return cls(**tables, numbers=numbers, scenario=scenario)
 
 
 def check_folder(folder: str | Path) -> None:

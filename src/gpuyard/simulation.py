@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,7 @@ from gpuyard.lowering import (
     lower_durations,
     lower_site,
     reject_contradictions,
+    with_types,
 )
 from gpuyard.participants import Participants, participants
 from gpuyard.policy import Policy
@@ -78,8 +79,13 @@ _STATES = {
 }
 
 
-def is_compiled(workload: Workload, cluster: Cluster, policy: Policy, windows: Sequence[NodeWindow] = ()) -> bool:
+def is_compiled(
+    workload: Workload, cluster: Cluster, policy: Policy, windows: Sequence[NodeWindow], tenants: Tenants
+) -> bool:
     """Return whether all that a run needs is in the cache; if not, the run compiles it first, which takes seconds."""
+    if tenants:
+        asked = lower_demands(workload, cluster, policy)
+        return is_loop_ready(policy, with_types(asked, cluster, policy)[0] if tenants.types else asked, shared=True)
     later, closing = _apart(windows, workload, cluster, policy)
     windowed = bool(closing)
     if not (later or policy.exclusive or workload.has("exclusive")) and is_loop_ready(policy, windowed=windowed):
@@ -166,7 +172,8 @@ def schedule_participants(
         if count[Count.RUNNING] or count[Count.WAITING] or count[Count.RELEASES]:
             raise EngineError(f"the engine stopped with {count[Count.WAITING]} jobs waiting")
         stop = _last_instant(given)
-    return _record(given, cluster, policy, seed=seed, stop=stop, windows=tuple(windows), kernel_s=kernel_s)
+    record = _record(given, cluster, policy, seed=seed, stop=stop, windows=tuple(windows), kernel_s=kernel_s)
+    return replace(record, tenants=tenants)
 
 
 def _run(given: _Given, stop: int) -> float:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gpuyard.metrics.columns import ATTEMPTS, DECISIONS, JOBS, SERVED, SUMMARY, TIMELINE
+from gpuyard.metrics.tenant_columns import SHARED
 from gpuyard.synthesis import SynthesisSpec, describe
 from gpuyard.traces.reference import catalogue_table, columns_table, formats_text, markdown
 from gpuyard.traces.schema import COLUMNS
@@ -68,7 +69,9 @@ def test_a_docstring_becomes_markdown() -> None:
 
 
 def names() -> list[str]:
-    columns = [column.name for table in (JOBS, ATTEMPTS, DECISIONS, SERVED, TIMELINE, COLUMNS) for column in table]
+    columns = [
+        column.name for table in (JOBS, ATTEMPTS, DECISIONS, SERVED, SHARED, TIMELINE, COLUMNS) for column in table
+    ]
     return columns + [key.path for key in SUMMARY]
 
 
@@ -102,6 +105,11 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
             headings = re.findall(r"^#+ +(.*)$", there.read_text(encoding="utf-8"), re.MULTILINE)
             slugs = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
             assert anchor[1:] in slugs, f"{target}{anchor}"
+
+
+def test_the_page_of_tenants_shows_what_its_example_prints() -> None:
+    shown = (DOCS / "tenants.md").read_text(encoding="utf-8")
+    assert (ROOT / "examples" / "tenants_of_phase_1.out").read_text(encoding="utf-8") in shown
 
 
 def update() -> None:

@@ -23,6 +23,7 @@ STORED = (
     "replay_trace",
     "what_if",
     "services_under_load",
+    "tenants_of_phase_1",
 )
 ON_REAL_TRACES = (
     "backfilled_waits",

@@ -36,6 +36,7 @@ __all__ = [
     "SeedOption",
     "SetOption",
     "TenantOption",
+    "TenantsOption",
     "TraceOption",
     "UntilOption",
     "UserOption",
@@ -110,6 +111,10 @@ EstimateOption = Annotated[
 ]
 PlacementOption = Annotated[
     str | None, typer.Option("--placement", metavar="NAME", help="Which GPUs; see 'gpuyard show placements'.")
+]
+TenantsOption = Annotated[
+    Path | None,
+    typer.Option("--tenants", metavar="FILE", help="Quotas and limits of tenants: TOML, or CSV with a row a tenant."),
 ]
 SeedOption = Annotated[int | None, typer.Option("--seed", metavar="N", help="Seed of everything random.")]
 UntilOption = Annotated[

@@ -27,6 +27,7 @@ from gpuyard.cli.options import (
     SeedOption,
     SetOption,
     TenantOption,
+    TenantsOption,
     TraceOption,
     UntilOption,
     UserOption,
@@ -62,6 +63,7 @@ def run(
     backfill: BackfillOption = None,
     estimate: EstimateOption = None,
     placement: PlacementOption = None,
+    tenants: TenantsOption = None,
     seed: SeedOption = None,
     until: UntilOption = None,
     begin: BeginOption = None,
@@ -109,6 +111,7 @@ def run(
                 "estimate": estimate,
                 "placement": placement,
             },
+            "tenants": {"file": None if tenants is None else str(tenants)},
             "run": {
                 "seed": seed,
                 "until": until,

@@ -16,8 +16,22 @@ from gpuyard.explanation.apart import alone
 from gpuyard.explanation.evidence import NOT_NEEDED, Evidence, find_job, gather
 from gpuyard.explanation.holding import find_holds
 from gpuyard.explanation.placing import find_placed
+from gpuyard.explanation.shared_waits import find_shared_stretches
 from gpuyard.explanation.stays import find_stays
-from gpuyard.explanation.story import REASONS, Blocker, Hold, Made, Passed, Placed, Stay, Story, Stretch
+from gpuyard.explanation.story import (
+    REASONS,
+    Blocker,
+    Held,
+    Hold,
+    Made,
+    Passed,
+    Placed,
+    Right,
+    Stay,
+    Story,
+    Stretch,
+    Took,
+)
 from gpuyard.explanation.telling import tell
 from gpuyard.explanation.waiting import find_passed, find_stretches
 from gpuyard.explanation.yard import demand_of
@@ -28,13 +42,16 @@ __all__ = [
     "REASONS",
     "Blocker",
     "Evidence",
+    "Held",
     "Hold",
     "Made",
     "Passed",
     "Placed",
+    "Right",
     "Stay",
     "Story",
     "Stretch",
+    "Took",
     "explain",
     "gather",
     "story_of",
@@ -100,7 +117,10 @@ def story_of(evidence: Evidence, job_id: str) -> Story:
     evidence, row = alone(evidence, row)
     rejected = facts["state"] == "rejected"
     told = not rejected and not evidence.policy.preemption
-    stretches = find_stretches(evidence, row) if told else ()
+    if evidence.tenants and not rejected:
+        stretches = find_shared_stretches(evidence, row)
+    else:
+        stretches = find_stretches(evidence, row) if told else ()
     return Story(
         job_id=job_id,
         asked=_asked(evidence, row),
@@ -110,7 +130,7 @@ def story_of(evidence: Evidence, job_id: str) -> Story:
         eligible=facts["eligible_time"],
         holds=() if rejected else find_holds(evidence, row),
         stretches=stretches,
-        passed=find_passed(evidence, row) if told else None,
+        passed=find_passed(evidence, row) if told and evidence.tenants.between == "queue" else None,
         start=facts["start_time"],
         placed=find_placed(evidence, row),
         end=facts["end_time"],
@@ -147,7 +167,9 @@ def _asked(evidence: Evidence, row: int) -> dict[str, Any]:
 def _notes(evidence: Evidence) -> tuple[str, ...]:
     """Return what is not known, and how it could be."""
     notes = []
-    if evidence.policy.preemption:
+    if evidence.policy.preemption and evidence.tenants:
+        notes.append("Jobs preempt each other in this run: among which nodes a placement chose is not told then.")
+    elif evidence.policy.preemption:
         notes.append(
             "Jobs preempt each other in this run: why a job waited, and among which nodes its placement chose, is not "
             "told then."

@@ -24,6 +24,7 @@ from gpuyard.policy import Policy, named_policy
 from gpuyard.result import Result
 from gpuyard.scenario.model import Scenario
 from gpuyard.scenario.node_sets import CommissionSection, MaintenanceSection, ReservationSection, VirtualClusterSection
+from gpuyard.tenancy import Tenants
 from gpuyard.virtual_clusters import Division, VirtualCluster, divide
 from gpuyard.windows import NodeWindow
 from gpuyard.workload import MICROSECOND, NEVER, Workload, to_ticks
@@ -89,6 +90,7 @@ class Evidence:
     seed: int
     stop: int
     begin: int | None
+    tenants: Tenants
     eligible: NDArray[np.int64]
     start: NDArray[np.int64]
     end: NDArray[np.int64]
@@ -230,6 +232,7 @@ def gather(
         seed=seed,
         stop=int(attempt_end.max(initial=jobs.submit.min(initial=0))) if until is None else round(until * MICROSECOND),
         begin=begin,
+        tenants=Tenants.of(_section(result, "tenants")),
         eligible=_ticks(result.jobs["eligible_time"]),
         start=_ticks(result.jobs["start_time"]),
         end=_ticks(result.jobs["end_time"]),

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuyard.explanation.evidence import Evidence
-from gpuyard.explanation.story import Made, Stay
+from gpuyard.explanation.sharing import right_of
+from gpuyard.explanation.story import Made, Stay, Took
 from gpuyard.explanation.yard import held_milli
 from gpuyard.preempting import rank_of_jobs
 from gpuyard.workload import MICROSECOND
@@ -48,7 +49,12 @@ def find_stays(evidence: Evidence, row: int) -> tuple[Stay, ...]:
                 gpus=tuple(evidence.slot_gpus[first:last].tolist()),
                 reason=evidence.attempt_reason[attempt],
                 made_room=_made(evidence, attempt),
-                took_from=_taken(evidence, row, start),
+                took_from=tuple(evidence.names[evidence.attempt_job[each]] for each in _victims(evidence, row, start)),
+                took=tuple(
+                    Took(job_id=evidence.names[evidence.attempt_job[each]], right=right)
+                    for each in _victims(evidence, row, start)
+                    if (right := right_of(evidence, each)) is not None
+                ),
             )
         )
         ready = end
@@ -59,10 +65,9 @@ def _attempts_of(evidence: Evidence, row: int) -> NDArray[np.intp]:
     return np.flatnonzero(evidence.attempt_job == row)
 
 
-def _taken(evidence: Evidence, row: int, start: int) -> tuple[str, ...]:
-    """Return whose GPUs a job took when it started."""
-    victims = np.flatnonzero((evidence.attempt_by == row) & (evidence.attempt_end == start))
-    return tuple(evidence.names[evidence.attempt_job[attempt]] for attempt in victims.tolist())
+def _victims(evidence: Evidence, row: int, start: int) -> list[int]:
+    """Return the attempts whose GPUs a job took when it started."""
+    return np.flatnonzero((evidence.attempt_by == row) & (evidence.attempt_end == start)).tolist()
 
 
 def _made(evidence: Evidence, attempt: int) -> Made | None:
@@ -72,8 +77,12 @@ def _made(evidence: Evidence, attempt: int) -> Made | None:
         return None
     row, now = int(evidence.attempt_job[attempt]), int(evidence.attempt_end[attempt])
     rule = evidence.policy.preemption.rule
+    right = right_of(evidence, attempt)
+    if rule == "reclaim":
+        return Made(job_id=evidence.names[by], measure="quota", own=0.0, its=None, right=right)
     return Made(
         job_id=evidence.names[by],
+        right=right,
         measure=_MEASURES[rule],
         own=_measured(evidence, row, now, attempt),
         its=None if rule == "time-slice" else _measured(evidence, by, now, None),

@@ -6,13 +6,28 @@ Times are seconds since the origin.  The mapping of a story has the same names a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-__all__ = ["REASONS", "Blocker", "Hold", "Made", "Passed", "Placed", "Stay", "Story", "Stretch"]
+__all__ = [
+    "REASONS",
+    "Blocker",
+    "Held",
+    "Hold",
+    "Made",
+    "Passed",
+    "Placed",
+    "Right",
+    "Stay",
+    "Story",
+    "Stretch",
+    "Took",
+]
 
 REASONS: Final[Mapping[str, str]] = {
     "before_begin": "it was ready before the simulation begins",
+    "quota": "a tenant had used up its quota, and what it may borrow",
+    "limit": "its group had as many jobs or GPUs as a limit lets it have",
     "gpus": "too few GPUs were free",
     "gpu_type": "enough GPUs were free, but not of a type it accepts",
     "fragmentation": "enough GPUs were free, but no node, or set of nodes, had the shape",
@@ -69,6 +84,24 @@ class Blocker:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Held:
+    """The quota or limit that a job was held back by; ``used`` is the least and the most all through the stretch."""
+
+    by: str
+    """``quota`` or ``limit``"""
+    what: str
+    """of a quota: the GPU type, or nothing for all types; of a limit: ``jobs`` or ``gpus``"""
+    used: tuple[float, float]
+    most: float | None
+    """of a quota: with what may be borrowed"""
+    tenant: str = ""
+    """whose quota; nothing for that of all tenants"""
+    nominal: float | None = None
+    group: Mapping[str, str] = field(default_factory=dict)
+    """of a limit: the values of the columns that make the group"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stretch:
     """A part of the wait with one reason.  GPUs are the least and the most that were free to the job in it."""
 
@@ -92,6 +125,14 @@ class Stretch:
     """jobs ahead of it in the queue when the stretch began"""
     planned: float | None = None
     """when it was itself promised to start (easy, as the first) or planned to begin (conservative, slurm)"""
+    held: Held | None = None
+    """the quota or limit that held it back"""
+    may_take: bool | None = None
+    """whether its tenant would be within its quota with it, so that others make room; ``None`` where none ever do"""
+    share: tuple[float, float] | None = None
+    """the share of its tenant, where that decides between tenants: the least and the most"""
+    shares: Mapping[str, float] = field(default_factory=dict)
+    """the smallest shares of other tenants that held something when the stretch began"""
 
     @property
     def seconds(self) -> float:
@@ -132,16 +173,46 @@ class Placed:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Right:
+    """By which right of its tenant a job took GPUs from another tenant; GPUs as they were before anybody made room."""
+
+    rule: str
+    """``any``, ``lower`` or ``fair``: the key ``reclaim`` of tenants"""
+    tenant: str
+    """whose job made room"""
+    above: float
+    """GPUs that this tenant used above its nominal quota"""
+    taker: str
+    """the tenant whose job took them"""
+    used: float
+    """GPUs that the taker would use with that job"""
+    nominal: float
+    """the taker's nominal quota"""
+    shares: tuple[float, float] | None = None
+    """``fair``: the share of the tenant, and that of the taker with the job"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Took:
+    """A job of another tenant that made room, and by which right."""
+
+    job_id: str
+    right: Right
+
+
+@dataclass(frozen=True, kw_only=True)
 class Made:
     """For whom a job made room, and the numbers by which the other was more urgent then."""
 
     job_id: str
     measure: str
     """``priority``, ``remaining_s``, ``remaining_gpu_s``, ``attained_s``, ``attained_gpu_s``, or ``lasted_s`` of a time
-    slice"""
+    slice; ``quota`` under the rule ``reclaim``, where nothing else counts"""
     own: float
     its: float | None
     """of the job that it made room for; ``None`` where only its own counts"""
+    right: Right | None = None
+    """where it was taken back for another tenant"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +233,8 @@ class Stay:
     made_room: Made | None
     took_from: tuple[str, ...]
     """the jobs that made room for it when it started"""
+    took: tuple[Took, ...] = ()
+    """those of other tenants among them"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,7 +263,7 @@ class Story:
     virtual_cluster: str | None = None
     """the one that it belongs to, and in whose queue it waited"""
     attempts: tuple[Stay, ...] = ()
-    """of a run that preempts; its waits then have no stretches"""
+    """of a run that preempts; its waits have stretches only where tenants share the cluster, all of them in order"""
 
     @property
     def wait(self) -> float | None:

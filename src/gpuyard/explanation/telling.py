@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Final
 
+from gpuyard.explanation.shared_words import held_words, right_words, standing_words, took_words
 from gpuyard.explanation.story import REASONS, Blocker, Hold, Made, Passed, Placed, Stay, Story, Stretch
 from gpuyard.units import counted, format_seconds
 
@@ -162,6 +164,8 @@ def _why(story: Story, stretch: Stretch) -> str:
     """Return why it waited in a stretch, in a sentence or two."""
     needed = _needed(story)
     free = _were_free(stretch.free)
+    if stretch.held is not None:
+        return f"{held_words(stretch.held, needed)}.{standing_words(stretch)}"
     if stretch.reason == "gpus":
         text = f"too few GPUs: {_number(*stretch.free)} free of the {needed} it needs"
     elif stretch.reason == "gpu_type":
@@ -180,11 +184,11 @@ def _why(story: Story, stretch: Stretch) -> str:
     else:
         text = REASONS[stretch.reason]
     if stretch.reason not in _OWN:
-        return f"{text}."
+        return f"{text}.{standing_words(stretch)}"
     promised = "" if stretch.planned is None else f"promised to start at {when(stretch.planned)}"
     first = "first in the queue" if stretch.ahead == 0 else ""
     more = " and ".join(filter(None, (first, promised)))
-    return f"{text}. It was {more}." if more else f"{text}."
+    return f"{text}. It was {more}." if more else f"{text}.{standing_words(stretch)}"
 
 
 def _were_free(free: tuple[float, float]) -> str:
@@ -307,16 +311,18 @@ def _attempts(story: Story) -> list[str]:
     """Return the attempts of a job one after the other, and what they came to."""
     lines = []
     for stay in story.attempts:
-        lines.append(f"It waited {lasting(stay.waited)}." if stay.waited else "It did not wait.")
+        lines += _waited(story, stay.start - stay.waited, stay.start)
         lines.append(_attempt(stay))
         if stay.took_from:
             took = _named(stay.took_from[:_MOST_NODES], len(stay.took_from))
             lines.append(f"  {counted(len(stay.took_from), 'job')} made room for it: {took}.")
+        lines += took_words(stay.took)
         if stay.made_room is not None:
             lines.append(f"  It made room for job {stay.made_room.job_id}: {_why_it(stay.made_room)}.")
     if story.end is not None:
         lines.append(f"Ended at {when(story.end)}: {_how(story)}.")
     elif story.attempts[-1].made_room is not None:
+        lines += _waited(story, story.attempts[-1].end, math.inf)[1:]
         lines.append("It waited when the simulation stopped.")
     else:
         lines.append(_ending(story))
@@ -324,6 +330,20 @@ def _attempts(story: Story) -> list[str]:
     useful = lasting(sum(stay.useful for stay in story.attempts))
     times = counted(len(story.attempts), "attempt")
     return [*lines, f"In {times} it held its GPUs for {held}, of which {useful} were useful."]
+
+
+def _waited(story: Story, since: float, until: float) -> list[str]:
+    """Return how long the job waited before an attempt, and why, where that is known."""
+    if since == until:
+        return ["It did not wait."]
+    why = [each for each in story.stretches if since <= each.start < until]
+    waited = f"It waited {lasting(until - since)}" if until < math.inf else "It waited"
+    if not why:
+        return [f"{waited}."]
+    shown = why if len(why) <= _MOST_STRETCHES else why[: _MOST_STRETCHES - 1]
+    lines = [f"{waited}:", *(f"  {_span(each.start, each.end)}: {_why(story, each)}" for each in shown)]
+    left = len(why) - len(shown)
+    return [*lines, f"  ({counted(left, 'more change')} of the reason; --json lists them all)"] if left else lines
 
 
 def _attempt(stay: Stay) -> str:
@@ -337,6 +357,8 @@ def _attempt(stay: Stay) -> str:
 def _why_it(made: Made) -> str:
     """Return why a job made room for another."""
     own, its = made.own, made.its or 0.0
+    if made.right is not None:
+        return right_words(made.right)
     if made.measure in ("priority", "partition_tier", "qos_tier"):
         return _SAID[made.measure].format(own=f"{own:g}", its=f"{its:g}")
     if made.measure.endswith("gpu_s"):

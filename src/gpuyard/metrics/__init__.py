@@ -8,6 +8,7 @@ from gpuyard.metrics.fragmentation import Fragmentation, fragmentation
 from gpuyard.metrics.services import judge, services_table
 from gpuyard.metrics.summary import measured, summarise
 from gpuyard.metrics.tables import attempts_table, decisions_table, jobs_table
+from gpuyard.metrics.tenants import tenants_table
 from gpuyard.metrics.timeline import bin_edges, timeline_table
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "schedule_digest",
     "services_table",
     "summarise",
+    "tenants_table",
     "timeline_table",
     "workload_digest",
 ]

@@ -11,6 +11,7 @@ from gpuyard.metrics.facts import STATES
 from gpuyard.metrics.keys import FAIRNESS, Key
 from gpuyard.metrics.keys import key as _key
 from gpuyard.metrics.keys import percentiles as _percentiles
+from gpuyard.metrics.tenant_columns import SHARED, TENANT_KEYS
 from gpuyard.traces.schema import Column
 
 __all__ = [
@@ -361,6 +362,11 @@ SUMMARY: Final[tuple[Key, ...]] = (
     _key("services.by_service.*.time_attained", "0 to 1", "share of the time in which it met its goal"),
     _key("services.by_service.*.wanted_replicas", "replicas", "asked for by its autoscaler, mean over time"),
     _key("services.by_service.*.ready_replicas", "replicas", "started and warm, mean over time"),
+    *(_key(*each) for each in TENANT_KEYS),
+    _key(
+        "tenants.common_lent_gpu_hours", "GPU h", "of what belongs to no tenant, used by tenants right below the root"
+    ),
+    *(_key(*each) for each in TENANT_KEYS),
     _key("oversubscribed.attempts", "attempts", "recorded replay: attempts for which there was no room"),
     _key("oversubscribed.gpu_hours", "GPU h", "asked for by these attempts"),
     _key("oversubscribed.peak_gpus_above_capacity", "GPUs", "largest excess of all GPUs asked for over GPUs up"),
@@ -395,6 +401,7 @@ _GROUPS: Final = (
     "gpu.gpu_hours_by_state",
     "gpu.activity_from",
     "services.by_service",
+    "tenants.by_tenant",
     "stages",
     "stages.*.by_class",
 )
@@ -427,6 +434,7 @@ def reference() -> str:
     parts = ["### jobs.parquet\n", _table(JOBS), "### attempts.parquet\n", _table(ATTEMPTS)]
     held = _column(f"{HELD}<class>", pa.float64(), "GPUs", "GPUs held by jobs of this class, one column a class")
     parts += ["### decisions.parquet\n", _table(DECISIONS), "### services.parquet\n", _table(SERVED)]
+    parts += ["### tenants.parquet\n", _table(SHARED)]
     missing = _column(
         f"{DEFICIT}<tenant>",
         pa.float64(),

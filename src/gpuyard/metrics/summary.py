@@ -28,6 +28,7 @@ from gpuyard.metrics.fragmentation import Fragmentation, fragmentation
 from gpuyard.metrics.groups import Groups, by_gpus, by_label, by_member, everyone, percentile_block
 from gpuyard.metrics.queueing import is_saturated, waiting
 from gpuyard.metrics.services import Judged, judge, services_block
+from gpuyard.metrics.tenants import tenants_block
 from gpuyard.record import EndReason, Record
 from gpuyard.windows import closed_gpus, there_from
 from gpuyard.workload import MICROSECOND
@@ -147,6 +148,7 @@ def summarise(
         "maintenance": _maintenance(view),
         "stages": _stages(view),
         "services": services_block(judged or judge(record), view.start, view.stop),
+        "tenants": tenants_block(record, view.start, view.stop, view.chosen, view.held, lost_hours(record, view.held)),
         "oversubscribed": oversubscribed_block(record, account.holdings, view.start, view.stop),
         "recorded": recorded_block(record, view.times, view.chosen),
         "engine": _engine(record),

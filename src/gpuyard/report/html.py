@@ -37,7 +37,7 @@ def write_report(result: Result, path: str | Path, *, title: str | None = None) 
 
 def report_html(result: Result, *, title: str | None = None) -> str:
     """Return the page that :func:`write_report` writes."""
-    from gpuyard.report import background, figures, sections, services
+    from gpuyard.report import background, figures, sections, services, tenants
 
     return render(
         "report.html.j2",
@@ -53,6 +53,9 @@ def report_html(result: Result, *, title: str | None = None) -> str:
         service_lead=services.service_lead(result),
         service_figures=services.service_figures(result),
         services=services.service_grid(result),
+        tenant_lead=tenants.tenant_lead(result),
+        tenant_figures=tenants.tenant_figures(result),
+        tenants=tenants.tenant_grid(result),
         recorded=sections.recorded_grid(result),
         recorded_figure=figures.recorded_figure(result),
         rejected=sections.rejected_grid(result),

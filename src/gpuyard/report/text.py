@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from gpuyard.report.measures import lookup, number_at
 from gpuyard.report.sections import Grid, group_grids, notices, rejected_grid
 from gpuyard.report.services import service_grid
+from gpuyard.report.tenants import tenant_grid
 from gpuyard.report.wording import UNKNOWN, clean, format_value
 from gpuyard.result import Result
 
@@ -70,6 +71,7 @@ def summary_rows(result: Result) -> list[SummaryRow]:
             _requests(result),
         ),
         *_some(result, "Preemptions", "preemptions", "count"),
+        *_some(result, "Taken back", "tenants.reclaims", "count"),
         *_some(result, "Restarts", "restarts", "count"),
         *_some(result, "Lost GPU time", "lost_gpu_hours", "gpu_hours"),
         _row(result, "Facility energy", "energy.facility_kwh", "kwh", _noted(result, "IT", "energy.it_kwh", "kwh")),
@@ -173,8 +175,11 @@ def grid_table(grid: Grid, *, most: int = _MOST_ROWS, columns: Sequence[int] | N
 
 
 def group_tables(result: Result) -> list[Table]:
-    """Return the tables by class, tenant and size, of services and of rejected jobs, short enough for 80 columns."""
+    """Return the tables by group, of quotas, services and rejected jobs, short enough for 80 columns."""
     tables = [grid_table(grid, columns=_short_columns(grid)) for grid in group_grids(result)]
+    tenants = tenant_grid(result)
+    if tenants is not None:
+        tables.append(grid_table(tenants, columns=_short_columns(tenants)))
     services = service_grid(result)
     if services is not None:
         tables.append(grid_table(services, columns=_short_columns(services)))
@@ -185,8 +190,11 @@ def group_tables(result: Result) -> list[Table]:
 _OF_SERVICES: Final = ("Wanted", "Ready", "Requests", "On time", "Lost", "Goal met")
 
 
+_OF_TENANTS: Final = ("Quota", "Held", "Borrowed", "Lent", "At quota")
+
+
 def _short_columns(grid: Grid) -> list[int]:
-    wanted = ("Jobs", "Mean wait", "95 % waited at most", "GPU-hours", "Share", *_OF_SERVICES)
+    wanted = ("Jobs", "Mean wait", "95 % waited at most", "GPU-hours", "Share", *_OF_SERVICES, *_OF_TENANTS)
     return [place for place, column in enumerate(grid.columns) if place == 0 or column.label in wanted]
 
 

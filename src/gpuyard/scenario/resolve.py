@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ from gpuyard.cluster import Cluster
 from gpuyard.errors import ConfigError, InputError
 from gpuyard.policy import Policy, named_policy
 from gpuyard.scenario.stages import stages_of
+from gpuyard.scenario.tenant_keys import due_shares, tenants_of
+from gpuyard.tenancy import NO_TENANTS, Tenants
 from gpuyard.units import counted, parse_window
 from gpuyard.virtual_clusters import VirtualCluster, divide, virtual_cluster_tables
 from gpuyard.windows import NodeWindow
@@ -65,6 +67,7 @@ class Resolved:
     echo: Mapping[str, Any]
     windows: tuple[NodeWindow, ...] = ()
     virtual_clusters: tuple[VirtualCluster, ...] = ()
+    tenants: Tenants = NO_TENANTS
 
     def __iter__(self) -> Iterator[Any]:
         return iter((self.workload, self.cluster, self.policy, self.energy, self.options))
@@ -147,13 +150,16 @@ class Resolver:
         cluster = self.cluster()
         with self._blamed_on("cluster"):
             _check_nodes(cluster)
-        windows, parts = self.windows(), self.virtual_clusters()
+        windows, parts, tenants = self.windows(), self.virtual_clusters(), self.tenants()
         workload, trace = self.workload(tell)
         with self._blamed_on("virtual_cluster"):
             if parts:
                 divide(workload, cluster, policy, parts)
         options = self._options(workload, synthetic=trace is None)
         echo = self._echo(policy, energy, options, trace) | virtual_cluster_tables(parts)
+        echo.pop("tenants", None)
+        if tenants:
+            echo["tenants"] = tenants.to_mapping()
         return Resolved(
             workload=workload,
             cluster=cluster,
@@ -163,6 +169,7 @@ class Resolver:
             echo=echo,
             windows=windows,
             virtual_clusters=parts,
+            tenants=tenants,
         )
 
     def virtual_clusters(self) -> tuple[VirtualCluster, ...]:
@@ -170,6 +177,12 @@ class Resolver:
         given = self._checked.policy.model_dump(exclude_none=True)
         with self._blamed_on("virtual_cluster"):
             return tuple(table.virtual_cluster(given) for table in self._checked.virtual_cluster)
+
+    def tenants(self) -> Tenants:
+        """Return who shares the cluster, with quotas and limits."""
+        with self._blamed_on("tenants"):
+            due = partial(due_shares, self._checked.workload, lambda: self._spec)
+            return tenants_of(self._checked.tenants, due, self._cluster)
 
     def windows(self) -> tuple[NodeWindow, ...]:
         """Return maintenance, reservations and commissioning of nodes, each of whose nodes the cluster has."""
@@ -376,7 +389,7 @@ def simulate_resolved(resolved: Resolved, tell: Progress) -> Result:
         "metrics": "measuring",
         "alone": "simulating each tenant alone",
     }
-    ready = is_compiled(workload, cluster, policy, resolved.windows)
+    ready = is_compiled(workload, cluster, policy, resolved.windows, resolved.tenants)
     first = simulating if ready else "compiling the engine for this kind of policy; this happens once"
 
     def say(stage: str, share: float | None) -> None:
@@ -392,6 +405,7 @@ def simulate_resolved(resolved: Resolved, tell: Progress) -> Result:
         energy=energy,
         windows=resolved.windows,
         virtual_clusters=resolved.virtual_clusters,
+        tenants=resolved.tenants,
         scenario=resolved.echo,
         progress=say,
         **asdict(options),

@@ -6,10 +6,11 @@ from typing import Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from gpuyard.scenario import what_if
+from gpuyard.scenario import tenant_keys, what_if
 from gpuyard.scenario.keys import Names, Pue, Seconds, Section, Window, WindowPair
 from gpuyard.scenario.node_sets import CommissionSection, MaintenanceSection, ReservationSection, VirtualClusterSection
 from gpuyard.scenario.policy_keys import CellsSection, PolicySection, PreemptionSection
+from gpuyard.scenario.tenant_keys import TenantsSection
 from gpuyard.scenario.what_if import WhatIfKeys
 
 __all__ = [
@@ -226,6 +227,7 @@ class Model(BaseModel):
     workload: WorkloadSection = Field(default_factory=WorkloadSection)
     cluster: ClusterSection = Field(default_factory=ClusterSection)
     policy: PolicySection = Field(default_factory=PolicySection)
+    tenants: TenantsSection = Field(default_factory=TenantsSection)
     energy: EnergySection = Field(default_factory=EnergySection)
     run: RunSection = Field(default_factory=RunSection)
     maintenance: list[MaintenanceSection] = Field(default=[], description="Nodes that are closed to all for a while.")
@@ -241,6 +243,7 @@ SECTIONS: Final[dict[str, type[BaseModel]]] = {
     "workload": WorkloadSection,
     "cluster": ClusterSection,
     "policy": PolicySection,
+    "tenants": TenantsSection,
     "energy": EnergySection,
     "run": RunSection,
     "maintenance": MaintenanceSection,
@@ -255,5 +258,6 @@ TABLES: Final[dict[str, type[BaseModel]]] = {
     "policy": PolicySection,
     "preemption": PreemptionSection,
     "cells": CellsSection,
+    **tenant_keys.TABLES,
 }
 """The keys of sections that hold tables, and what is in each of these."""

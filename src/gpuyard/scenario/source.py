@@ -5,6 +5,7 @@ A scenario is a preset (``phase-1``), a TOML file, or the folder of a finished r
 one exception: a table that names another *source* (a trace instead of a synthesis, nodes instead of a
 preset) replaces the whole table below it, because the old source's settings have no meaning for the new one.
 In the same way the options of an order, a backfill or an estimate go when a layer chooses another one.
+A table of tenants by name changes the list of tenants below, and a file of tenants replaces all that was said of them.
 Where nodes, blocks or a file replace a cluster, what presets said in ``[energy]`` goes with it.
 """
 
@@ -21,6 +22,7 @@ from typing import Any, Final
 from gpuyard.errors import ConfigError, InputError, unknown_name
 from gpuyard.policy import ALIASES, DEPENDENT, NAMED, PREEMPTIVE
 from gpuyard.presets import load_preset, preset_names
+from gpuyard.scenario.tenant_keys import merge_named, with_path
 from gpuyard.scenario.what_if import with_paths
 
 __all__ = ["SOURCES", "Layered", "parse_sets", "parse_value", "read_layers"]
@@ -60,9 +62,22 @@ class Layered:
         if isinstance(policy, dict) and isinstance(above, Mapping):
             _forget_options(policy, above)
         self._forget_sources(layer)
+        layer = self._with_tenants(layer)
         _merge(self.values, layer)
         for path in _paths(layer):
             self.origins[path] = origin
+
+    def _with_tenants(self, layer: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the layer with its tenants as a list; where it names a file of them, all below is dropped."""
+        above = layer.get("tenants")
+        if not isinstance(above, Mapping):
+            return layer
+        if "file" in above:
+            self.values.pop("tenants", None)
+        if "tenant" not in above:
+            return layer
+        below = self.values.get("tenants", {}).get("tenant")
+        return {**layer, "tenants": {**above, "tenant": merge_named(below, above["tenant"])}}
 
     def _forget_sources(self, layer: Mapping[str, Any]) -> None:
         """Drop the sources of figures that the layer changes: they speak of the old values."""
@@ -200,6 +215,8 @@ def _read(source: str | Path, folder: Path) -> tuple[dict[str, Any], str, str, P
                 kind["requests"] = str(path.parent / Path(kind["requests"]).expanduser())
     if isinstance(layer.get("workload"), dict):
         with_paths(layer["workload"], path.parent)
+        with_path(layer["workload"].get("tenants"), path.parent)
+    with_path(layer.get("tenants"), path.parent)
     return layer, str(path), str(path.resolve()), path.parent
 
 

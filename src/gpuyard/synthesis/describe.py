@@ -65,6 +65,7 @@ def describe(spec: SynthesisSpec) -> list[Figure]:
         value = f"{counted(tenant.users, 'user')}; {weights or 'no class'}"
         value += f"; priority {tenant.priority:+d}" if tenant.priority else ""
         value += f"; moves in {tenant.start}" if tenant.start is not None else ""
+        value += f"; quota {tenant.quota:.0%} of the GPUs" if tenant.quota is not None else ""
         rows.append(_row(f"tenant {tenant.name}", value, ASSUMPTION))
     for one in spec.classes:
         rows += _class(one)

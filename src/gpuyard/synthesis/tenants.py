@@ -36,6 +36,9 @@ class Tenant:
     start
         When it moves in, an ISO 8601 date or timestamp (without an offset: that of second 0): it submits nothing
         before.  None: it has been there from the beginning.
+    quota
+        Share of the cluster's GPUs that it is due; it counts only where a run has quotas of its workload
+        (``[tenants] of_workload = true``).
     """
 
     name: str
@@ -43,6 +46,7 @@ class Tenant:
     weights: Mapping[str, float] = field(default_factory=dict)
     priority: int = 0
     start: str | None = None
+    quota: float | None = None
 
     def __post_init__(self) -> None:
         if not self.name or "/" in self.name:
@@ -59,6 +63,11 @@ class Tenant:
                 raise unknown_name(f"class of tenant '{self.name}'", job_class, CLASSES)
             if not 0 <= weight < float("inf"):
                 raise ConfigError(f"tenant '{self.name}' has weight {weight} in '{job_class}'; it must be 0 or more")
+        if self.quota is not None and not 0 <= self.quota <= 1:
+            raise ConfigError(
+                f"quota of tenant '{self.name}' is a share of the cluster's GPUs, 0 to 1, got {self.quota:g}; numbers "
+                "of GPUs stand in [[tenants.tenant]] as 'nominal'"
+            )
         object.__setattr__(self, "weights", MappingProxyType(dict(self.weights)))
 
     def moves_in(self, origin: datetime) -> float:
@@ -88,6 +97,8 @@ class Tenant:
             table["priority"] = self.priority
         if self.start is not None:
             table["start"] = self.start
+        if self.quota is not None:
+            table["quota"] = self.quota
         return table
 
 

@@ -9,9 +9,26 @@ from pathlib import Path
 
 from gpuyard.errors import InputError
 
-__all__ = ["Row", "csv_rows"]
+__all__ = ["Row", "csv_rows", "text_of"]
 
 Row = tuple[int, dict[str, str]]
+
+
+def text_of(path: Path) -> str:
+    """Return the text of a file.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or is not UTF-8.
+    """
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError("the text is not UTF-8", path=path, remedy="save the file as UTF-8") from None
+    except OSError as problem:
+        reason = problem.strerror or str(problem)
+        raise InputError(f"the file cannot be read: {reason}", path=path, remedy="check the path") from None
 
 
 def csv_rows(text: str, path: str | Path | None) -> tuple[list[str], Iterator[Row]]:

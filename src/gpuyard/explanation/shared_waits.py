@@ -1,0 +1,321 @@
+"""Why a job waited where tenants share the cluster: a quota, a limit, room, or another job of its own queue.
+
+What held it is worked out as the job saw it at its turn: after what ended at an instant, and after those starts that
+came before its turn in the order of that moment.  Where that order goes by levels that change with time, it is what
+was there after all starts of the instant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from heapq import heappop, heappush
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuyard.explanation.evidence import Evidence
+from gpuyard.explanation.sharing import Sharing
+from gpuyard.explanation.story import Blocker, Held, Stretch
+from gpuyard.explanation.yard import Shortage, Yard, allowed_nodes, demand_of, find_shortage, held_milli
+from gpuyard.preempting import rank_of_jobs
+from gpuyard.workload import MICROSECOND
+
+__all__ = ["find_shared_stretches", "waits_of"]
+
+_SHOWN = 6
+"""Tenants whose shares are told."""
+_RANKED = ("priority", "partition", "qos")
+_STEADY = ("none", "reclaim", *_RANKED)
+"""Preemption rules whose levels do not change with time."""
+
+Ticks = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Moment:
+    time: int
+    reason: str
+    free: float
+    allowed: float
+    shortage: Shortage | None = None
+    held: Held | None = None
+    blocker: int | None = None
+    behind: str | None = None
+    may_take: bool | None = None
+    shares: tuple[tuple[str, float], ...] = ()
+    own: float | None = None
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What is the same all through a stretch."""
+        held = None if self.held is None else (self.held.by, self.held.what, self.held.tenant, tuple(self.held.group))
+        return self.reason, self.blocker, self.behind, held, self.may_take
+
+
+def waits_of(evidence: Evidence) -> tuple[Ticks, Ticks, Ticks]:
+    """Return all waits: whose, and from when to when; to the first start, and from each preemption to the next.
+
+    int64, shape (waits,), in the order of the beginnings.  Who still waits does so to the stop.
+    """
+    order = np.lexsort((evidence.attempt_start, evidence.attempt_job))
+    job = evidence.attempt_job[order]
+    follows = np.append(job[1:] == job[:-1], False)
+    next_start = np.where(follows, np.append(evidence.attempt_start[order][1:], 0), evidence.stop)
+    again = evidence.attempt_by[order] >= 0
+    rows = np.concatenate([np.arange(evidence.start.size), job[again]])
+    begins = np.concatenate([evidence.eligible, evidence.attempt_end[order][again]])
+    ends = np.concatenate([np.minimum(evidence.start, evidence.stop), next_start[again]])
+    by_begin = np.argsort(begins, kind="stable")
+    kept = by_begin[begins[by_begin] < ends[by_begin]]
+    return rows[kept], begins[kept], ends[kept]
+
+
+def find_shared_stretches(evidence: Evidence, row: int) -> tuple[Stretch, ...]:
+    """Return why a job waited, in all its waits."""
+    stretches: list[Stretch] = []
+    rows, begins, ends = waits_of(evidence)
+    for since, until in zip(begins[rows == row].tolist(), ends[rows == row].tolist(), strict=True):
+        run: list[_Moment] = []
+        for moment in _moments(evidence, row, since, until):
+            if run and moment.key != run[0].key:
+                stretches.append(_stretch(evidence, run, moment.time))
+                run = []
+            run.append(moment)
+        stretches.append(_stretch(evidence, run, until))
+    return tuple(stretches)
+
+
+def _moments(evidence: Evidence, row: int, since: int, until: int) -> Iterator[_Moment]:
+    """Yield what held the job back after each instant of a wait at which something started, ended or came."""
+    start, end = evidence.attempt_start, evidence.attempt_end
+    judge = _Judge(evidence, row, since, until)
+    for attempt in np.flatnonzero((start < since) & (end >= since)).tolist():
+        judge.hold(attempt)
+    low, high = (int(np.searchsorted(start, tick, "left")) for tick in (since, until))
+    by_end = np.argsort(end, kind="stable")
+    gone = int(np.searchsorted(end[by_end], since, "left"))
+    came = judge.queue.begins
+    changes = [
+        np.array([since]),
+        start[low:high],
+        end[(end >= since) & (end < until)],
+        came[(came > since) & (came < until)],
+    ]
+    for now in np.unique(np.concatenate(changes)).tolist():
+        started = []
+        while low < high and start[low] == now:
+            started.append(low)
+            low += 1
+        left = []
+        while gone < by_end.size and end[by_end[gone]] == now:
+            left.append(int(by_end[gone]))
+            gone += 1
+        yield judge.moment(now, started, left)
+
+
+class _Queue:
+    """The jobs of the same tenant that go before one job; asked at instants that do not go back."""
+
+    def __init__(self, evidence: Evidence, row: int, owner: Ticks, since: int, until: int) -> None:
+        level = _levels(evidence)
+        rows, begins, ends = waits_of(evidence)
+        before = (level < level[row]) | ((level == level[row]) & (evidence.rank < evidence.rank[row]))
+        mine = (owner[rows] == owner[row]) & before[rows] & (ends > since) & (begins < until)
+        self._rows, self.begins, self._ends = rows[mine], begins[mine], ends[mine]
+        self._order = list(zip(level[self._rows].tolist(), evidence.rank[self._rows].tolist(), strict=True))
+        self._next = 0
+        self._heap: list[tuple[tuple[int, int], int, int]] = []
+
+    def first(self, now: int) -> int | None:
+        """Return the first of those who wait after the passes of an instant, or ``None`` if nobody does."""
+        while self._next < self.begins.size and self.begins[self._next] <= now:
+            place = self._next
+            heappush(self._heap, (self._order[place], int(self._rows[place]), int(self._ends[place])))
+            self._next += 1
+        while self._heap and self._heap[0][2] <= now:
+            heappop(self._heap)
+        return self._heap[0][1] if self._heap else None
+
+
+def _levels(evidence: Evidence) -> Ticks:
+    """Return the level of each job under a rule whose levels stay."""
+    if evidence.policy.preemption.rule in _RANKED:
+        return -rank_of_jobs(evidence.workload, evidence.policy.preemption).astype(np.int64)
+    return np.zeros(len(evidence.workload), np.int64)
+
+
+class _Judge:
+    """Says what holds one job back, given what is free and what tenants hold."""
+
+    def __init__(self, evidence: Evidence, row: int, since: int, until: int) -> None:
+        self.evidence, self.row = evidence, row
+        self.yard, self.sharing = Yard(evidence), Sharing(evidence)
+        self.usable = allowed_nodes(self.yard, demand_of(evidence, row))
+        self.level = _levels(evidence)
+        self.strict = evidence.policy.backfill == "none"
+        self.steady = evidence.policy.preemption.rule in _STEADY
+        victims = evidence.attempt_by >= 0
+        self.made_room_for = set(
+            zip(evidence.attempt_by[victims].tolist(), evidence.attempt_end[victims].tolist(), strict=True)
+        )
+        self.queue = _Queue(evidence, row, self.sharing.owner, since, until if self.strict and self.steady else since)
+
+    def hold(self, attempt: int) -> None:
+        self.yard.hold(attempt)
+        self.sharing.hold(attempt)
+
+    def give_back(self, attempt: int) -> None:
+        self.yard.give_back(attempt)
+        self.sharing.give_back(attempt)
+
+    def moment(self, now: int, started: Sequence[int], left: Sequence[int]) -> _Moment:
+        """Return what held the job back at an instant at which these attempts started and these ended."""
+        for attempt in left:
+            if self.evidence.attempt_start[attempt] < now:
+                self.give_back(attempt)
+        lasting = [attempt for attempt in started if self.evidence.attempt_end[attempt] > now]
+        turn = self._turn(lasting)
+        for attempt in lasting[:turn]:
+            self.hold(attempt)
+        found = self._seen(now)
+        for attempt in lasting[turn:]:
+            self.hold(attempt)
+        return found
+
+    def _turn(self, started: Sequence[int]) -> int:
+        """Return before which of the starts of an instant, which are in their order, the job had its turn.
+
+        Each start for which others made room begins the pass anew, so only those after the last of them count.
+        """
+        evidence, done = self.evidence, 0
+        if not self.steady:
+            return len(started)
+        for place, attempt in enumerate(started):
+            if (int(evidence.attempt_job[attempt]), int(evidence.attempt_start[attempt])) in self.made_room_for:
+                done = place + 1
+        held = []
+        turn = len(started)
+        for place, attempt in enumerate(started):
+            if place >= done and self._key(self.row) < self._key(int(evidence.attempt_job[attempt])):
+                turn = place
+                break
+            self.sharing.hold(attempt)
+            held.append(attempt)
+        for attempt in held:
+            self.sharing.give_back(attempt)
+        return turn
+
+    def _key(self, row: int) -> tuple[float, int, int]:
+        """Return the place of a job in the order of this moment."""
+        share = self.sharing.share(int(self.sharing.owner[row]))
+        return share, int(self.level[row]), int(self.evidence.rank[row])
+
+    def _seen(self, now: int) -> _Moment:
+        row = self.row
+        refusal, shortage = self._own_reasons(row)
+        free, allowed = float(self.yard.milli.sum()) / 1000, float(self.yard.milli[self.usable].sum()) / 1000
+        known = _Moment(
+            time=now,
+            reason="order",
+            free=free,
+            allowed=allowed if shortage is None else shortage.allowed,
+            shortage=shortage,
+            may_take=self._may_take(row),
+            **self._shares(),  # type: ignore[arg-type]
+        )
+        first = self.queue.first(now) if self.strict and self.steady else None
+        if first is not None:
+            return replace(known, blocker=first, behind=self._why(first))
+        if refusal is not None and not (refusal.tenant == "" and refusal.by == "quota" and shortage is not None):
+            return replace(known, reason=refusal.by, held=refusal)
+        if shortage is not None:
+            return replace(known, reason=shortage.reason)
+        return replace(known, reason="placement" if self.steady else "order")
+
+    def _may_take(self, row: int) -> bool | None:
+        """Return whether other tenants' GPUs might be taken back for a job, ``None`` where none ever are."""
+        evidence = self.evidence
+        if not evidence.policy.preemption or evidence.tenants.reclaim not in ("any", "lower"):
+            return None
+        return self.sharing.is_within_quota(row)
+
+    def _why(self, row: int) -> str | None:
+        """Return why a job that is first waits."""
+        refusal, shortage = self._own_reasons(row)
+        return refusal.by if refusal is not None else None if shortage is None else shortage.reason
+
+    def _own_reasons(self, row: int) -> tuple[Held | None, Shortage | None]:
+        """Return the quota or limit that does not admit a job, and what else it lacks.
+
+        Of the types of which only some admit it, what counts is room on these.
+        """
+        refused = self.sharing.refused_types(row)
+        limit = self.sharing.limit(row)
+        if limit is not None or not refused:
+            return limit, find_shortage(self.evidence, self.yard, row)
+        closed = np.isin(self.yard.kind, list(refused))
+        shortage = find_shortage(self.evidence, self.yard, row, closed)
+        if bool(closed[self._nodes_of(row)].all()) or (shortage is not None and shortage.reason == "closed"):
+            return next(iter(refused.values())), shortage
+        return None, shortage
+
+    def _nodes_of(self, row: int) -> NDArray[np.bool_]:
+        """Return which nodes have a type that a job accepts."""
+        return allowed_nodes(self.yard, demand_of(self.evidence, row))
+
+    def _shares(self) -> dict[str, object]:
+        """Return the share of the job's tenant and the smallest of others that hold something, where they decide."""
+        if self.evidence.tenants.between == "queue":
+            return {}
+        sharing = self.sharing
+        own = int(sharing.owner[self.row])
+        holding = [number for number in np.flatnonzero(sharing.held.any(axis=1)).tolist() if number != own]
+        shares = sorted((sharing.share(number), sharing.given.paths[number]) for number in holding)
+        return {"own": sharing.share(own), "shares": tuple((path, share) for share, path in shares[:_SHOWN])}
+
+
+def _stretch(evidence: Evidence, run: Sequence[_Moment], until: int) -> Stretch:
+    """Return the stretch of moments that have one reason."""
+    first = run[0]
+    shortages = [moment.shortage for moment in run if moment.shortage is not None]
+    own = [moment.own for moment in run if moment.own is not None]
+    return Stretch(
+        start=first.time / MICROSECOND,
+        end=until / MICROSECOND,
+        reason=first.reason,
+        blocker=None if first.blocker is None else _blocker(evidence, first),
+        fits=first.shortage is None,
+        free=_range([moment.free for moment in run]),
+        allowed=_range([moment.allowed for moment in run]),
+        largest=_range([each.largest for each in shortages]) if shortages else None,
+        chunk=shortages[0].chunk if shortages else 0,
+        chunks=shortages[0].chunks if shortages else 0,
+        fitting=_span([each.fitting for each in shortages]) if shortages else (0, 0),
+        held=_held([moment.held for moment in run if moment.held is not None]),
+        may_take=first.may_take,
+        share=_range(own) if own else None,
+        shares=dict(first.shares),
+    )
+
+
+def _held(run: Sequence[Held]) -> Held | None:
+    """Return what held the job all through a stretch, with the least and the most that was used."""
+    if not run:
+        return None
+    return replace(run[0], used=(min(each.used[0] for each in run), max(each.used[1] for each in run)))
+
+
+def _blocker(evidence: Evidence, moment: _Moment) -> Blocker:
+    row = int(moment.blocker or 0)
+    return Blocker(
+        job_id=evidence.names[row], gpus=held_milli(evidence, row) / 1000, reason=moment.behind, free=moment.free
+    )
+
+
+def _range(values: Sequence[float]) -> tuple[float, float]:
+    return min(values), max(values)
+
+
+def _span(values: Sequence[int]) -> tuple[int, int]:
+    return min(values), max(values)

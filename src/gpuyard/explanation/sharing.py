@@ -1,0 +1,208 @@
+"""What tenants and groups with a limit hold at an instant, worked out from who ran; and whom that holds back."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuyard.entitlement import entitlement, owners
+from gpuyard.explanation.evidence import Evidence
+from gpuyard.explanation.story import Held, Right
+from gpuyard.explanation.yard import demand_of, held_milli
+from gpuyard.tenancy import Limit
+from gpuyard.workload import NEVER
+
+__all__ = ["Sharing", "right_of"]
+
+_WHOLE = 1000
+_GPUS, _CPUS, _MEMORY = range(3)
+
+
+class Sharing:
+    """What each tenant's own jobs hold, and each group of each limit; :meth:`hold` and :meth:`give_back` move jobs.
+
+    ``given`` has the quotas, ``owner`` the tenant of each job.
+    """
+
+    def __init__(self, evidence: Evidence) -> None:
+        self._evidence = evidence
+        self.given = entitlement(evidence.tenants)
+        self.owner = owners(self.given.paths, evidence.workload)
+        self.held = np.zeros((len(self.given.paths), len(self.given.resources)), np.int64)
+        self._all = np.zeros((len(self.given.paths), 3), np.int64)
+        self._total = _totals(evidence)
+        self._limits = evidence.tenants.limits
+        self._groups: list[dict[tuple[str | None, ...], list[int]]] = [{} for _ in self._limits]
+        place = {name: number for number, name in enumerate(self.given.resources)}
+        self._resource_of_type = [place.get(name, place.get("", -1)) for name in evidence.cluster.gpu_types]
+        self._columns = {
+            name: evidence.workload.table[name] for each in self._limits for name in (*each.each, *each.where)
+        }
+
+    def hold(self, attempt: int) -> None:
+        """Charge a tenant and its groups with an attempt."""
+        self._change(attempt, 1)
+
+    def give_back(self, attempt: int) -> None:
+        """Take an attempt off them."""
+        self._change(attempt, -1)
+
+    def _change(self, attempt: int, sign: int) -> None:
+        evidence = self._evidence
+        row = int(evidence.attempt_job[attempt])
+        milli, tenant = held_milli(evidence, row), int(self.owner[row])
+        first, end = int(evidence.slot_offset[attempt]), int(evidence.slot_offset[attempt + 1])
+        if first < end and milli:
+            kind = int(evidence.cluster.node_type[evidence.slot_node[first]])
+            self.held[tenant, self._resource_of_type[kind]] += sign * milli
+        want = demand_of(evidence, row)
+        pieces = max(int(want["gpus"]), 1)
+        self._all[tenant] += sign * np.array([milli, int(want["cpu"]) * pieces, int(want["memory"]) * pieces])
+        for limit, groups in zip(self._limits, self._groups, strict=True):
+            group = self._group(limit, row)
+            if group is not None:
+                known = groups.setdefault(group, [0, 0])
+                known[0] += sign
+                known[1] += sign * milli
+
+    def _group(self, limit: Limit, row: int) -> tuple[str | None, ...] | None:
+        """Return the group of a job under a limit, ``None`` where the limit is not about it."""
+        if any(self._value(column, row) != value for column, value in limit.where.items()):
+            return None
+        return tuple(self._value(column, row) for column in limit.each)
+
+    def _value(self, column: str, row: int) -> str | None:
+        if column == "tenant":
+            return self.given.paths[self.owner[row]]
+        value: str | None = self._columns[column][row].as_py()
+        return value
+
+    def limit(self, row: int) -> Held | None:
+        """Return the first limit that would not admit a job now, or ``None``."""
+        milli = held_milli(self._evidence, row)
+        for limit, groups in zip(self._limits, self._groups, strict=True):
+            group = self._group(limit, row)
+            if group is None:
+                continue
+            jobs, gpus = groups.get(group, (0, 0))
+            too_many = limit.jobs is not None and jobs + 1 > limit.jobs
+            if too_many or (limit.gpus is not None and gpus + milli > round(limit.gpus * _WHOLE)):
+                named = {column: value or "" for column, value in zip(limit.each, group, strict=True)}
+                used = float(jobs) if too_many else gpus / _WHOLE
+                most = limit.jobs if too_many else limit.gpus
+                return Held(
+                    by="limit",
+                    what="jobs" if too_many else "gpus",
+                    group={**limit.where, **named},
+                    used=(used, used),
+                    most=None if most is None else float(most),
+                )
+        return None
+
+    def refused_types(self, row: int) -> dict[int, Held]:
+        """Return the GPU types, of those that a job accepts, on which quotas would not admit it now, and whose."""
+        milli = held_milli(self._evidence, row)
+        if not milli or not self.given.has_quotas:
+            return {}
+        kinds = int(demand_of(self._evidence, row)["kinds"])
+        found = {}
+        for kind, resource in enumerate(self._resource_of_type):
+            held = self._at_tenant(row, milli, resource) if kinds >> kind & 1 and resource >= 0 else None
+            if held is not None:
+                found[kind] = held
+        return found
+
+    def _at_tenant(self, row: int, milli: int, resource: int) -> Held | None:
+        given, used = self.given, self.given.usage(self.held)
+        held = self.held.copy()
+        held[self.owner[row], resource] += milli
+        after = given.usage(held)
+        for tenant in given.up(int(self.owner[row])):
+            borrow, nominal = int(given.borrow[tenant, resource]), int(given.nominal[tenant, resource])
+            rises = after[tenant, resource] > used[tenant, resource]
+            if rises and borrow != NEVER and after[tenant, resource] > nominal + borrow:
+                now = int(used[tenant, resource]) / _WHOLE
+                return Held(
+                    by="quota",
+                    what=given.resources[resource],
+                    tenant=given.paths[tenant],
+                    used=(now, now),
+                    nominal=nominal / _WHOLE,
+                    most=(nominal + borrow) / _WHOLE,
+                )
+        return None
+
+    def share(self, tenant: int, between: str | None = None) -> float:
+        """Return the share of a tenant by what decides between tenants, as ``docs/semantics.md`` defines it."""
+        between = between or self._evidence.tenants.between
+        if between == "queue":
+            return 0.0
+        weight = float(self.given.weight[tenant])
+        if between == "drf":
+            parts = [
+                int(held) / int(total) for held, total in zip(self._all[tenant], self._total, strict=True) if total
+            ]
+            return max(parts, default=0.0) / weight
+        lendable = int(self.given.nominal[0].sum())
+        above = int(self.above_quota(tenant))
+        return above / lendable / weight if lendable else 0.0
+
+    def is_within_quota(self, row: int) -> bool:
+        """Return whether a tenant's own jobs would hold no more than its nominal quota with one that waits."""
+        tenant, milli = int(self.owner[row]), held_milli(self._evidence, row)
+        kinds = int(demand_of(self._evidence, row)["kinds"])
+        resources = {each for kind, each in enumerate(self._resource_of_type) if kinds >> kind & 1 and each >= 0}
+        left = self.given.own[tenant] - self.held[tenant]
+        return milli > 0 and any(int(left[each]) >= milli for each in resources)
+
+    def above_quota(self, tenant: int) -> int:
+        """Return the thousandths of GPUs that a tenant's own jobs hold above its nominal quota."""
+        return int(np.maximum(self.held[tenant] - self.given.own[tenant], 0).sum())
+
+
+def right_of(evidence: Evidence, attempt: int) -> Right | None:
+    """Return by which right an attempt was taken back for a job of another tenant; ``None`` where it was not."""
+    by = int(evidence.attempt_by[attempt])
+    if by < 0 or not evidence.tenants:
+        return None
+    sharing = Sharing(evidence)
+    tenant, taker = (int(sharing.owner[row]) for row in (evidence.attempt_job[attempt], by))
+    if tenant == taker:
+        return None
+    now = int(evidence.attempt_end[attempt])
+    for each in _running_before(evidence, by, now):
+        sharing.hold(each)
+    above = sharing.above_quota(tenant) / _WHOLE
+    share = sharing.share(tenant, "fair")
+    sharing.hold(_start_of(evidence, by, now))
+    return Right(
+        rule=evidence.tenants.reclaim,
+        tenant=sharing.given.paths[tenant],
+        above=above,
+        taker=sharing.given.paths[taker],
+        used=int(sharing.held[taker].sum()) / _WHOLE,
+        nominal=int(sharing.given.own[taker].sum()) / _WHOLE,
+        shares=(share, sharing.share(taker, "fair")) if evidence.tenants.reclaim == "fair" else None,
+    )
+
+
+def _running_before(evidence: Evidence, by: int, now: int) -> list[int]:
+    """Return the attempts that ran when a job began to make room at an instant, those that then made room included."""
+    start, end = evidence.attempt_start, evidence.attempt_end
+    taker = _start_of(evidence, by, now)
+    earlier = (start < now) | ((start == now) & (np.arange(start.size) < taker))
+    victims = (end == now) & (evidence.attempt_by == by)
+    return np.flatnonzero(earlier & ((end > now) | victims)).tolist()
+
+
+def _start_of(evidence: Evidence, row: int, now: int) -> int:
+    """Return the attempt of a job that starts at an instant."""
+    return int(np.flatnonzero((evidence.attempt_job == row) & (evidence.attempt_start == now))[0])
+
+
+def _totals(evidence: Evidence) -> NDArray[np.int64]:
+    """Return thousandths of GPUs and cores, and MiB, of the whole cluster; 0 for what it does not state."""
+    site = evidence.cluster
+    cpus = 0 if site.node_cpus is None else int(np.rint(site.node_cpus * _WHOLE).astype(np.int64).sum())
+    memory = 0 if site.node_memory_gib is None else int(np.rint(site.node_memory_gib * 1024).astype(np.int64).sum())
+    return np.array([site.gpus * _WHOLE, cpus, memory], np.int64)

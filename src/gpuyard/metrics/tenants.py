@@ -1,0 +1,168 @@
+"""How tenants fared by their quotas: what each held, borrowed, lent, and what others took back from it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from gpuyard.holdings import asked_milli
+from gpuyard.metrics.columns import schema
+from gpuyard.metrics.facts import seconds
+from gpuyard.metrics.queueing import waiting
+from gpuyard.metrics.tables import metadata
+from gpuyard.metrics.tenant_columns import SHARED
+from gpuyard.metrics.timeline import bin_edges
+from gpuyard.metrics.usage import Usage, usage
+from gpuyard.record import EndReason, Record
+from gpuyard.workload import MICROSECOND, NEVER
+
+__all__ = ["tenants_block", "tenants_table"]
+
+MOST_ROWS = 500_000
+"""Rows of the table; bins are joined where there would be more."""
+
+Numbers = dict[str, object]
+
+
+def tenants_block(
+    record: Record,
+    start: int,
+    stop: int,
+    chosen: NDArray[np.bool_],
+    held: NDArray[np.float64],
+    lost: NDArray[np.float64],
+) -> Numbers | None:
+    """Return the block ``tenants``; ``None`` where no tenants were given.
+
+    Parameters
+    ----------
+    start, stop
+        The window, microseconds.
+    chosen
+        Which jobs count, shape (jobs,).
+    held, lost
+        GPU-hours that each attempt held in the window, and those of them that were not useful, shape (attempts,).
+    """
+    if not record.tenants:
+        return None
+    known = usage(record, start, stop)
+    edges = np.array([start, stop])
+    taken = _taken(record, known, start, stop)
+    given = known.given
+    block: Numbers = {
+        "nominal_gpus": _gpus(known.due[0]) if given.has_quotas else None,
+        "common_gpus": _gpus(given.own[0]) if given.has_quotas else None,
+        "common_lent_gpu_hours": float(known.lent_in_common(edges)[0]) if given.has_quotas else None,
+        "reclaims": int(taken.sum()),
+        "jobs_of_nobody": int((chosen & (known.owner == 0)).sum()),
+    }
+    by_tenant = {
+        path: _tenant(record, known, number, edges, chosen=chosen, taken=taken, held=held, lost=lost)
+        for number, path in enumerate(given.paths)
+        if number
+    }
+    return block | {"by_tenant": by_tenant}
+
+
+def _taken(record: Record, known: Usage, start: int, stop: int) -> NDArray[np.bool_]:
+    """Return which attempts made room in the window for a job of another tenant, shape (attempts,)."""
+    if record.attempt_cause is None:
+        return np.zeros(record.attempt_job.size, np.bool_)
+    ended = (record.attempt_end >= start) & (record.attempt_end <= stop)
+    made_room = ended & (record.attempt_reason == EndReason.PREEMPTED)
+    return made_room & (known.owner[record.attempt_job] != known.owner[record.attempt_cause])
+
+
+def _tenant(
+    record: Record,
+    known: Usage,
+    number: int,
+    edges: NDArray[np.int64],
+    *,
+    chosen: NDArray[np.bool_],
+    taken: NDArray[np.bool_],
+    held: NDArray[np.float64],
+    lost: NDArray[np.float64],
+) -> Numbers:
+    """Return the numbers of a tenant with those below it."""
+    given, inside = known.given, known.members[number]
+    length = int(edges[1] - edges[0])
+    hours = float(known.held(number, edges)[0])
+    of_mine = inside[known.owner[record.attempt_job]]
+    by_mine = np.zeros_like(of_mine) if record.attempt_cause is None else inside[known.owner[record.attempt_cause]]
+    from_it, for_it = taken & of_mine & ~by_mine, taken & by_mine & ~of_mine
+    numbers: Numbers = {
+        "jobs": int((chosen & inside[known.owner]).sum()),
+        "weight": float(given.weight[number]),
+        "held_gpu_hours": hours,
+        "reclaimed": {
+            "preemptions": int(from_it.sum()),
+            "gpu_hours": float(held[from_it].sum()),
+            "lost_gpu_hours": float(lost[from_it].sum()),
+        },
+        "reclaims": {"preemptions": int(for_it.sum())},
+    }
+    if not given.has_quotas:
+        return numbers
+    due, borrow = _gpus(known.due[number]), given.borrow[number]
+    borrowed = float(known.borrowed(number, edges)[0])
+    at_quota = float(known.seconds_at_quota(number, edges)[0])
+    whole = due * length / MICROSECOND / 3600
+    return numbers | {
+        "nominal_gpus": due,
+        "borrow_gpus": None if (borrow == NEVER).any() else _gpus(borrow),
+        "within_quota_gpu_hours": hours - borrowed,
+        "borrowed_gpu_hours": borrowed,
+        "lent_gpu_hours": float(known.lent(number, edges)[0]),
+        "quota_used": (hours - borrowed) / whole if whole > 0 else None,
+        "at_quota_s": at_quota,
+        "at_quota_share": at_quota * MICROSECOND / length if length else None,
+    }
+
+
+def _gpus(milli: NDArray[np.int64]) -> float:
+    return int(milli.sum()) / 1000
+
+
+def tenants_table(record: Record, start: int, stop: int, *, bin_width: float | None = None) -> pa.Table:
+    """Return one row a bin and tenant over the whole run; columns as in :data:`gpuyard.metrics.columns.SHARED`.
+
+    Parameters
+    ----------
+    start, stop
+        The run, microseconds.
+    bin_width
+        As in :func:`gpuyard.metrics.timeline_table`; wider where the table would have more than 500,000 rows.
+    """
+    known = usage(record, start, stop)
+    edges = bin_edges(start, stop, bin_width)
+    tenants = range(1, len(known.given.paths))
+    joined = -(-max(edges.size - 1, 1) * len(tenants) // MOST_ROWS) or 1
+    edges = np.append(edges[:-1:joined], edges[-1])
+    parts = [_rows(record, known, number, edges) for number in tenants]
+    fields = schema(SHARED, metadata(record))
+    if not parts:
+        return fields.empty_table()
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return pa.table([pa.array(columns[each.name], from_pandas=True) for each in SHARED], schema=fields)
+
+
+def _rows(record: Record, known: Usage, number: int, edges: NDArray[np.int64]) -> dict[str, NDArray[np.generic]]:
+    """Return the columns of one tenant; means over bins."""
+    given, hours = known.given, np.diff(edges) / (3600 * MICROSECOND)
+    jobs, spans = waiting(record)
+    mine = known.members[number][known.owner[jobs]]
+    queued = spans.subset(mine).integrals(asked_milli(record.workload)[jobs[mine]], edges)
+    unknown = np.full(hours.size, np.nan)
+    quotas = given.has_quotas
+    return {
+        "time": seconds(edges[:-1]),
+        "duration_s": seconds(np.diff(edges)),
+        "tenant": np.full(hours.size, given.paths[number], dtype=object),
+        "nominal_gpus": np.full(hours.size, _gpus(known.due[number])) if quotas else unknown,
+        "held_gpus": known.held(number, edges) / hours,
+        "borrowed_gpus": known.borrowed(number, edges) / hours if quotas else unknown,
+        "lent_gpus": known.lent(number, edges) / hours if quotas else unknown,
+        "queued_gpus": np.array([whole / 1000 for whole in queued]) / np.diff(edges),
+    }
