@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 
-from gpuyard.synthesis import SynthesisSpec, synthesise
+import gpuyard as gy
+from gpuyard.synthesis import ClassShare, SynthesisSpec, synthesise
 from gpuyard.synthesis.chains import FAILURES, LOADING, WRITING, Campaign, checkpoint_interval, segments_of
 from gpuyard.synthesis.expansion import Draws, Site
 from gpuyard.synthesis.pretraining import PEAK_FLOPS, RUNS, PublishedRuns, gpu_hours
@@ -71,6 +74,48 @@ def test_in_a_window_that_holds_it_a_campaign_has_the_gpu_hours_of_its_run():
             assert 0.75 < campaign.hours / held < 1.0  # effective time: the rest is loading, lost work, checkpoints
             checked += 1
     assert checked >= 10
+
+
+@pytest.mark.parametrize(
+    ("nodes", "segment"), [((), {None}), ((8,), {None}), ((4,), {2}), ((2, 4), {4}), ((4, 8), {2}), ((3,), {None})]
+)
+def test_campaigns_ask_for_a_domain_of_8_gpus_where_nodes_have_fewer(nodes, segment):
+    spec = SynthesisSpec(days=2, campaign_growth=0)
+    table = synthesise(spec, gpus=20_000, seed=0, node_gpus=nodes).table
+    pretrain = pc.equal(table["job_name"], "pretrain")
+    assert set(table["segment"].filter(pretrain).to_pylist()) == segment
+    assert set(table["segment"].filter(pc.invert(pretrain)).to_pylist()) == {None}
+    assert table.drop_columns(["segment"]).equals(synthesise(spec, gpus=20_000, seed=0).table.drop_columns(["segment"]))
+
+
+def test_a_segment_that_does_not_divide_the_nodes_of_every_type_is_not_asked_for():
+    changes = {"pretrain": {"gpus": {24: 1, 32: 1}, "reference_gpus": 0, "longest": "1d"}}
+    spec = SynthesisSpec(days=2, classes=(ClassShare(name="training", share=1.0, changes=changes),))
+    table = synthesise(spec, gpus=2_000, seed=0, node_gpus=(4, 8)).table
+    pretrain = table.filter(pc.equal(table["job_name"], "pretrain"))
+    assert {32} <= set(pretrain["gpus"].to_pylist()) <= {8, 16, 24, 32}
+    for gpus, segment in zip(pretrain["gpus"].to_pylist(), pretrain["segment"].to_pylist(), strict=True):
+        assert segment == (2 if gpus % 16 == 0 else None)
+
+
+def test_under_topology_block_each_8_gpus_of_a_campaign_lie_in_one_rack():
+    rack = {"hardware": "gb300-nvl72-tray", "nodes": 72, "fabric": {"kind": "nvlink-racks", "racks_per_leaf": 4}}
+    site = {"cluster": {"blocks": [{"name": "a", **rack}]}, "workload": {"days": 4, "load": 0.95}}
+    small = {"gpus": {"24": 1, "40": 1, "56": 1}, "reference_gpus": 0, "longest": "3d"}
+    kinds = {"training": {"pretrain": small}}
+    split = {}
+    for domain in (8, 1):
+        kinds["training"]["pretrain"] = {**small, "domain": domain}
+        layer = {**site, "workload": {**site["workload"], "kinds": kinds}, "policy": {"placement": "topology-block"}}
+        result = gy.run_scenario(gy.load_scenario("phase-1").over(layer, "trays"))
+        odd = 0
+        for attempt in result.attempts.to_pylist():
+            racks = Counter(node // 18 for node in attempt["nodes"])
+            campaign = attempt["job_id"].startswith("training-pretrain") and sum(attempt["gpus_on_node"]) > 8
+            odd += campaign and any(trays % 2 for trays in racks.values())
+        split[domain] = odd
+    assert split[8] == 0
+    assert split[1] > 0
 
 
 def test_segments_of_small_campaigns_are_those_of_kalos_and_large_ones_fail_as_often_as_llama_3():

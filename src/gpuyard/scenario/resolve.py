@@ -16,7 +16,7 @@ import numpy as np
 from gpuyard.cluster import Cluster
 from gpuyard.errors import ConfigError, InputError
 from gpuyard.policy import Policy, named_policy
-from gpuyard.scenario.stages import stages_of
+from gpuyard.scenario.stages import node_sizes, stages_of
 from gpuyard.scenario.tenant_keys import due_shares, tenants_of
 from gpuyard.tenancy import NO_TENANTS, Tenants
 from gpuyard.units import counted, parse_window
@@ -294,7 +294,8 @@ class Resolver:
         pools = np.bincount(cluster.node_type, weights=cluster.node_gpus)
         cpus = None if cluster.node_cpus is None else float(cluster.node_cpus.min())
         seed = self._checked.run.seed
-        return {"gpus": cluster.gpus, "seed": seed, "max_gpus_per_job": int(pools.max()), "node_cpus": cpus}
+        own = {"node_cpus": cpus, "node_gpus": node_sizes(cluster.node_gpus)}
+        return {"gpus": cluster.gpus, "seed": seed, "max_gpus_per_job": int(pools.max()), **own}
 
     def _synthesised(self, tell: Progress) -> Workload:
         """Return jobs made for the cluster."""

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gpuyard.cluster import Cluster
 from gpuyard.errors import ConfigError
@@ -41,5 +42,11 @@ def stages_of(cluster: Cluster, windows: Sequence[NodeWindow], days: float) -> l
         if not pools.sum():
             raise ConfigError("no GPU is there when the workload begins; commission some at 0 s or before")
         cpus = None if cluster.node_cpus is None else float(cluster.node_cpus[there].min())
-        found.append(Stage(begin, end, int(pools.sum()), int(pools.max()), cpus))
+        sizes = node_sizes(cluster.node_gpus[there])
+        found.append(Stage(begin, end, int(pools.sum()), int(pools.max()), cpus, sizes))
     return found
+
+
+def node_sizes(gpus: NDArray[np.int32]) -> tuple[int, ...]:
+    """Return the different numbers of GPUs of nodes that have any."""
+    return tuple(np.unique(gpus[gpus > 0]).tolist())

@@ -239,6 +239,9 @@ class Chain:
     def figures(self) -> list[tuple[str, str, Evidence]]:
         """Return work, failures, checkpoints and evaluations."""
         rows = [*self.work.figures(), *self.segmenting.figures()]
+        if self.stage.domain > 1:
+            shared = f"each {self.stage.domain} GPUs, where nodes have fewer"
+            rows.append(("one NVLink domain", shared, Evidence("assumption", "a layer is split over 8 GPUs at most")))
         if self.evaluation is not None:
             one = self.evaluation
             rows += [
@@ -255,8 +258,11 @@ class Chain:
         evaluation = self.evaluation
         if evaluation is not None:
             evaluation = evaluation.changed(given.inner("evaluation", f"evaluation of {given.where}"))
+        domain = given.take("domain", read_whole, self.stage.domain)
+        if domain < 1:
+            raise ConfigError(f"domain of {given.where} must be 1 GPU or more, got {domain}")
         return Chain(
-            stage=before.changed(self.stage, after),
+            stage=before.changed(self.stage, after)._replace(domain=domain),
             work=self.work.changed(given),
             evaluation=evaluation,
             segmenting=self.segmenting.changed(given, after.runtimes),

@@ -44,6 +44,7 @@ class Stage(NamedTuple):
     activity: float
     array_limit: int | None = None  # tasks of one array that may be eligible or running at once
     preemptible: bool = True
+    domain: int = 1  # GPUs, from the first on, that share a domain of fast links
 
 
 class Main(NamedTuple):

@@ -37,10 +37,10 @@ class Generation:
     them.
     """
 
-    def __init__(self, spec: SynthesisSpec, plan: Plan, gpus: int, seed: int) -> None:
+    def __init__(self, spec: SynthesisSpec, plan: Plan, gpus: int, seed: int, node_gpus: tuple[int, ...]) -> None:
         self._spec, self._plan, self._seed = spec, plan, seed
         self._services = services_of_tenants(plan.services, spec, seed)
-        self._tables = Tables(spec, plan.span, self._services.services.book)
+        self._tables = Tables(spec, plan.span, self._services.services.book, node_gpus)
         self._orders = orders(plan, spec, seed)
         self.jobs, self.span = plan.jobs(), plan.span
         self.load = plan.gpu_time() / (gpus * plan.span)
@@ -105,6 +105,7 @@ def generation(
     seed: int,
     max_gpus_per_job: int | None = None,
     node_cpus: float | None = None,
+    node_gpus: tuple[int, ...] = (),
     most_jobs: int | None = None,
 ) -> Generation:
     """Return what :func:`synthesise` would make, to be made table by table; the parameters are the same.
@@ -118,7 +119,7 @@ def generation(
     if most_jobs is not None:
         planner.check_size(most_jobs)
     plan = planner.planned()
-    made = Generation(spec, plan, gpus, seed)
+    made = Generation(spec, plan, gpus, seed, node_gpus)
     if spec.rate is None and abs(made.load - spec.load) > LOAD_TOLERANCE * spec.load:
         raise ConfigError(
             f"the jobs offer a load of {made.load:.4f} instead of {spec.load:g}: they are too large "
@@ -135,6 +136,7 @@ def synthesise(
     seed: int,
     max_gpus_per_job: int | None = None,
     node_cpus: float | None = None,
+    node_gpus: tuple[int, ...] = (),
     progress: Callable[[float], None] | None = None,
 ) -> Workload:
     """Return a synthetic workload for a cluster of ``gpus`` GPUs; the same arguments give the same bytes.
@@ -147,6 +149,9 @@ def synthesise(
     node_cpus
         CPU cores of the cluster's smallest node, None where it states none.  Stages without GPUs then hold nothing,
         and only delay what follows them.
+    node_gpus
+        The different numbers of GPUs that the cluster's nodes have.  Jobs whose GPUs are to share a domain of fast
+        links say in how many nodes of the smallest they lie (``segment``); without, none does.
     progress
         Called with the part that is done, 0 to 1.
 
@@ -165,6 +170,7 @@ def synthesise(
         seed=seed,
         max_gpus_per_job=max_gpus_per_job,
         node_cpus=node_cpus,
+        node_gpus=node_gpus,
         most_jobs=MOST_JOBS,
     )
     report(0.4)

@@ -39,6 +39,7 @@ class Stage(NamedTuple):
     gpus: int
     largest: int  # GPUs of the largest job that it takes
     node_cpus: float | None  # CPU cores of its smallest node, None where it states none
+    node_gpus: tuple[int, ...] = ()  # the different numbers of GPUs of its nodes
 
 
 def synthesise_growing(
@@ -66,6 +67,7 @@ def synthesise_growing(
                 seed=seed if number == 0 else stream_key(seed, f"synthesis:stage:{number}"),
                 max_gpus_per_job=stage.largest,
                 node_cpus=stage.node_cpus,
+                node_gpus=stage.node_gpus,
                 most_jobs=MOST_JOBS // len(stages),
             )
         )

@@ -112,10 +112,11 @@ def in_order(series: Sequence[Iterator[Batch]], ends: Sequence[float]) -> Iterat
 class Tables:
     """Makes job tables of one workload; each has every column of the schema.
 
-    The services of ``book`` go into the tables' metadata.
+    The services of ``book`` go into the tables' metadata.  ``node_gpus``: how many GPUs the nodes have, where known.
     """
 
-    def __init__(self, spec: SynthesisSpec, span: float, book: Book | None) -> None:
+    def __init__(self, spec: SynthesisSpec, span: float, book: Book | None, node_gpus: tuple[int, ...] = ()) -> None:
+        self._node_gpus = node_gpus
         self._priorities = np.array([tenant.priority for tenant in spec.tenants], dtype=np.int32)
         self._tenants = pa.array([tenant.name for tenant in spec.tenants], pa.string())
         self._users = pa.concat_arrays([_users(tenant) for tenant in spec.tenants])
@@ -162,13 +163,15 @@ class Tables:
         stages = [stage for one in kinds for stage in one.stages]
         first_stage = np.cumsum([0, *(len(one.stages) for one in kinds)])[:-1]
         stage = np.concatenate([batch.stage() for batch in batches])[order] + first_stage[kind]
-        tenant, limit = of("tenant"), of("time_limit")
+        tenant, limit, gpus = of("tenant"), of("time_limit"), of("gpus")
+        domain = np.array([one.domain for one in stages])[stage]
         return _of_units(batches, order) | {
+            "segment": _segments(domain, gpus, self._node_gpus),
             "job_id": _ids(batches, of("number"), order),
             "submit_time": pa.array(of("submit")),
             "runtime": pa.array(of("runtime")),
             "time_limit": pa.array(limit, mask=np.isnan(limit)),
-            "gpus": pa.array(of("gpus").astype(np.int32)),
+            "gpus": pa.array(gpus.astype(np.int32)),
             "priority": pa.array(
                 np.array([one.priority for one in stages], dtype=np.int32)[stage] + self._priorities[tenant]
             ),
@@ -180,6 +183,19 @@ class Tables:
             "activity": pa.array(np.array([one.activity for one in stages])[stage]),
             "preemptible": _preemptible(np.array([not one.preemptible for one in stages])[stage]),
         }
+
+
+def _segments(domain: NDArray[np.int64], gpus: NDArray[np.int64], node_gpus: tuple[int, ...]) -> pa.Array | None:
+    """Return in segments of how many nodes jobs come of which so many GPUs share a domain.
+
+    Null where the smallest node has as many, and where segments do not divide the job's nodes, be they the smallest or
+    the largest; None where no job has any.
+    """
+    if not node_gpus or domain.max(initial=1) <= min(node_gpus):
+        return None
+    nodes = -(-domain // min(node_gpus))
+    stated = (nodes > 1) & (gpus % (nodes * min(node_gpus)) == 0) & (gpus % (nodes * max(node_gpus)) == 0)
+    return pa.array(nodes.astype(np.int32), mask=~stated)
 
 
 def _preemptible(kept: NDArray[np.bool_]) -> pa.Array:

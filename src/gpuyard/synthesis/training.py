@@ -45,7 +45,7 @@ def _pretraining() -> Kind:
         sizes=Sizes.steps({128: 0.15, 256: 0.25, 512: 0.50, 1024: 0.10}),
         runtimes=SEGMENTS, states=CLUSTERS["kalos"].states, reference_gpus=KALOS_GPUS,
         size_evidence=_BOXES, runtime_evidence=_RUNTIMES,
-        expansion=Chain(stage=Stage("pretrain", 50, activity), work=PublishedRuns(), evaluation=evaluation),
+        expansion=Chain(stage=Stage("pretrain", 50, activity, domain=8), work=PublishedRuns(), evaluation=evaluation),
     )  # fmt: skip
 
 
