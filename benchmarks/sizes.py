@@ -19,6 +19,7 @@ class Size:
     depth_jobs: int
     depths: tuple[int, ...]
     rounds: int
+    streamed_jobs: int
 
 
 _SMALL = Size(
@@ -29,6 +30,7 @@ _SMALL = Size(
     depth_jobs=6_000,
     depths=(10, 100, 1_000),
     rounds=1,
+    streamed_jobs=5_000_000,
 )
 FULL = Size(
     jobs=1_000_000,
@@ -38,6 +40,7 @@ FULL = Size(
     depth_jobs=400_000,
     depths=(100, 1_000, 10_000, 100_000),
     rounds=5,
+    streamed_jobs=20_000_000,
 )
 """The sizes that docs/performance.md quotes."""
 SIZE = {"small": _SMALL, "full": FULL}[os.environ.get("GPUYARD_BENCH_SIZE", "small")]

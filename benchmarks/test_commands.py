@@ -19,6 +19,8 @@ pytestmark = pytest.mark.benchmark(group="commands", timer=commands_clock)
 STAGED = Path(__file__).resolve().parent / "staged.py"
 PHILLY_JOBS = 82_247
 """Jobs of philly.csv that can be simulated: two events each."""
+STREAMED_BYTES = 1_600_000_000
+"""Peak memory of a workload that is written as it is made, however many jobs there are."""
 
 
 def measured(benchmark: BenchmarkFixture, *words: str, rounds: int = SIZE.rounds, **where: Path) -> Child:
@@ -90,3 +92,14 @@ def test_many_jobs_with_all_outputs(benchmark: BenchmarkFixture, tmp_path: Path)
     measured(benchmark, "run", "--trace", str(trace), "--cluster", f"{SIZE.nodes}x8", "-o", str(tmp_path / "out"))
 
     assert events(tmp_path / "out") == 2 * SIZE.jobs
+
+
+def test_a_workload_of_months_or_years_is_written_in_bounded_memory(
+    benchmark: BenchmarkFixture, tmp_path: Path
+) -> None:
+    path, jobs = tmp_path / "jobs.parquet", str(SIZE.streamed_jobs)
+
+    child = measured(benchmark, "generate", "phase-1", "--jobs", jobs, "-o", str(path), rounds=1)
+
+    assert pq.read_metadata(path).num_rows == SIZE.streamed_jobs
+    assert child.peak_bytes < STREAMED_BYTES

@@ -11,7 +11,7 @@ from gpuyard.streams import Stream
 from gpuyard.synthesis.distributions import Sizes
 from gpuyard.synthesis.kinds import Kind
 
-__all__ = ["BLOCK", "KEPT_BLOCKS", "MILLI", "TOLERANCE", "Chosen", "Supply", "draws_of", "first_jobs"]
+__all__ = ["BLOCK", "MILLI", "TOLERANCE", "Chosen", "Supply", "draws_of", "first_jobs"]
 
 TOLERANCE = 1e-3
 """Relative difference from its wanted GPU time at which a kind is left as it is."""

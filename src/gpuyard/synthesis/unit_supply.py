@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuyard.errors import ConfigError
-from gpuyard.synthesis.calibration import BLOCK, KEPT_BLOCKS, MILLI, Chosen, first_jobs
+from gpuyard.synthesis.calibration import BLOCK, MILLI, Chosen, first_jobs
 from gpuyard.synthesis.expansion import Draws, Expansion, Jobs, Lasting, Site, joined
 from gpuyard.synthesis.kinds import Kind
 from gpuyard.units import counted
@@ -20,6 +20,8 @@ SAMPLE = 16
 """Units that are looked at for the GPU time and the jobs that may be expected of one."""
 MOST_EMPTY = 1 << 16
 """Units without GPU time in the window after which there is none to be expected."""
+KEPT = 8
+"""Blocks of units at the start of a series that are kept once made: those of a million jobs of all kinds."""
 
 
 class UnitSupply:
@@ -167,7 +169,7 @@ class UnitSupply:
             return self._kept[at]
         units = self.units_at_once(span)
         made = self._made(at * units, (at + 1) * units, span)
-        if at == len(self._kept) < KEPT_BLOCKS // 4:
+        if at == len(self._kept) < KEPT:
             self._kept.append(made)
         return made
 
