@@ -1,4 +1,4 @@
-"""Random sites of alike nodes, virtual clusters that fit them, and jobs that want their cells."""
+"""Random sites of alike nodes, owners that fit them, and jobs that want their cells."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ def cells_for(draw: st.DrawFn, site: Cluster, by: str = "tenant", *, beyond: str
                 counts[hierarchy.names[level]] = count
         there *= hierarchy.fans[level]
     beyond = beyond or draw(st.sampled_from(["wait", "opportunistic"]))
-    return Cells(clusters=owned, by=by, levels=levels, beyond=beyond)
+    return Cells(owners=owned, by=by, levels=levels, beyond=beyond)
 
 
 @st.composite
 def in_cells(draw: st.DrawFn, jobs: Workload, by: str = "tenant") -> Workload:
-    """Give the jobs virtual clusters and priorities; most are guaranteed, and small enough for a cell.
+    """Give the jobs owners and priorities; most are guaranteed, and small enough for a cell.
 
     In many workloads those of nobody come first, so that owners find their cells lent.
     """

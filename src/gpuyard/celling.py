@@ -1,4 +1,4 @@
-"""Cells in the engine's units: the hierarchy of a cluster, what virtual clusters own, what jobs ask for."""
+"""Cells in the engine's units: the hierarchy of a cluster, what owners own, what jobs ask for."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gpuyard.cluster import Cluster
 from gpuyard.errors import ConfigError, unknown_name
-from gpuyard.kernel.cells import CLAIM, CLUSTERS, PEN, build_cells
+from gpuyard.kernel.cells import CLAIM, OWNERS, PEN, build_cells
 from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.stays import Stays
 from gpuyard.kernel.tables import DEMAND, Records
@@ -89,19 +89,19 @@ def hierarchy_of(cluster: Cluster, levels: Sequence[str] | None = None) -> Hiera
 
 
 def _owned(policy: Policy, levels: Hierarchy, name: str) -> NDArray[np.int64]:
-    """Return the cells that each virtual cluster owns, shape (clusters, levels); raise for what does not fit."""
-    owned = np.zeros((len(policy.cells.clusters), len(levels.names)), np.int64)
-    for number, (owner, counts) in enumerate(policy.cells.clusters.items()):
+    """Return the cells that each owner owns, shape (owners, levels); raise for what does not fit."""
+    owned = np.zeros((len(policy.cells.owners), len(levels.names)), np.int64)
+    for number, (owner, counts) in enumerate(policy.cells.owners.items()):
         for level, count in counts.items():
             if level not in levels.names:
-                raise unknown_name(f"level of cells in 'cells.clusters.{owner}'", level, levels.names)
+                raise unknown_name(f"level of cells in 'cells.owners.{owner}'", level, levels.names)
             owned[number, levels.names.index(level)] = count
     there = int(levels.cells[-1])
     for number in range(len(levels.names) - 1, -1, -1):
         wanted = int(owned[:, number].sum())
         if wanted > there:
             raise ConfigError(
-                f"virtual clusters own {wanted} cells of level {levels.names[number]}, and '{name}' has {there} beside "
+                f"owners own {wanted} cells of level {levels.names[number]}, and '{name}' has {there} beside "
                 "those of higher levels; take some away"
             )
         if number:
@@ -110,9 +110,9 @@ def _owned(policy: Policy, levels: Hierarchy, name: str) -> NDArray[np.int64]:
 
 
 def homes_of(workload: Workload, policy: Policy) -> NDArray[np.int64]:
-    """Return the number of each job's virtual cluster, shape (jobs,); NOBODY where it has none."""
+    """Return the number of each job's owner, shape (jobs,); NOBODY where it has none."""
     codes, labels = workload.labels(policy.cells.by, "")
-    numbers = {name: number for number, name in enumerate(policy.cells.clusters)}
+    numbers = {name: number for number, name in enumerate(policy.cells.owners)}
     home = np.full(max(len(labels), 1), NOBODY, np.int64)
     for code, label in enumerate(labels):
         path = label
@@ -128,6 +128,18 @@ def _shapes(workload: Workload, levels: Hierarchy) -> tuple[NDArray[np.int64], N
     nodes, gpus = workload.integers("nodes", 0), workload.gpus.astype(np.int64)
     chunks = np.where(nodes > 0, nodes, np.maximum(-(-gpus // node), 1))
     return chunks, gpus // chunks, gpus % chunks
+
+
+def claims_of(workload: Workload, cluster: Cluster, policy: Policy) -> tuple[Hierarchy, Records]:
+    """Return the levels of cells, and what each job asks for: records of kernel.cells.CLAIM, shape (jobs,).
+
+    Raises
+    ------
+    ConfigError
+        For a cluster that has no such cells, and for cells that it has not got.
+    """
+    levels = hierarchy_of(cluster, policy.cells.levels)
+    return levels, _claims(workload, policy, levels, _owned(policy, levels, cluster.name))
 
 
 def _claims(workload: Workload, policy: Policy, levels: Hierarchy, owned: NDArray[np.int64]) -> Records:
@@ -150,7 +162,7 @@ def _claims(workload: Workload, policy: Policy, levels: Hierarchy, owned: NDArra
     for level in range(len(levels.names)):
         holds[:, level] = owned[:, level:] @ (levels.size[level:] // levels.size[level])
     fits = due & (claim["count"] <= holds[home, claim["level"]] if holds.size else due)
-    claim["forest"] = np.where(fits, home + CLUSTERS, NOBODY)
+    claim["forest"] = np.where(fits, home + OWNERS, NOBODY)
     return claim
 
 
@@ -172,7 +184,7 @@ def _reject(workload: Workload, cluster: Cluster, policy: Policy, asked: Asked, 
     claim = _claims(workload, policy, levels, owned)
     nowhere = (claim["forest"] == NOBODY) & (claim["guest"] == 0)
     due = (homes_of(workload, policy) != NOBODY) & (workload.integers("priority", 0) >= 0)
-    rejections.add(nowhere & due, "asks for more than its virtual cluster owns")
+    rejections.add(nowhere & due, "asks for more than its owner owns")
     rejections.add(nowhere, "is opportunistic and not preemptible")
 
 
@@ -225,7 +237,7 @@ def celled_tables(own: tuple[Stays, Any, Any], about: Mapping[str, Any], policy:
     pen["forest"] = pen["refused"] = NOBODY
     for name in ("forest", "guest"):
         pen[name][asked.demands["lane"]] = claim[name]
-    site = np.zeros((CLUSTERS, len(levels.names)), np.int64)
+    site = np.zeros((OWNERS, len(levels.names)), np.int64)
     site[:, -1] = levels.cells[-1]
     owned = np.concatenate([site, owned])
     return (own[0], *build_cells(levels.size, levels.node, owned, claim, pen, strict=policy.backfill == "none"))

@@ -1,4 +1,4 @@
-"""Cells that virtual clusters own, as in HiveD: part of a policy.  ``docs/semantics.md``, *Cells*, is exact."""
+"""Cells that owners own, as in HiveD: part of a policy.  ``docs/semantics.md``, *Cells*, is exact."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any, Final
 from gpuyard.errors import ConfigError, unknown_name
 from gpuyard.preemption import NO_PREEMPTION, Preemption
 
-__all__ = ["BEYOND", "NO_CELLS", "OWNERS", "Cells", "check_cells"]
+__all__ = ["BEYOND", "BY", "NO_CELLS", "Cells", "check_cells"]
 
-OWNERS: Final = ("tenant", "partition")
-"""Columns that can name a job's virtual cluster."""
+BY: Final = ("tenant", "partition")
+"""Columns that can name a job's owner."""
 BEYOND: Final = ("wait", "opportunistic")
 """What becomes of a guaranteed job that finds none of its cells free."""
 _BESIDE: Final = ("min_run", "max_preemptions", "victims")
@@ -22,17 +22,17 @@ _MOST: Final = 2**31 - 1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cells:
-    """Which cells of the topology each virtual cluster owns.
+    """Which cells of the topology each owner owns.
 
     Source: Zhao et al. 2020, "HiveD: Sharing a GPU Cluster for Deep Learning with Guarantees", OSDI.
 
     Parameters
     ----------
-    clusters
-        Cells by level, by virtual cluster: ``{"steel": {"rack": 1, "gpus-4": 2}}``.  Levels are ``gpu``, ``gpus-2``,
+    owners
+        Cells by level, by owner: ``{"steel": {"rack": 1, "gpus-4": 2}}``.  Levels are ``gpu``, ``gpus-2``,
         ``gpus-4`` and so on inside a node, ``node``, and the cluster's levels of locality.
     by
-        The column that names a job's virtual cluster: ``tenant`` or ``partition``; a path belongs to the nearest above.
+        The column that names a job's owner: ``tenant`` or ``partition``; a path belongs to the nearest above.
     levels
         The cluster's levels of locality that are cells; ``None``: all of them.
     beyond
@@ -44,30 +44,30 @@ class Cells:
         For a name that does not exist, and numbers of cells that are none.
     """
 
-    clusters: Mapping[str, Mapping[str, int]] = field(default_factory=dict, hash=False)
+    owners: Mapping[str, Mapping[str, int]] = field(default_factory=dict, hash=False)
     by: str = "tenant"
     levels: tuple[str, ...] | None = None
     beyond: str = "wait"
 
     def __post_init__(self) -> None:
-        for name, known in (("by", OWNERS), ("beyond", BEYOND)):
+        for name, known in (("by", BY), ("beyond", BEYOND)):
             if getattr(self, name) not in known:
                 raise unknown_name(f"cells.{name}", str(getattr(self, name)), known)
         if self.levels is not None:
             object.__setattr__(self, "levels", tuple(self.levels))
-        object.__setattr__(self, "clusters", _counted(self.clusters))
+        object.__setattr__(self, "owners", _counted(self.owners))
 
     def __bool__(self) -> bool:
         """Whether the cluster is handed out in cells."""
-        return bool(self.clusters)
+        return bool(self.owners)
 
     def to_mapping(self) -> dict[str, Any]:
-        """Return the fields, defaults filled in; nothing where there are no virtual clusters."""
+        """Return the fields, defaults filled in; nothing where there are no owners."""
         if not self:
             return {}
-        owned = {name: dict(counts) for name, counts in self.clusters.items()}
+        owned = {name: dict(counts) for name, counts in self.owners.items()}
         levels = {} if self.levels is None else {"levels": list(self.levels)}
-        return {"by": self.by, "beyond": self.beyond, **levels, "clusters": owned}
+        return {"by": self.by, "beyond": self.beyond, **levels, "owners": owned}
 
     @classmethod
     def of(cls, given: Mapping[str, Any] | Cells) -> Cells:
@@ -75,30 +75,30 @@ class Cells:
         if isinstance(given, Cells):
             return given
         if not isinstance(given, Mapping):
-            raise ConfigError(f"'cells' is a table with 'clusters', got {given!r}")
+            raise ConfigError(f"'cells' is a table with 'owners', got {given!r}")
         known = [each.name for each in fields(cls)]
         for name in given:
             if name not in known:
                 raise unknown_name("key of cells", str(name), known)
-        if given and not given.get("clusters"):
-            raise ConfigError("'cells' without 'clusters' gives nobody anything; name what each virtual cluster owns")
+        if given and not given.get("owners"):
+            raise ConfigError("'cells' without 'owners' gives nobody anything; name what each owner owns")
         return cls(**given)
 
 
-def _counted(clusters: object) -> dict[str, dict[str, int]]:
+def _counted(owners: object) -> dict[str, dict[str, int]]:
     """Return a copy of the numbers of cells, checked; levels of which none is owned are left out."""
-    if not isinstance(clusters, Mapping):
-        raise ConfigError(f"'cells.clusters' is a table of virtual clusters, got {clusters!r}")
+    if not isinstance(owners, Mapping):
+        raise ConfigError(f"'cells.owners' is a table of owners, got {owners!r}")
     copy = {}
-    for name, owned in clusters.items():
+    for name, owned in owners.items():
         if not name or "" in str(name).split("/"):
-            raise ConfigError(f"a virtual cluster's name is names with '/' between them, got {name!r}")
+            raise ConfigError(f"a owner's name is names with '/' between them, got {name!r}")
         if not isinstance(owned, Mapping):
-            raise ConfigError(f"'cells.clusters.{name}' is a table of levels and numbers of cells, got {owned!r}")
+            raise ConfigError(f"'cells.owners.{name}' is a table of levels and numbers of cells, got {owned!r}")
         for level, count in owned.items():
             if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= _MOST:
                 raise ConfigError(
-                    f"'cells.clusters.{name}.{level}' must be a whole number of cells, 0 or more, got {count!r}"
+                    f"'cells.owners.{name}.{level}' must be a whole number of cells, 0 or more, got {count!r}"
                 )
         copy[str(name)] = {str(level): int(count) for level, count in owned.items() if count}
     return copy
@@ -114,7 +114,7 @@ def check_cells(cells: Cells, preemption: Preemption, changed: Mapping[str, bool
     """
     if not cells:
         if preemption.rule == "cells":
-            raise ConfigError("preemption cells needs cells to be owned; name them in [policy.cells.clusters]")
+            raise ConfigError("preemption cells needs cells to be owned; name them in [policy.cells.owners]")
         return
     if preemption.rule != "cells":
         raise ConfigError(f"cells bring a preemption of their own, cells; leave out preemption = {preemption.rule}")

@@ -226,7 +226,7 @@ PREEMPTIONS: Final[dict[str, Choice]] = {
         "takes nothing where no quotas of tenants are given",
     ),
     "cells": Choice(
-        "a virtual cluster takes its cells back from opportunistic jobs; needs cells",
+        "an owner takes its cells back from opportunistic jobs; needs cells",
         (),
         "Zhao et al. 2020, OSDI (HiveD)",
         "one kind of node; no pinned and no bad cells",

@@ -250,6 +250,8 @@ def _attempts(parts: Sequence[_Part]) -> dict[str, Any]:
     if any(each.attempt_cause is not None for each in records):
         columns["attempt_useful"] = _joined([each.useful for each in records], np.int64)[order]
         columns["attempt_cause"] = _joined([_causes(part) for part in parts], np.int32)[order]
+    if any(each.attempt_guest is not None for each in records):
+        columns["attempt_guest"] = _joined([_guests(each) for each in records], np.bool_)[order]
     return columns
 
 
@@ -259,6 +261,11 @@ def _causes(part: _Part) -> NDArray[np.int64]:
     if cause is None:
         return np.full(part.record.attempt_job.size, NOBODY)
     return np.where(cause == NOBODY, NOBODY, part.rows[np.maximum(cause, 0)])
+
+
+def _guests(record: Record) -> NDArray[np.bool_]:
+    """Return which attempts ran in cells that were lent; none where there are no cells."""
+    return np.zeros(record.attempt_job.size, np.bool_) if record.attempt_guest is None else record.attempt_guest
 
 
 def _decided(parts: Sequence[_Part]) -> Decided | None:

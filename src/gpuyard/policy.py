@@ -155,7 +155,7 @@ class Policy:
     preemption
         Who may take GPUs from whom: a rule's name, a :class:`~gpuyard.preemption.Preemption`, or a table of its fields.
     cells
-        What virtual clusters own of the topology: :class:`~gpuyard.cells.Cells`, or a table of its fields.
+        Who owns which pieces of the topology: :class:`~gpuyard.cells.Cells`, or a table of its fields.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""HiveD's guarantee on random sequences: what fits the cells that a virtual cluster owns always finds a place.
+"""HiveD's guarantee on random sequences: what fits the cells that a owner owns always finds a place.
 
 Zhao et al. 2020, section 3.3: the sharing safety of buddy cell allocation.
 """
@@ -18,7 +18,7 @@ from gpuyard.cells import Cells
 from gpuyard.cluster import Cluster
 from gpuyard.kernel.bindings import bind, unbind
 from gpuyard.kernel.buddies import choose, give
-from gpuyard.kernel.cells import CLAIM, CLUSTERS, PEN, build_cells
+from gpuyard.kernel.cells import CLAIM, OWNERS, PEN, build_cells
 from gpuyard.kernel.codes import NOBODY
 from gpuyard.policy import Policy
 from gpuyard.record import Record
@@ -36,7 +36,7 @@ REQUESTS = [(name, level) for name, counts in FIGURE_3.items() for level in rang
 
 
 def owned_by(jobs: Workload, name: str) -> Workload:
-    """Return the guaranteed jobs of a virtual cluster."""
+    """Return the guaranteed jobs of a owner."""
     rows = [row for row in jobs.table.to_pylist() if (row["priority"] or 0) >= 0 and home(row["tenant"]) == name]
     return Workload.from_table(jobs.table.from_pylist(rows, schema=jobs.table.schema))
 
@@ -55,36 +55,36 @@ def starts_of(record: Record) -> dict[str, int]:
 
 @settings(max_examples=4 * EXAMPLES, deadline=None, database=None)
 @given(st.data())
-def test_a_virtual_cluster_starts_its_jobs_when_it_would_alone(data):
+def test_an_owner_starts_its_jobs_when_it_would_alone(data):
     """Whatever the others and the opportunistic jobs do, the schedule is that of a private cluster of these cells."""
     site, jobs, policy = drawn(data)
     shared = starts_of(schedule(jobs, site, policy))
-    for name in policy.cells.clusters:
+    for name in policy.cells.owners:
         mine = owned_by(jobs, name)
-        private = replace(policy, cells=replace(policy.cells, clusters={name: policy.cells.clusters[name]}))
+        private = replace(policy, cells=replace(policy.cells, owners={name: policy.cells.owners[name]}))
         for job, at in starts_of(schedule(mine, site, private)).items():
             assert shared[job] == at, f"job {job} of {name}"
 
 
 @settings(max_examples=max(EXAMPLES // 2, 3), deadline=None, database=None)
 @given(st.data())
-def test_a_virtual_cluster_starts_its_jobs_when_it_would_alone_in_the_reference(data):
+def test_an_owner_starts_its_jobs_when_it_would_alone_in_the_reference(data):
     site, jobs, policy = drawn(data)
     names = jobs.table["job_id"].to_pylist()
     shared = dict(zip(names, simulate(jobs, site, policy), strict=True))
-    for name in policy.cells.clusters:
+    for name in policy.cells.owners:
         mine = owned_by(jobs, name)
-        private = replace(policy, cells=replace(policy.cells, clusters={name: policy.cells.clusters[name]}))
+        private = replace(policy, cells=replace(policy.cells, owners={name: policy.cells.owners[name]}))
         for job, fate in zip(mine.table["job_id"].to_pylist(), simulate(mine, site, private), strict=True):
             assert shared[job].start == fate.start, f"job {job} of {name}"
 
 
 def drawn(data: st.DataObject) -> tuple[Cluster, Workload, Policy]:
-    """Return a site, jobs of all virtual clusters (all three of :data:`NAMES` own something), a policy that waits."""
+    """Return a site, jobs of all owners (all three of :data:`NAMES` own something), a policy that waits."""
     site = data.draw(cell_sites())
     jobs = data.draw(in_cells(data.draw(crowded_workloads(site, 1, 24, plain=True))))
     cells = data.draw(cells_for(site, beyond="wait"))
-    cells = replace(cells, clusters={name: cells.clusters.get(name, {}) for name in NAMES})
+    cells = replace(cells, owners={name: cells.owners.get(name, {}) for name in NAMES})
     policy = data.draw(cell_policies(cells))
     return site, jobs, policy if policy.order != "random" else replace(policy, order="fifo")
 
@@ -97,7 +97,7 @@ def test_the_cells_of_hiveds_figure_3_fit_in_any_order_of_requests(order):
     names = ("gpu", "gpus-2", "gpus-4", "node")
     clusters = {name: dict(zip(names, counts, strict=True)) for name, counts in FIGURE_3.items()}
     jobs = workload(*[(0, 10, 2**level, {"tenant": name}) for name, level in order])
-    record = schedule(jobs, site, Policy(cells={"clusters": clusters}))
+    record = schedule(jobs, site, Policy(cells={"owners": clusters}))
     assert record.start.tolist() == [0] * len(order)
 
 
@@ -116,7 +116,7 @@ def test_no_sequence_of_requests_and_releases_breaks_the_binding(data):
             give(forests, forest, level, number)
             unbind(forests, bound, forest, level, number)
             continue
-        forest = data.draw(st.integers(CLUSTERS, CLUSTERS + len(owned) - 1))
+        forest = data.draw(st.integers(OWNERS, OWNERS + len(owned) - 1))
         level = data.draw(st.integers(0, levels.node))
         chosen = np.zeros(1, np.int64)
         if choose(forests, forest, level, 1, chosen):
@@ -141,8 +141,8 @@ def test_no_sequence_of_requests_and_releases_breaks_the_binding(data):
 
 def built(cells: Cells, levels: Hierarchy):
     size = np.array([levels.size(level) for level in range(len(levels.names))], np.int64)
-    owned = [[counts.get(name, 0) for name in levels.names] for counts in cells.clusters.values()]
-    site = [[0] * (len(size) - 1) + [levels.tops]] * CLUSTERS
+    owned = [[counts.get(name, 0) for name in levels.names] for counts in cells.owners.values()]
+    site = [[0] * (len(size) - 1) + [levels.tops]] * OWNERS
     forests, bound, _ = build_cells(
         size, levels.node, np.array(site + owned, np.int64), np.zeros(1, CLAIM), np.zeros(1, PEN), strict=False
     )
@@ -151,7 +151,7 @@ def built(cells: Cells, levels: Hierarchy):
 
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_the_reference_has_room_for_what_it_says_it_has(count):
-    """The forest of a virtual cluster that owns nodes holds just as many."""
+    """The forest of a owner that owns nodes holds just as many."""
     forest = Forest(Hierarchy.of(cluster(*[4] * 6), None), [0, 0, count])
     assert forest.take(2, count) is not None
     assert forest.take(0, 1) is None

@@ -1,4 +1,4 @@
-"""From instant to instant in cells: who runs in the cells of a virtual cluster, who in idle ones, who has to leave."""
+"""From instant to instant in cells: who runs in the cells of a owner, who in idle ones, who has to leave."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class CellSimulation(PreemptiveSimulation):
         self.line: list[int] = []
         self.held: dict[int, Held] = {}
         self.site = Forest(self.hierarchy, [0] * (len(self.hierarchy.names) - 1) + [self.hierarchy.tops])
-        self.clusters = {name: Forest(self.hierarchy, self.owned(name)) for name in self.policy.cells.clusters}
+        self.forests = {name: Forest(self.hierarchy, self.owned(name)) for name in self.policy.cells.owners}
         for cells, size in zip(self.site.levels, map(self.hierarchy.size, range(len(self.site.levels))), strict=True):
             for cell in cells:
                 cell.gpus = range(cell.number * size, (cell.number + 1) * size)
@@ -43,7 +43,7 @@ class CellSimulation(PreemptiveSimulation):
         return Hierarchy.of(self.cluster, self.policy.cells.levels)
 
     def owned(self, name: str) -> list[int]:
-        return [self.policy.cells.clusters[name].get(level, 0) for level in self.hierarchy.names]
+        return [self.policy.cells.owners[name].get(level, 0) for level in self.hierarchy.names]
 
     def rejected(self, cluster: Cluster) -> set[int]:
         self.cluster = cluster
@@ -51,7 +51,7 @@ class CellSimulation(PreemptiveSimulation):
         return rejected_rows(self.jobs, cluster, self.policy, self.rule, refused=refused)
 
     def is_refused(self, job: Job) -> bool:
-        """Return whether cells are not for this job, or its virtual cluster and the lent cells are not."""
+        """Return whether cells are not for this job, or its owner and the lent cells are not."""
         if job.gpus == 0 or (job.milli is not None and job.milli < WHOLE) or job.spread or job.exclusive:
             return True
         size, chunks = int(self.cluster.node_gpus[0]), self.chunks(job)
@@ -65,10 +65,10 @@ class CellSimulation(PreemptiveSimulation):
         return not self.is_guaranteed(job) and not self.may_be_guest(job)
 
     def home(self, job: Job) -> str | None:
-        """Return the virtual cluster of a job."""
+        """Return the owner of a job."""
         path = job.tenant if self.policy.cells.by == "tenant" else job.partition
         while path:
-            if path in self.policy.cells.clusters:
+            if path in self.policy.cells.owners:
                 return path
             path = path.rpartition("/")[0]
         return None
@@ -77,7 +77,7 @@ class CellSimulation(PreemptiveSimulation):
         return self.home(job) is not None and job.priority >= 0
 
     def is_guaranteed(self, job: Job) -> bool:
-        """Return whether the job is tried in its virtual cluster, which can hold it when it is empty."""
+        """Return whether the job is tried in its owner, which can hold it when it is empty."""
         return (
             self.has_claim(job) and Forest(self.hierarchy, self.owned(self.home(job))).take(*self.asks(job)) is not None
         )
@@ -120,8 +120,8 @@ class CellSimulation(PreemptiveSimulation):
         return sorted(self.queue(), key=lambda job: self.ranking.key(job, self.yard.now, self.eligible(job)))
 
     def start_at_home(self, job: Job) -> bool:
-        """Start a guaranteed job in its virtual cluster if it can; return whether it did."""
-        virtual = self.clusters[self.home(job)].take(*self.asks(job))
+        """Start a guaranteed job in its owner if it can; return whether it did."""
+        virtual = self.forests[self.home(job)].take(*self.asks(job))
         if virtual is None:
             return False
         physical = []
@@ -153,7 +153,7 @@ class CellSimulation(PreemptiveSimulation):
         """Return where a virtual cell is, and settle it if it is nowhere yet."""
         if virtual.bound is None and virtual.parent is None:
             self.mark(())
-            for forest in self.clusters.values():
+            for forest in self.forests.values():
                 for cell in (it for cells in forest.levels for it in cells):
                     if cell.parent is None and cell.bound is not None:
                         cell.bound.taken = True
@@ -185,7 +185,7 @@ class CellSimulation(PreemptiveSimulation):
         super().close(row, useful, cause)
         for cell in self.held.pop(row).virtual:
             cell.taken = False
-        for forest in self.clusters.values():
+        for forest in self.forests.values():
             for cell in (it for cells in forest.levels for it in cells):
                 if not any(it.taken for it in cell.within()):
                     cell.bound = None

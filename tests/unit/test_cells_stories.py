@@ -27,7 +27,7 @@ FIGURE_3 = {
     "B": {"gpus-4": 1, "gpus-2": 1, "gpu": 1},
     "C": {"node": 2, "gpus-2": 1},
 }
-"""The virtual clusters of HiveD's Figure 3: A and B own 7 GPUs each and C 18, all 32 of the rack."""
+"""The owners of HiveD's Figure 3: A and B own 7 GPUs each and C 18, all 32 of the rack."""
 LENT = {"priority": -1}
 
 
@@ -37,7 +37,7 @@ def of(tenant: str, **more: object) -> dict[str, object]:
 
 def fates(tell: str, jobs: Workload, site: Cluster, clusters: object, **more: object) -> list[Fate]:
     more = {"backfill": "fit", **more}
-    cells = {"clusters": clusters, **{name: more.pop(name) for name in ("beyond", "levels", "by") if name in more}}
+    cells = {"owners": clusters, **{name: more.pop(name) for name in ("beyond", "levels", "by") if name in more}}
     policy = Policy(cells=cells, **more)
     return simulate(jobs, site, policy) if tell == "reference" else told(schedule(jobs, site, policy))
 
@@ -57,7 +57,7 @@ def causes(*given: object, **more: object) -> list[list[int | None]]:
 
 
 def reasons(jobs: Workload, site: Cluster, clusters: object, **more: object) -> list[str]:
-    record = schedule(jobs, site, Policy(backfill="fit", cells={"clusters": clusters, **more}))
+    record = schedule(jobs, site, Policy(backfill="fit", cells={"owners": clusters, **more}))
     return [record.reject_reasons[number] for number in record.reject_reason]
 
 
@@ -84,7 +84,7 @@ def test_all_cells_of_hiveds_figure_3_are_there_at_once_and_lie_where_the_buddy_
 
 @TEST
 def test_sixteen_small_jobs_of_one_tenant_leave_the_node_of_the_other_alone(tell):
-    """The demonstration of VC safety of microsoft/hivedscheduler: two DGX-2, two virtual clusters of one node each."""
+    """The demonstration of VC safety of microsoft/hivedscheduler: two DGX-2, two owners of one node each."""
     site = cluster(16, 16)
     small = [(0, 100, 1, of("VC1"))] * 16
     jobs = workload(*small, (0, 100, 1, of("VC1")), (1, 5, 16, of("VC2")))
@@ -94,8 +94,8 @@ def test_sixteen_small_jobs_of_one_tenant_leave_the_node_of_the_other_alone(tell
 
 
 @TEST
-def test_an_opportunistic_job_uses_more_than_its_virtual_cluster_owns_until_the_owner_comes(tell):
-    """The demonstration of preemption between virtual clusters of microsoft/hivedscheduler."""
+def test_an_opportunistic_job_uses_more_than_its_owner_has_until_the_owner_comes(tell):
+    """The demonstration of preemption between owners of microsoft/hivedscheduler."""
     site = cluster(4, 4, 4)
     jobs = workload((0, 100, 8, of("VC1", **LENT)), (5, 20, 12, of("default")))
     cells = {"default": {"node": 3}}
@@ -128,7 +128,7 @@ def test_with_half_of_the_cells_it_does_not_wait(tell):
     assert ran == [[(0, 10)], [(0, 1000)], [(0, 1000)], [(0, 1000)], [(10, 60)]]
 
 
-# --- buddies, in a virtual cluster ---------------------------------------------------------------------------
+# --- buddies, in a owner ---------------------------------------------------------------------------
 
 
 @TEST
@@ -150,7 +150,7 @@ def test_a_cell_of_six_gpus_is_three_pairs(tell):
 
 
 @TEST
-def test_a_job_of_several_nodes_takes_those_of_the_tightest_rack_of_its_virtual_cluster(tell):
+def test_a_job_of_several_nodes_takes_those_of_the_tightest_rack_of_its_owner(tell):
     site = cluster(*[1] * 6, levels=[[0, 0, 0, 1, 1, 1]])
     jobs = workload((0, 10, 1, of("a")), (0, 5, 2, of("a", nodes=2)), (0, 5, 3, of("a", nodes=3)))
     cells = {"a": {"level-0": 2}}
@@ -165,7 +165,7 @@ def test_a_job_of_several_nodes_spans_racks_only_if_it_must(tell):
 
 
 @TEST
-def test_nodes_that_a_virtual_cluster_owns_one_by_one_may_lie_in_different_racks(tell):
+def test_nodes_that_an_owner_has_one_by_one_may_lie_in_different_racks(tell):
     site = cluster(*[1] * 4, levels=[[0, 0, 1, 1]])
     jobs = workload((0, 9, 1, of("b")), (0, 5, 2, of("a", nodes=2)))
     assert slots(tell, jobs, site, {"a": {"node": 2}, "b": {"node": 1}}) == [[(0, 1, 0)], [(1, 1, 0), (2, 1, 0)]]
@@ -221,7 +221,7 @@ def test_nobody_is_preempted_by_an_opportunistic_job_whatever_its_priority(tell)
 
 
 @TEST
-def test_without_backfill_each_virtual_cluster_is_a_queue_of_its_own(tell):
+def test_without_backfill_each_owner_is_a_queue_of_its_own(tell):
     jobs = workload(
         (0, 10, 2, of("a")),
         (1, 10, 4, of("a")),
@@ -237,7 +237,7 @@ def test_without_backfill_each_virtual_cluster_is_a_queue_of_its_own(tell):
 
 
 @TEST
-def test_beyond_its_cells_a_virtual_cluster_may_use_idle_ones(tell):
+def test_beyond_its_cells_an_owner_may_use_idle_ones(tell):
     jobs = workload((0, 10, 4, of("a")), (0, 10, 4, of("a")), (4, 3, 4, of("b")))
     cells = {"a": {"node": 1}, "b": {"node": 1}}
     assert stays(tell, jobs, PAIR, cells) == [[(0, 10)], [(10, 20)], [(4, 7)]]
@@ -254,9 +254,7 @@ def test_beyond_its_cells_a_job_that_is_not_preemptible_waits(tell):
 def test_a_job_beyond_its_cells_that_is_preempted_finds_its_own_in_the_same_pass():
     """Job 2 runs in a lent cell; when b takes that back, the cell of a has just become free."""
     jobs = workload((0, 5, 2, of("a")), (0, 100, 2, LENT), (0, 20, 1, of("a")), (5, 9, 4, of("b")))
-    policy = Policy(
-        backfill="fit", cells={"clusters": {"a": {"gpus-2": 1}, "b": {"node": 1}}, "beyond": "opportunistic"}
-    )
+    policy = Policy(backfill="fit", cells={"owners": {"a": {"gpus-2": 1}, "b": {"node": 1}}, "beyond": "opportunistic"})
     record = schedule(jobs, PAIR, policy)
     mine = record.attempt_job == 2
     assert (record.attempt_start[mine] // SECOND).tolist() == [0, 5]
@@ -285,7 +283,7 @@ def test_what_cells_are_not_for_is_rejected_with_the_reason():
         "asks for GPUs from anywhere, and cells are not",
         "asks for nodes to itself, which cells do not know; ask for whole nodes",
         "asks for more CPUs for a GPU than a cell has for each",
-        "asks for more than its virtual cluster owns",
+        "asks for more than its owner owns",
         "is opportunistic and not preemptible",
         "",
     ]
@@ -293,7 +291,7 @@ def test_what_cells_are_not_for_is_rejected_with_the_reason():
 
 def test_four_gpus_of_small_cells_are_no_cell_of_four():
     jobs = workload((0, 1, 4, of("a")))
-    assert reasons(jobs, PAIR, {"a": {"gpus-2": 2}}) == ["asks for more than its virtual cluster owns"]
+    assert reasons(jobs, PAIR, {"a": {"gpus-2": 2}}) == ["asks for more than its owner owns"]
     assert reasons(jobs, PAIR, {"a": {"gpus-2": 2}}, beyond="opportunistic") == [""]
 
 
@@ -304,7 +302,7 @@ def test_four_gpus_of_small_cells_are_no_cell_of_four():
         (cluster(("x", 4), ("y", 4)), {"a": {"node": 1}}, "types x, y"),
         (PAIR, {"a": {"node": 3}}, "own 3 cells of level node, and 'test' has 2"),
         (PAIR, {"a": {"node": 1}, "b": {"gpus-2": 2, "gpu": 1}}, "own 1 cells of level gpu, and 'test' has 0"),
-        (PAIR, {"a": {"rack": 1}}, "unknown level of cells in 'cells.clusters.a' 'rack'"),
+        (PAIR, {"a": {"rack": 1}}, "unknown level of cells in 'cells.owners.a' 'rack'"),
         (
             cluster(1, 1, 1, levels=[[0, 0, 1]]),
             {"a": {"node": 1}},
@@ -314,11 +312,11 @@ def test_four_gpus_of_small_cells_are_no_cell_of_four():
 )
 def test_what_cannot_be_handed_out_is_refused_with_a_remedy(site, cells, message):
     with pytest.raises(ConfigError, match=message):
-        schedule(workload((0, 1, 1, of("a"))), site, Policy(cells={"clusters": cells}))
+        schedule(workload((0, 1, 1, of("a"))), site, Policy(cells={"owners": cells}))
 
 
 def test_cells_do_not_go_with_quotas_or_windows():
-    policy, jobs = Policy(cells={"clusters": {"a": {"node": 1}}}), workload((0, 1, 1, of("a")))
+    policy, jobs = Policy(cells={"owners": {"a": {"node": 1}}}), workload((0, 1, 1, of("a")))
     with pytest.raises(ConfigError, match="tenants do not go with cells"):
         schedule(jobs, PAIR, policy, tenants=Tenants(tenants=({"name": "a", "nominal": 4},)))
     with pytest.raises(ConfigError, match="preemption cells"):
@@ -341,21 +339,21 @@ def test_an_uneven_level_can_be_left_out():
         ({"order": "wfp"}, "does not go with order wfp"),
         ({"preemption": "priority"}, "leave out preemption = priority"),
         ({"preemption": {"rule": "cells", "min_run": 5}}, "leave 'min_run' out"),
-        ({"cells": {"clusters": {"a": {"node": -1}}}}, "'cells.clusters.a.node' must be a whole number"),
-        ({"cells": {"clusters": {"a": 1}}}, "'cells.clusters.a' is a table"),
-        ({"cells": {"clusters": {"a": {"node": 1}}, "by": "user"}}, "unknown cells.by 'user'"),
-        ({"cells": {"cluster": {}}}, "unknown key of cells 'cluster'"),
-        ({"cells": {"by": "tenant"}}, "'cells' without 'clusters'"),
+        ({"cells": {"owners": {"a": {"node": -1}}}}, "'cells.owners.a.node' must be a whole number"),
+        ({"cells": {"owners": {"a": 1}}}, "'cells.owners.a' is a table"),
+        ({"cells": {"owners": {"a": {"node": 1}}, "by": "user"}}, "unknown cells.by 'user'"),
+        ({"cells": {"owner": {}}}, "unknown key of cells 'owner'"),
+        ({"cells": {"by": "tenant"}}, "'cells' without 'owners'"),
         ({"cells": {}, "preemption": "cells"}, "needs cells to be owned"),
     ],
 )
 def test_what_cells_do_not_go_with_is_refused(fields, message):
     with pytest.raises(ConfigError, match=message):
-        Policy(**{"cells": {"clusters": {"a": {"node": 1}}}, **fields})
+        Policy(**{"cells": {"owners": {"a": {"node": 1}}}, **fields})
 
 
 def test_a_policy_with_cells_says_what_it_is():
-    policy = Policy(backfill="fit", cells={"clusters": {"a": {"node": 1, "gpu": 0}}})
+    policy = Policy(backfill="fit", cells={"owners": {"a": {"node": 1, "gpu": 0}}})
     assert policy.name == "fifo-fit+cells"
-    assert policy.to_mapping()["cells"] == {"by": "tenant", "beyond": "wait", "clusters": {"a": {"node": 1}}}
+    assert policy.to_mapping()["cells"] == {"by": "tenant", "beyond": "wait", "owners": {"a": {"node": 1}}}
     assert Policy(**policy.to_mapping()) == policy

@@ -69,6 +69,7 @@ def test_a_row_an_attempt_with_its_nodes():
         "end_reason": "finished",
         "useful_time": 20.000001,
         "preempted_by": None,
+        "lent": None,
         "speed": 1.0,
         "gpus": 6,
         "nodes": [0, 1],

@@ -13,6 +13,7 @@ from typing import Any
 from gpuyard.cluster import Cluster
 from gpuyard.errors import ConfigError
 from gpuyard.explanation.apart import alone
+from gpuyard.explanation.cells import find_cells
 from gpuyard.explanation.evidence import NOT_NEEDED, Evidence, find_job, gather
 from gpuyard.explanation.holding import find_holds
 from gpuyard.explanation.placing import find_placed
@@ -23,6 +24,7 @@ from gpuyard.explanation.story import (
     Blocker,
     Held,
     Hold,
+    InCells,
     Made,
     Passed,
     Placed,
@@ -44,6 +46,7 @@ __all__ = [
     "Evidence",
     "Held",
     "Hold",
+    "InCells",
     "Made",
     "Passed",
     "Placed",
@@ -139,6 +142,7 @@ def story_of(evidence: Evidence, job_id: str) -> Story:
         log=evidence.log,
         notes=_notes(evidence),
         attempts=find_stays(evidence, row),
+        cells=None if rejected else find_cells(evidence, row),
     )
 
 

@@ -48,6 +48,7 @@ def _part(evidence: Evidence, division: Division, number: int, rows: NDArray[np.
         attempt_useful=evidence.attempt_useful[attempts],
         attempt_reason=[evidence.attempt_reason[attempt] for attempt in attempts.tolist()],
         attempt_by=np.where(cause < 0, -1, np.searchsorted(rows, np.maximum(cause, 0))),
+        attempt_lent=evidence.attempt_lent[attempts],
         slot_offset=offset,
         slot_node=np.searchsorted(nodes, evidence.slot_node[slots]),
         slot_gpus=evidence.slot_gpus[slots],

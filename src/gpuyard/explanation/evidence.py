@@ -101,6 +101,8 @@ class Evidence:
     attempt_reason: Sequence[str]
     attempt_by: NDArray[np.int64]
     """for whom each attempt made room, or -1"""
+    attempt_lent: NDArray[np.bool_]
+    """whether it ran in cells that were lent"""
     slot_offset: NDArray[np.int64]
     slot_node: NDArray[np.int64]
     slot_gpus: NDArray[np.int64]
@@ -242,6 +244,7 @@ def gather(
         attempt_useful=_ticks(attempts["useful_time"]),
         attempt_reason=attempts["end_reason"].to_pylist(),
         attempt_by=np.array([row_of.get(name, -1) for name in attempts["preempted_by"].to_pylist()], np.int64),
+        attempt_lent=_lent(attempts),
         slot_offset=_offsets(attempts["nodes"]),
         slot_node=_flat(attempts["nodes"]),
         slot_gpus=_flat(attempts["gpus_on_node"]),
@@ -259,6 +262,13 @@ def gather(
 def _beliefs(workload: Workload, policy: Policy, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     estimate = estimate_run_times(workload, policy, seed)
     return estimate, static_rank(workload, policy, np.maximum(estimate, 1), seed)
+
+
+def _lent(attempts: pa.Table) -> NDArray[np.bool_]:
+    """Return which attempts ran in cells that were lent to them."""
+    if "lent" not in attempts.column_names:
+        return np.zeros(len(attempts), np.bool_)
+    return np.array(attempts["lent"].fill_null(False).to_pylist(), np.bool_)
 
 
 def _closed(result: Result, workload: Workload, cluster: Cluster) -> list[Closed]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuyard.explanation.cells import held_meanwhile, owners_of
 from gpuyard.explanation.evidence import Evidence
 from gpuyard.explanation.sharing import right_of
 from gpuyard.explanation.story import Made, Stay, Took
@@ -32,7 +33,7 @@ def find_stays(evidence: Evidence, row: int) -> tuple[Stay, ...]:
     """Return the attempts of a job, in order; none where nobody can be preempted."""
     if not evidence.policy.preemption:
         return ()
-    stays = []
+    stays, owner = [], owners_of(evidence)
     ready = int(evidence.eligible[row])
     for number, attempt in enumerate(_attempts_of(evidence, row).tolist(), 1):
         start, end = int(evidence.attempt_start[attempt]), int(evidence.attempt_end[attempt])
@@ -55,6 +56,8 @@ def find_stays(evidence: Evidence, row: int) -> tuple[Stay, ...]:
                     for each in _victims(evidence, row, start)
                     if (right := right_of(evidence, each)) is not None
                 ),
+                lent=bool(evidence.attempt_lent[attempt]),
+                held_by=held_meanwhile(evidence, owner, row, ready, start),
             )
         )
         ready = end
@@ -77,6 +80,8 @@ def _made(evidence: Evidence, attempt: int) -> Made | None:
         return None
     row, now = int(evidence.attempt_job[attempt]), int(evidence.attempt_end[attempt])
     rule = evidence.policy.preemption.rule
+    if rule == "cells":
+        return Made(job_id=evidence.names[by], measure="cells", own=0.0, its=None)
     right = right_of(evidence, attempt)
     if rule == "reclaim":
         return Made(job_id=evidence.names[by], measure="quota", own=0.0, its=None, right=right)

@@ -14,6 +14,7 @@ __all__ = [
     "Blocker",
     "Held",
     "Hold",
+    "InCells",
     "Made",
     "Passed",
     "Placed",
@@ -206,13 +207,28 @@ class Made:
 
     job_id: str
     measure: str
-    """``priority``, ``remaining_s``, ``remaining_gpu_s``, ``attained_s``, ``attained_gpu_s``, or ``lasted_s`` of a time
-    slice; ``quota`` under the rule ``reclaim``, where nothing else counts"""
+    """``cells``, ``priority``, ``partition_tier``, ``qos_tier``, ``remaining_s``, ``remaining_gpu_s``, ``attained_s``,
+    ``attained_gpu_s``, or ``lasted_s`` of a time slice; ``quota`` under the rule ``reclaim``, where nothing else counts"""
     own: float
     its: float | None
     """of the job that it made room for; ``None`` where only its own counts"""
     right: Right | None = None
     """where it was taken back for another tenant"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InCells:
+    """What a job asked for where the cluster is handed out in cells."""
+
+    owner: str | None
+    """whose cells it may use; ``None``: nobody's"""
+    owns: Mapping[str, int]
+    """cells of that owner, by level"""
+    guaranteed: bool
+    """whether it is tried in these cells; else it only ever runs in cells that are lent"""
+    level: str
+    count: int
+    """cells of that level that it asked for"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,6 +251,10 @@ class Stay:
     """the jobs that made room for it when it started"""
     took: tuple[Took, ...] = ()
     """those of other tenants among them"""
+    lent: bool = False
+    """whether it ran in cells that were lent to it"""
+    held_by: tuple[str, ...] = ()
+    """of a guaranteed job: the jobs that held cells of its owner while it waited before"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -264,6 +284,8 @@ class Story:
     """the one that it belongs to, and in whose queue it waited"""
     attempts: tuple[Stay, ...] = ()
     """of a run that preempts; its waits have stretches only where tenants share the cluster, all of them in order"""
+    cells: InCells | None = None
+    """where the cluster is handed out in cells"""
 
     @property
     def wait(self) -> float | None:

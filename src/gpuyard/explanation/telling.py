@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Final
 
 from gpuyard.explanation.shared_words import held_words, right_words, standing_words, took_words
-from gpuyard.explanation.story import REASONS, Blocker, Hold, Made, Passed, Placed, Stay, Story, Stretch
+from gpuyard.explanation.story import REASONS, Blocker, Hold, InCells, Made, Passed, Placed, Stay, Story, Stretch
 from gpuyard.units import counted, format_seconds
 
 __all__ = ["tell"]
@@ -39,6 +39,8 @@ def _life(story: Story) -> list[str]:
     if story.eligible is None:
         return [*lines, "It was not eligible when the simulation stopped."]
     lines.append(f"Eligible at {when(story.eligible)}{_at_once(story)}.")
+    if story.cells is not None:
+        lines.append(_cells(story.cells))
     if story.attempts:
         return [*lines, *_attempts(story)]
     lines += _wait(story)
@@ -302,6 +304,7 @@ _SAID: Final = {
     "remaining_gpu_s": "{own} were left of it, {its} of the other",
     "attained_s": "it had run for {own}, the other for {its}",
     "attained_gpu_s": "it had got {own}, the other {its}",
+    "cells": "its cells were lent, and the other's owner needed them",
     "lasted_s": "its time slice was over, after {own}",
 }
 """Why one job made room for another, by the measure of the rule."""
@@ -311,7 +314,7 @@ def _attempts(story: Story) -> list[str]:
     """Return the attempts of a job one after the other, and what they came to."""
     lines = []
     for stay in story.attempts:
-        lines += _waited(story, stay.start - stay.waited, stay.start)
+        lines += _waited(story, stay.start - stay.waited, stay.start, _held(story, stay))
         lines.append(_attempt(stay))
         if stay.took_from:
             took = _named(stay.took_from[:_MOST_NODES], len(stay.took_from))
@@ -332,18 +335,34 @@ def _attempts(story: Story) -> list[str]:
     return [*lines, f"In {times} it held its GPUs for {held}, of which {useful} were useful."]
 
 
-def _waited(story: Story, since: float, until: float) -> list[str]:
-    """Return how long the job waited before an attempt, and why, where that is known."""
+def _waited(story: Story, since: float, until: float, held: str = "") -> list[str]:
+    """Return how long the job waited before an attempt, and why or ``held`` by whom, where that is known."""
     if since == until:
         return ["It did not wait."]
     why = [each for each in story.stretches if since <= each.start < until]
     waited = f"It waited {lasting(until - since)}" if until < math.inf else "It waited"
     if not why:
-        return [f"{waited}."]
+        return [f"{waited}{held}."]
     shown = why if len(why) <= _MOST_STRETCHES else why[: _MOST_STRETCHES - 1]
     lines = [f"{waited}:", *(f"  {_span(each.start, each.end)}: {_why(story, each)}" for each in shown)]
     left = len(why) - len(shown)
     return [*lines, f"  ({counted(left, 'more change')} of the reason; --json lists them all)"] if left else lines
+
+
+def _held(story: Story, stay: Stay) -> str:
+    """Return by whom the cells of its owner were held while a guaranteed job waited."""
+    if story.cells is None or not stay.held_by:
+        return ""
+    return f", while cells of {story.cells.owner} were held by {_named(stay.held_by[:_MOST_NODES], len(stay.held_by))}"
+
+
+def _cells(cells: InCells) -> str:
+    """Return which cells a job asked for."""
+    asked = f"{counted(cells.count, 'cell')} of level {cells.level}"
+    owned = " and ".join(f"{number} {level}" for level, number in cells.owns.items()) or "none"
+    if cells.guaranteed:
+        return f"It asked for {asked} of {cells.owner}, which owns {owned}."
+    return f"It asked for {asked}, only ever lent ones: it was opportunistic."
 
 
 def _attempt(stay: Stay) -> str:
@@ -351,12 +370,15 @@ def _attempt(stay: Stay) -> str:
     where = f" on {_named(parts[:_MOST_NODES], len(parts))}" if parts else ""
     length = stay.end - stay.start
     lost = "" if stay.useful == length else f"; {lasting(length - stay.useful)} of it were not useful"
-    return f"Attempt {stay.number}: from {when(stay.start)} for {lasting(length)}{where}{lost}."
+    lent = ", in cells that were lent to it" if stay.lent else ""
+    return f"Attempt {stay.number}: from {when(stay.start)} for {lasting(length)}{where}{lent}{lost}."
 
 
 def _why_it(made: Made) -> str:
     """Return why a job made room for another."""
     own, its = made.own, made.its or 0.0
+    if made.measure == "cells":
+        return _SAID["cells"]
     if made.right is not None:
         return right_words(made.right)
     if made.measure in ("priority", "partition_tier", "qos_tier"):

@@ -1,7 +1,7 @@
-"""The event loop of policies that hand out cells: guaranteed jobs in those of their cluster, others in idle ones.
+"""The event loop of policies that hand out cells: guaranteed jobs in those of their owner, others in idle ones.
 
 ``docs/semantics.md``, *Cells*, is the specification.  Jobs that ask for the same and may run in the same cells wait in
-one lane; where nobody passes a blocked job, those of one virtual cluster do.
+one lane; where nobody passes a blocked job, those of one owner do.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def _serve_owners(
     claims: Claims,
     now: int,
 ) -> None:
-    """Start the guaranteed jobs for which their virtual cluster has cells, in order."""
+    """Start the guaranteed jobs for which their owner has cells, in order."""
     state, strict = stays.state, forests.state[Kept.STRICT] > 0
     turn = int(events.counter[Count.PASSES])
     state[Gain.TURNS] = 0

@@ -2,7 +2,7 @@
 
 A forest has cells on every level.  Those with a parent come first, in the order of their parents, so that the children
 of cell ``number`` of a level are those from ``number * fan`` on, on the level below.  Forest FREE is the site as far as
-it is in nobody's cells, IDLE the site as far as no job holds it; forest CLUSTERS + v has those of a virtual cluster.
+it is in nobody's cells, IDLE the site as far as no job holds it; forest OWNERS + v has those of a owner.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.tables import Records
 
-__all__ = ["CLAIM", "CLUSTERS", "FREE", "IDLE", "Cells", "Claims", "Forests", "Kept", "build_cells"]
+__all__ = ["CLAIM", "FREE", "IDLE", "OWNERS", "Cells", "Claims", "Forests", "Kept", "build_cells"]
 
 FREE: Final = 0
 IDLE: Final = 1
-CLUSTERS: Final = 2
+OWNERS: Final = 2
 
 RUNG = np.dtype([("size", np.int64), ("fan", np.int64)])
 """A level: GPUs of a cell, and its children."""
@@ -45,7 +45,7 @@ CLAIM = np.dtype(
         ("large", np.int64),  # GPUs held in each of the first ``many`` cells
         ("many", np.int64),
         ("small", np.int64),  # in each of the others
-        ("forest", np.int64),  # of its virtual cluster, or NOBODY: it is only tried as opportunistic
+        ("forest", np.int64),  # of its owner, or NOBODY: it is only tried as opportunistic
         ("guest", np.int64),  # 1 = it may be tried as opportunistic
     ]
 )
@@ -63,7 +63,7 @@ class Kept(IntEnum):
     STRICT = 1
     """1 = nobody passes a blocked job"""
     BROKEN = 2
-    """1 = there was no cell for a virtual cluster that had one left"""
+    """1 = there was no cell for a owner that had one left"""
     SIZE = 3
 
 

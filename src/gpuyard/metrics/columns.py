@@ -116,6 +116,7 @@ ATTEMPTS: Final[tuple[Column, ...]] = (
     ),
     _column("useful_time", pa.float64(), "s", "of its time: without restart, checkpoints and work that was lost"),
     _column("preempted_by", pa.string(), "name", "the job that it made room for", "it was not preempted"),
+    _column("lent", pa.bool_(), "true or false", "it ran in cells that were lent to it", "the policy has no cells"),
     _column("speed", pa.float64(), "0 to 1", "speed of progress over that of an undisturbed allocation"),
     _column("gpus", pa.int32(), "GPUs", "GPUs it was on, a shared one counted whole; 0 if it found no room"),
     _column("nodes", pa.list_(pa.int32()), "node", "the nodes it was on; empty if it found no room"),

@@ -96,6 +96,7 @@ def attempts_table(record: Record) -> pa.Table:
         "end_reason": _names(record.attempt_reason, tuple(reason.name.lower() for reason in EndReason)),
         "useful_time": _numbers(seconds(record.useful)),
         "preempted_by": _causes(record),
+        "lent": pa.nulls(job.size, pa.bool_()) if record.attempt_guest is None else pa.array(record.attempt_guest),
         "speed": _numbers(np.ones(job.size)),
         "gpus": pa.array(gpus.astype(np.int32)),
         "nodes": pa.ListArray.from_arrays(offsets, pa.array(record.slot_node)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from gpuyard.cells import BEYOND, OWNERS
+from gpuyard.cells import BEYOND, BY
 from gpuyard.choices import GITTINS_INDICES, PREEMPTIONS, VICTIMS
 from gpuyard.policy import (
     BACKFILLS,
@@ -46,12 +46,12 @@ class PreemptionSection(Section):
 
 
 class CellsSection(Section):
-    """``[policy.cells]``: which cells of the topology each virtual cluster owns."""
+    """``[policy.cells]``: which cells of the topology each owner has."""
 
-    clusters: dict[str, dict[str, int]] = Field(
-        default_factory=dict, description="Numbers of cells by level (gpu, gpus-2, node, rack), by virtual cluster."
+    owners: dict[str, dict[str, int]] = Field(
+        default_factory=dict, description="Numbers of cells by level (gpu, gpus-2, node, rack), by owner."
     )
-    by: str | None = Field(default=None, description=f"Column with a job's virtual cluster: {' or '.join(OWNERS)}.")
+    by: str | None = Field(default=None, description=f"Column with the owner of a job's cells: {' or '.join(BY)}.")
     levels: list[str] | None = Field(default=None, description="Levels of locality that are cells; all if left out.")
     beyond: str | None = Field(
         default=None, description=f"What a guaranteed job without free cells does: {' or '.join(BEYOND)}."
@@ -107,4 +107,4 @@ class PolicySection(Section):
     preemption: str | PreemptionSection | None = Field(
         default=None, description=f"Who may take GPUs from whom: {', '.join(PREEMPTIONS)}, or a table."
     )
-    cells: CellsSection | None = Field(default=None, description="Cells of the topology that virtual clusters own.")
+    cells: CellsSection | None = Field(default=None, description="Cells of the topology, and who owns them.")
