@@ -208,7 +208,7 @@ class Made:
     job_id: str
     measure: str
     """``cells``, ``priority``, ``partition_tier``, ``qos_tier``, ``remaining_s``, ``remaining_gpu_s``, ``attained_s``,
-    ``attained_gpu_s``, or ``lasted_s`` of a time slice; ``quota`` under the rule ``reclaim``, where nothing else counts"""
+    ``attained_gpu_s``, or ``lasted_s`` of a time slice; ``quota`` under ``reclaim``, where nothing else counts"""
     own: float
     its: float | None
     """of the job that it made room for; ``None`` where only its own counts"""
