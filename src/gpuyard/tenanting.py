@@ -23,7 +23,9 @@ from gpuyard.kernel.tenancy import (
     LINK,
     PAIR,
     QUOTA,
+    TENANT,
     Between,
+    Ledger,
     Reclaim,
     Share,
     Tenancy,
@@ -272,43 +274,41 @@ def _is_ever_admitted(shared: Shared, asker: Records, resource: int) -> bool:
 
 def _lower_tenancy(shared: Shared, cluster: Cluster, policy: Policy) -> Tenancy:
     """Return the tables of the loop for tenants."""
-    tenants, asker = shared.tenants, shared.asker.copy()
-    size = shared.parent.size
+    asker = shared.asker.copy()
     link, pair, pair_of_node = _links(shared, asker)
-    if policy.backfill == "fit":
-        lane_of = np.arange(asker.size, dtype=np.int32)
-        lane_of_tenant = np.searchsorted(asker["tenant"], np.arange(size + 1)).astype(np.int32)
-    else:
-        lane_of = asker["tenant"].astype(np.int32)
-        lane_of_tenant = np.arange(size + 1, dtype=np.int32)
-    weights = {each.name: float(each.weight) for each in tenants.tenants}
-    listed = policy.preemption.victims == "least-lost" or policy.preemption.rule in ("srtf", "srsf")
+    asker["lane"] = np.arange(asker.size) if policy.backfill == "fit" else asker["tenant"]
     state = np.zeros(Share.SIZE, np.int64)
-    state[Share.BETWEEN] = _BETWEEN[tenants.between]
-    state[Share.RECLAIM] = _RECLAIM[tenants.reclaim]
+    state[Share.BETWEEN] = _BETWEEN[shared.tenants.between]
+    state[Share.RECLAIM] = _RECLAIM[shared.tenants.reclaim]
     state[Share.PREEMPTS] = bool(policy.preemption)
-    state[Share.LISTED] = listed
+    state[Share.LISTED] = policy.preemption.victims == "least-lost" or policy.preemption.rule in ("srtf", "srsf")
     state[Share.BORROWERS] = state[Share.LISTED_AT] = NOBODY
     state[Share.LENDABLE] = int(shared.quota["nominal"][0].sum()) if shared.quota.size else 0
-    state[Share.BY_TYPE] = shared.variant.size > 0
-    return build_tenancy(
-        parent=shared.parent,
-        end=_ends(shared.parent),
+    ledger = Ledger(
+        tenant=_tenant_records(shared, asker, policy),
         quota=shared.quota.reshape(-1).copy(),
         group=shared.group.copy(),
         asker=asker,
         link=link,
-        pair=pair,
-        pair_of_node=pair_of_node,
-        variant=shared.variant.reshape(-1),
         asker_of=shared.asker_of,
-        lane_of=lane_of,
-        lane_of_tenant=lane_of_tenant,
-        weight=np.array([weights.get(path, 1.0) for path in tenants.paths]),
         total=_totals(cluster),
-        demands=shared.demands,
         state=state,
     )
+    return build_tenancy(ledger, pair, pair_of_node, shared.variant.reshape(-1), shared.demands)
+
+
+def _tenant_records(shared: Shared, asker: Records, policy: Policy) -> Records:
+    """Return the tenants, which hold nothing; lanes are numbered tenant after tenant."""
+    tenant = np.zeros(shared.parent.size, TENANT)
+    weights = {each.name: float(each.weight) for each in shared.tenants.tenants}
+    tenant["weight"] = [weights.get(path, 1.0) for path in shared.tenants.paths]
+    tenant["parent"], tenant["end"], tenant["prey"] = shared.parent, _ends(shared.parent), NOBODY
+    bounds = np.arange(tenant.size + 1)
+    if policy.backfill == "fit":
+        bounds = np.searchsorted(asker["tenant"], bounds)
+    tenant["first_lane"], tenant["last_lane"] = bounds[:-1], bounds[1:]
+    tenant["end_lane"] = bounds[tenant["end"]]
+    return tenant
 
 
 def _ends(parent: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -379,9 +379,9 @@ def tenant_tables(
 
 def _with_lanes(stays: Stays, tenancy: Tenancy, accepted: NDArray[np.bool_]) -> Stays:
     """Return the stays with the lanes of tenants in the place of those of demands."""
-    lanes = int(tenancy.lane_of_tenant[-1])
-    lane = np.zeros(lanes, LINE)
-    sizes = np.bincount(tenancy.lane_of[tenancy.asker_of[accepted]], minlength=lanes)
+    ledger = tenancy.ledger
+    lane = np.zeros(tenancy.waiting.lanes.item.size, LINE)
+    sizes = np.bincount(ledger.asker["lane"][ledger.asker_of[accepted]], minlength=lane.size)
     lane["base"] = np.cumsum(sizes) - sizes
     lane["blocked"] = NOBODY
     changed: dict[str, Any] = {"lane": lane, "turn": np.empty(1, np.int32)}

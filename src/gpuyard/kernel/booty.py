@@ -20,7 +20,7 @@ __all__ = ["drop_prey", "look_again", "note_borrower", "offer_fresh", "put_prey"
 @inlined
 def tenant_of(tenancy: Tenancy, row: int) -> int:
     """Return the tenant that a job belongs to."""
-    return int(tenancy.asker[nth(tenancy.asker_of[nth(row)])]["tenant"])
+    return int(tenancy.ledger.asker[nth(tenancy.ledger.asker_of[nth(row)])]["tenant"])
 
 
 @kernel
@@ -33,48 +33,48 @@ def _note_key(jobs: Jobs, stays: Stays, tenancy: Tenancy, row: int, now: int) ->
         second = gpu_time(time_lost(jobs, stays, row, now), int(stays.thousandths[nth(wish)]))
     elif terms[Terms.RULE] != Rule.REMAINING and terms[Terms.RULE] != Rule.REMAINING_SERVICE:
         second = -int(this["since"])
-    set_key(tenancy.prey, row, -running_level(stays, row, wish, now), second, row)
+    set_key(tenancy.booty.prey, row, -running_level(stays, row, wish, now), second, row)
 
 
 @inlined
 def _has_key(tenancy: Tenancy, tenant: int, row: int) -> bool:
     """Return whether a tenant stands among those that borrow by the key of a job."""
-    its, item = tenancy.borrowers.item[nth(tenant)], tenancy.prey.item[nth(row)]
+    its, item = tenancy.booty.borrowers.item[nth(tenant)], tenancy.booty.prey.item[nth(row)]
     return bool(its["third"] == row and its["first"] == item["first"] and its["second"] == item["second"])
 
 
 @kernel
 def note_borrower(tenancy: Tenancy, tenant: int) -> None:
     """Bring the place of a tenant among those that borrow, and have somebody to take, up to date."""
-    state = tenancy.state
-    first = int(tenancy.prey_of[nth(tenant)])
-    borrows = first != NOBODY and is_above_quota(tenancy, tenant)
-    if tenancy.is_borrower[nth(tenant)] > 0:
+    state = tenancy.ledger.state
+    first = int(tenancy.ledger.tenant[nth(tenant)]["prey"])
+    borrows = first != NOBODY and is_above_quota(tenancy.ledger, tenant)
+    if tenancy.booty.borrowers.item[nth(tenant)]["heap"] > 0:
         if borrows and _has_key(tenancy, tenant, first):
             return
-        state[Share.BORROWERS] = take_out(tenancy.borrowers, int(state[Share.BORROWERS]), tenant)
-        tenancy.is_borrower[nth(tenant)] = 0
+        state[Share.BORROWERS] = take_out(tenancy.booty.borrowers, int(state[Share.BORROWERS]), tenant)
+        tenancy.booty.borrowers.item[nth(tenant)]["heap"] = 0
     if borrows:
-        item = tenancy.prey.item[nth(first)]
-        set_key(tenancy.borrowers, tenant, int(item["first"]), int(item["second"]), int(item["third"]))
-        state[Share.BORROWERS] = put(tenancy.borrowers, int(state[Share.BORROWERS]), tenant)
-        tenancy.is_borrower[nth(tenant)] = 1
+        item = tenancy.booty.prey.item[nth(first)]
+        set_key(tenancy.booty.borrowers, tenant, int(item["first"]), int(item["second"]), int(item["third"]))
+        state[Share.BORROWERS] = put(tenancy.booty.borrowers, int(state[Share.BORROWERS]), tenant)
+        tenancy.booty.borrowers.item[nth(tenant)]["heap"] = 1
 
 
 @kernel
 def put_prey(tenancy: Tenancy, row: int) -> None:
     """Put a job that has its key among those of its tenant that may be taken away."""
-    tenant = tenant_of(tenancy, row)
-    tenancy.prey_of[nth(tenant)] = put(tenancy.prey, int(tenancy.prey_of[nth(tenant)]), row)
-    tenancy.is_prey[nth(row)] = 1
+    tenant = tenancy.ledger.tenant[nth(tenant_of(tenancy, row))]
+    tenant["prey"] = put(tenancy.booty.prey, int(tenant["prey"]), row)
+    tenancy.booty.prey.item[nth(row)]["heap"] = 1
 
 
 @kernel
 def drop_prey(tenancy: Tenancy, row: int) -> None:
     """Take a job out of those of its tenant that may be taken away."""
-    tenant = tenant_of(tenancy, row)
-    tenancy.prey_of[nth(tenant)] = take_out(tenancy.prey, int(tenancy.prey_of[nth(tenant)]), row)
-    tenancy.is_prey[nth(row)] = 0
+    tenant = tenancy.ledger.tenant[nth(tenant_of(tenancy, row))]
+    tenant["prey"] = take_out(tenancy.booty.prey, int(tenant["prey"]), row)
+    tenancy.booty.prey.item[nth(row)]["heap"] = 0
 
 
 @kernel
@@ -87,8 +87,8 @@ def _offer(jobs: Jobs, stays: Stays, tenancy: Tenancy, row: int, now: int) -> No
     put_prey(tenancy, row)
     tenant = tenant_of(tenancy, row)
     note_borrower(tenancy, tenant)
-    tenancy.state[Share.CHANCE] += 1
-    if tenancy.prey_of[nth(tenant)] == row:
+    tenancy.ledger.state[Share.CHANCE] += 1
+    if tenancy.ledger.tenant[nth(tenant)]["prey"] == row:
         reconsider(tenancy, stays, tenant)
 
 
@@ -113,7 +113,7 @@ def withdraw(stays: Stays, tenancy: Tenancy, row: int) -> None:
     """Note that a job does not run any more."""
     this = stays.stay[nth(row)]
     if this["fresh"] == NOBODY:
-        if tenancy.is_prey[nth(row)] > 0:
+        if tenancy.booty.prey.item[nth(row)]["heap"] > 0:
             drop_prey(tenancy, row)
             note_borrower(tenancy, tenant_of(tenancy, row))
         return
@@ -136,18 +136,18 @@ def look_again(jobs: Jobs, stays: Stays, tenancy: Tenancy, row: int, now: int) -
 @kernel
 def refresh(jobs: Jobs, stays: Stays, tenancy: Tenancy, now: int) -> None:
     """Put all that may be taken away in the order of this instant, where that changes with time."""
-    state = tenancy.state
+    state = tenancy.ledger.state
     if state[Share.LISTED] == 0 or state[Share.LISTED_AT] == now:
         return
     state[Share.LISTED_AT] = now
-    for tenant in range(tenancy.parent.size):
-        tenancy.prey_of[nth(tenant)] = NOBODY
+    for tenant in range(tenancy.ledger.tenant.size):
+        tenancy.ledger.tenant[nth(tenant)]["prey"] = NOBODY
     for place in range(stays.ends.size[0]):
         row = int(stays.ends.row[nth(place)])
-        if tenancy.is_prey[nth(row)] > 0:
-            item = tenancy.prey.item[nth(row)]
+        if tenancy.booty.prey.item[nth(row)]["heap"] > 0:
+            item = tenancy.booty.prey.item[nth(row)]
             item["child"], item["next"], item["before"] = NOBODY, NOBODY, NOBODY
             _note_key(jobs, stays, tenancy, row, now)
             put_prey(tenancy, row)
-    for tenant in range(tenancy.parent.size):
+    for tenant in range(tenancy.ledger.tenant.size):
         note_borrower(tenancy, tenant)

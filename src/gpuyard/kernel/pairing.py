@@ -22,12 +22,14 @@ ITEM = np.dtype(
         ("first", np.int64),
         ("second", np.int64),
         ("third", np.int64),
+        ("share", np.float64),
         ("child", np.int32),
         ("next", np.int32),
         ("before", np.int32),  # its left neighbour, or its parent if it is the first child
+        ("heap", np.int32),  # a number of the heap it is in, NOBODY for none; kept by whoever uses it
     ]
 )
-"""An item: its key, compared from ``first`` to ``third``, and its place in a heap."""
+"""An item: its key, compared by ``share`` and then from ``first`` to ``third``, and its place in a heap."""
 
 
 class Pairing(NamedTuple):
@@ -39,7 +41,7 @@ class Pairing(NamedTuple):
 def build_pairing(items: int) -> Pairing:
     """Return items that are in no heap."""
     item = np.zeros(items, ITEM)
-    item["child"] = item["next"] = item["before"] = NOBODY
+    item["child"] = item["next"] = item["before"] = item["heap"] = NOBODY
     return Pairing(item=item)
 
 
@@ -54,6 +56,8 @@ def set_key(heap: Pairing, one: int, first: int, second: int, third: int) -> Non
 def goes_before(heap: Pairing, one: int, other: int) -> bool:
     """Return whether an item's key is smaller than another's."""
     left, right = heap.item[nth(one)], heap.item[nth(other)]
+    if left["share"] != right["share"]:
+        return bool(left["share"] < right["share"])
     if left["first"] != right["first"]:
         return bool(left["first"] < right["first"])
     if left["second"] != right["second"]:

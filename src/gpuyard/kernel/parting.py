@@ -14,16 +14,15 @@ from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.levels import level_of_waiting
 from gpuyard.kernel.line import first_of
 from gpuyard.kernel.pairing import goes_before, put, set_key, take_out
-from gpuyard.kernel.quotas import has_room, is_within_quota, note_share
+from gpuyard.kernel.quotas import has_room, is_within_quota, note_share, resources_of
 from gpuyard.kernel.stays import Stays
-from gpuyard.kernel.tenancy import ANY_TYPE, Between, Reclaim, Share, Tenancy
+from gpuyard.kernel.tenancy import ANY_TYPE, Between, Reclaim, Share, Tenancy, Waiting
 
 __all__ = [
     "asker_first",
     "enter_lane",
     "head_of",
     "hold_lane",
-    "is_claim",
     "is_claimant",
     "keep_lane",
     "leave_lane",
@@ -37,78 +36,78 @@ __all__ = [
 @inlined
 def asker_first(tenancy: Tenancy, stays: Stays, lane: int) -> int:
     """Return the asker of the first job of a lane."""
-    return int(tenancy.asker_of[nth(first_of(stays, lane))])
+    return int(tenancy.ledger.asker_of[nth(first_of(stays, lane))])
 
 
 @kernel
 def is_claimant(tenancy: Tenancy, stays: Stays, lane: int) -> bool:
     """Return whether the first job of a lane may be able to make room, or has to be tried in every pass."""
     number = asker_first(tenancy, stays, lane)
-    asker = tenancy.asker[nth(number)]
+    asker = tenancy.ledger.asker[nth(number)]
     resource = int(asker["resource"])
     if resource == ANY_TYPE:
         return True
-    if tenancy.state[Share.PREEMPTS] == 0:
+    if tenancy.ledger.state[Share.PREEMPTS] == 0:
         return False
-    reclaim = tenancy.state[Share.RECLAIM]
+    reclaim = tenancy.ledger.state[Share.RECLAIM]
     if resource != NOBODY and (
-        reclaim == Reclaim.FAIR or (reclaim != Reclaim.NEVER and is_within_quota(tenancy, number, resource))
+        reclaim == Reclaim.FAIR or (reclaim != Reclaim.NEVER and is_within_quota(tenancy.ledger, number, resource))
     ):
         return True
-    prey = int(tenancy.prey_of[nth(asker["tenant"])])
+    prey = int(tenancy.ledger.tenant[nth(asker["tenant"])]["prey"])
     if prey == NOBODY:
         return False
     level = level_of_waiting(stays, first_of(stays, lane))
-    return bool(tenancy.state[Share.LISTED] > 0 or -tenancy.prey.item[nth(prey)]["first"] > level)
+    return bool(tenancy.ledger.state[Share.LISTED] > 0 or -tenancy.booty.prey.item[nth(prey)]["first"] > level)
 
 
 @inlined
 def _put_lane(tenancy: Tenancy, stays: Stays, lane: int, place: int) -> None:
     """Put a lane into the heap with a number: of the demands to be tried, of their claims, of pairs."""
     row = first_of(stays, lane)
-    tenant = tenancy.asker[nth(tenancy.asker_of[nth(row)])]["tenant"]
-    set_key(tenancy.lanes, lane, int(tenancy.share_bits[nth(tenant)]), int(stays.stay[nth(row)]["key"]), row)
-    demands = tenancy.ready.size
-    tenancy.place[nth(lane)] = place
+    waiting, ledger = tenancy.waiting, tenancy.ledger
+    set_key(waiting.lanes, lane, 0, int(stays.stay[nth(row)]["key"]), row)
+    item = waiting.lanes.item[nth(lane)]
+    item["share"] = ledger.tenant[nth(ledger.asker[nth(ledger.asker_of[nth(row)])]["tenant"])]["share"]
+    item["heap"] = place
+    demands = waiting.wish.size
     if place < demands:
-        tenancy.ready[nth(place)] = put(tenancy.lanes, int(tenancy.ready[nth(place)]), lane)
+        wish = waiting.wish[nth(place)]
+        wish["ready"] = put(waiting.lanes, int(wish["ready"]), lane)
     elif place < 2 * demands:
-        tenancy.claim[nth(place - demands)] = put(tenancy.lanes, int(tenancy.claim[nth(place - demands)]), lane)
+        wish = waiting.wish[nth(place - demands)]
+        wish["claim"] = put(waiting.lanes, int(wish["claim"]), lane)
     else:
-        pair = tenancy.pair[nth(place - 2 * demands)]
-        pair["root"] = put(tenancy.lanes, int(pair["root"]), lane)
+        pair = waiting.pair[nth(place - 2 * demands)]
+        pair["root"] = put(waiting.lanes, int(pair["root"]), lane)
 
 
 @kernel
-def leave_lane(tenancy: Tenancy, lane: int) -> None:
+def leave_lane(waiting: Waiting, lane: int) -> None:
     """Take a lane out of the heap it is in, if it is in any."""
-    place, demands = int(tenancy.place[nth(lane)]), tenancy.ready.size
-    tenancy.place[nth(lane)] = NOBODY
+    item, demands = waiting.lanes.item[nth(lane)], waiting.wish.size
+    place = int(item["heap"])
+    item["heap"] = NOBODY
     if place == NOBODY:
         return
     if place < demands:
-        tenancy.ready[nth(place)] = take_out(tenancy.lanes, int(tenancy.ready[nth(place)]), lane)
+        wish = waiting.wish[nth(place)]
+        wish["ready"] = take_out(waiting.lanes, int(wish["ready"]), lane)
     elif place < 2 * demands:
-        tenancy.claim[nth(place - demands)] = take_out(tenancy.lanes, int(tenancy.claim[nth(place - demands)]), lane)
+        wish = waiting.wish[nth(place - demands)]
+        wish["claim"] = take_out(waiting.lanes, int(wish["claim"]), lane)
     else:
-        pair = tenancy.pair[nth(place - 2 * demands)]
-        pair["root"] = take_out(tenancy.lanes, int(pair["root"]), lane)
-
-
-@inlined
-def is_claim(tenancy: Tenancy, lane: int) -> bool:
-    """Return whether a lane is among the claims."""
-    demands = tenancy.ready.size
-    return bool(demands <= tenancy.place[nth(lane)] < 2 * demands)
+        pair = waiting.pair[nth(place - 2 * demands)]
+        pair["root"] = take_out(waiting.lanes, int(pair["root"]), lane)
 
 
 @kernel
 def enter_lane(tenancy: Tenancy, stays: Stays, lane: int) -> None:
     """Let a lane be tried that is in no heap."""
-    wish = int(tenancy.asker[nth(asker_first(tenancy, stays, lane))]["wish"])
+    wish = int(tenancy.ledger.asker[nth(asker_first(tenancy, stays, lane))]["wish"])
     if is_claimant(tenancy, stays, lane):
         keep_lane(tenancy, stays, lane)
-        tenancy.quiet[nth(wish)] = NOBODY
+        tenancy.waiting.wish[nth(wish)]["quiet"] = NOBODY
     else:
         _put_lane(tenancy, stays, lane, wish)
 
@@ -116,14 +115,14 @@ def enter_lane(tenancy: Tenancy, stays: Stays, lane: int) -> None:
 @kernel
 def keep_lane(tenancy: Tenancy, stays: Stays, lane: int) -> None:
     """Put a lane among the claims."""
-    wish = int(tenancy.asker[nth(asker_first(tenancy, stays, lane))]["wish"])
-    _put_lane(tenancy, stays, lane, tenancy.ready.size + wish)
+    wish = int(tenancy.ledger.asker[nth(asker_first(tenancy, stays, lane))]["wish"])
+    _put_lane(tenancy, stays, lane, tenancy.waiting.wish.size + wish)
 
 
 @kernel
 def hold_lane(tenancy: Tenancy, stays: Stays, lane: int, link: int) -> None:
     """Let a lane that is in no heap wait until the tenant or group at a link has room."""
-    _put_lane(tenancy, stays, lane, 2 * tenancy.ready.size + int(tenancy.link[nth(link)]["pair"]))
+    _put_lane(tenancy, stays, lane, 2 * tenancy.waiting.wish.size + int(tenancy.ledger.link[nth(link)]["pair"]))
 
 
 @kernel
@@ -131,19 +130,19 @@ def _let_first(tenancy: Tenancy, stays: Stays, node: int, number: int) -> None:
     """Let the first lane that is held at a pair be tried, if its node has room."""
     if number == NOBODY:
         return
-    pair = tenancy.pair[nth(number)]
+    pair = tenancy.waiting.pair[nth(number)]
     lane = int(pair["root"])
-    if lane != NOBODY and has_room(tenancy, node, int(pair["resource"]), int(pair["gpus"])):
-        leave_lane(tenancy, lane)
+    if lane != NOBODY and has_room(tenancy.ledger, node, int(pair["resource"]), int(pair["gpus"])):
+        leave_lane(tenancy.waiting, lane)
         enter_lane(tenancy, stays, lane)
 
 
 @kernel
 def succeed(tenancy: Tenancy, stays: Stays, number: int) -> None:
     """Let the next be tried of those held where a job of an asker was not, now that it has started or is held."""
-    asker = tenancy.asker[nth(number)]
+    asker = tenancy.ledger.asker[nth(number)]
     for at in range(asker["first_link"], asker["first_link"] + asker["links"]):
-        link = tenancy.link[nth(at)]
+        link = tenancy.ledger.link[nth(at)]
         _let_first(tenancy, stays, int(link["node"]), int(link["pair"]))
 
 
@@ -153,60 +152,63 @@ def open_up(tenancy: Tenancy, stays: Stays, number: int, resource: int) -> None:
 
     Where a tenant has less than it keeps, also those below it that are held above it: they lack less there now.
     """
-    asker = tenancy.asker[nth(number)]
-    tenants = tenancy.parent.size
-    resources = tenancy.quota.size // tenants
+    ledger, waiting = tenancy.ledger, tenancy.waiting
+    asker = ledger.asker[nth(number)]
+    tenants, resources = ledger.tenant.size, resources_of(ledger)
     below = NOBODY
     for at in range(asker["first_link"], asker["first_link"] + asker["links"]):
-        node = int(tenancy.link[nth(at)]["node"])
-        for pair in range(tenancy.pair_of_node[nth(node)], tenancy.pair_of_node[nth(node + 1)]):
-            if tenancy.pair[nth(pair)]["root"] != NOBODY:
+        node = int(ledger.link[nth(at)]["node"])
+        for pair in range(waiting.pair_of_node[nth(node)], waiting.pair_of_node[nth(node + 1)]):
+            if waiting.pair[nth(pair)]["root"] != NOBODY:
                 _let_first(tenancy, stays, node, pair)
         if node < tenants:
-            quota = tenancy.quota[nth(node * resources + resource)]
+            quota = ledger.quota[nth(node * resources + resource)]
             if quota["used"] < quota["kept"]:
                 below = node
     if below != NOBODY:
-        demands = tenancy.ready.size
-        first, last = tenancy.lane_of_tenant[nth(below)], tenancy.lane_of_tenant[nth(tenancy.end[nth(below)])]
-        for lane in range(first, last):
-            if tenancy.place[nth(lane)] >= 2 * demands:
-                leave_lane(tenancy, lane)
+        this, demands = ledger.tenant[nth(below)], waiting.wish.size
+        for lane in range(this["first_lane"], this["end_lane"]):
+            if waiting.lanes.item[nth(lane)]["heap"] >= 2 * demands:
+                leave_lane(waiting, lane)
                 enter_lane(tenancy, stays, lane)
 
 
 @kernel
 def reconsider(tenancy: Tenancy, stays: Stays, tenant: int) -> None:
     """Put the lanes of a tenant among the claims that belong there now."""
-    if tenancy.state[Share.PREEMPTS] == 0:
+    if tenancy.ledger.state[Share.PREEMPTS] == 0:
         return
-    for lane in range(tenancy.lane_of_tenant[nth(tenant)], tenancy.lane_of_tenant[nth(tenant + 1)]):
-        if tenancy.place[nth(lane)] != NOBODY and not is_claim(tenancy, lane) and is_claimant(tenancy, stays, lane):
-            leave_lane(tenancy, lane)
+    this, waiting = tenancy.ledger.tenant[nth(tenant)], tenancy.waiting
+    for lane in range(this["first_lane"], this["last_lane"]):
+        heap, demands = int(waiting.lanes.item[nth(lane)]["heap"]), waiting.wish.size
+        if (0 <= heap < demands or heap >= 2 * demands) and is_claimant(tenancy, stays, lane):
+            leave_lane(waiting, lane)
             enter_lane(tenancy, stays, lane)
 
 
 @kernel
 def reorder(tenancy: Tenancy, stays: Stays, number: int) -> None:
     """Bring the share of an asker's tenant up to date, and the places of its lanes."""
-    tenant = int(tenancy.asker[nth(number)]["tenant"])
-    if tenancy.state[Share.BETWEEN] == Between.QUEUE or not note_share(tenancy, tenant):
+    tenant = int(tenancy.ledger.asker[nth(number)]["tenant"])
+    if tenancy.ledger.state[Share.BETWEEN] == Between.QUEUE or not note_share(tenancy.ledger, tenant):
         return
-    for lane in range(tenancy.lane_of_tenant[nth(tenant)], tenancy.lane_of_tenant[nth(tenant + 1)]):
-        place = int(tenancy.place[nth(lane)])
-        if place != NOBODY:
-            leave_lane(tenancy, lane)
-            _put_lane(tenancy, stays, lane, place)
+    this = tenancy.ledger.tenant[nth(tenant)]
+    for lane in range(this["first_lane"], this["last_lane"]):
+        heap = int(tenancy.waiting.lanes.item[nth(lane)]["heap"])
+        if heap != NOBODY:
+            leave_lane(tenancy.waiting, lane)
+            _put_lane(tenancy, stays, lane, heap)
 
 
 @inlined
-def head_of(tenancy: Tenancy, wish: int) -> int:
+def head_of(tenancy: Tenancy, number: int) -> int:
     """Return the lane of a demand that is tried next, or NOBODY."""
+    wish, state = tenancy.waiting.wish[nth(number)], tenancy.ledger.state
     lane = NOBODY
-    if tenancy.no_room[nth(wish)] != tenancy.state[Share.ROOM]:
-        lane = int(tenancy.ready[nth(wish)])
-    if tenancy.quiet[nth(wish)] != tenancy.state[Share.CHANCE]:
-        other = int(tenancy.claim[nth(wish)])
-        if lane == NOBODY or (other != NOBODY and goes_before(tenancy.lanes, other, lane)):
+    if wish["no_room"] != state[Share.ROOM]:
+        lane = int(wish["ready"])
+    if wish["quiet"] != state[Share.CHANCE]:
+        other = int(wish["claim"])
+        if lane == NOBODY or (other != NOBODY and goes_before(tenancy.waiting.lanes, other, lane)):
             lane = other
     return lane

@@ -6,7 +6,7 @@ from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.tables import Jobs, Log, Site
-from gpuyard.kernel.tenancy import ANY_TYPE, Between, Share, Tenancy
+from gpuyard.kernel.tenancy import ANY_TYPE, Between, Ledger, Share
 
 __all__ = [
     "charge",
@@ -20,19 +20,19 @@ __all__ = [
     "resources_of",
 ]
 
-_GPUS, _CPUS, _MEMORY, _HELD = 0, 1, 2, 3
+_GPUS, _CPUS, _MEMORY = 0, 1, 2
 
 
 @inlined
-def resources_of(tenancy: Tenancy) -> int:
+def resources_of(ledger: Ledger) -> int:
     """Return how many resources have quotas."""
-    return tenancy.quota.size // tenancy.parent.size
+    return ledger.quota.size // ledger.tenant.size
 
 
 @inlined
-def resource_held(jobs: Jobs, site: Site, log: Log, tenancy: Tenancy, row: int) -> int:
+def resource_held(jobs: Jobs, site: Site, log: Log, ledger: Ledger, row: int) -> int:
     """Return the resource whose quota a running job is charged to, or NOBODY."""
-    resource = int(tenancy.asker[nth(tenancy.asker_of[nth(row)])]["resource"])
+    resource = int(ledger.asker[nth(ledger.asker_of[nth(row)])]["resource"])
     if resource == ANY_TYPE:
         node = log.slots[nth(int(jobs.claim[nth(row)]["slot"]))]["node"]
         resource = int(site.node[nth(node)]["kind"])
@@ -40,23 +40,23 @@ def resource_held(jobs: Jobs, site: Site, log: Log, tenancy: Tenancy, row: int) 
 
 
 @kernel
-def holder_of(tenancy: Tenancy, number: int, resource: int) -> tuple[int, int]:
+def holder_of(ledger: Ledger, number: int, resource: int) -> tuple[int, int]:
     """Return the link of an asker at which one more of its jobs is not admitted, and what it lacks there.
 
     NOBODY if it is admitted.  What it lacks at a tenant is less than it asks for where those below have kept GPUs.
     """
-    asker = tenancy.asker[nth(number)]
+    asker = ledger.asker[nth(number)]
     gpus = int(asker["gpus"])
-    tenants, resources = tenancy.parent.size, resources_of(tenancy)
+    tenants, resources = ledger.tenant.size, resources_of(ledger)
     need = gpus
     for at in range(asker["first_link"], asker["first_link"] + asker["links"]):
-        node = int(tenancy.link[nth(at)]["node"])
+        node = int(ledger.link[nth(at)]["node"])
         if node >= tenants:
-            group = tenancy.group[nth(node - tenants)]
+            group = ledger.group[nth(node - tenants)]
             if group["jobs"] + 1 > group["most_jobs"] or group["gpus"] + gpus > group["most_gpus"]:
                 return at, gpus
         elif need > 0:
-            quota = tenancy.quota[nth(node * resources + resource)]
+            quota = ledger.quota[nth(node * resources + resource)]
             used, kept = int(quota["used"]), int(quota["kept"])
             if used + need > quota["most"]:
                 return at, need
@@ -65,84 +65,88 @@ def holder_of(tenancy: Tenancy, number: int, resource: int) -> tuple[int, int]:
 
 
 @inlined
-def has_room(tenancy: Tenancy, node: int, resource: int, gpus: int) -> bool:
+def has_room(ledger: Ledger, node: int, resource: int, gpus: int) -> bool:
     """Return whether a tenant or group can be charged with one more job of so many thousandths of GPUs."""
-    tenants = tenancy.parent.size
+    tenants = ledger.tenant.size
     if node >= tenants:
-        group = tenancy.group[nth(node - tenants)]
+        group = ledger.group[nth(node - tenants)]
         return bool(group["jobs"] + 1 <= group["most_jobs"] and group["gpus"] + gpus <= group["most_gpus"])
-    quota = tenancy.quota[nth(node * resources_of(tenancy) + resource)]
+    quota = ledger.quota[nth(node * resources_of(ledger) + resource)]
     return bool(quota["used"] + gpus <= quota["most"])
 
 
 @kernel
-def charge(tenancy: Tenancy, number: int, resource: int, sign: int) -> None:
+def charge(ledger: Ledger, number: int, resource: int, sign: int) -> None:
     """Charge a job to its tenant, those above, and its groups; or take it off them, with ``sign`` -1."""
-    asker = tenancy.asker[nth(number)]
-    tenants, resources = tenancy.parent.size, resources_of(tenancy)
+    asker = ledger.asker[nth(number)]
+    tenants, resources = ledger.tenant.size, resources_of(ledger)
     amount = sign * int(asker["gpus"])
     for at in range(asker["first_link"], asker["first_link"] + asker["links"]):
-        node = int(tenancy.link[nth(at)]["node"])
+        node = int(ledger.link[nth(at)]["node"])
         if node >= tenants:
-            group = tenancy.group[nth(node - tenants)]
+            group = ledger.group[nth(node - tenants)]
             group["jobs"] += sign
             group["gpus"] += sign * int(asker["gpus"])
         elif amount != 0:
-            quota = tenancy.quota[nth(node * resources + resource)]
+            quota = ledger.quota[nth(node * resources + resource)]
             used, kept = int(quota["used"]), int(quota["kept"])
             quota["used"] = used + amount
             amount = max(used + amount - kept, 0) - max(used - kept, 0)
     if resource != NOBODY:
-        tenancy.quota[nth(int(asker["tenant"]) * resources + resource)]["own_used"] += sign * int(asker["gpus"])
-    base = int(asker["tenant"]) * _HELD
-    tenancy.held[nth(base + _GPUS)] += sign * int(asker["gpus"])
-    tenancy.held[nth(base + _CPUS)] += sign * int(asker["cpu"])
-    tenancy.held[nth(base + _MEMORY)] += sign * int(asker["memory"])
+        ledger.quota[nth(int(asker["tenant"]) * resources + resource)]["own_used"] += sign * int(asker["gpus"])
+    tenant = ledger.tenant[nth(asker["tenant"])]
+    tenant["gpus"] += sign * asker["gpus"]
+    tenant["cpu"] += sign * asker["cpu"]
+    tenant["memory"] += sign * asker["memory"]
 
 
 @inlined
-def is_within_quota(tenancy: Tenancy, number: int, resource: int) -> bool:
+def is_within_quota(ledger: Ledger, number: int, resource: int) -> bool:
     """Return whether an asker's tenant stays within its own nominal quota with one more of its jobs."""
-    asker = tenancy.asker[nth(number)]
-    quota = tenancy.quota[nth(int(asker["tenant"]) * resources_of(tenancy) + resource)]
+    asker = ledger.asker[nth(number)]
+    quota = ledger.quota[nth(int(asker["tenant"]) * resources_of(ledger) + resource)]
     return bool(quota["own_used"] + asker["gpus"] <= quota["own_nominal"])
 
 
 @inlined
-def is_above_quota(tenancy: Tenancy, tenant: int) -> bool:
+def is_above_quota(ledger: Ledger, tenant: int) -> bool:
     """Return whether a tenant's own jobs use more than its own nominal quota of any resource."""
-    resources = resources_of(tenancy)
+    resources = resources_of(ledger)
     for resource in range(resources):
-        quota = tenancy.quota[nth(tenant * resources + resource)]
+        quota = ledger.quota[nth(tenant * resources + resource)]
         if quota["own_used"] > quota["own_nominal"]:
             return True
     return False
 
 
 @kernel
-def fair_share(tenancy: Tenancy, tenant: int, resource: int, more: int) -> float:
+def fair_share(ledger: Ledger, tenant: int, resource: int, more: int) -> float:
     """Return a tenant's borrowed over lendable GPUs by its weight, with ``more`` thousandths of a resource."""
-    resources = resources_of(tenancy)
+    resources = resources_of(ledger)
     borrowed = 0
     for number in range(resources):
-        quota = tenancy.quota[nth(tenant * resources + number)]
+        quota = ledger.quota[nth(tenant * resources + number)]
         used = int(quota["own_used"]) + (more if number == resource else 0)
         borrowed += max(used - int(quota["own_nominal"]), 0)
-    lendable = tenancy.state[Share.LENDABLE]
-    return borrowed / lendable / tenancy.weight[nth(tenant)] if lendable > 0 else 0.0
+    lendable = ledger.state[Share.LENDABLE]
+    return borrowed / lendable / ledger.tenant[nth(tenant)]["weight"] if lendable > 0 else 0.0
 
 
 @kernel
-def note_share(tenancy: Tenancy, tenant: int) -> bool:
+def note_share(ledger: Ledger, tenant: int) -> bool:
     """Bring the share of a tenant up to date; return whether it changed."""
+    this, total = ledger.tenant[nth(tenant)], ledger.total
     share = 0.0
-    if tenancy.state[Share.BETWEEN] == Between.DRF:
-        for number in range(_HELD):
-            if tenancy.total[number] > 0:
-                share = max(share, tenancy.held[nth(tenant * _HELD + number)] / tenancy.total[number])
-        share /= tenancy.weight[nth(tenant)]
-    elif tenancy.state[Share.BETWEEN] == Between.FAIR:
-        share = fair_share(tenancy, tenant, NOBODY, 0)
-    changed = tenancy.share[nth(tenant)] != share
-    tenancy.share[nth(tenant)] = share
+    if ledger.state[Share.BETWEEN] == Between.DRF:
+        if total[_GPUS] > 0:
+            share = this["gpus"] / total[_GPUS]
+        if total[_CPUS] > 0:
+            share = max(share, this["cpu"] / total[_CPUS])
+        if total[_MEMORY] > 0:
+            share = max(share, this["memory"] / total[_MEMORY])
+        share /= this["weight"]
+    elif ledger.state[Share.BETWEEN] == Between.FAIR:
+        share = fair_share(ledger, tenant, NOBODY, 0)
+    changed = ledger.tenant[nth(tenant)]["share"] != share
+    ledger.tenant[nth(tenant)]["share"] = share
     return bool(changed)

@@ -77,12 +77,12 @@ def regain(
     not charged yet, holds the slots written last.
     """
     refresh(jobs, stays, tenancy, now)
-    number = int(tenancy.asker_of[nth(row)])
-    asker = tenancy.asker[nth(number)]
+    number = int(tenancy.ledger.asker_of[nth(row)])
+    asker = tenancy.ledger.asker[nth(number)]
     wish, resource = int(asker["wish"]), int(asker["resource"])
     if resource != ANY_TYPE:
         return _make_room(jobs, demand, site, log, events, stays, tenancy, placer, releaser, row, wish, resource)
-    types = resources_of(tenancy)
+    types = resources_of(tenancy.ledger)
     for kind in range(types):
         if demand[nth(wish)]["kinds"] >> kind & 1:
             only = int(tenancy.variant[nth(wish * types + kind)])
@@ -95,12 +95,12 @@ def regain(
 @inlined
 def _first_stage(tenancy: Tenancy, number: int, resource: int) -> int:
     """Return the stage with which making room for a job of an asker begins."""
-    reclaim = tenancy.state[Share.RECLAIM]
+    reclaim = tenancy.ledger.state[Share.RECLAIM]
     if resource == NOBODY or reclaim == Reclaim.NEVER:
         return _OWN
     if reclaim == Reclaim.FAIR:
         return _FAIR
-    return _BORROWED if is_within_quota(tenancy, number, resource) else _OWN
+    return _BORROWED if is_within_quota(tenancy.ledger, number, resource) else _OWN
 
 
 @kernel
@@ -119,13 +119,13 @@ def _make_room(
     resource: int,
 ) -> int:
     """Make room for a job on one type, or wherever it may be; return what :func:`regain` does."""
-    number = int(tenancy.asker_of[nth(row)])
-    tenant = int(tenancy.asker[nth(number)]["tenant"])
+    number = int(tenancy.ledger.asker_of[nth(row)])
+    tenant = int(tenancy.ledger.asker[nth(number)]["tenant"])
     level = level_of_waiting(stays, row)
     stage = _first_stage(tenancy, number, resource)
     share = 0.0
     if stage == _FAIR:
-        share = fair_share(tenancy, tenant, resource, int(tenancy.asker[nth(number)]["gpus"]))
+        share = fair_share(tenancy.ledger, tenant, resource, int(tenancy.ledger.asker[nth(number)]["gpus"]))
     first = int(events.counter[Count.SLOTS])
     taken, noted, left, passed = 0, 0, 0, 0
     placed = False
@@ -146,7 +146,7 @@ def _make_room(
             note_borrower(tenancy, tenant_of(tenancy, found))
         noted = take_away(jobs, demand, site, log, stays.noted_gpu, releaser, found, noted)
         taken += 1
-        if holder_of(tenancy, number, resource)[0] == NOBODY:
+        if holder_of(tenancy.ledger, number, resource)[0] == NOBODY:
             placed = try_place(demand, site, log, events, placer, row, wish)
     if placed:
         _spare(jobs, demand, site, log, events, stays, tenancy, placer, releaser, row, wish, resource, taken, first)
@@ -159,7 +159,7 @@ def _make_room(
             _return(jobs, site, log, tenancy, int(this["row"]))
     _bring_back(tenancy, passed)
     for place in range(left):
-        note_borrower(tenancy, int(tenancy.seen[nth(place)]))
+        note_borrower(tenancy, int(tenancy.booty.seen[nth(place)]))
     for place in range(taken):
         note_borrower(tenancy, tenant_of(tenancy, int(stays.catch[nth(place)]["row"])))
     return taken
@@ -168,7 +168,12 @@ def _make_room(
 @inlined
 def _shift_charge(jobs: Jobs, site: Site, log: Log, tenancy: Tenancy, row: int, sign: int) -> None:
     """Charge a running job, or take it off what it is charged to."""
-    charge(tenancy, int(tenancy.asker_of[nth(row)]), resource_held(jobs, site, log, tenancy, row), sign)
+    charge(
+        tenancy.ledger,
+        int(tenancy.ledger.asker_of[nth(row)]),
+        resource_held(jobs, site, log, tenancy.ledger, row),
+        sign,
+    )
 
 
 @inlined
@@ -197,12 +202,12 @@ def _spare(
     first: int,
 ) -> None:
     """Put those back who are not needed, from the last but one to the first; the job stays placed."""
-    number = int(tenancy.asker_of[nth(row)])
+    number = int(tenancy.ledger.asker_of[nth(row)])
     for place in range(taken - 2, -1, -1):
         this = stays.catch[nth(place)]
         found = int(this["row"])
         _shift_charge(jobs, site, log, tenancy, found, 1)
-        if holder_of(tenancy, number, resource)[0] != NOBODY:
+        if holder_of(tenancy.ledger, number, resource)[0] != NOBODY:
             _shift_charge(jobs, site, log, tenancy, found, -1)
             continue
         undo_place(demand, site, log, events, releaser, row, wish, first)
@@ -235,8 +240,8 @@ def _next(
     They stand at the beginning and at the end of ``Tenancy.seen``.
     """
     if stage == _OWN:
-        found = int(tenancy.prey_of[nth(tenant)])
-        if found == NOBODY or -tenancy.prey.item[nth(found)]["first"] <= level:
+        found = int(tenancy.ledger.tenant[nth(tenant)]["prey"])
+        if found == NOBODY or -tenancy.booty.prey.item[nth(found)]["first"] <= level:
             return NOBODY, left, passed
         return found, left, passed
     if stage == _BORROWED:
@@ -249,7 +254,7 @@ def _next(
 def _pass_over(tenancy: Tenancy, row: int, passed: int) -> int:
     """Take a job out of its tenant's for the time being; return how many are passed over."""
     drop_prey(tenancy, row)
-    tenancy.seen[nth(tenancy.seen.size - 1 - passed)] = row
+    tenancy.booty.seen[nth(tenancy.booty.seen.size - 1 - passed)] = row
     return passed + 1
 
 
@@ -257,7 +262,7 @@ def _pass_over(tenancy: Tenancy, row: int, passed: int) -> int:
 def _bring_back(tenancy: Tenancy, passed: int) -> int:
     """Put those back who were passed over; return 0."""
     for number in range(passed):
-        row = int(tenancy.seen[nth(tenancy.seen.size - 1 - number)])
+        row = int(tenancy.booty.seen[nth(tenancy.booty.seen.size - 1 - number)])
         put_prey(tenancy, row)
         note_borrower(tenancy, tenant_of(tenancy, row))
     return 0
@@ -276,18 +281,18 @@ def _next_borrowed(
     passed: int,
 ) -> tuple[int, int, int]:
     """Return the first in the list of those whose tenants borrow from a tenant, as :func:`_next` does."""
-    state = tenancy.state
+    state = tenancy.ledger.state
     while state[Share.BORROWERS] != NOBODY:
         other = int(state[Share.BORROWERS])
-        found = int(tenancy.prey_of[nth(other)])
-        if state[Share.RECLAIM] == Reclaim.LOWER and -tenancy.prey.item[nth(found)]["first"] <= level:
+        found = int(tenancy.ledger.tenant[nth(other)]["prey"])
+        if state[Share.RECLAIM] == Reclaim.LOWER and -tenancy.booty.prey.item[nth(found)]["first"] <= level:
             break
         if other == tenant or not _borrows_from(tenancy, other, tenant, resource):
-            state[Share.BORROWERS] = take_out(tenancy.borrowers, other, other)
-            tenancy.is_borrower[nth(other)] = 0
-            tenancy.seen[nth(left)] = other
+            state[Share.BORROWERS] = take_out(tenancy.booty.borrowers, other, other)
+            tenancy.booty.borrowers.item[nth(other)]["heap"] = 0
+            tenancy.booty.seen[nth(left)] = other
             left += 1
-        elif resource_held(jobs, site, log, tenancy, found) != resource:
+        elif resource_held(jobs, site, log, tenancy.ledger, found) != resource:
             passed = _pass_over(tenancy, found, passed)
             note_borrower(tenancy, other)
         else:
@@ -302,16 +307,16 @@ def _borrows_from(tenancy: Tenancy, other: int, tenant: int, resource: int) -> b
     Its own jobs are above its own nominal quota, and it and each tenant above it that is not the other or above the
     other is above its quota.
     """
-    resources = resources_of(tenancy)
-    own = tenancy.quota[nth(other * resources + resource)]
+    resources = resources_of(tenancy.ledger)
+    own = tenancy.ledger.quota[nth(other * resources + resource)]
     if own["own_used"] <= own["own_nominal"]:
         return False
     node = other
-    while node != NOBODY and not node <= tenant < tenancy.end[nth(node)]:
-        quota = tenancy.quota[nth(node * resources + resource)]
+    while node != NOBODY and not node <= tenant < tenancy.ledger.tenant[nth(node)]["end"]:
+        quota = tenancy.ledger.quota[nth(node * resources + resource)]
         if quota["used"] <= quota["nominal"]:
             return False
-        node = int(tenancy.parent[nth(node)])
+        node = int(tenancy.ledger.tenant[nth(node)]["parent"])
     return True
 
 
@@ -330,18 +335,18 @@ def _next_fair(
     """Return the first of the tenant that borrows most whom a strategy allows to take; how many were passed over."""
     while True:
         largest, most = NOBODY, 0.0
-        for other in range(tenancy.parent.size):
-            its = fair_share(tenancy, other, NOBODY, 0)
+        for other in range(tenancy.ledger.tenant.size):
+            its = fair_share(tenancy.ledger, other, NOBODY, 0)
             if other == tenant or its <= most or not _borrows_from(tenancy, other, tenant, resource):
                 continue
             passed = _pass_over_types(jobs, site, log, tenancy, other, resource, passed)
-            if tenancy.prey_of[nth(other)] != NOBODY:
+            if tenancy.ledger.tenant[nth(other)]["prey"] != NOBODY:
                 largest, most = other, its
         if largest == NOBODY:
             return NOBODY, passed
-        found = int(tenancy.prey_of[nth(largest)])
-        gpus = int(tenancy.asker[nth(tenancy.asker_of[nth(found)])]["gpus"])
-        if strategy == 0 and share <= fair_share(tenancy, largest, resource, -gpus):
+        found = int(tenancy.ledger.tenant[nth(largest)]["prey"])
+        gpus = int(tenancy.ledger.asker[nth(tenancy.ledger.asker_of[nth(found)])]["gpus"])
+        if strategy == 0 and share <= fair_share(tenancy.ledger, largest, resource, -gpus):
             return found, passed
         if strategy == 1 and share < most:
             return found, passed
@@ -354,7 +359,7 @@ def _pass_over_types(
 ) -> int:
     """Pass over a tenant's jobs up to the first that holds GPUs of a resource; return how many were passed over."""
     while True:
-        found = int(tenancy.prey_of[nth(tenant)])
-        if found == NOBODY or resource_held(jobs, site, log, tenancy, found) == resource:
+        found = int(tenancy.ledger.tenant[nth(tenant)]["prey"])
+        if found == NOBODY or resource_held(jobs, site, log, tenancy.ledger, found) == resource:
             return passed
         passed = _pass_over(tenancy, found, passed)

@@ -23,10 +23,15 @@ __all__ = [
     "LINK",
     "PAIR",
     "QUOTA",
+    "TENANT",
+    "WISH",
     "Between",
+    "Booty",
+    "Ledger",
     "Reclaim",
     "Share",
     "Tenancy",
+    "Waiting",
     "build_tenancy",
 ]
 
@@ -60,6 +65,7 @@ ASKER = np.dtype(
         ("memory", np.int64),  # of the whole job, MiB
         ("wish", np.int32),  # its demand
         ("tenant", np.int32),
+        ("lane", np.int32),
         ("resource", np.int32),  # whose quota it needs; NOBODY for none, or ANY_TYPE
         ("first_link", np.int32),
         ("links", np.int32),
@@ -67,6 +73,31 @@ ASKER = np.dtype(
 )
 LINK = np.dtype([("node", np.int32), ("pair", np.int32)])
 """What may hold an asker: its tenant and those above, from its own up, then its groups, numbered after the tenants."""
+TENANT = np.dtype(
+    [
+        ("gpus", np.int64),  # thousandths that its own jobs hold
+        ("cpu", np.int64),  # thousandths of a core
+        ("memory", np.int64),  # MiB
+        ("weight", np.float64),
+        ("share", np.float64),
+        ("parent", np.int32),  # NOBODY for the root
+        ("end", np.int32),  # after the last tenant below it
+        ("first_lane", np.int32),
+        ("last_lane", np.int32),  # after its last
+        ("end_lane", np.int32),  # after the last of those below it
+        ("prey", np.int32),  # root of the heap of its jobs that may be taken away
+    ]
+)
+"""A tenant.  Its number is its place among all paths: the root first, parents before children."""
+WISH = np.dtype(
+    [
+        ("no_room", np.int64),  # Share.ROOM at which it found no place
+        ("quiet", np.int64),  # Share.CHANCE at which none of its claims could make room
+        ("ready", np.int32),  # root of the heap of lanes to be tried
+        ("claim", np.int32),  # root of that of lanes that may make room, or must be tried in every pass
+    ]
+)
+"""What is known of a demand."""
 PAIR = np.dtype(
     [
         ("gpus", np.int64),
@@ -120,99 +151,67 @@ class Share(IntEnum):
     SIZE = 11
 
 
-class Tenancy(NamedTuple):
-    """All about tenants.  A tenant's number is its place among all paths, the root first, parents before children."""
+class Ledger(NamedTuple):
+    """What is held against which quotas and limits."""
 
-    parent: NDArray[np.int32]  # shape (tenants,)
-    end: NDArray[np.int32]  # shape (tenants,): after the last tenant below it
+    tenant: Records
     quota: Records  # shape (tenants * resources,); empty without quotas
     group: Records
     asker: Records
     link: Records
-    pair: Records  # node after node
-    pair_of_node: NDArray[np.int32]  # shape (tenants + groups + 1,): the first
-    variant: NDArray[np.int32]  # shape (demands * types,): a demand of one type only; empty unless quotas are by type
     asker_of: NDArray[np.int32]  # shape (jobs,)
-    lane_of: NDArray[np.int32]  # shape (askers,)
-    lane_of_tenant: NDArray[np.int32]  # shape (tenants + 1,): the first
-    weight: NDArray[np.float64]  # shape (tenants,)
-    share: NDArray[np.float64]  # shape (tenants,)
-    share_bits: NDArray[np.int64]  # the same memory: bits of floats that are not negative sort as the floats
-    held: NDArray[np.int64]  # shape (tenants * 3,): GPUs, CPUs, memory of its own jobs
-    total: NDArray[np.int64]  # shape (3,): of the cluster
-    lanes: Pairing
-    place: NDArray[np.int32]  # by lane: the heap it is in, NOBODY for none; see :mod:`gpuyard.kernel.parting`
-    ready: NDArray[np.int32]  # shape (demands,): roots of lanes to be tried
-    claim: NDArray[np.int32]  # shape (demands,): roots of lanes that may make room, or must be tried in every pass
-    no_room: NDArray[np.int64]  # shape (demands,): Share.ROOM at which the demand found no place
-    tried: NDArray[np.int64]  # by lane: Share.CHANCE at which it could not make room
-    quiet: NDArray[np.int64]  # shape (demands,): Share.CHANCE at which none of its claims could
-    aside: NDArray[np.int32]  # room for lanes
-    heads: NDArray[np.int32]  # room for a heap of demands
-    prey: Pairing  # running jobs that may be taken away
-    prey_of: NDArray[np.int32]  # shape (tenants,): roots
-    is_prey: NDArray[np.int8]  # shape (jobs,)
-    borrowers: Pairing  # tenants, by the first of their prey
-    is_borrower: NDArray[np.int8]  # shape (tenants,): whether it is in that heap
-    seen: NDArray[np.int32]  # room for tenants, and jobs, looked at while room is made
+    total: NDArray[np.int64]  # shape (3,): GPUs, CPUs and memory of the cluster, as in TENANT
     state: NDArray[np.int64]  # by Share
 
 
+class Waiting(NamedTuple):
+    """Lanes, and what they wait for.
+
+    The heap that a lane is in is numbered: those of the demands to be tried, of their claims, of the pairs.
+    """
+
+    lanes: Pairing
+    pair: Records  # node after node
+    pair_of_node: NDArray[np.int32]  # shape (tenants + groups + 1,): the first
+    wish: Records
+    aside: NDArray[np.int32]  # room for lanes
+    heads: NDArray[np.int32]  # room for a heap of demands
+
+
+class Booty(NamedTuple):
+    """Who may be taken away."""
+
+    prey: Pairing  # running jobs, tenant by tenant
+    borrowers: Pairing  # tenants above their quota, by the first of their prey
+    seen: NDArray[np.int32]  # room for tenants, and jobs, looked at while room is made
+
+
+class Tenancy(NamedTuple):
+    """All about tenants."""
+
+    ledger: Ledger
+    waiting: Waiting
+    booty: Booty
+    variant: NDArray[np.int32]  # shape (demands * types,): a demand of one type only; empty unless quotas are by type
+
+
 def build_tenancy(
-    *,
-    parent: NDArray[np.int32],
-    end: NDArray[np.int32],
-    quota: Records,
-    group: Records,
-    asker: Records,
-    link: Records,
-    pair: Records,
-    pair_of_node: NDArray[np.int32],
-    variant: NDArray[np.int32],
-    asker_of: NDArray[np.int32],
-    lane_of: NDArray[np.int32],
-    lane_of_tenant: NDArray[np.int32],
-    weight: NDArray[np.float64],
-    total: NDArray[np.int64],
-    demands: int,
-    state: NDArray[np.int64],
+    ledger: Ledger, pair: Records, pair_of_node: NDArray[np.int32], variant: NDArray[np.int32], demands: int
 ) -> Tenancy:
-    """Return tenants that hold nothing."""
-    tenants, lanes, jobs = parent.size, int(lane_of_tenant[-1]), asker_of.size
-    share = np.zeros(tenants)
-    room = jobs if state[Share.PREEMPTS] else 0
-    return Tenancy(
-        parent=parent,
-        end=end,
-        quota=quota,
-        group=group,
-        asker=asker,
-        link=link,
+    """Return tenants for whom nobody waits."""
+    tenants = ledger.tenant.size
+    lanes = int(ledger.tenant["last_lane"].max())
+    jobs = ledger.asker_of.size if ledger.state[Share.PREEMPTS] else 0
+    wish = np.zeros(demands, WISH)
+    for name in WISH.names or ():
+        wish[name] = NOBODY
+    waiting = Waiting(
+        lanes=build_pairing(lanes),
         pair=pair,
         pair_of_node=pair_of_node,
-        variant=variant,
-        asker_of=asker_of,
-        lane_of=lane_of,
-        lane_of_tenant=lane_of_tenant,
-        weight=weight,
-        share=share,
-        share_bits=share.view(np.int64),
-        held=np.zeros(3 * tenants, np.int64),
-        total=total,
-        lanes=build_pairing(lanes),
-        place=np.full(lanes, NOBODY, np.int32),
-        ready=np.full(demands, NOBODY, np.int32),
-        claim=np.full(demands, NOBODY, np.int32),
-        no_room=np.full(demands, NOBODY, np.int64),
-        tried=np.full(lanes, NOBODY, np.int64),
-        quiet=np.full(demands, NOBODY, np.int64),
+        wish=wish,
         aside=np.empty(lanes, np.int32),
         heads=np.empty(demands + 1, np.int32),
-        prey=build_pairing(room),
-        prey_of=np.full(tenants, NOBODY, np.int32),
-        is_prey=np.zeros(room, np.int8),
-        borrowers=build_pairing(tenants),
-        is_borrower=np.zeros(tenants, np.int8),
-        seen=np.empty(tenants + room, np.int32),
-        state=state,
     )
+    booty = Booty(prey=build_pairing(jobs), borrowers=build_pairing(tenants), seen=np.empty(tenants + jobs, np.int32))
+    return Tenancy(ledger=ledger, waiting=waiting, booty=booty, variant=variant)

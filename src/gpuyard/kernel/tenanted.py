@@ -76,7 +76,7 @@ def run_tenanted(
             break
         count[Count.PASSES] += 1
         if count[Count.WAITING] > 0:
-            if tenancy.state[Share.PREEMPTS] > 0:
+            if tenancy.ledger.state[Share.PREEMPTS] > 0:
                 offer_fresh(jobs, stays, tenancy, now)
             while _make_round(jobs, demand, site, log, events, stays, tenancy, regainer, placer, releaser, now):
                 pass
@@ -105,12 +105,12 @@ def _change(
         row = int(stays.ends.row[0])
         wish = int(jobs.claim[nth(row)]["demand"])
         useful = int(jobs.job[nth(row)]["duration"] - stays.stay[nth(row)]["saved"])
-        resource = resource_held(jobs, site, log, tenancy, row)
+        resource = resource_held(jobs, site, log, tenancy.ledger, row)
         end_attempt(events, stays, row, now, useful, NOBODY)
         vacate(jobs, demand, site, log, releaser, row)
-        if tenancy.state[Share.PREEMPTS] > 0:
+        if tenancy.ledger.state[Share.PREEMPTS] > 0:
             withdraw(stays, tenancy, row)
-        charge(tenancy, int(tenancy.asker_of[nth(row)]), resource, -1)
+        charge(tenancy.ledger, int(tenancy.ledger.asker_of[nth(row)]), resource, -1)
         _give_back(jobs, stays, tenancy, row, resource)
         tell_others(dependencies, events, row, now)
         state[Gain.ACTIVE] -= 1
@@ -138,42 +138,42 @@ def _change(
 @kernel
 def _give_back(jobs: Jobs, stays: Stays, tenancy: Tenancy, row: int, resource: int) -> None:
     """Let others be tried for what a job held, which has been taken off those that it was charged to."""
-    number = int(tenancy.asker_of[nth(row)])
-    tenancy.state[Share.ROOM] += 1
-    tenancy.state[Share.CHANCE] += 1
+    number = int(tenancy.ledger.asker_of[nth(row)])
+    tenancy.ledger.state[Share.ROOM] += 1
+    tenancy.ledger.state[Share.CHANCE] += 1
     _note_borrower_of(tenancy, number)
     reorder(tenancy, stays, number)
     open_up(tenancy, stays, number, resource)
-    reconsider(tenancy, stays, int(tenancy.asker[nth(number)]["tenant"]))
+    reconsider(tenancy, stays, int(tenancy.ledger.asker[nth(number)]["tenant"]))
 
 
 @inlined
 def _note_borrower_of(tenancy: Tenancy, number: int) -> None:
     """Bring the place of an asker's tenant among those that borrow up to date."""
-    if tenancy.state[Share.PREEMPTS] > 0 and tenancy.quota.size > 0:
-        note_borrower(tenancy, int(tenancy.asker[nth(number)]["tenant"]))
+    if tenancy.ledger.state[Share.PREEMPTS] > 0 and tenancy.ledger.quota.size > 0:
+        note_borrower(tenancy, int(tenancy.ledger.asker[nth(number)]["tenant"]))
 
 
 @kernel
 def _join(jobs: Jobs, events: Events, stays: Stays, tenancy: Tenancy, row: int, wish: int) -> None:
     """Let a job wait in its place in the order."""
     stays.stay[nth(row)]["key"] = key_to_wait(jobs, stays, row, wish)
-    lane = int(tenancy.lane_of[nth(tenancy.asker_of[nth(row)])])
+    lane = int(tenancy.ledger.asker[nth(tenancy.ledger.asker_of[nth(row)])]["lane"])
     line_up(stays, lane, row)
     events.counter[Count.WAITING] += 1
     if stays.stay[nth(row)]["place"] == 0:
-        leave_lane(tenancy, lane)
+        leave_lane(tenancy.waiting, lane)
         enter_lane(tenancy, stays, lane)
 
 
 @kernel
 def _promote(jobs: Jobs, stays: Stays, tenancy: Tenancy, row: int, wish: int) -> None:
     """Let a waiting job count its attained time from nothing again."""
-    lane = int(tenancy.lane_of[nth(tenancy.asker_of[nth(row)])])
+    lane = int(tenancy.ledger.asker[nth(tenancy.ledger.asker_of[nth(row)])]["lane"])
     this = stays.stay[nth(row)]
     this["attained"] = 0
     this["bin"] = 0
-    leave_lane(tenancy, lane)
+    leave_lane(tenancy.waiting, lane)
     stand_out(stays, lane, row)
     this["key"] = key_to_wait(jobs, stays, row, wish)
     line_up(stays, lane, row)
@@ -190,7 +190,7 @@ def _tick(jobs: Jobs, stays: Stays, tenancy: Tenancy, row: int, wish: int, now: 
     tick = next_tick(stays, row, wish, now)
     if tick != NEVER:
         enter(stays.ticks, tick, row)
-    tenancy.state[Share.CHANCE] += 1
+    tenancy.ledger.state[Share.CHANCE] += 1
 
 
 @kernel
@@ -208,15 +208,15 @@ def _make_round(
     now: int,
 ) -> bool:
     """Try every lane once, the first in the order next; return whether somebody was preempted, which ends the round."""
-    state = tenancy.state
+    state = tenancy.ledger.state
     state[Share.ASIDE] = 0
     heads = _gather_heads(tenancy)
     while heads > 0:
-        wish = int(tenancy.heads[0])
+        wish = int(tenancy.waiting.heads[0])
         lane = head_of(tenancy, wish)
         row = first_of(stays, lane)
-        number = int(tenancy.asker_of[nth(row)])
-        leave_lane(tenancy, lane)
+        number = int(tenancy.ledger.asker_of[nth(row)])
+        leave_lane(tenancy.waiting, lane)
         first = int(events.counter[Count.SLOTS])
         placed, link, need = _try(demand, site, log, events, tenancy, placer, row, number)
         if placed:
@@ -224,7 +224,7 @@ def _make_round(
             _start(jobs, site, log, events, stays, tenancy, lane, row, first, now)
             succeed(tenancy, stays, number)
             same = stays.lane[nth(lane)]["waiting"] == 0 or (
-                tenancy.asker[nth(asker_first(tenancy, stays, lane))]["wish"] == wish
+                tenancy.ledger.asker[nth(asker_first(tenancy, stays, lane))]["wish"] == wish
             )
             if state[Share.BETWEEN] != Between.QUEUE or woken or not same:
                 heads = _gather_heads(tenancy)
@@ -232,16 +232,16 @@ def _make_round(
                 heads = _settle_head(tenancy, heads)
             continue
         claimant = is_claimant(tenancy, stays, lane)
-        if claimant and state[Share.PREEMPTS] > 0 and tenancy.tried[nth(lane)] != state[Share.CHANCE]:
+        if claimant and state[Share.PREEMPTS] > 0 and stays.lane[nth(lane)]["blocked"] != state[Share.CHANCE]:
             taken = regainer(jobs, demand, site, log, events, stays, tenancy, placer, releaser, row, now)
             if taken > 0:
                 _preempt_caught(jobs, site, log, events, stays, tenancy, taken, row, now)
                 _start(jobs, site, log, events, stays, tenancy, lane, row, first, now)
                 _end_round(tenancy, stays)
                 return True
-        tenancy.tried[nth(lane)] = state[Share.CHANCE]
-        if claimant or (link != NOBODY and need < tenancy.asker[nth(number)]["gpus"]):
-            tenancy.aside[nth(state[Share.ASIDE])] = lane
+        stays.lane[nth(lane)]["blocked"] = state[Share.CHANCE]
+        if claimant or (link != NOBODY and need < tenancy.ledger.asker[nth(number)]["gpus"]):
+            tenancy.waiting.aside[nth(state[Share.ASIDE])] = lane
             state[Share.ASIDE] += 1
         elif link == NOBODY:
             enter_lane(tenancy, stays, lane)
@@ -259,16 +259,18 @@ def _wake(tenancy: Tenancy, lane: int) -> bool:
 
     Return whether there are such claims.
     """
-    state = tenancy.state
+    state = tenancy.ledger.state
     found = False
-    for wish in range(tenancy.claim.size):
-        if tenancy.quiet[nth(wish)] != state[Share.CHANCE] or tenancy.claim[nth(wish)] == NOBODY:
+    waiting = tenancy.waiting
+    for number in range(waiting.wish.size):
+        wish = waiting.wish[nth(number)]
+        if wish["quiet"] != state[Share.CHANCE] or wish["claim"] == NOBODY:
             continue
         found = True
-        while tenancy.claim[nth(wish)] != NOBODY and goes_before(tenancy.lanes, int(tenancy.claim[nth(wish)]), lane):
-            earlier = int(tenancy.claim[nth(wish)])
-            leave_lane(tenancy, earlier)
-            tenancy.aside[nth(state[Share.ASIDE])] = earlier
+        while wish["claim"] != NOBODY and goes_before(waiting.lanes, int(wish["claim"]), lane):
+            earlier = int(wish["claim"])
+            leave_lane(waiting, earlier)
+            waiting.aside[nth(state[Share.ASIDE])] = earlier
             state[Share.ASIDE] += 1
     return found
 
@@ -278,24 +280,24 @@ def _try(
     demand: Records, site: Site, log: Log, events: Events, tenancy: Tenancy, placer: Placer, row: int, number: int
 ) -> tuple[bool, int, int]:
     """Place a job if it is admitted and there is room; else say which link does not admit it, and what it lacks."""
-    asker = tenancy.asker[nth(number)]
-    wish, room = int(asker["wish"]), tenancy.state[Share.ROOM]
+    asker = tenancy.ledger.asker[nth(number)]
+    wish, room = int(asker["wish"]), tenancy.ledger.state[Share.ROOM]
     if asker["resource"] != ANY_TYPE:
-        link, need = holder_of(tenancy, number, int(asker["resource"]))
-        if link != NOBODY or tenancy.no_room[nth(wish)] == room:
+        link, need = holder_of(tenancy.ledger, number, int(asker["resource"]))
+        if link != NOBODY or tenancy.waiting.wish[nth(wish)]["no_room"] == room:
             return False, link, need
         if try_place(demand, site, log, events, placer, row, wish):
             return True, link, need
-        tenancy.no_room[nth(wish)] = room
+        tenancy.waiting.wish[nth(wish)]["no_room"] = room
         return False, link, need
-    types = resources_of(tenancy)
+    types = resources_of(tenancy.ledger)
     for kind in range(types):
-        if demand[nth(wish)]["kinds"] >> kind & 1 and holder_of(tenancy, number, kind)[0] == NOBODY:
+        if demand[nth(wish)]["kinds"] >> kind & 1 and holder_of(tenancy.ledger, number, kind)[0] == NOBODY:
             only = int(tenancy.variant[nth(wish * types + kind)])
-            if tenancy.no_room[nth(only)] != room:
+            if tenancy.waiting.wish[nth(only)]["no_room"] != room:
                 if try_place(demand, site, log, events, placer, row, only):
                     return True, NOBODY, 0
-                tenancy.no_room[nth(only)] = room
+                tenancy.waiting.wish[nth(only)]["no_room"] = room
     return False, NOBODY, 0
 
 
@@ -313,14 +315,14 @@ def _start(
     now: int,
 ) -> None:
     """Let the first job of a lane run, which holds the slots from ``first`` on; the next one is first then."""
-    number = int(tenancy.asker_of[nth(row)])
+    number = int(tenancy.ledger.asker_of[nth(row)])
     stand_out(stays, lane, row)
     events.counter[Count.WAITING] -= 1
     begin_attempt(jobs, events, stays, row, first, now)
-    if tenancy.state[Share.PREEMPTS] > 0:
+    if tenancy.ledger.state[Share.PREEMPTS] > 0:
         announce(stays, row)
-    charge(tenancy, number, resource_held(jobs, site, log, tenancy, row), 1)
-    tenancy.state[Share.CHANCE] += 1
+    charge(tenancy.ledger, number, resource_held(jobs, site, log, tenancy.ledger, row), 1)
+    tenancy.ledger.state[Share.CHANCE] += 1
     _note_borrower_of(tenancy, number)
     reorder(tenancy, stays, number)
     if stays.lane[nth(lane)]["waiting"] > 0:
@@ -345,7 +347,7 @@ def _preempt_caught(
             continue
         row = int(stays.catch[nth(place)]["row"])
         wish = int(jobs.claim[nth(row)]["demand"])
-        resource = resource_held(jobs, site, log, tenancy, row)
+        resource = resource_held(jobs, site, log, tenancy.ledger, row)
         useful = work_saved(jobs, stays, row, now)
         end_attempt(events, stays, row, now, useful, cause)
         keep_gain(stays, row, wish, useful, now)
@@ -356,18 +358,24 @@ def _preempt_caught(
         _give_back(jobs, stays, tenancy, row, resource)
 
 
+@inlined
+def _wish_of(tenancy: Tenancy, stays: Stays, lane: int) -> Records:
+    """Return what is known of the demand of the first job of a lane."""
+    return tenancy.waiting.wish[nth(tenancy.ledger.asker[nth(asker_first(tenancy, stays, lane))]["wish"])]
+
+
 @kernel
 def _end_round(tenancy: Tenancy, stays: Stays) -> None:
     """Put the lanes that were put aside among the claims again; note where none of these could make room."""
-    state = tenancy.state
+    state = tenancy.ledger.state
     for place in range(state[Share.ASIDE]):
-        lane = int(tenancy.aside[nth(place)])
-        tenancy.quiet[nth(tenancy.asker[nth(asker_first(tenancy, stays, lane))]["wish"])] = state[Share.CHANCE]
+        lane = int(tenancy.waiting.aside[nth(place)])
+        _wish_of(tenancy, stays, lane)["quiet"] = state[Share.CHANCE]
     for place in range(state[Share.ASIDE]):
-        lane = int(tenancy.aside[nth(place)])
+        lane = int(tenancy.waiting.aside[nth(place)])
         keep_lane(tenancy, stays, lane)
-        if tenancy.tried[nth(lane)] != state[Share.CHANCE]:
-            tenancy.quiet[nth(tenancy.asker[nth(asker_first(tenancy, stays, lane))]["wish"])] = NOBODY
+        if stays.lane[nth(lane)]["blocked"] != state[Share.CHANCE]:
+            _wish_of(tenancy, stays, lane)["quiet"] = NOBODY
     state[Share.ASIDE] = 0
 
 
@@ -378,9 +386,9 @@ def _end_round(tenancy: Tenancy, stays: Stays) -> None:
 def _gather_heads(tenancy: Tenancy) -> int:
     """Make a heap of all demands with a lane to be tried; return how many there are."""
     size = 0
-    for wish in range(tenancy.ready.size):
+    for wish in range(tenancy.waiting.wish.size):
         if head_of(tenancy, wish) != NOBODY:
-            tenancy.heads[nth(size)] = wish
+            tenancy.waiting.heads[nth(size)] = wish
             size += 1
     for at in range(size // 2 - 1, -1, -1):
         _sink_head(tenancy, size, at)
@@ -390,9 +398,9 @@ def _gather_heads(tenancy: Tenancy) -> int:
 @kernel
 def _settle_head(tenancy: Tenancy, size: int) -> int:
     """Put the first demand in its place again, or take it out if it has no lane to be tried; return how many stay."""
-    if head_of(tenancy, int(tenancy.heads[0])) == NOBODY:
+    if head_of(tenancy, int(tenancy.waiting.heads[0])) == NOBODY:
         size -= 1
-        tenancy.heads[0] = tenancy.heads[nth(size)]
+        tenancy.waiting.heads[0] = tenancy.waiting.heads[nth(size)]
     if size > 0:
         _sink_head(tenancy, size, 0)
     return size
@@ -400,19 +408,19 @@ def _settle_head(tenancy: Tenancy, size: int) -> int:
 
 @kernel
 def _sink_head(tenancy: Tenancy, size: int, at: int) -> None:
-    wish = int(tenancy.heads[nth(at)])
+    wish = int(tenancy.waiting.heads[nth(at)])
     lane = head_of(tenancy, wish)
     child = 2 * at + 1
     while child < size:
-        below = head_of(tenancy, int(tenancy.heads[nth(child)]))
+        below = head_of(tenancy, int(tenancy.waiting.heads[nth(child)]))
         if child + 1 < size:
-            right = head_of(tenancy, int(tenancy.heads[nth(child + 1)]))
-            if goes_before(tenancy.lanes, right, below):
+            right = head_of(tenancy, int(tenancy.waiting.heads[nth(child + 1)]))
+            if goes_before(tenancy.waiting.lanes, right, below):
                 child += 1
                 below = right
-        if goes_before(tenancy.lanes, lane, below):
+        if goes_before(tenancy.waiting.lanes, lane, below):
             break
-        tenancy.heads[nth(at)] = tenancy.heads[nth(child)]
+        tenancy.waiting.heads[nth(at)] = tenancy.waiting.heads[nth(child)]
         at = child
         child = 2 * at + 1
-    tenancy.heads[nth(at)] = wish
+    tenancy.waiting.heads[nth(at)] = wish
