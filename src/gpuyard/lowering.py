@@ -149,6 +149,8 @@ def with_types(asked: Asked, cluster: Cluster, policy: Policy) -> tuple[Asked, N
     demands["kinds"][given.size :] = [1 << kind for _, kind in added]
     own = (demands["gpus"], demands["nodes"], demands["kinds"], demands["spread"])
     demands["several"], chunks = _shapes(*own, _largest(cluster), cluster.nodes)
+    for number, (wish, _) in enumerate(added, given.size):
+        chunks[wish] = max(chunks[wish], chunks[number])
     _mark_plain(demands, cluster, policy, fraction=asked.quanta > 0)
     return Asked(demands=demands, demand=asked.demand, chunks=chunks, quanta=asked.quanta), found
 

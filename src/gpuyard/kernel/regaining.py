@@ -134,7 +134,7 @@ def _make_room(
         if found == NOBODY:
             if stage < _BORROWED:
                 passed = _bring_back(tenancy, passed)
-            stage += 1
+            stage = _OWN if stage + 1 == _BORROWED else stage + 1
             continue
         this = stays.catch[nth(taken)]
         this["row"] = found
