@@ -188,7 +188,11 @@ def reconsider(tenancy: Tenancy, stays: Stays, tenant: int) -> None:
 
 @kernel
 def reorder(tenancy: Tenancy, stays: Stays, number: int) -> None:
-    """Bring the share of an asker's tenant up to date, and the places of its lanes."""
+    """Bring the share of an asker's tenant up to date, and the places of its lanes.
+
+    A lane that was let in as the first of those held at a pair may not be that any more, and one that is held may be:
+    then the first that is held is let in as well.
+    """
     tenant = int(tenancy.ledger.asker[nth(number)]["tenant"])
     if tenancy.ledger.state[Share.BETWEEN] == Between.QUEUE or not note_share(tenancy.ledger, tenant):
         return
@@ -198,6 +202,7 @@ def reorder(tenancy: Tenancy, stays: Stays, number: int) -> None:
         if heap != NOBODY:
             leave_lane(tenancy.waiting, lane)
             _put_lane(tenancy, stays, lane, heap)
+            succeed(tenancy, stays, asker_first(tenancy, stays, lane))
 
 
 @inlined
