@@ -86,6 +86,11 @@ def schedule_apart(
             "the quotas of tenants are of the whole cluster, and virtual clusters know only their own part of it; "
             "leave out the one or the other"
         )
+    if any(each.is_partition for each in windows):
+        raise ConfigError(
+            "partitions share nodes and one queue, virtual clusters have their own; give each virtual cluster the "
+            "jobs of its partitions (partition = ...), and leave out [[partition]]"
+        )
     check_times(policy, begin, until, windows)
     division = divide(workload, cluster, policy, virtual_clusters)
     jobs = participants(workload, policy, begin=begin, seed=seed)

@@ -20,7 +20,6 @@ from gpuyard.kernel.codes import NEVER, NOBODY, Count
 from gpuyard.kernel.decisions import Noted, build_decisions
 from gpuyard.kernel.engine import run
 from gpuyard.kernel.launch import start as start_engine
-from gpuyard.kernel.launch import try_demands
 from gpuyard.kernel.stays import Gain, Stays
 from gpuyard.kernel.tables import Decisions, Dependencies, Events, Jobs, Log, Queue, Records, Site
 from gpuyard.latecomers import Latecomers, latecomers
@@ -41,7 +40,6 @@ from gpuyard.lowering import (
     lower_dependencies,
     lower_durations,
     lower_site,
-    reject_contradictions,
     with_types,
 )
 from gpuyard.participants import Participants, participants
@@ -58,13 +56,12 @@ from gpuyard.stoppable import Progress, interruptible
 from gpuyard.streams import signed_key
 from gpuyard.tenancy import NO_TENANTS, Tenants
 from gpuyard.tenanting import (
-    Shared,
     check_tenants,
     preemption_policy,
-    reject_never_admitted,
     share_out,
     tenant_tables,
 )
+from gpuyard.unfit import reject_unfit, reject_without_nodes
 from gpuyard.windows import NodeWindow
 from gpuyard.workload import MICROSECOND, Workload, exact_sum
 
@@ -234,7 +231,8 @@ def _lower(
     later, closed = _apart(windows, workload, cluster, policy)
     rejections = Rejections(len(workload))
     asked, shared = share_out(workload, cluster, policy, tenants, lower_demands(workload, cluster, policy))
-    _reject_unfit(workload, cluster, policy, asked, shared, rejections)
+    reject_unfit(workload, cluster, policy, asked, shared, rejections)
+    reject_without_nodes(workload, cluster, policy, asked, windows, rejections)
     asked = ask_for_cells(workload, cluster, policy, asked, rejections) if policy.cells else asked
     duration = lower_durations(workload, policy, rejections)
     if middle is not None:
@@ -465,26 +463,6 @@ def _events(
     running = min(jobs, cluster.gpus * max(asked.quanta, 1)) if held else jobs
     running += 0 if later is None else later.at.size
     return build.build_events(running + 1, jobs + 1 if dependencies.hold.size else 1)
-
-
-def _reject_unfit(
-    workload: Workload, cluster: Cluster, policy: Policy, asked: Asked, shared: Shared | None, rejections: Rejections
-) -> None:
-    """Reject the jobs that not even the empty cluster can hold: each demand is tried once, alone."""
-    demands = asked.demands
-    reject_contradictions(workload, policy, rejections)
-    nothing = (demands["gpus"] == 0) & (demands["cpu"] == 0)
-    rejections.add(nothing[asked.demand], "asks for no GPU, and for no CPU that the cluster knows of")
-    typeless = demands["kinds"] == 0
-    rejections.add(typeless[asked.demand], "no node has a GPU type it accepts")
-    site = lower_site(cluster, policy, asked, 0)
-    log = build.build_log(int(asked.chunks.max(initial=1)), 1, tracked=asked.quanta > 0)
-    fits = try_demands(demands, site, log, build.build_events(1, 1))
-    unfit = ~fits[asked.demand]
-    rejections.add(unfit & (workload.gpus > cluster.gpus), "asks for more GPUs than the cluster has")
-    rejections.add(unfit, "does not fit the cluster even when it is empty")
-    if shared is not None:
-        reject_never_admitted(shared, fits, rejections)
 
 
 def _outcomes(

@@ -15,7 +15,7 @@ from gpuyard.errors import ConfigError
 from gpuyard.units import counted
 from gpuyard.workload import MICROSECOND, NEVER, Workload
 
-__all__ = ["NodeWindow", "closed_gpus", "node_numbers", "there_from", "window_tables"]
+__all__ = ["NodeWindow", "closed_gpus", "node_numbers", "there_from", "unlisted", "window_tables"]
 
 EVER = -1e12
 """Seconds since the origin at which windows begin that have no beginning: before anything that can be simulated."""
@@ -35,6 +35,8 @@ class NodeWindow:
         Whose jobs are invited; without any, it is maintenance: nobody's are.
     is_commission
         The nodes are not there before ``end``: see :meth:`commissioned`.
+    is_partition, is_default
+        All other nodes are closed to the jobs of a partition: see :meth:`partition`.
 
     Raises
     ------
@@ -49,6 +51,8 @@ class NodeWindow:
     tenants: tuple[str, ...] = ()
     partitions: tuple[str, ...] = ()
     is_commission: bool = False
+    is_partition: bool = False
+    is_default: bool = False
 
     def __post_init__(self) -> None:
         if not self.nodes:
@@ -66,6 +70,14 @@ class NodeWindow:
         """
         return cls(nodes=nodes, start=EVER, end=start, is_commission=True)
 
+    @classmethod
+    def partition(cls, name: str, nodes: tuple[int | str, ...], *, is_default: bool = False) -> NodeWindow:
+        """Return the partition of that name: its jobs run on these nodes only, and others may run there too.
+
+        The jobs without a partition are of the one that ``is_default``.
+        """
+        return cls(nodes=nodes, start=EVER, end=-EVER, partitions=(name,), is_partition=True, is_default=is_default)
+
     @property
     def start_tick(self) -> int:
         """When it starts, microseconds."""
@@ -73,32 +85,44 @@ class NodeWindow:
 
     @property
     def end_tick(self) -> int:
-        """When it ends, microseconds."""
-        return round(self.end * MICROSECOND)
+        """When it ends, microseconds; NEVER for a partition."""
+        return NEVER if self.is_partition else round(self.end * MICROSECOND)
 
     @property
     def is_maintenance(self) -> bool:
         """Whether nobody is invited to nodes that are there."""
-        return not (self.is_commission or self.users or self.tenants or self.partitions)
+        return not (self.is_commission or self.is_partition or self.users or self.tenants or self.partitions)
 
     def node_numbers(self, cluster: Cluster) -> NDArray[np.int64]:
-        """Return the numbers of the nodes, ascending.
+        """Return the numbers of the nodes that it closes, ascending; a partition closes all but its own.
 
         Raises
         ------
         ConfigError
             For a node, level or domain that the cluster does not have.
         """
-        return node_numbers(self.nodes, cluster, "a window over nodes")
+        if not self.is_partition:
+            return node_numbers(self.nodes, cluster, "a window over nodes")
+        others = np.ones(cluster.nodes, np.bool_)
+        others[node_numbers(self.nodes, cluster, f"partition '{self.partitions[0]}'")] = False
+        return np.flatnonzero(others)
+
+    def members(self, workload: Workload) -> NDArray[np.bool_]:
+        """Return which jobs are of a partition, bool, shape (jobs,)."""
+        codes, known = workload.labels("partition", "\0")
+        mine = [name in self.partitions or (self.is_default and name == "\0") for name in known]
+        return np.array(mine, np.bool_)[codes] if known else np.zeros(len(workload), np.bool_)
 
     def invited(self, workload: Workload) -> NDArray[np.bool_]:
-        """Return which jobs are invited, bool, shape (jobs,).
+        """Return which jobs are invited, bool, shape (jobs,); a partition invites all but its own to the other nodes.
 
         Raises
         ------
         ConfigError
             For a user, tenant or partition that no job has.
         """
+        if self.is_partition:
+            return ~self.members(workload)
         found = np.zeros(len(workload), np.bool_)
         for column, names in (("user", self.users), ("tenant", self.tenants), ("partition", self.partitions)):
             codes, known = workload.labels(column, "\0")
@@ -107,6 +131,14 @@ class NodeWindow:
                     raise ConfigError(f"a reservation is for the {column} '{name}', but no job has that {column}")
                 found |= codes == known.index(name)
         return found
+
+
+def unlisted(windows: Sequence[NodeWindow], workload: Workload) -> NDArray[np.bool_]:
+    """Return which jobs are of a partition that has no nodes, where others have some; bool, shape (jobs,)."""
+    listed = [name for each in windows if each.is_partition for name in each.partitions]
+    codes, known = workload.labels("partition", "\0")
+    strange = np.array([name not in (*listed, "\0") for name in known], np.bool_)
+    return strange[codes] if listed and strange.any() else np.zeros(len(workload), np.bool_)
 
 
 def node_numbers(nodes: Sequence[int | str], cluster: Cluster, who: str) -> NDArray[np.int64]:
@@ -163,9 +195,13 @@ def there_from(windows: Sequence[NodeWindow], cluster: Cluster) -> NDArray[np.in
 
 
 def window_tables(windows: Sequence[NodeWindow]) -> dict[str, list[dict[str, object]]]:
-    """Return windows as a scenario writes them: tables under ``maintenance``, ``reservation`` and ``commission``."""
+    """Return windows as a scenario writes them: tables under ``maintenance``, ``reservation`` and so on."""
     tables: dict[str, list[dict[str, object]]] = {}
     for each in windows:
+        if each.is_partition:
+            partition: dict[str, object] = {"name": each.partitions[0], "nodes": list(each.nodes)}
+            tables.setdefault("partition", []).append(partition | ({"default": True} if each.is_default else {}))
+            continue
         if each.is_commission:
             tables.setdefault("commission", []).append({"nodes": list(each.nodes), "start": each.end})
             continue

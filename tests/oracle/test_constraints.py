@@ -9,7 +9,7 @@ from gpuyard.windows import NodeWindow
 from gpuyard.workload import Workload
 from oracle.comparing import EXAMPLES, compare
 from oracle.test_schedules import checked
-from strategies import VARIANTS, crowded_sites, crowded_workloads, policies
+from strategies import VARIANTS, clusters, crowded_sites, crowded_workloads, policies
 
 
 @st.composite
@@ -113,3 +113,42 @@ def test_windows_over_nodes_have_the_schedule_of_the_reference(variant, order):
         compare(jobs, cluster, policy, run_seed, until, begin=begin, windows=closed)
 
     checked(f"windows {variant} {order}", EXAMPLES, check)
+
+
+@st.composite
+def partitions(draw: st.DrawFn, nodes: int) -> list[NodeWindow]:
+    """Return one to three partitions, which may overlap, leave nodes over, and be the default."""
+    found = []
+    for number, name in enumerate(draw(st.sampled_from([("debug",), ("debug", "all"), ("debug", "all", "long")]))):
+        first = draw(st.integers(0, nodes - 1))
+        last = nodes - 1 if draw(st.booleans()) else draw(st.integers(first, nodes - 1))
+        default = number == 0 and draw(st.booleans())
+        found.append(NodeWindow.partition(name, (f"{first}-{last}",), is_default=default))
+    return found
+
+
+@pytest.mark.parametrize("order", ["fifo", "sjf", "priority", "wfp", "multifactor"])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_partitions_with_nodes_have_the_schedule_of_the_reference(variant, order):
+    def check(data: st.DataObject) -> None:
+        scale = data.draw(st.sampled_from([1, 1, 1e-6]), label="scale")
+        cluster = data.draw(st.one_of(crowded_sites(), clusters(6)), label="cluster")
+        jobs = data.draw(crowded_workloads(cluster, scale))
+        rows = jobs.table.to_pylist()
+        names = data.draw(st.sampled_from([("debug", "all", None), ("debug", "all", "long", "else", None)]))
+        for row in rows:
+            row["partition"] = data.draw(st.sampled_from(names))
+        rows[0]["user"], rows[0]["tenant"] = "ann", "blue"
+        jobs = Workload.from_table(jobs.table.from_pylist(rows, schema=jobs.table.schema))
+        begin = None
+        if data.draw(st.integers(0, 3)) == 0:
+            jobs = data.draw(recorded(jobs, scale))
+            begin = data.draw(st.integers(0, 5)) * scale
+        policy = data.draw(policies(scale=scale, variant=variant, order=order), label="policy")
+        closed = data.draw(partitions(cluster.nodes), label="partitions")
+        if data.draw(st.integers(0, 3)) == 0:
+            closed += data.draw(windows(cluster.nodes, scale), label="windows")
+        until = data.draw(st.none() | st.none() | st.integers(5, 20).map(lambda at: at * scale), label="until")
+        compare(jobs, cluster, policy, data.draw(st.integers(0, 3), label="seed"), until, begin=begin, windows=closed)
+
+    checked(f"partitions {variant} {order}", EXAMPLES, check)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gpuyard.windows import NodeWindow
+from gpuyard.workload import NEVER
 from reference.jobs import SECOND, Job
 
 
@@ -37,6 +38,8 @@ class Closing:
     users: tuple[str, ...]
     tenants: tuple[str, ...]
     partitions: tuple[str, ...]
+    is_default: bool | None = None
+    """of a partition, which closes its nodes to its own jobs always, whether the jobs of none are its own"""
 
     @classmethod
     def of(cls, window: NodeWindow) -> Closing:
@@ -49,8 +52,21 @@ class Closing:
             partitions=window.partitions,
         )
 
+    @classmethod
+    def outside(cls, window: NodeWindow, nodes: int) -> Closing:
+        """Return what a partition closes: all nodes of the cluster but its own."""
+        return replace(
+            cls.of(window),
+            nodes=frozenset(range(nodes)) - numbers(window),
+            start=-NEVER,
+            end=NEVER,
+            is_default=window.is_default,
+        )
+
     def is_for(self, job: Job) -> bool:
         """Return whether the window keeps this job out."""
+        if self.is_default is not None:
+            return job.partition in self.partitions or (self.is_default and job.partition is None)
         return not (job.user in self.users or job.tenant in self.tenants or job.partition in self.partitions)
 
     def closed(self, job: Job, at: int, duration: int) -> frozenset[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from gpuyard.cluster import Cluster
 from gpuyard.policy import Policy
@@ -29,6 +29,21 @@ BACKFILLS: dict[str, type[Strict]] = {
     "conservative": Conservative,
     "slurm": Slurm,
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Partitions:
+    """The names of the partitions that have nodes, and what each closes."""
+
+    listed: Sequence[str] = ()
+    closings: Sequence[Closing] = ()
+
+    def have_room(self, cluster: Cluster, job: Job, rule: Rule) -> bool:
+        """Return whether the nodes of its partition hold a job when they are empty."""
+        if self.listed and job.partition is not None and job.partition not in self.listed:
+            return False
+        closed = [each.nodes for each in self.closings if each.is_default is not None and each.is_for(job)]
+        return place(Room(cluster, [], frozenset().union(*closed)), job, rule) is not None
 
 
 def rejected_rows(
@@ -87,6 +102,13 @@ class Simulation:
         """when tasks of arrays with a limit became eligible, by row"""
         self.rule = Rule(placement=policy.placement, seed=seed, block_level=policy.block_level)
         self.tenancy = Tenancy.of(tenants, cluster)
+        listed = [name for window in windows if window.is_partition for name in window.partitions]
+        closings = [
+            Closing.outside(window, cluster.nodes) if window.is_partition else Closing.of(window)
+            for window in windows
+            if not window.is_commission
+        ]
+        self.partitions = Partitions(listed=listed, closings=closings)
         rejected = self.rejected(cluster)
         self.rule = replace(self.rule, mix=[job for job in self.jobs if job.row not in rejected])
         self.fates = [Fate(outcome="rejected" if job.row in rejected else "unfinished") for job in self.jobs]
@@ -108,13 +130,14 @@ class Simulation:
                 for job in self.waiting
             },
             durations={row: max(each, 1) for row, each in estimates.items()},
-            windows=[Closing.of(window) for window in windows if not window.is_commission],
+            windows=closings,
             coming=coming(windows),
         )
 
     def rejected(self, cluster: Cluster) -> set[int]:
         """Return the rows of the jobs that never enter the queue."""
-        return rejected_rows(self.jobs, cluster, self.policy, self.rule, self.tenancy)
+        refused = [job.row for job in self.jobs if not self.partitions.have_room(cluster, job, self.rule)]
+        return rejected_rows(self.jobs, cluster, self.policy, self.rule, self.tenancy, refused)
 
     def eligible(self, job: Job) -> int | None:
         """Return when the job is eligible, ``None`` if that is not known yet."""

@@ -101,3 +101,51 @@ def test_windows_as_people_write_them_are_read_again_for_an_explanation(
     scenario = load(written(tmp_path)).apply_sets(["policy.order=wfp", f"policy.backfill={backfill}"])
     found = explain(run(scenario), "b").stretches
     assert [(each.reason, each.start, each.end) for each in found] == [("gpus", 1, start)]
+
+
+PARTED = (
+    "job_id,submit_time,runtime,gpus,partition\n"
+    "d1,0,10,4,debug\nm1,0,20,4,main\nd2,1,10,4,debug\nn1,1,10,8,\nx,1,10,1,else\nw,1,10,16,debug\n"
+)
+SETS = [
+    'partition=[{name="debug", nodes=["0"]}, {name="main", nodes="all", default=true}]',
+    "reservation=[]",
+    "maintenance=[]",
+    "policy.name=fifo-fit",
+    "cluster.gpus_per_node=4",
+]
+
+
+def parted(folder: Path) -> Scenario:
+    path = written(folder)
+    (folder / "jobs.csv").write_text(PARTED, encoding="utf-8")
+    return load(path).apply_sets(SETS)
+
+
+def test_jobs_of_a_partition_run_on_its_nodes_which_others_share(tmp_path: Path) -> None:
+    result = run(parted(tmp_path))
+    rows = {row["job_id"]: row for row in result.jobs.to_pylist()}
+    nodes = {row["job_id"]: row["nodes"] for row in result.attempts.to_pylist()}
+    assert nodes == {"d1": [0], "m1": [1], "d2": [0], "n1": [2, 3]}
+    assert rows["d2"]["start_time"] == 10
+    assert rows["x"]["reject_reason"] == "its partition has no nodes"
+    assert rows["w"]["reject_reason"] == "does not fit its partition even when that is empty"
+    assert result.summary()["maintenance"] is None
+    assert [stretch.reason for stretch in explain(result, "d2").stretches] == ["closed"]
+
+
+def test_a_saved_run_has_its_partitions_and_runs_again(tmp_path: Path) -> None:
+    first = run(parted(tmp_path))
+    first.save(tmp_path / "out")
+    again = load(tmp_path / "out")
+    assert run(again).digest == first.digest
+    assert again.resolve().windows == parted(tmp_path).resolve().windows
+
+
+def test_partitions_are_refused_where_nobody_asks_which_nodes_are_open(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="do not go with preemption las"):
+        run(parted(tmp_path).apply_sets(["policy.name=las"]))
+    with pytest.raises(ConfigError, match="partition 'debug' names '9'"):
+        run(parted(tmp_path).apply_sets(['partition=[{name="debug", nodes="9"}]']))
+    with pytest.raises(ConfigError, match="virtual clusters have their own"):
+        run(parted(tmp_path).apply_sets(['virtual_cluster=[{name="debug", nodes="0"}]']))

@@ -23,7 +23,13 @@ from gpuyard.ordering import estimate_run_times, is_scored, order_features, scor
 from gpuyard.policy import Policy, named_policy
 from gpuyard.result import Result
 from gpuyard.scenario.model import Scenario
-from gpuyard.scenario.node_sets import CommissionSection, MaintenanceSection, ReservationSection, VirtualClusterSection
+from gpuyard.scenario.node_sets import (
+    CommissionSection,
+    MaintenanceSection,
+    PartitionSection,
+    ReservationSection,
+    VirtualClusterSection,
+)
 from gpuyard.tenancy import Tenants
 from gpuyard.virtual_clusters import Division, VirtualCluster, divide
 from gpuyard.windows import NodeWindow
@@ -301,6 +307,7 @@ def _windows(result: Result) -> list[NodeWindow]:
         ("maintenance", MaintenanceSection),
         ("reservation", ReservationSection),
         ("commission", CommissionSection),
+        ("partition", PartitionSection),
     ):
         tables = result.scenario.get(name)
         found += [section.model_validate(table).window() for table in tables] if isinstance(tables, list) else []

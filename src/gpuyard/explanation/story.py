@@ -32,7 +32,7 @@ REASONS: Final[Mapping[str, str]] = {
     "gpus": "too few GPUs were free",
     "gpu_type": "enough GPUs were free, but not of a type it accepts",
     "fragmentation": "enough GPUs were free, but no node, or set of nodes, had the shape",
-    "closed": "nodes were free that are closed to it, for maintenance or for others",
+    "closed": "nodes were free that are closed to it, for maintenance, for others, or by its partition",
     "exclusive": "nodes had the GPUs, but others ran on them, and it has its nodes to itself",
     "cpus": "nodes had the GPUs, but not the CPUs",
     "memory": "nodes had the GPUs, but not the memory",

@@ -420,7 +420,7 @@ def _network(view: _View) -> Numbers:
 def _maintenance(view: _View) -> Numbers | None:
     """Return the block ``maintenance``: what windows closed to everybody; ``None`` in a run without windows."""
     record = view.record
-    windows = [each for each in record.windows if not each.is_commission]
+    windows = [each for each in record.windows if not (each.is_commission or each.is_partition)]
     if not windows:
         return None
     edges, gpus = closed_gpus(windows, record.cluster)

@@ -13,7 +13,7 @@ from gpuyard.scenario.policy_keys import PolicySection
 from gpuyard.virtual_clusters import VirtualCluster
 from gpuyard.windows import NodeWindow
 
-__all__ = ["CommissionSection", "MaintenanceSection", "ReservationSection", "VirtualClusterSection"]
+__all__ = ["CommissionSection", "MaintenanceSection", "PartitionSection", "ReservationSection", "VirtualClusterSection"]
 
 
 class MaintenanceSection(Section):
@@ -62,6 +62,18 @@ class CommissionSection(Section):
     def window(self) -> NodeWindow:
         """Return the window over these nodes."""
         return NodeWindow.commissioned(tuple(self.nodes), self.start)
+
+
+class PartitionSection(Section):
+    """``[[partition]]``: the jobs of a partition run on some nodes only, which others may share with them."""
+
+    name: str = Field(description="The partition, as the job table says it.")
+    nodes: Items = Field(description="Its nodes: numbers, ranges such as '0-15', names, domains of a level, or 'all'.")
+    default: bool = Field(default=False, description="The jobs without a partition are of this one.")
+
+    def window(self) -> NodeWindow:
+        """Return the window over all other nodes."""
+        return NodeWindow.partition(self.name, tuple(self.nodes), is_default=self.default)
 
 
 class VirtualClusterSection(Section):

@@ -8,7 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gpuyard.scenario import tenant_keys, what_if
 from gpuyard.scenario.keys import Names, Pue, Seconds, Section, Window, WindowPair
-from gpuyard.scenario.node_sets import CommissionSection, MaintenanceSection, ReservationSection, VirtualClusterSection
+from gpuyard.scenario.node_sets import (
+    CommissionSection,
+    MaintenanceSection,
+    PartitionSection,
+    ReservationSection,
+    VirtualClusterSection,
+)
 from gpuyard.scenario.policy_keys import CellsSection, PolicySection, PreemptionSection
 from gpuyard.scenario.tenant_keys import TenantsSection
 from gpuyard.scenario.what_if import WhatIfKeys
@@ -20,6 +26,7 @@ __all__ = [
     "CommissionSection",
     "MaintenanceSection",
     "Model",
+    "PartitionSection",
     "PolicySection",
     "ReservationSection",
     "RunSection",
@@ -233,6 +240,7 @@ class Model(BaseModel):
     maintenance: list[MaintenanceSection] = Field(default=[], description="Nodes that are closed to all for a while.")
     reservation: list[ReservationSection] = Field(default=[], description="Nodes that are kept for some for a while.")
     commission: list[CommissionSection] = Field(default=[], description="Nodes that are there from an instant on.")
+    partition: list[PartitionSection] = Field(default=[], description="Nodes on which the jobs of a partition run.")
     virtual_cluster: list[VirtualClusterSection] = Field(
         default=[], description="Sets of nodes with queues of their own."
     )
@@ -249,6 +257,7 @@ SECTIONS: Final[dict[str, type[BaseModel]]] = {
     "maintenance": MaintenanceSection,
     "reservation": ReservationSection,
     "commission": CommissionSection,
+    "partition": PartitionSection,
     "virtual_cluster": VirtualClusterSection,
 }
 """The sections by name."""

@@ -133,7 +133,7 @@ def read_layers(source: str | Path) -> Layered:
     return layered
 
 
-WINDOW_LISTS: Final = ("maintenance", "reservation", "commission")
+WINDOW_LISTS: Final = ("maintenance", "reservation", "commission", "partition")
 """Sections of windows over nodes."""
 TABLE_LISTS: Final = (*WINDOW_LISTS, "virtual_cluster")
 """Sections of which a scenario has several, each in double brackets."""
