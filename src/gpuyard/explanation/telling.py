@@ -20,7 +20,7 @@ _MOST_NODES: Final = 8
 _OWN: Final = ("gpus", "gpu_type", "fragmentation", "closed", "exclusive", "cpus", "memory")
 """Reasons that lie between the job and the site, and not with another job."""
 _CONSTRAINTS: Final = {
-    "closed": "the nodes that would have done were closed to it, for maintenance or for others",
+    "closed": "the nodes that would have done were closed to it, for maintenance, for others or by its partition",
     "exclusive": "it has its nodes to itself, and too few nodes had nobody on them",
 }
 
