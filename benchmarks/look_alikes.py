@@ -29,6 +29,7 @@ AT_MOST = {  # % of jobs, and of GPU time, of at most so many GPUs: Acme data, c
     "helios": ((72.0, 80.5, 94.7, 99.4, 99.9), (5.3, 12.1, 41.3, 86.6, 97.5)),
     "pai": ((96.8, 99.1, 100.0, 100.0, 100.0), (67.0, 78.7, 100.0, 100.0, 100.0)),
 }
+PARTS = {"pai": (70.0, 0.68)}  # % of instances (Weng et al., NSDI 2022); mean request, computed from the trace
 STATES = ("completed", "cancelled", "failed")
 ENDS = {  # % of jobs, and of GPU time: Acme data, cluster_summary.csv
     "seren": ((49.7, 7.5, 42.9), (21.2, 66.4, 12.4)),
@@ -68,8 +69,12 @@ def rows(cluster: str) -> list[Row]:
             *_users(cluster, made)]  # fmt: skip
 
 
+def _asked(made: Workload) -> np.ndarray:
+    return made.floats("gpus") * made.integers("gpu_milli", 1000) / 1000
+
+
 def _work(made: Workload) -> np.ndarray:
-    return made.floats("gpus") * made.floats("runtime")
+    return _asked(made) * made.floats("runtime")
 
 
 def _run_times(cluster: str, made: Workload) -> list[Row]:
@@ -85,6 +90,10 @@ def _sizes(cluster: str, made: Workload) -> list[Row]:
         mine = gpus <= most
         found.append(Row(f"jobs of at most {most} GPUs, %", jobs, 100 * mine.mean(), 0.5))
         found.append(Row(f"GPU time of at most {most} GPUs, %", time, 100 * work[mine].sum() / work.sum(), 2.0))
+    if cluster in PARTS:
+        less, mean = PARTS[cluster]
+        found.append(Row("jobs of less than one GPU, %", less, 100 * (_asked(made) < 1).mean(), 0.5))
+        found.append(Row("GPUs asked for, mean", mean, _asked(made).mean(), 0.02))
     return found
 
 

@@ -24,7 +24,7 @@ from gpuyard.workload import Workload
 DOCS = Path(__file__).parents[2] / "docs"
 GPUS = 2_400
 COMMON = (
-    "share", "gpus", "reference_gpus", "runtime", "priority", "activity", "preemptible", "burst", "rhythm",
+    "share", "gpus", "fractions", "reference_gpus", "runtime", "priority", "activity", "preemptible", "burst", "rhythm",
     "rank_correlation", "states",
 )  # fmt: skip
 
@@ -89,6 +89,26 @@ def test_run_times_have_three_forms(value: object, quantiles: tuple[float, ...])
     one = ClassShare(name="training", share=1.0, changes={"debug": {"runtime": value}})
     curve = next(kind for kind in one.kinds() if kind.name == "debug").runtimes
     assert [float(curve.quantile(chance)) for chance in (0.0, 0.5, 1.0)] == pytest.approx(quantiles, rel=1e-3)
+
+
+def test_parts_of_a_gpu_are_asked_for_and_count_by_the_part(usual: Workload) -> None:
+    kind = {"gpus": {1: 1, 2: 1}, "fractions": {200: 0.25, 500: 0.25}}
+    workload = jobs_of({"training": {"debug": kind}})
+    found = rows(workload, "debug")
+    parts = Counter(found["gpu_milli"].filter(pc.equal(found["gpus"], 1)).to_pylist())
+    assert set(parts) == {200, 500, None}
+    assert parts[200] / sum(parts.values()) == pytest.approx(0.25, abs=0.03)
+    assert parts[500] / sum(parts.values()) == pytest.approx(0.25, abs=0.03)
+    assert set(found["gpu_milli"].filter(pc.equal(found["gpus"], 2)).to_pylist()) == {None}
+    held = (
+        np.asarray(workload.gpus) * workload.integers("gpu_milli", 1000) / 1000 * workload.table["runtime"].to_numpy()
+    )
+    mine = np.asarray(pc.equal(workload.table["job_name"], "debug"))
+    assert held.sum() / (GPUS * 3 * 86_400) == pytest.approx(0.85, rel=0.01)
+    training = np.asarray(pc.equal(workload.table["job_class"], "training"))
+    assert held[mine].sum() / held[training].sum() == pytest.approx(2 / 65, rel=0.05)
+    others = pc.not_equal(usual.table["job_class"], "training")
+    assert set(usual.table["gpu_milli"].filter(others).to_pylist()) == {None}
 
 
 def test_campaigns_take_the_runs_the_longest_time_and_the_evaluations_that_are_given() -> None:
@@ -190,6 +210,9 @@ def test_a_scenario_changes_kinds_and_repeats_itself() -> None:
         ({"drug-discovery": {"docking": {"parts": {"docking": {"cores": 2}}}}}, "unknown key of part 'docking'"),
         ({"manufacturing": {"inspection": {"runtime": ["1h", "2h"]}}}, "has no runtime"),
         ({"manufacturing": {"inspection": {"load": [0.5, 1, 1]}}}, "must not rise"),
+        ({"training": {"debug": {"fractions": {"1000": 0.5}}}}, "from 1 to 999"),
+        ({"training": {"debug": {"fractions": {"500": 0.6, "250": 0.6}}}}, "sum to 1 at most"),
+        ({"training": {"pretrain": {"fractions": {"500": 0.5}}}}, "kinds of single jobs"),
         ({"realtime": {"chat": {"gpus": 4}}}, "change them under 'services'"),
     ],
 )  # fmt: skip

@@ -76,6 +76,7 @@ class Supply:
         self.kind, self.sizes = kind, sizes
         self.stem = f"synthesis:{kind.key}:{redraw}"
         self._streams = Stream(seed, f"{self.stem}:size"), Stream(seed, f"{self.stem}:runtime")
+        self._fraction = Stream(seed, f"{self.stem}:fraction")
         self._kept: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
         self._cut = 0
         self._held = [0]
@@ -95,6 +96,12 @@ class Supply:
         gpus, runtime = self.of(np.arange(jobs, dtype=np.int64))
         return gpus, runtime / MILLI
 
+    def milli(self, numbers: NDArray[np.int64], gpus: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """Return the thousandths of each GPU that jobs of these numbers and GPUs ask for; None where all are whole."""
+        if not self.kind.fractions.milli:
+            return None
+        return np.where(gpus == 1, self.kind.fractions.quantile(draws_of(self._fraction, numbers)), MILLI)
+
     def _block(self, at: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return GPUs and run times (ms) of the jobs of one block."""
         if at < len(self._kept):
@@ -113,7 +120,8 @@ class Supply:
 
     def expected_gpu_time(self, span: float) -> float:
         """Return the mean GPU time of a job, run times cut at ``span``, as if independent of sizes."""
-        return self.sizes.mean() * self.kind.runtimes.mean(span)
+        ones = sum(chance for gpus, chance in zip(self.sizes.gpus, self.sizes.chance, strict=True) if gpus == 1)
+        return (self.sizes.mean() - ones * (1 - self.kind.fractions.mean())) * self.kind.runtimes.mean(span)
 
     def submissions(self, jobs: int, span: float) -> int:
         """Return how many submissions the first jobs are: as many in any window."""
@@ -166,7 +174,8 @@ class Supply:
     def _work(self, numbers: NDArray[np.int64], span: float) -> NDArray[np.int64]:
         """Return GPU milliseconds of the jobs of these numbers, run times cut at ``span`` seconds."""
         gpus, runtime = self.of(numbers)
-        return gpus * np.minimum(runtime, round(span * MILLI))
+        work, milli = gpus * np.minimum(runtime, round(span * MILLI)), self.milli(numbers, gpus)
+        return work if milli is None else np.where(milli < MILLI, work * milli // MILLI, work)
 
 
 def _numbers_of(block: int) -> NDArray[np.int64]:

@@ -11,7 +11,15 @@ from gpuyard.synthesis.changes import Changes
 from gpuyard.synthesis.expansion import Main
 from gpuyard.synthesis.kinds import Kind, Rhythm, reshared
 from gpuyard.synthesis.published import Evidence, States
-from gpuyard.synthesis.reading import read_curve, read_number, read_part, read_sizes, read_table, read_whole
+from gpuyard.synthesis.reading import (
+    read_curve,
+    read_fractions,
+    read_number,
+    read_part,
+    read_sizes,
+    read_table,
+    read_whole,
+)
 
 __all__ = ["CHOSEN", "changed_kinds"]
 
@@ -55,7 +63,10 @@ def _changed(kind: Kind, given: Changes) -> Kind:
         runtimes=given.take("runtime", read_curve, kind.runtimes),
     )
     sizes = given.take("gpus", read_sizes, kind.sizes)
-    same = sizes == kind.sizes and after.runtimes == kind.runtimes
+    fractions = given.take("fractions", read_fractions, kind.fractions)
+    if fractions.milli and kind.expansion is not None:
+        raise ConfigError(f"{given.where} has no fractions: only of kinds of single jobs some ask for a part of a GPU")
+    same = (sizes, after.runtimes, fractions) == (kind.sizes, kind.runtimes, kind.fractions)
     changed = replace(
         kind,
         sizes=sizes,
@@ -63,6 +74,7 @@ def _changed(kind: Kind, given: Changes) -> Kind:
         priority=after.priority,
         activity=after.activity,
         preemptible=after.preemptible,
+        fractions=fractions,
         states=given.take("states", _read_states, kind.states),
         burst=given.take("burst", _read_burst, kind.burst),
         rhythm=given.take("rhythm", _read_rhythm, kind.rhythm),

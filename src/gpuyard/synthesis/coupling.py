@@ -60,14 +60,16 @@ def _below(
 
 
 @cache
-def coupled(sizes: Sizes, gpu_time: tuple[float, ...], runtimes: LogCdf) -> Coupling:
+def coupled(sizes: Sizes, gpu_time: tuple[float, ...], runtimes: LogCdf, one: float = 1.0) -> Coupling:
     """Return the coupling in which the sizes hold the given shares (above 0) of the GPU time, as nearly as they can.
 
-    The mean run time of each size follows from its shares of jobs and GPU time.  Each shift is moved by a part of what
-    the logarithm of its mean misses, until the means agree.
+    ``one`` is what jobs of one GPU ask for on average, less than 1 where some ask for a part of it.  The mean run time
+    of each size follows from its shares of jobs and GPU time.  Each shift is moved by a part of what the logarithm of
+    its mean misses, until the means agree.
     """
     chance, held = np.asarray(sizes.chance), np.asarray(gpu_time) / sum(gpu_time)
-    each = held / chance / np.asarray(sizes.gpus)
+    asked = np.where(np.asarray(sizes.gpus) == 1, one, sizes.gpus)
+    each = held / chance / asked
     wanted = np.log(each / float(chance @ each) * runtimes.mean())
     scores, grid = np.linspace(-6.0, 6.0, 301), np.linspace(-REACH, REACH, 1_025)
     weight = np.exp(-(scores**2) / 2)

@@ -15,6 +15,7 @@ from gpuyard.synthesis.limits import SUGGESTED_SHARE, VALUES
 from gpuyard.synthesis.published import (
     ASSUMPTION,
     CLUSTERS,
+    FRACTIONS_EVIDENCE,
     HOURLY,
     HOURLY_EVIDENCE,
     PROFILE_EVIDENCE,
@@ -161,6 +162,7 @@ def _kind(kind: Kind) -> list[Figure]:
     rows = [
         _row(f"{name}: share of the class", f"{kind.share:.1%}", ASSUMPTION),
         _row(f"{name}: GPUs", _sizes(kind.sizes) + growth, kind.size_evidence),
+        *_fractions(name, kind),
         _row(f"{name}: run time", f"p50 / p90 / p99 = {runtime} s", kind.runtime_evidence),
         _row(f"{name}: priority", f"{kind.priority}", ASSUMPTION),
         _row(f"{name}: activity", f"{kind.activity:g}", _activity(kind)),
@@ -187,6 +189,12 @@ def _kind(kind: Kind) -> list[Figure]:
         rows.append(_row(f"{name}: submissions", "weekdays, 8 to 19 h", ASSUMPTION))
     shares = " / ".join(f"{share:.1%}" for share in kind.states.jobs)
     return [*rows, _row(f"{name}: completed / cancelled / failed", shares, kind.states.evidence)]
+
+
+def _fractions(name: str, kind: Kind) -> list[Figure]:
+    parts = zip(kind.fractions.milli, kind.fractions.chance, strict=True)
+    value = ", ".join(f"{milli / 1000:g}: {chance:.1%}" for milli, chance in parts)
+    return [_row(f"{name}: parts of a GPU, of jobs of one GPU", value, FRACTIONS_EVIDENCE)] if value else []
 
 
 def _service(kind: ServiceKind) -> list[Figure]:

@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 from gpuyard.errors import ConfigError
 from gpuyard.units import counted
 
-__all__ = ["LogCdf", "Sizes"]
+__all__ = ["WHOLE", "WHOLE_GPUS", "Fractions", "LogCdf", "Sizes"]
+
+WHOLE = 1000
+"""Thousandths of a GPU in a whole one."""
 
 
 class _Bins(NamedTuple):
@@ -157,3 +160,43 @@ class Sizes:
             size = max(1, math.floor(gpus * factor))
             merged[size] = merged.get(size, 0.0) + chance
         return Sizes.steps(merged)
+
+
+@dataclass(frozen=True, slots=True)
+class Fractions:
+    """Parts of a GPU that jobs of one GPU ask for: thousandths, ascending, each with its chance; the rest ask for all.
+
+    Without any, all do.
+    """
+
+    milli: tuple[int, ...] = ()
+    chance: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, shares: dict[int, float]) -> Fractions:
+        """Return fractions from a table of thousandths to chance.
+
+        Raises
+        ------
+        ConfigError
+            For a part that is none, and for chances that are more than 1 together.
+        """
+        kept = {milli: share for milli, share in sorted(shares.items()) if share > 0}
+        if not all(1 <= milli < WHOLE for milli in kept) or sum(kept.values()) > 1 + 1e-9:
+            raise ConfigError(
+                f"fractions are thousandths of a GPU, from 1 to {WHOLE - 1}, and chances that sum to 1 at most, got "
+                f"{dict(shares)}"
+            )
+        return cls(tuple(kept), tuple(kept.values()))
+
+    def quantile(self, chance: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return the thousandths that are not exceeded with the given probability, 1000 for a whole GPU, same shape."""
+        return np.append(self.milli, WHOLE).astype(np.int64)[np.searchsorted(np.cumsum(self.chance), chance)]
+
+    def mean(self) -> float:
+        """Return the mean number of GPUs that a job of one GPU asks for."""
+        return 1.0 - sum((1 - milli / WHOLE) * chance for milli, chance in zip(self.milli, self.chance, strict=True))
+
+
+WHOLE_GPUS = Fractions()
+"""Nobody asks for a part of a GPU."""

@@ -8,7 +8,7 @@ from typing import Literal
 
 from gpuyard.errors import ConfigError
 from gpuyard.synthesis.coupling import Coupling, coupled
-from gpuyard.synthesis.distributions import LogCdf, Sizes
+from gpuyard.synthesis.distributions import WHOLE_GPUS, Fractions, LogCdf, Sizes
 from gpuyard.synthesis.expansion import Expansion, Stage
 from gpuyard.synthesis.published import CLUSTERS, Evidence, States
 
@@ -58,6 +58,8 @@ class Kind:
         Mean square of the random number, of mean 1, by which the rate of a day is multiplied; 1 means none.
     profile
         The published cluster whose hours and days it follows where the user gives none; None for the default profile.
+    fractions
+        Parts of a GPU that its jobs of one GPU ask for; only where each submission is one job.
     preemptible
         Whether its jobs may be preempted.
     expansion
@@ -83,6 +85,7 @@ class Kind:
     swing: float = 1.0
     profile: str | None = None
     preemptible: bool = True
+    fractions: Fractions = WHOLE_GPUS
     expansion: Expansion | None = None
 
     @property
@@ -133,7 +136,8 @@ def from_cluster(source: str, job_class: str, *, priority: int, share: float) ->
         priority=priority,
         activity=0.4,
         states=cluster.states,
-        coupling=coupled(cluster.sizes, cluster.gpu_time, cluster.runtimes),
+        coupling=coupled(cluster.sizes, cluster.gpu_time, cluster.runtimes, cluster.fractions.mean()),
+        fractions=cluster.fractions,
         burst=cluster.burst,
         swing=cluster.swing,
         profile=cluster.profile,

@@ -8,12 +8,13 @@ from itertools import pairwise
 from typing import Any
 
 from gpuyard.errors import ConfigError
-from gpuyard.synthesis.distributions import LogCdf, Sizes
+from gpuyard.synthesis.distributions import Fractions, LogCdf, Sizes
 from gpuyard.units import parse_seconds
 
 __all__ = [
     "read_counts",
     "read_curve",
+    "read_fractions",
     "read_number",
     "read_part",
     "read_positive",
@@ -111,6 +112,16 @@ def read_sizes(key: str, value: object) -> Sizes:
     if not all(0 <= weight < math.inf for weight in weights.values()) or not sum(weights.values()) > 0:
         raise ConfigError(f"{key} needs weights of 0 or more, and one above 0, got {dict(weights)}")
     return Sizes.steps(weights)
+
+
+def read_fractions(key: str, value: object) -> Fractions:
+    """Return parts of a GPU from a table of thousandths to chance."""
+    shares = {}
+    for milli, chance in read_table(key, value).items():
+        if not str(milli).isdecimal():
+            raise ConfigError(f"{key} has '{milli}'; parts are thousandths of a GPU, such as 500")
+        shares[int(milli)] = read_part(f"chance of {milli} in {key}", chance)
+    return Fractions.of(shares)
 
 
 def read_curve(key: str, value: object) -> LogCdf:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,8 +103,10 @@ class _JobMaker:
         self._owners = _Owners(supply, spec, seed)
         self._state, self._limit = (Stream(seed, f"{supply.stem}:{name}") for name in ("state", "limit"))
         self._loop = None if spec.think_time is None else _Loop(spec, seed, supply.stem)
-        gpus, runtime = supply.of(np.arange(BLOCK, dtype=np.int64))
-        self._ends = Ends.of(supply.kind.states, gpus * np.minimum(runtime, round(span * MILLI)) / MILLI)
+        number = np.arange(BLOCK, dtype=np.int64)
+        gpus, runtime = supply.of(number)
+        held = _held(gpus, supply.milli(number, gpus))
+        self._ends = Ends.of(supply.kind.states, held * np.minimum(runtime, round(span * MILLI)) / MILLI)
 
     def batches(self, order: Order) -> Iterator[Batch]:
         """Return the chosen jobs, block by block."""
@@ -114,6 +116,7 @@ class _JobMaker:
 
     def _batch(self, number: NDArray[np.int64], bursts: Bursts) -> Batch:
         gpus, milliseconds = self._supply.of(number)
+        milli = self._supply.milli(number, gpus)
         runtime = np.minimum(milliseconds, round(self._span * MILLI)) / MILLI
         tenant, user = self._owners.of(bursts)
         burst = np.repeat(np.arange(bursts.sizes.size), bursts.sizes)
@@ -121,9 +124,14 @@ class _JobMaker:
         return Batch(
             kind=self._supply.kind, number=number, submit=bursts.times[burst], runtime=runtime, gpus=gpus,
             tenant=tenant[burst], user=user[burst], time_limit=limit,
-            state=self._ends.drawn(gpus * runtime, draws_of(self._state, number)),
+            state=self._ends.drawn(_held(gpus, milli) * runtime, draws_of(self._state, number)), milli=milli,
             link=None if self._loop is None else self._loop.links(number, runtime, bursts, tenant, user),
         )  # fmt: skip
+
+
+def _held(gpus: NDArray[np.int64], milli: NDArray[np.int64] | None) -> NDArray[Any]:
+    """Return how many GPUs jobs ask for, with their parts of one."""
+    return gpus if milli is None else gpus * milli / MILLI
 
 
 class _UnitMaker:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from gpuyard.parents import coded, ranges
 from gpuyard.services.book import Book
+from gpuyard.synthesis.distributions import WHOLE
 from gpuyard.synthesis.expansion import ITEMS, Jobs
 from gpuyard.synthesis.kinds import Kind
 from gpuyard.synthesis.spec import SynthesisSpec
@@ -51,13 +52,14 @@ class Batch:
     time_limit: NDArray[np.float64]  # s, not-a-number for none
     jobs: Jobs | None = None  # of jobs of units: what else is known; their first_parent is its number in the unit
     link: Link | None = None  # of other jobs in a closed loop
+    milli: NDArray[np.int64] | None = None  # thousandths of each GPU, None where all are whole
 
     def stage(self) -> NDArray[np.int64]:
         """Return each job's position among the stages of the kind."""
         return np.zeros(self.submit.size, dtype=np.int64) if self.jobs is None else self.jobs.stage
 
 
-_COLUMNS = tuple(one.name for one in fields(Batch) if one.name not in ("kind", "jobs", "link"))
+_COLUMNS = tuple(one.name for one in fields(Batch) if one.name not in ("kind", "jobs", "link", "milli"))
 
 
 def part(batch: Batch, rows: slice | NDArray[np.int64] | NDArray[np.bool_]) -> Batch:
@@ -67,6 +69,8 @@ def part(batch: Batch, rows: slice | NDArray[np.int64] | NDArray[np.bool_]) -> B
         columns["jobs"] = Jobs(**{one.name: getattr(batch.jobs, one.name)[rows] for one in fields(Jobs)})
     if batch.link is not None:
         columns["link"] = Link(batch.link.after[rows], batch.link.think_time[rows])
+    if batch.milli is not None:
+        columns["milli"] = batch.milli[rows]
     return replace(batch, **columns)
 
 
@@ -77,6 +81,9 @@ def joined(batches: list[Batch]) -> Batch:
     if units:
         parts = {one.name: np.concatenate([getattr(unit, one.name) for unit in units]) for one in fields(Jobs)}
         columns["jobs"] = Jobs(**parts)
+    shared = [batch.milli for batch in batches if batch.milli is not None]
+    if shared:
+        columns["milli"] = np.concatenate(shared)
     return replace(batches[0], **columns)
 
 
@@ -166,6 +173,7 @@ class Tables:
         tenant, limit, gpus = of("tenant"), of("time_limit"), of("gpus")
         domain = np.array([one.domain for one in stages])[stage]
         return _of_units(batches, order) | {
+            "gpu_milli": _fractions(batches, order),
             "segment": _segments(domain, gpus, self._node_gpus),
             "job_id": _ids(batches, of("number"), order),
             "submit_time": pa.array(of("submit")),
@@ -183,6 +191,16 @@ class Tables:
             "activity": pa.array(np.array([one.activity for one in stages])[stage]),
             "preemptible": _preemptible(np.array([not one.preemptible for one in stages])[stage]),
         }
+
+
+def _fractions(batches: list[Batch], order: NDArray[np.int64]) -> pa.Array | None:
+    """Return the thousandths of a GPU, null for whole ones; None where all are whole."""
+    if all(batch.milli is None for batch in batches):
+        return None
+    milli = np.concatenate(
+        [np.full(batch.submit.size, WHOLE) if batch.milli is None else batch.milli for batch in batches]
+    )[order]
+    return pa.array(milli.astype(np.int32), mask=milli == WHOLE)
 
 
 def _segments(domain: NDArray[np.int64], gpus: NDArray[np.int64], node_gpus: tuple[int, ...]) -> pa.Array | None:
