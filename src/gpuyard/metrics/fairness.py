@@ -113,7 +113,7 @@ def weights_of(record: Record, given: Mapping[str, float] | None) -> NDArray[np.
 def deficits_of(
     record: Record, holdings: Holdings, given: Mapping[str, float] | None, edges: NDArray[np.int64]
 ) -> Deficits | None:
-    """Return the deficits of a run's tenants between edges (int64 microseconds); ``None`` for one, or too many."""
+    """Return the deficits of a run's tenants between edges (int64 microseconds); ``None`` for fewer than two."""
     weights = weights_of(record, given)
     return share_deficits(record, holdings, weights, edges) if weights.size > 1 else None
 
@@ -190,7 +190,7 @@ def fairness_block(record: Record, fared: Fared) -> dict[str, object] | None:
 
 
 def _deficit(deficits: Deficits | None, tenants: int | NDArray[np.intp]) -> dict[str, float | None]:
-    if deficits is None:
+    if deficits is None or not deficits.is_known:
         return {"shortfall_gpu_hours": None, "surplus_gpu_hours": None}
     return {
         "shortfall_gpu_hours": float(deficits.shortfall[tenants].sum()) / _MILLI_HOUR,

@@ -184,7 +184,7 @@ def _deficits(
 ) -> list[tuple[str, NDArray[np.float64]]]:
     """Return by how many GPUs each tenant got less than it was due in each bin, while it waited."""
     _, names = record.workload.labels("tenant")
-    if deficits is None or len(names) > MOST_TENANTS:
+    if deficits is None or not deficits.is_known or len(names) > MOST_TENANTS:
         return []
     binned = deficits.between(edges)
     means = (binned.shortfall - binned.surplus) / (np.diff(edges) * 1000.0)
