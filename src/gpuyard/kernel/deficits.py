@@ -36,14 +36,14 @@ class Present(NamedTuple):
     queued: NDArray[np.int64]
     waiting: NDArray[np.int64]  # tenants that wait, the first so many
     place: NDArray[np.int64]  # of each of these in that list
-    count: NDArray[np.int64]  # shape (2,): tenants that wait, thousandths of GPUs held by all
+    totals: NDArray[np.int64]  # shape (2,): tenants that wait, thousandths of GPUs held by all
     there: NDArray[np.float64]  # shape (1,): weight of all tenants that hold or wait
 
 
 def nobody_present(tenants: int) -> Present:
     """Return an instant at which nobody holds or asks for anything."""
     held, queued, waiting, place = (np.zeros(tenants, np.int64) for _ in range(4))
-    return Present(held, queued, waiting, place, count=np.zeros(2, np.int64), there=np.zeros(1))
+    return Present(held, queued, waiting, place, totals=np.zeros(2, np.int64), there=np.zeros(1))
 
 
 @kernel
@@ -74,7 +74,7 @@ def add_deficits(
         then = min(_next(holds.start, holds.by_start, held_starts), _next(waits.start, waits.by_start, wait_starts))
         then = min(then, _next(holds.end, holds.by_end, held_ends), _next(waits.end, waits.by_end, wait_ends))
         then = min(then, int(edges[nth(cell + 1)]))
-        steps += present.count[0]
+        steps += present.totals[0]
         if steps > most:
             return False
         _add(present, weights, cells, cell, then - now, shortfall, surplus)
@@ -119,16 +119,16 @@ def _change(present: Present, weights: NDArray[np.float64], tenant: int, held: i
     held_now, queued_now = held_before + held, queued_before + queued
     present.held[nth(tenant)] = held_now
     present.queued[nth(tenant)] = queued_now
-    present.count[1] += held
+    present.totals[1] += held
     if (held_before + queued_before > 0) != (held_now + queued_now > 0):
         present.there[0] += weights[nth(tenant)] if held_now + queued_now > 0 else -weights[nth(tenant)]
     if queued_before == 0 and queued_now > 0:
-        present.waiting[nth(present.count[0])] = tenant
-        present.place[nth(tenant)] = present.count[0]
-        present.count[0] += 1
+        present.waiting[nth(present.totals[0])] = tenant
+        present.place[nth(tenant)] = present.totals[0]
+        present.totals[0] += 1
     elif queued_before > 0 and queued_now == 0:
-        present.count[0] -= 1
-        last, place = present.waiting[nth(present.count[0])], present.place[nth(tenant)]
+        present.totals[0] -= 1
+        last, place = present.waiting[nth(present.totals[0])], present.place[nth(tenant)]
         present.waiting[nth(place)] = last
         present.place[nth(last)] = place
 
@@ -144,10 +144,10 @@ def _add(
     surplus: NDArray[np.float64],
 ) -> None:
     """Add the deficits of all that wait, over so many microseconds."""
-    for number in range(present.count[0]):
+    for number in range(present.totals[0]):
         tenant = int(present.waiting[nth(number)])
         held, weight = present.held[nth(tenant)], weights[nth(tenant)]
-        due = present.count[1] * weight / present.there[0] if weight > 0 else 0.0
+        due = present.totals[1] * weight / present.there[0] if weight > 0 else 0.0
         deficit = (min(due, float(held + present.queued[nth(tenant)])) - held) * time
         if deficit > 0:
             shortfall[nth(tenant * cells + cell)] += deficit
