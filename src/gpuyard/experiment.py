@@ -106,7 +106,7 @@ def simulate(
         Also keep what the scheduler promised to whom, for :func:`gpuyard.explain`; everything else is the same.
     tenant_weights
         What tenants are due of the cluster, by name, 1 for those not named, for the numbers on the fairness among them;
-        by default by the ``shares`` of the policy.
+        by default as the ``tenants`` have it, else the ``shares`` of the policy.
     alone
         Also simulate each tenant's jobs alone, and tell how much slower they were together.
     scenario
@@ -175,7 +175,15 @@ def simulate(
     if alone:
         run["alone"] = True
         tell("alone", None)
-        apart = times_alone(record, jobs, virtual_clusters=virtual_clusters, windows=windows, until=until, begin=begin)
+        apart = times_alone(
+            record,
+            jobs,
+            virtual_clusters=virtual_clusters,
+            windows=windows,
+            tenants=sharing,
+            until=until,
+            begin=begin,
+        )
     shared = {"tenants": sharing.to_mapping()} if sharing else {}
     tell("energy", None)
     return result_of(

@@ -90,6 +90,19 @@ def test_weights_that_are_given_win_and_shares_are_parts_of_them():
     assert by_tenant(facts, "due_share", tenant_weights={"b": 3}) == {"a": 0.25, "b": 0.75}
 
 
+def test_weights_of_tenants_that_share_the_cluster_win_over_shares_of_the_policy():
+    tenants = {"tenant": [{"name": "a", "weight": 3}]}
+    policy = Policy(order="multifactor", weights={"fairshare": 1}, shares={"b": 9})
+    jobs = workload((0, 60, 4, A), (10, 40, 3, B))
+
+    def due(**options: object):
+        block = gy.simulate(jobs, cluster(4), policy=policy, **options).summary()["fairness"]["by_tenant"]
+        return {name: each["due_share"] for name, each in block.items()}
+
+    assert due(tenants=tenants) == {"a": 0.75, "b": 0.25}
+    assert due() == pytest.approx({"a": 0.1, "b": 0.9})
+
+
 @pytest.mark.parametrize(
     ("weights", "message"),
     [

@@ -301,8 +301,12 @@ def test_every_key_is_explained_and_every_explained_key_exists():
         workload((0, 9, 1, {"tenant": "a"})), cluster(1), virtual_clusters=[VirtualCluster(name="a", nodes=(0,))]
     ).summary()
     assert undocumented(apart) == []
-    shared = (found, replayed, constrained, served, grown, apart)
-    paths = {path for each in shared for path in leaves(each)}
+    lent = simulate(
+        workload((0, 9, 1, {"tenant": "a"})), cluster(1), tenants={"tenant": [{"name": "a", "nominal": 1}]}
+    ).summary()
+    assert undocumented(lent) == []
+    every = (found, replayed, constrained, served, grown, apart, lent)
+    paths = {path for each in every for path in leaves(each)}
     assert [key.path for key in SUMMARY if key.path not in paths] == []
     assert all(key.unit and key.meaning for key in SUMMARY)
 

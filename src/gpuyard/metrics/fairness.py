@@ -106,8 +106,12 @@ def _check_weights(given: Mapping[str, float], names: tuple[str, ...]) -> None:
 
 
 def weights_of(record: Record, given: Mapping[str, float] | None) -> NDArray[np.float64]:
-    """Return the weight of each tenant of a run, as given or by the shares of its policy, shape (tenants,)."""
-    return tenant_weights(record.workload.labels("tenant")[1], given, record.policy.shares)
+    """Return the weight of each tenant of a run, shape (tenants,).
+
+    As given, else by the weights of the tenants that share the cluster, else by the shares of the policy.
+    """
+    shared = {each.name: each.weight for each in record.tenants.tenants}
+    return tenant_weights(record.workload.labels("tenant")[1], given, shared or record.policy.shares)
 
 
 def deficits_of(

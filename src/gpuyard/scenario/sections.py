@@ -194,7 +194,8 @@ class RunSection(Section):
     warmup: Seconds = Field(default=0.0, description="Leave this long out of the measures at the window's start.")
     bin_width: Seconds | None = Field(default=None, description="Width of the bins of the timeline.")
     tenant_weights: dict[str, float] | None = Field(
-        default=None, description="What tenants are due, by name, for the numbers on fairness; by default as shares."
+        default=None,
+        description="What tenants are due, by name, for the numbers on fairness; else by tenants or shares.",
     )
     alone: bool | None = Field(default=None, description="Also simulate each tenant alone, to compare with.")
     decisions: bool | None = Field(default=None, description="Keep what the scheduler promises, for 'gpuyard explain'.")
