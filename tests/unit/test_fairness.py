@@ -95,12 +95,12 @@ def test_weights_of_tenants_that_share_the_cluster_win_over_shares_of_the_policy
     policy = Policy(order="multifactor", weights={"fairshare": 1}, shares={"b": 9})
     jobs = workload((0, 60, 4, A), (10, 40, 3, B))
 
-    def due(**options: object):
+    def due(policy: Policy, **options: object):
         block = gy.simulate(jobs, cluster(4), policy=policy, **options).summary()["fairness"]["by_tenant"]
         return {name: each["due_share"] for name, each in block.items()}
 
-    assert due(tenants=tenants) == {"a": 0.75, "b": 0.25}
-    assert due() == pytest.approx({"a": 0.1, "b": 0.9})
+    assert due(Policy(backfill="fit"), tenants=tenants) == {"a": 0.75, "b": 0.25}
+    assert due(policy) == pytest.approx({"a": 0.1, "b": 0.9})
 
 
 @pytest.mark.parametrize(

@@ -302,7 +302,10 @@ def test_every_key_is_explained_and_every_explained_key_exists():
     ).summary()
     assert undocumented(apart) == []
     lent = simulate(
-        workload((0, 9, 1, {"tenant": "a"})), cluster(1), tenants={"tenant": [{"name": "a", "nominal": 1}]}
+        workload((0, 9, 1, {"tenant": "a"})),
+        cluster(1),
+        policy="fifo-fit",
+        tenants={"tenant": [{"name": "a", "nominal": 1}]},
     ).summary()
     assert undocumented(lent) == []
     every = (found, replayed, constrained, served, grown, apart, lent)

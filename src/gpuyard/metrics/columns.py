@@ -367,7 +367,6 @@ SUMMARY: Final[tuple[Key, ...]] = (
     _key(
         "tenants.common_lent_gpu_hours", "GPU h", "of what belongs to no tenant, used by tenants right below the root"
     ),
-    *(_key(*each) for each in TENANT_KEYS),
     _key("oversubscribed.attempts", "attempts", "recorded replay: attempts for which there was no room"),
     _key("oversubscribed.gpu_hours", "GPU h", "asked for by these attempts"),
     _key("oversubscribed.peak_gpus_above_capacity", "GPUs", "largest excess of all GPUs asked for over GPUs up"),

@@ -41,7 +41,7 @@ TENANT_KEYS: Final[tuple[tuple[str, str, str], ...]] = (
     ("tenants.reclaims", "preemptions", "jobs that made room for a job of another tenant"),
     ("tenants.jobs_of_nobody", "jobs", "jobs that belong to none of the tenants"),
     ("tenants.by_tenant.*.jobs", "jobs", "jobs of the tenant and of those below it, as all that follows"),
-    ("tenants.by_tenant.*.weight", "", "what its share is divided by"),
+    ("tenants.by_tenant.*.weight", "ratio", "what its share is divided by"),
     ("tenants.by_tenant.*.nominal_gpus", "GPUs", "nominal quotas of it and of those below it"),
     ("tenants.by_tenant.*.borrow_gpus", "GPUs", "what it may use above that; null: no limit"),
     ("tenants.by_tenant.*.held_gpu_hours", "GPU h", "asked for by running jobs, over time"),

@@ -37,7 +37,7 @@ def write_report(result: Result, path: str | Path, *, title: str | None = None) 
 
 def report_html(result: Result, *, title: str | None = None) -> str:
     """Return the page that :func:`write_report` writes."""
-    from gpuyard.report import background, figures, sections, services, tenants
+    from gpuyard.report import background, fairness, figures, sections, services, tenants
 
     return render(
         "report.html.j2",
@@ -56,6 +56,9 @@ def report_html(result: Result, *, title: str | None = None) -> str:
         tenant_lead=tenants.tenant_lead(result),
         tenant_figures=tenants.tenant_figures(result),
         tenants=tenants.tenant_grid(result),
+        fairness_lead=fairness.fairness_lead(result),
+        fairness_figure=fairness.deficit_figure(result),
+        fairness=fairness.fairness_grid(result),
         recorded=sections.recorded_grid(result),
         recorded_figure=figures.recorded_figure(result),
         rejected=sections.rejected_grid(result),

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from gpuyard.report.fairness import fairness_grid
 from gpuyard.report.measures import lookup, number_at
 from gpuyard.report.sections import Grid, group_grids, notices, rejected_grid
 from gpuyard.report.services import service_grid
@@ -70,6 +71,7 @@ def summary_rows(result: Result) -> list[SummaryRow]:
             "share",
             _requests(result),
         ),
+        _row(result, "Fairness", "fairness.jain_gpu_hours", "ratio", _fairness(result)),
         *_some(result, "Preemptions", "preemptions", "count"),
         *_some(result, "Taken back", "tenants.reclaims", "count"),
         *_some(result, "Restarts", "restarts", "count"),
@@ -118,6 +120,14 @@ def _queue(result: Result) -> str:
 def _requests(result: Result) -> str:
     late, lost = (format_value(lookup(result.numbers, f"services.{name}"), "count") for name in ("late", "lost"))
     return f"of the time with goals met; {late} requests late, {lost} lost"
+
+
+def _fairness(result: Result) -> str:
+    waits, short = (
+        format_value(lookup(result.numbers, f"fairness.{name}"), form)
+        for name, form in (("jain_wait", "ratio"), ("shortfall_gpu_hours", "gpu_hours"))
+    )
+    return f"Jain index of GPU time over weight; of waits {waits}; {short} short of their shares"
 
 
 def _noted(result: Result, word: str, key: str, form: str) -> str:
@@ -180,6 +190,9 @@ def group_tables(result: Result) -> list[Table]:
     tenants = tenant_grid(result)
     if tenants is not None:
         tables.append(grid_table(tenants, columns=_short_columns(tenants)))
+    fairness = fairness_grid(result)
+    if fairness is not None:
+        tables.append(grid_table(fairness, columns=_short_columns(fairness)))
     services = service_grid(result)
     if services is not None:
         tables.append(grid_table(services, columns=_short_columns(services)))
@@ -190,11 +203,21 @@ def group_tables(result: Result) -> list[Table]:
 _OF_SERVICES: Final = ("Wanted", "Ready", "Requests", "On time", "Lost", "Goal met")
 
 
+_OF_FAIRNESS: Final = ("Due", "Got", "Shortfall", "Mean rho", "Slowed down")
 _OF_TENANTS: Final = ("Quota", "Held", "Borrowed", "Lent", "At quota")
 
 
 def _short_columns(grid: Grid) -> list[int]:
-    wanted = ("Jobs", "Mean wait", "95 % waited at most", "GPU-hours", "Share", *_OF_SERVICES, *_OF_TENANTS)
+    wanted = (
+        "Jobs",
+        "Mean wait",
+        "95 % waited at most",
+        "GPU-hours",
+        "Share",
+        *_OF_SERVICES,
+        *_OF_TENANTS,
+        *_OF_FAIRNESS,
+    )
     return [place for place, column in enumerate(grid.columns) if place == 0 or column.label in wanted]
 
 
