@@ -237,6 +237,13 @@ def test_without_backfill_each_owner_is_a_queue_of_its_own(tell):
 
 
 @TEST
+def test_without_backfill_nobody_passes_whether_he_may_go_beyond_the_cells_or_not(tell):
+    jobs = workload((0, 10, 2, of("a")), (1, 10, 4, of("a")), (2, 1, 1, of("a", preemptible=False)))
+    terms = {"backfill": "none", "beyond": "opportunistic"}
+    assert stays(tell, jobs, cluster(4), {"a": {"node": 1}}, **terms) == [[(0, 10)], [(10, 20)], [(20, 21)]]
+
+
+@TEST
 def test_beyond_its_cells_an_owner_may_use_idle_ones(tell):
     jobs = workload((0, 10, 4, of("a")), (0, 10, 4, of("a")), (4, 3, 4, of("b")))
     cells = {"a": {"node": 1}, "b": {"node": 1}}
