@@ -339,12 +339,12 @@ import gpuyard.experiment as experiment
 from gpuyard.cli import main
 from gpuyard.presets import load_preset
 
-real = experiment.schedule
+real = experiment.schedule_apart
 def announced(*words, **options):
     print("scheduling", file=sys.stderr, flush=True)
     return real(*words, **options)
 
-experiment.schedule = announced
+experiment.schedule_apart = announced
 sys.exit(main())
 """
 

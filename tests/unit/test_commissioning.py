@@ -89,6 +89,17 @@ def test_the_head_is_promised_the_date_on_which_its_nodes_come(reservation: str)
     assert starts(result) == [2 * HOUR, 3 * HOUR, 60]
 
 
+def test_an_explanation_does_not_count_gpus_as_free_that_are_not_there() -> None:
+    workload = jobs((0, 8, HOUR), (0, 16, HOUR))
+    result = gy.simulate(workload, site(), backfill="easy", windows=[LATER], decisions=True)
+    told = str(gy.explain(result, "j1", workload=workload, cluster=site())).splitlines()
+    assert told[4] == (
+        "  from 0 s for 2h (7,200 s): too few GPUs: 0 to 8 free of the 16 it needs. It was first in the queue and "
+        "promised to start at 2h (7,200 s)."
+    )
+    assert "It ran on 2 nodes with 8 GPUs each" in "".join(told)
+
+
 def test_nodes_that_come_after_everything_has_ended_do_not_prolong_the_run() -> None:
     late = gy.NodeWindow.commissioned(("1",), 1e9)
     result = gy.simulate(jobs((0, 8, HOUR), (HOUR, 8, HOUR)), site(), windows=[late])

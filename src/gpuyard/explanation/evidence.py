@@ -32,7 +32,7 @@ from gpuyard.scenario.node_sets import (
 )
 from gpuyard.tenancy import Tenants
 from gpuyard.virtual_clusters import Division, VirtualCluster, divide
-from gpuyard.windows import NodeWindow
+from gpuyard.windows import NodeWindow, there_from
 from gpuyard.workload import MICROSECOND, NEVER, Workload, to_ticks
 
 __all__ = ["NOT_NEEDED", "Closed", "Evidence", "Promises", "find_job", "gather", "needs_log"]
@@ -117,6 +117,8 @@ class Evidence:
     read_promises: Callable[[], tuple[Promises | None, str]]
     """returns the log of decisions, and where it is from"""
     read_windows: Callable[[], list[Closed]]
+    there_from: NDArray[np.int64]
+    """from when on each node is there, -NEVER for always"""
     read_beliefs: Callable[[], tuple[NDArray[np.int64], NDArray[np.int32]]]
     """returns the estimates of the jobs, and their places in an order that stays"""
     site: Cluster
@@ -258,6 +260,7 @@ def gather(
         result=result,
         read_promises=partial(_promises, result, jobs, site, policy, note),
         read_windows=partial(_closed, result, jobs, site),
+        there_from=there_from(_windows(result), site),
         read_beliefs=partial(_beliefs, jobs, policy, seed),
         site=site,
         numbers=np.arange(site.nodes),
@@ -280,6 +283,8 @@ def _lent(attempts: pa.Table) -> NDArray[np.bool_]:
 def _closed(result: Result, workload: Workload, cluster: Cluster) -> list[Closed]:
     found = []
     for window in _windows(result):
+        if window.is_commission:
+            continue
         nodes = np.zeros(cluster.nodes, np.bool_)
         nodes[window.node_numbers(cluster)] = True
         found.append((nodes, window.start_tick, window.end_tick, window.invited(workload)))

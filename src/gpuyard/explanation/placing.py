@@ -75,6 +75,7 @@ def _yard_before(evidence: Evidence, attempt: int) -> tuple[Yard, bool]:
     now = evidence.attempt_start[attempt]
     earlier = np.arange(evidence.attempt_job.size) < attempt
     yard = Yard(evidence)
+    yard.come_to(int(now))
     for other in np.flatnonzero(earlier & (evidence.attempt_end > now)).tolist():
         yard.hold(other)
     brief = earlier & (evidence.attempt_start == now) & (evidence.attempt_end == now)

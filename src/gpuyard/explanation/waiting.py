@@ -148,11 +148,13 @@ class _Judge:
             first, end = np.searchsorted(promises.time, [since, until]).tolist()
             yield promises.time[first:end]
         ends = np.array([end for _, _, end, _ in self.evidence.windows], np.int64)
-        yield ends[(ends > since) & (ends < until)]
+        for instants in (ends, np.unique(self.evidence.there_from)):
+            yield instants[(instants > since) & (instants < until)]
 
     def moment(self, now: int, started: list[int]) -> _Moment:
         """Return what held the job back after the passes of an instant, at which these attempts started."""
         evidence, yard = self.evidence, self.yard
+        yard.come_to(now)
         taken = self._taken_later(now, started)
         for attempt in taken:
             yard.give_back(attempt)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gpuyard.explanation.evidence import Evidence
 from gpuyard.kernel.tables import Records
+from gpuyard.workload import NEVER
 
 __all__ = [
     "Shortage",
@@ -28,6 +29,8 @@ _WHOLE = 1000
 class Yard:
     """Free GPUs, CPUs and memory of each node; :meth:`hold` and :meth:`give_back` move an attempt's.
 
+    Nodes that come later are held until :meth:`come_to` their date.
+
     Attributes, shape (nodes,): ``free`` (wholly free GPUs), ``milli`` (free thousandths of GPUs), ``cpu`` (thousandths
     of a core), ``memory`` (MiB).  ``shared`` has the thousandths in use of each GPU that is held in fractions.
     """
@@ -44,6 +47,14 @@ class Yard:
         np.maximum.at(self.largest, self.kind, self.free)
         self.size, self.cores, self.room = self.free.copy(), self.cpu.copy(), self.memory.copy()
         self.shared: dict[tuple[int, int], int] = {}
+        self._absent = np.flatnonzero(evidence.there_from > -NEVER)
+        self._change_alone(self._absent, -1)
+
+    def come_to(self, now: int) -> None:
+        """Free the nodes that have come by an instant; those that come later are held until then."""
+        here = self._evidence.there_from[self._absent] <= now
+        self._change_alone(self._absent[here], 1)
+        self._absent = self._absent[~here]
 
     def hold(self, attempt: int) -> None:
         """Take what an attempt holds."""
