@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gpuyard.tenancy import Quota, Tenant, Tenants
 from gpuyard.workload import NEVER, Workload
 
-__all__ = ["Entitlement", "entitlement", "owners"]
+__all__ = ["Entitlement", "due_quotas", "entitlement", "owners"]
 
 Table = NDArray[np.int64]
 
@@ -115,3 +115,25 @@ def _owner(name: str, number: Mapping[str, int]) -> int:
     while name not in number:
         name = name.rpartition("/")[0]
     return number[name]
+
+
+def due_quotas(tenants: Tenants, names: tuple[str, ...]) -> NDArray[np.float64]:
+    """Return the GPUs that are due to jobs with each value of the column ``tenant``, float64, shape (names,).
+
+    A nominal quota is split evenly between the names that belong to its tenant, or to one below it without a quota
+    nearer.
+    """
+    paths = tenants.paths
+    number = {path: place for place, path in enumerate(paths)}
+    quotas = {each.name: each.nominal for each in tenants.tenants if each.nominal is not None}
+    quotas |= {} if tenants.nominal is None else {"": tenants.nominal}
+    source, due = [], []
+    for name in names:
+        path = paths[_owner(name, number)]
+        while path and path not in quotas:
+            path = path.rpartition("/")[0]
+        quota = quotas.get(path, 0.0)
+        source.append(path)
+        due.append(sum(quota.values()) if isinstance(quota, Mapping) else quota)
+    many = Counter(source)
+    return np.array([amount / many[path] for amount, path in zip(due, source, strict=True)], np.float64)

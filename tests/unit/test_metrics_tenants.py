@@ -11,7 +11,8 @@ import pytest
 
 from conftest import Row, cluster, workload
 from gpuyard.energy import EnergyModel, account
-from gpuyard.entitlement import entitlement, owners
+from gpuyard.entitlement import due_quotas, entitlement, owners
+from gpuyard.experiment import simulate
 from gpuyard.metrics import summarise, tenants_table
 from gpuyard.metrics.usage import usage
 from gpuyard.policy import named_policy
@@ -246,3 +247,29 @@ def test_quotas_add_up_along_the_tree_less_what_is_kept() -> None:
 def test_a_job_belongs_to_the_deepest_tenant_that_begins_its_column() -> None:
     jobs = workload(*((0, 1, 1, of(name)) for name in ("a/b/c", "a/bc", "a", "x", "other")), (0, 1, 1))
     assert owners(("", "a", "a/b", "other"), jobs).tolist() == [2, 1, 1, 0, 3, 0]
+
+
+def test_what_is_due_is_a_nominal_quota_split_between_those_that_it_is_for() -> None:
+    tenants = Tenants(
+        tenants=(Tenant(name="a", nominal=12), Tenant(name="a/b", nominal=4), Tenant(name="a/c"), Tenant(name="d")),
+        nominal=2,
+    )
+    names = ("a", "a/b", "a/b/deep", "a/c", "a/c/x", "d", "other")
+    assert due_quotas(tenants, names).tolist() == [4, 2, 2, 4, 4, 1, 1]
+
+
+def test_fairness_goes_by_nominal_quotas() -> None:
+    tenants = Tenants(tenants=(Tenant(name="steel", nominal=12), Tenant(name="bio", nominal=4)))
+    record = recorded(tenants, (0, 60, 8, of("steel")), (0, 60, 8, of("bio")))
+    fairness = summarise(record, account(record, EnergyModel()))["fairness"]
+    assert isinstance(fairness, Mapping)
+    assert {name: each["due_share"] for name, each in fairness["by_tenant"].items()} == {"bio": 0.25, "steel": 0.75}
+
+
+def test_a_tenant_is_simulated_alone_under_the_same_quotas() -> None:
+    jobs = workload((0, 60, 8, of("steel")), (0, 60, 8, of("steel")), (0, 60, 8, of("bio")))
+    tenants = {"tenant": [{"name": "steel", "nominal": 8, "borrow": 0}, {"name": "bio", "nominal": 8}]}
+    result = simulate(jobs, cluster(8, 8), policy="fifo-fit", preemption="reclaim", tenants=tenants, alone=True)
+    fairness = result.numbers["fairness"]
+    assert isinstance(fairness, Mapping)
+    assert fairness["alone_slowdown_total"] == 1  # borrowing nothing, steel is as slow alone

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuyard.entitlement import due_quotas
 from gpuyard.errors import ConfigError
 from gpuyard.holdings import Holdings, asked_milli
 from gpuyard.metrics.deficits import Deficits, share_deficits
@@ -108,10 +109,14 @@ def _check_weights(given: Mapping[str, float], names: tuple[str, ...]) -> None:
 def weights_of(record: Record, given: Mapping[str, float] | None) -> NDArray[np.float64]:
     """Return the weight of each tenant of a run, shape (tenants,).
 
-    As given, else by the weights of the tenants that share the cluster, else by the shares of the policy.
+    As given, else by nominal quotas, else by the weights of the tenants that share the cluster, else by the shares of
+    the policy.
     """
+    names = record.workload.labels("tenant")[1]
+    if given is None and record.tenants.has_quotas:
+        return due_quotas(record.tenants, names)
     shared = {each.name: each.weight for each in record.tenants.tenants}
-    return tenant_weights(record.workload.labels("tenant")[1], given, shared or record.policy.shares)
+    return tenant_weights(names, given, shared or record.policy.shares)
 
 
 def deficits_of(
