@@ -136,8 +136,8 @@ def _wait(story: Story) -> list[str]:
         told = [*groups[: _MOST_GROUPS - 2], groups[-1]]
         more = f"  ({counted(len(left), 'more change')} of the reason; --json lists them all)"
         texts = [_group(story, group) for group in told]
-        return [*lines, *texts[:-1], more, texts[-1], *_sums(story)]
-    return [*lines, *(_group(story, group) for group in groups), *_sums(story)]
+        return [*lines, *texts[:-1], more, texts[-1], *_sums(story.stretches)]
+    return [*lines, *(_group(story, group) for group in groups), *_sums(story.stretches)]
 
 
 def _group(story: Story, group: Sequence[Stretch]) -> str:
@@ -149,10 +149,10 @@ def _group(story: Story, group: Sequence[Stretch]) -> str:
     return f"  {span}: {REASONS[group[0].reason]}{names}."
 
 
-def _sums(story: Story) -> list[str]:
+def _sums(stretches: Sequence[Stretch]) -> list[str]:
     """Return how long each reason held in all."""
     total: dict[str, float] = {}
-    for each in story.stretches:
+    for each in stretches:
         total[each.reason] = total.get(each.reason, 0.0) + each.seconds
     ordered = sorted(total.items(), key=lambda item: -item[1])
     return ["In all:", *(f"  {lasting(seconds)}: {REASONS[reason]}." for reason, seconds in ordered)]
@@ -343,10 +343,11 @@ def _waited(story: Story, since: float, until: float, held: str = "") -> list[st
     waited = f"It waited {lasting(until - since)}" if until < math.inf else "It waited"
     if not why:
         return [f"{waited}{held}."]
-    shown = why if len(why) <= _MOST_STRETCHES else why[: _MOST_STRETCHES - 1]
-    lines = [f"{waited}:", *(f"  {_span(each.start, each.end)}: {_why(story, each)}" for each in shown)]
-    left = len(why) - len(shown)
-    return [*lines, f"  ({counted(left, 'more change')} of the reason; --json lists them all)"] if left else lines
+    if len(why) <= _MOST_STRETCHES:
+        return [f"{waited}:", *(f"  {_span(each.start, each.end)}: {_why(story, each)}" for each in why)]
+    first = f"  {_span(why[0].start, why[0].end)}: {_why(story, why[0])}"
+    more = f"  ({counted(len(why) - 1, 'more change')} of the reason; --json lists them all)"
+    return [f"{waited}:", first, more, *_sums(why)]
 
 
 def _held(story: Story, stay: Stay) -> str:
@@ -369,9 +370,10 @@ def _attempt(stay: Stay) -> str:
     parts = [f"{name} ({gpus(number)})" for name, number in zip(stay.nodes, stay.gpus, strict=True)]
     where = f" on {_named(parts[:_MOST_NODES], len(parts))}" if parts else ""
     length = stay.end - stay.start
-    lost = "" if stay.useful == length else f"; {lasting(length - stay.useful)} of it were not useful"
+    lost = round(length - stay.useful, 6)
+    without = f"; {lasting(lost)} of it were not useful" if lost else ""
     lent = ", in cells that were lent to it" if stay.lent else ""
-    return f"Attempt {stay.number}: from {when(stay.start)} for {lasting(length)}{where}{lent}{lost}."
+    return f"Attempt {stay.number}: from {when(stay.start)} for {lasting(length)}{where}{lent}{without}."
 
 
 def _why_it(made: Made) -> str:

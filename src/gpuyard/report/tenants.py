@@ -79,11 +79,11 @@ def _most(blocks: Mapping[str, Block], key: str) -> str | None:
 
 
 def tenant_figures(result: Result) -> list[Chart]:
-    """Return a chart for each of the tenants that held or are due the most: what it held against its quota."""
+    """Return a chart for each of the tenants that held the most: what it held against its quota."""
     table, timeline, blocks = result.tenants, read_timeline(result), _blocks(result)
     if table is None or not table.num_rows or timeline is None:
         return []
-    drawn = [name for name in _ordered(blocks) if any(_size(blocks[name]))][:_CHARTS]
+    drawn = [name for name in _ordered(blocks) if _size(blocks[name])[0] > 0][:_CHARTS]
     return [_chart(result, timeline, name, place) for place, name in enumerate(drawn)]
 
 
