@@ -5,6 +5,7 @@ For people and reports; the engine has tables of its own.  GPUs are in thousandt
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property

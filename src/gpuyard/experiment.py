@@ -6,7 +6,6 @@ import platform
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from numbers import Real
-from typing import Any
 
 import numpy as np
 import pyarrow as pa

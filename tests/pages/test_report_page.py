@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from conftest import workload
+from conftest import cluster, workload
+from gpuyard.experiment import simulate
 from gpuyard.portrait import portray
 from gpuyard.report import compare_workloads, write_comparison, write_likeness, write_report
 from report_results import plausible_result
@@ -52,6 +53,18 @@ def workloads(tmp_path_factory):
     return write_likeness(compare_workloads(*sides), path)
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """A run with tenants, whose names are out of a trace."""
+    names = ("steel", IMAGE, SCRIPT, "a-name-that-is-longer-than-most-" * 3)
+    jobs = workload(*((900.0 * k, 7200.0, 1 + k % 8, {"tenant": names[k % 4]}) for k in range(120)))
+    tenants = [{"name": name, "nominal": 4, "borrow": 8} for name in names]
+    ran = simulate(
+        jobs, cluster(8, 8), policy="fifo-fit", preemption="reclaim", tenants={"tenant": tenants, "nominal": 4}
+    )
+    return write_report(ran, tmp_path_factory.mktemp("shared") / "report.html")
+
+
 class Visit:
     """A page opened offline, with everything that went wrong or was asked for while it was open."""
 
@@ -76,7 +89,7 @@ class Visit:
         self.context.close()
 
 
-@pytest.mark.parametrize("name", ["report", "comparison", "workloads"])
+@pytest.mark.parametrize("name", ["report", "comparison", "workloads", "shared"])
 def test_it_opens_offline_and_asks_for_nothing_but_itself(browser, request, name):
     path = request.getfixturevalue(name)
     with Visit(browser, path) as visit:
@@ -102,6 +115,16 @@ def test_names_out_of_a_trace_neither_run_nor_become_elements(browser, tmp_path)
             assert visit.page.get_by_text(SCRIPT).count() > 0
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_names_of_tenants_are_texts_and_their_charts_show_the_quota(browser, shared, scheme):
+    with Visit(browser, shared, scheme=scheme, width=390) as visit:
+        assert visit.dialogs == []
+        assert visit.page.locator("img").count() == 0
+        section = visit.page.locator("#tenants")
+        assert section.get_by_text(IMAGE).count() > 0
+        assert section.locator("figure.chart").count() == section.get_by_text("nominal quota").count() == 5
+
+
 def test_a_script_that_did_get_in_would_not_run(browser, report, tmp_path):
     forged = tmp_path / "forged.html"
     text = report.read_text(encoding="utf-8").replace("</main>", f'{SCRIPT}<img src="x" onerror="alert(3)"></main>')
@@ -112,7 +135,7 @@ def test_a_script_that_did_get_in_would_not_run(browser, report, tmp_path):
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1280, 1920])
-@pytest.mark.parametrize("name", ["report", "comparison", "workloads"])
+@pytest.mark.parametrize("name", ["report", "comparison", "workloads", "shared"])
 def test_it_fits_every_width(browser, request, name, width):
     with Visit(browser, request.getfixturevalue(name), width=width) as visit:
         assert visit.page.evaluate("document.documentElement.scrollWidth") == width

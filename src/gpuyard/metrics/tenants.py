@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from gpuyard.holdings import asked_milli
+from gpuyard.intervals import Spans
 from gpuyard.metrics.columns import schema
 from gpuyard.metrics.facts import seconds
 from gpuyard.metrics.queueing import waiting
@@ -48,60 +51,66 @@ def tenants_block(
         return None
     known = usage(record, start, stop)
     edges = np.array([start, stop])
-    taken = _taken(record, known, start, stop)
+    taken = _taken(record, known, start, stop, held=held, lost=lost)
     given = known.given
+    own_jobs = np.bincount(known.owner[chosen], minlength=len(given.paths))
     block: Numbers = {
         "nominal_gpus": _gpus(known.due[0]) if given.has_quotas else None,
         "common_gpus": _gpus(given.own[0]) if given.has_quotas else None,
         "common_lent_gpu_hours": float(known.lent_in_common(edges)[0]) if given.has_quotas else None,
-        "reclaims": int(taken.sum()),
-        "jobs_of_nobody": int((chosen & (known.owner == 0)).sum()),
+        "reclaims": int(taken.owner.size),
+        "jobs_of_nobody": int(own_jobs[0]),
     }
+    jobs = known.members @ own_jobs
     by_tenant = {
-        path: _tenant(record, known, number, edges, chosen=chosen, taken=taken, held=held, lost=lost)
+        path: {"jobs": int(jobs[number])} | _tenant(known, number, edges, taken)
         for number, path in enumerate(given.paths)
         if number
     }
     return block | {"by_tenant": by_tenant}
 
 
-def _taken(record: Record, known: Usage, start: int, stop: int) -> NDArray[np.bool_]:
-    """Return which attempts made room in the window for a job of another tenant, shape (attempts,)."""
+class _Taken(NamedTuple):
+    """Attempts that made room in the window for a job of another tenant, shape (attempts,).
+
+    ``owner``: whose job each was, ``taker``: whose it made room for, int64.  ``held``, ``lost``: GPU-hours, float64.
+    """
+
+    owner: NDArray[np.int64]
+    taker: NDArray[np.int64]
+    held: NDArray[np.float64]
+    lost: NDArray[np.float64]
+
+
+def _taken(
+    record: Record, known: Usage, start: int, stop: int, *, held: NDArray[np.float64], lost: NDArray[np.float64]
+) -> _Taken:
     if record.attempt_cause is None:
-        return np.zeros(record.attempt_job.size, np.bool_)
+        nothing = np.empty(0, np.int64)
+        return _Taken(nothing, nothing, np.empty(0), np.empty(0))
     ended = (record.attempt_end >= start) & (record.attempt_end <= stop)
-    made_room = ended & (record.attempt_reason == EndReason.PREEMPTED)
-    return made_room & (known.owner[record.attempt_job] != known.owner[record.attempt_cause])
+    rows = np.flatnonzero(ended & (record.attempt_reason == EndReason.PREEMPTED))
+    rows = rows[known.owner[record.attempt_job[rows]] != known.owner[record.attempt_cause[rows]]]
+    owner, taker = known.owner[record.attempt_job[rows]], known.owner[record.attempt_cause[rows]]
+    return _Taken(owner, taker, held[rows], lost[rows])
 
 
-def _tenant(
-    record: Record,
-    known: Usage,
-    number: int,
-    edges: NDArray[np.int64],
-    *,
-    chosen: NDArray[np.bool_],
-    taken: NDArray[np.bool_],
-    held: NDArray[np.float64],
-    lost: NDArray[np.float64],
-) -> Numbers:
-    """Return the numbers of a tenant with those below it."""
+def _tenant(known: Usage, number: int, edges: NDArray[np.int64], taken: _Taken) -> Numbers:
+    """Return the numbers of a tenant with those below it, but for its jobs."""
     given, inside = known.given, known.members[number]
     length = int(edges[1] - edges[0])
     hours = float(known.held(number, edges)[0])
-    of_mine = inside[known.owner[record.attempt_job]]
-    by_mine = np.zeros_like(of_mine) if record.attempt_cause is None else inside[known.owner[record.attempt_cause]]
-    from_it, for_it = taken & of_mine & ~by_mine, taken & by_mine & ~of_mine
+    of_mine, by_mine = inside[taken.owner], inside[taken.taker]
+    from_it = of_mine & ~by_mine
     numbers: Numbers = {
-        "jobs": int((chosen & inside[known.owner]).sum()),
         "weight": float(given.weight[number]),
         "held_gpu_hours": hours,
         "reclaimed": {
             "preemptions": int(from_it.sum()),
-            "gpu_hours": float(held[from_it].sum()),
-            "lost_gpu_hours": float(lost[from_it].sum()),
+            "gpu_hours": float(taken.held[from_it].sum()),
+            "lost_gpu_hours": float(taken.lost[from_it].sum()),
         },
-        "reclaims": {"preemptions": int(for_it.sum())},
+        "reclaims": {"preemptions": int((by_mine & ~of_mine).sum())},
     }
     if not given.has_quotas:
         return numbers
@@ -140,7 +149,8 @@ def tenants_table(record: Record, start: int, stop: int, *, bin_width: float | N
     tenants = range(1, len(known.given.paths))
     joined = -(-max(edges.size - 1, 1) * len(tenants) // MOST_ROWS) or 1
     edges = np.append(edges[:-1:joined], edges[-1])
-    parts = [_rows(record, known, number, edges) for number in tenants]
+    queue = waiting(record)
+    parts = [_rows(record, known, number, edges, queue) for number in tenants]
     fields = schema(SHARED, metadata(record))
     if not parts:
         return fields.empty_table()
@@ -148,10 +158,12 @@ def tenants_table(record: Record, start: int, stop: int, *, bin_width: float | N
     return pa.table([pa.array(columns[each.name], from_pandas=True) for each in SHARED], schema=fields)
 
 
-def _rows(record: Record, known: Usage, number: int, edges: NDArray[np.int64]) -> dict[str, NDArray[np.generic]]:
-    """Return the columns of one tenant; means over bins."""
+def _rows(
+    record: Record, known: Usage, number: int, edges: NDArray[np.int64], queue: tuple[NDArray[np.intp], Spans]
+) -> dict[str, NDArray[np.generic]]:
+    """Return the columns of one tenant, means over bins; ``queue``: who waited, and from when to when."""
     given, hours = known.given, np.diff(edges) / (3600 * MICROSECOND)
-    jobs, spans = waiting(record)
+    jobs, spans = queue
     mine = known.members[number][known.owner[jobs]]
     queued = spans.subset(mine).integrals(asked_milli(record.workload)[jobs[mine]], edges)
     unknown = np.full(hours.size, np.nan)
