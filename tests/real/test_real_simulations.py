@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 import gpuyard as gy
 from gpuyard.cli import main
+from gpuyard.dividing import schedule_apart
 from gpuyard.energy import account
 from gpuyard.metrics.fidelity import oversubscribed_block
 from gpuyard.policy import named_policy
@@ -225,6 +226,25 @@ def test_each_virtual_cluster_alone_runs_its_jobs_and_holds_its_gpu_time() -> No
         assert_possible(record)
         assert len(record.workload) == len(rows)
         assert held_s(record) == sum(round(float(row["gpu_time"])) for row in rows)
+
+
+@pytest.mark.parametrize("policy", ["fifo-fit", "easy", "las"])
+def test_one_run_with_virtual_clusters_is_each_of_them_alone(policy: str) -> None:
+    whole, sizes = jobs(PHILLY), {row["vc"]: int(row["node num"]) for row in plain(PHILLY_VCS)}
+    parts = [gy.VirtualCluster(name=name, gpus=8 * nodes) for name, nodes in sizes.items()]
+    site = gy.Cluster.uniform(nodes=sum(sizes.values()), gpus_per_node=8)
+    record = schedule_apart(whole, site, named_policy(policy), virtual_clusters=parts)
+    tenant, first = np.array(whole.table["tenant"].to_pylist()), 0
+    assert (record.outcome == Outcome.REJECTED).sum() == np.isin(tenant, list(unsized())).sum() == 18
+    for name, nodes in sizes.items():
+        cluster = gy.Cluster.uniform(nodes=nodes, gpus_per_node=8)
+        alone = schedule(whole.where(tenant == name, name), cluster, named_policy(policy))
+        mine = np.flatnonzero(tenant == name)
+        assert np.array_equal(record.start[mine], alone.start)
+        assert np.array_equal(record.end[mine], alone.end)
+        slots = np.isin(np.repeat(record.attempt_job, np.diff(record.slot_offset)), mine)
+        assert np.array_equal(record.slot_node[slots], first + alone.slot_node)
+        first += nodes
 
 
 def test_the_four_virtual_clusters_of_unknown_size_are_18_jobs_and_run_in_the_pool() -> None:
