@@ -116,7 +116,9 @@ ANOMALY = workload(
 
 
 def test_with_half_of_the_gpus_by_number_a_tenant_waits_although_its_own_half_would_have_run_the_job():
-    assert starts(ANOMALY, PAIR, "fifo-fit") == [0, 0, 0, 0, 1000]
+    halves = Tenants(tenants=({"name": "a", "nominal": 4}, {"name": "b", "nominal": 4}))
+    record = schedule(ANOMALY, PAIR, Policy(backfill="fit", preemption="reclaim"), tenants=halves)
+    assert (record.start // SECOND).tolist() == [0, 0, 0, 0, 1000]
     alone = workload((0, 10, 2), (10, 50, 4))
     assert starts(alone, cluster(4), "fifo-fit") == [0, 10]
 
