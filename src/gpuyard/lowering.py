@@ -23,6 +23,7 @@ from gpuyard.workload import Workload, array_tasks, to_ticks
 __all__ = [
     "Asked",
     "Rejections",
+    "distinct",
     "exclusive_jobs",
     "lower_demands",
     "lower_dependencies",
@@ -112,7 +113,7 @@ def lower_demands(workload: Workload, cluster: Cluster, policy: Policy) -> Asked
     kinds = _allowed_kinds(workload, cluster, gpus)
     segment = np.where(spread | fraction, 0, _segments(workload, policy))
     columns = [gpus, share, cpu, memory, kinds, nodes, spread.astype(np.int64), alone.astype(np.int64), segment]
-    demand, first = _distinct(columns)
+    demand, first = distinct(columns)
     gpus, share, cpu, memory, kinds, nodes, spread_, alone_, segment = (column[first] for column in columns)
     largest = _largest(cluster)
     several, chunks = _shapes(gpus, nodes, kinds, spread_, largest, cluster.nodes)
@@ -240,7 +241,7 @@ def _shapes(
     return several, chunks
 
 
-def _distinct(columns: list[NDArray[np.int64]]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+def distinct(columns: list[NDArray[np.int64]]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Return the number of each row's combination, and the first row of each combination."""
     code = np.zeros(columns[0].size, np.int64)
     many = 1

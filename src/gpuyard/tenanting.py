@@ -31,7 +31,7 @@ from gpuyard.kernel.tenancy import (
     Tenancy,
     build_tenancy,
 )
-from gpuyard.lowering import Asked, Rejections, with_types
+from gpuyard.lowering import Asked, Rejections, distinct, with_types
 from gpuyard.ordering import is_scored
 from gpuyard.policy import Policy
 from gpuyard.preemption import Preemption
@@ -126,10 +126,9 @@ def share_out(
     milli = thousandths_asked(asked.demands, asked.quanta)
     tenant = _tenants_of(workload, tenants)
     groups, group = _groups(workload, tenants, tenant)
-    columns = np.column_stack([tenant, asked.demand, groups])
-    distinct, asker_of = np.unique(columns, axis=0, return_inverse=True)
-    asker = np.zeros(len(distinct), ASKER)
-    asker["tenant"], asker["wish"] = distinct[:, 0], distinct[:, 1]
+    asker_of, first = distinct([tenant, asked.demand.astype(np.int64), *groups.T])
+    asker = np.zeros(first.size, ASKER)
+    asker["tenant"], asker["wish"] = tenant[first], asked.demand[first]
     demand = asked.demands[asker["wish"]]
     asker["gpus"] = milli[asker["wish"]]
     pieces = np.where(demand["gpus"] > 0, demand["gpus"], np.maximum(demand["nodes"], 1))
@@ -142,8 +141,8 @@ def share_out(
         quota=_quotas(cluster, tenants),
         group=group,
         asker=asker,
-        groups=distinct[:, 2:],
-        asker_of=asker_of.reshape(-1).astype(np.int32),
+        groups=groups[first],
+        asker_of=asker_of,
         variant=variant,
     )
     return asked, shared
@@ -177,7 +176,7 @@ def _groups(workload: Workload, tenants: Tenants, tenant: NDArray[np.int64]) -> 
             continue
         member = np.zeros(rows.size, np.int64)
         if keys:
-            member = np.unique(np.column_stack(keys)[rows], axis=0, return_inverse=True)[1].reshape(-1)
+            member = distinct([key[rows] for key in keys])[0].astype(np.int64)
         found[rows, place] = member + len(most)
         jobs = NEVER if limit.jobs is None else limit.jobs
         gpus = NEVER if limit.gpus is None else round(limit.gpus * _WHOLE)
@@ -245,31 +244,36 @@ def _amounts(given: Quota | None, cluster: Cluster, resources: int, missing: int
 
 def reject_never_admitted(shared: Shared, fits: NDArray[np.bool_], rejections: Rejections) -> None:
     """Reject the jobs that quotas or limits never admit; ``fits``: which demands the empty cluster can hold."""
-    bad = np.zeros((2, shared.asker.size), np.bool_)
-    for number in range(shared.asker.size):
-        asker = shared.asker[number]
-        group = shared.group[shared.groups[number][shared.groups[number] != NOBODY]]
-        bad[0, number] = bool(np.any((group["most_jobs"] < 1) | (group["most_gpus"] < asker["gpus"])))
-        resource, wish = int(asker["resource"]), int(asker["wish"])
-        if resource == ANY_TYPE:
-            kinds = [kind for kind, only in enumerate(shared.variant[wish]) if only != NOBODY and fits[only]]
-            bad[1, number] = not any(_is_ever_admitted(shared, asker, kind) for kind in kinds)
-        elif resource != NOBODY:
-            bad[1, number] = not _is_ever_admitted(shared, asker, resource)
-    rejections.add(bad[0][shared.asker_of], "asks for more than a limit ever admits")
-    rejections.add(bad[1][shared.asker_of], "asks for more GPUs than its tenant may ever have")
+    asker, limited = shared.asker, np.zeros(shared.asker.size, np.bool_)
+    for column in shared.groups.T:
+        rows = np.flatnonzero(column != NOBODY)
+        group = shared.group[column[rows]]
+        limited[rows] |= (group["most_jobs"] < 1) | (group["most_gpus"] < asker["gpus"][rows])
+    rejections.add(limited[shared.asker_of], "asks for more than a limit ever admits")
+    never = np.zeros(asker.size, np.bool_)
+    for resource in range(shared.quota.shape[1]):
+        rows = np.flatnonzero(asker["resource"] == resource)
+        never[rows] = ~_is_ever_admitted(shared, asker[rows], resource)
+    several = np.flatnonzero(asker["resource"] == ANY_TYPE)
+    never[several] = True
+    for kind in range(shared.variant.shape[1] if several.size else 0):
+        only = shared.variant[asker["wish"][several], kind]
+        held = (only != NOBODY) & fits[only]
+        never[several] &= ~(held & _is_ever_admitted(shared, asker[several], kind))
+    rejections.add(never[shared.asker_of], "asks for more GPUs than its tenant may ever have")
 
 
-def _is_ever_admitted(shared: Shared, asker: Records, resource: int) -> bool:
-    """Return whether the quotas admit a job while nothing else runs."""
-    need, tenant = int(asker["gpus"]), int(asker["tenant"])
-    while tenant != NOBODY and need > 0:
+def _is_ever_admitted(shared: Shared, asker: Records, resource: int) -> NDArray[np.bool_]:
+    """Return for each asker whether the quotas admit one of its jobs while nothing else runs."""
+    need, tenant = asker["gpus"].astype(np.int64), asker["tenant"].astype(np.int64)
+    admitted = np.ones(asker.size, np.bool_)
+    while np.any(tenant != NOBODY):
         quota = shared.quota[tenant, resource]
-        if need > quota["most"]:
-            return False
-        need = max(need - int(quota["kept"]), 0)
-        tenant = int(shared.parent[tenant])
-    return True
+        asked = (tenant != NOBODY) & (need > 0)
+        admitted &= ~asked | (need <= quota["most"])
+        need = np.where(asked, np.maximum(need - quota["kept"], 0), need)
+        tenant = np.where(tenant == NOBODY, NOBODY, shared.parent[tenant])
+    return admitted
 
 
 def _lower_tenancy(shared: Shared, cluster: Cluster, policy: Policy) -> Tenancy:
@@ -323,29 +327,29 @@ def _links(shared: Shared, asker: Records) -> tuple[Records, Records, NDArray[np
     """Return what may hold each asker, and the pairs of what holds and what is asked for; note each asker's links."""
     tenants, resources = shared.parent.size, shared.quota.shape[1]
     paths: list[list[int]] = []
-    for place in range(tenants):
-        above = paths[shared.parent[place]] if place else []
-        paths.append([place, *above])
+    for place, parent in enumerate(shared.parent.tolist()):
+        paths.append([place, *(paths[parent] if place else [])])
     node: list[int] = []
-    owner: list[int] = []
-    for number in range(asker.size):
-        own = paths[asker["tenant"][number]] if resources and asker["resource"][number] != NOBODY else []
-        own = own + [tenants + int(group) for group in shared.groups[number] if group != NOBODY]
-        asker["first_link"][number], asker["links"][number] = len(node), len(own)
-        node += own
-        owner += [number] * len(own)
+    first: list[int] = []
+    held = asker["resource"] != NOBODY if resources else np.zeros(asker.size, np.bool_)
+    for tenant, is_held, groups in zip(asker["tenant"].tolist(), held.tolist(), shared.groups.tolist(), strict=True):
+        first.append(len(node))
+        node += paths[tenant] if is_held else []
+        node += [tenants + group for group in groups if group != NOBODY]
+    asker["first_link"] = first
+    asker["links"] = np.diff([*first, len(node)])
     link = np.zeros(len(node), LINK)
     link["node"], link["pair"] = node, NOBODY
-    by = asker[np.array(owner, np.int64)]
-    held = np.flatnonzero(by["resource"] != ANY_TYPE)
-    distinct, of_link = np.unique(np.column_stack([link["node"][held], by["wish"][held]]), axis=0, return_inverse=True)
-    link["pair"][held] = of_link.reshape(-1)
-    pair = np.zeros(len(distinct), PAIR)
+    by = np.repeat(asker, asker["links"])
+    single = np.flatnonzero(by["resource"] != ANY_TYPE)
+    nodes = link["node"][single].astype(np.int64)
+    of_link, one = distinct([nodes, by["wish"][single].astype(np.int64)])
+    link["pair"][single] = of_link
+    pair = np.zeros(one.size, PAIR)
     pair["root"] = NOBODY
-    pair["gpus"][of_link.reshape(-1)] = by["gpus"][held]
-    pair["resource"][of_link.reshape(-1)] = by["resource"][held]
-    nodes = np.arange(tenants + shared.group.size + 1)
-    return link, pair, np.searchsorted(distinct[:, 0], nodes).astype(np.int32)
+    pair["gpus"], pair["resource"] = by["gpus"][single][one], by["resource"][single][one]
+    bounds = np.arange(tenants + shared.group.size + 1)
+    return link, pair, np.searchsorted(nodes[one], bounds).astype(np.int32)
 
 
 def _totals(cluster: Cluster) -> NDArray[np.int64]:
