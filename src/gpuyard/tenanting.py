@@ -287,6 +287,7 @@ def _lower_tenancy(shared: Shared, cluster: Cluster, policy: Policy) -> Tenancy:
     state[Share.PREEMPTS] = bool(policy.preemption)
     state[Share.LISTED] = policy.preemption.victims == "least-lost" or policy.preemption.rule in ("srtf", "srsf")
     state[Share.BORROWERS] = state[Share.LISTED_AT] = NOBODY
+    state[Share.FREE] = cluster.gpus * _WHOLE
     state[Share.LENDABLE] = int(shared.quota["nominal"][0].sum()) if shared.quota.size else 0
     ledger = Ledger(
         tenant=_tenant_records(shared, asker, policy),

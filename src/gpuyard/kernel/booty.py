@@ -49,6 +49,10 @@ def note_borrower(tenancy: Tenancy, tenant: int) -> None:
     state = tenancy.ledger.state
     first = int(tenancy.ledger.tenant[nth(tenant)]["prey"])
     borrows = first != NOBODY and is_above_quota(tenancy.ledger, tenant)
+    this = tenancy.ledger.tenant[nth(tenant)]
+    state[Share.LENT] -= this["lent"]
+    this["lent"] = this["prey_gpus"] if borrows else 0
+    state[Share.LENT] += this["lent"]
     if tenancy.booty.borrowers.item[nth(tenant)]["heap"] > 0:
         if borrows and _has_key(tenancy, tenant, first):
             return
@@ -66,6 +70,7 @@ def put_prey(tenancy: Tenancy, row: int) -> None:
     """Put a job that has its key among those of its tenant that may be taken away."""
     tenant = tenancy.ledger.tenant[nth(tenant_of(tenancy, row))]
     tenant["prey"] = put(tenancy.booty.prey, int(tenant["prey"]), row)
+    tenant["prey_gpus"] += tenancy.ledger.asker[nth(tenancy.ledger.asker_of[nth(row)])]["gpus"]
     tenancy.booty.prey.item[nth(row)]["heap"] = 1
 
 
@@ -74,6 +79,7 @@ def drop_prey(tenancy: Tenancy, row: int) -> None:
     """Take a job out of those of its tenant that may be taken away."""
     tenant = tenancy.ledger.tenant[nth(tenant_of(tenancy, row))]
     tenant["prey"] = take_out(tenancy.booty.prey, int(tenant["prey"]), row)
+    tenant["prey_gpus"] -= tenancy.ledger.asker[nth(tenancy.ledger.asker_of[nth(row)])]["gpus"]
     tenancy.booty.prey.item[nth(row)]["heap"] = 0
 
 
@@ -88,8 +94,7 @@ def _offer(jobs: Jobs, stays: Stays, tenancy: Tenancy, row: int, now: int) -> No
     tenant = tenant_of(tenancy, row)
     note_borrower(tenancy, tenant)
     tenancy.ledger.state[Share.CHANCE] += 1
-    if tenancy.ledger.tenant[nth(tenant)]["prey"] == row:
-        reconsider(tenancy, stays, tenant)
+    reconsider(tenancy, stays, tenant)
 
 
 @kernel
@@ -142,6 +147,7 @@ def refresh(jobs: Jobs, stays: Stays, tenancy: Tenancy, now: int) -> None:
     state[Share.LISTED_AT] = now
     for tenant in range(tenancy.ledger.tenant.size):
         tenancy.ledger.tenant[nth(tenant)]["prey"] = NOBODY
+        tenancy.ledger.tenant[nth(tenant)]["prey_gpus"] = 0
     for place in range(stays.ends.size[0]):
         row = int(stays.ends.row[nth(place)])
         if tenancy.booty.prey.item[nth(row)]["heap"] > 0:

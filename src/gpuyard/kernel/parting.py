@@ -1,7 +1,8 @@
 """Lanes of a shared cluster: which are to be tried, and which wait for their tenant's quota or their group's limit.
 
 A lane is in one heap at most: of those to be tried of a demand, of its *claims* (lanes that may make room, and the few
-that have to be tried in every pass), or of those held at a pair of a node and a demand.  Of the lanes held at a pair
+that have to be tried in every pass), of those that wait for a number of GPUs to be free or lent, which they would need
+even if all could be taken, or of those held at a pair of a node and a demand.  Of the lanes held at a pair
 the first alone comes back when there is room again, and the next when that one starts or is held elsewhere: so a pass
 costs no more for the tenants that wait.
 """
@@ -16,7 +17,7 @@ from gpuyard.kernel.line import first_of
 from gpuyard.kernel.pairing import goes_before, put, set_key, take_out
 from gpuyard.kernel.quotas import has_room, is_within_quota, note_share, resources_of
 from gpuyard.kernel.stays import Stays
-from gpuyard.kernel.tenancy import ANY_TYPE, Between, Reclaim, Share, Tenancy, Waiting
+from gpuyard.kernel.tenancy import ANY_TYPE, Between, Held, Ledger, Reclaim, Share, Tenancy, Waiting
 
 __all__ = [
     "asker_first",
@@ -26,11 +27,16 @@ __all__ = [
     "is_claimant",
     "keep_lane",
     "leave_lane",
+    "lose_hope",
     "open_up",
+    "raise_hopes",
     "reconsider",
     "reorder",
     "succeed",
 ]
+
+
+_HOPES = 2
 
 
 @inlined
@@ -62,14 +68,21 @@ def is_claimant(tenancy: Tenancy, stays: Stays, lane: int) -> bool:
 
 
 @inlined
+def _note_key(tenancy: Tenancy, stays: Stays, lane: int) -> None:
+    """Give a lane that is in no heap the key by which it is tried."""
+    row = first_of(stays, lane)
+    ledger, lanes = tenancy.ledger, tenancy.waiting.lanes
+    set_key(lanes, lane, 0, int(stays.stay[nth(row)]["key"]), row)
+    tenant = ledger.asker[nth(ledger.asker_of[nth(row)])]["tenant"]
+    lanes.item[nth(lane)]["share"] = ledger.tenant[nth(tenant)]["share"]
+
+
+@inlined
 def _put_lane(tenancy: Tenancy, stays: Stays, lane: int, place: int) -> None:
     """Put a lane into the heap with a number: of the demands to be tried, of their claims, of pairs."""
-    row = first_of(stays, lane)
-    waiting, ledger = tenancy.waiting, tenancy.ledger
-    set_key(waiting.lanes, lane, 0, int(stays.stay[nth(row)]["key"]), row)
-    item = waiting.lanes.item[nth(lane)]
-    item["share"] = ledger.tenant[nth(ledger.asker[nth(ledger.asker_of[nth(row)])]["tenant"])]["share"]
-    item["heap"] = place
+    waiting = tenancy.waiting
+    _note_key(tenancy, stays, lane)
+    waiting.lanes.item[nth(lane)]["heap"] = place
     demands = waiting.wish.size
     if place < demands:
         wish = waiting.wish[nth(place)]
@@ -78,8 +91,9 @@ def _put_lane(tenancy: Tenancy, stays: Stays, lane: int, place: int) -> None:
         wish = waiting.wish[nth(place - demands)]
         wish["claim"] = put(waiting.lanes, int(wish["claim"]), lane)
     else:
-        pair = waiting.pair[nth(place - 2 * demands)]
+        pair = waiting.pair[nth(place - 2 * demands - _HOPES)]
         pair["root"] = put(waiting.lanes, int(pair["root"]), lane)
+        waiting.state[Held.LANES] += 1
 
 
 @kernel
@@ -96,9 +110,13 @@ def leave_lane(waiting: Waiting, lane: int) -> None:
     elif place < 2 * demands:
         wish = waiting.wish[nth(place - demands)]
         wish["claim"] = take_out(waiting.lanes, int(wish["claim"]), lane)
+    elif place < 2 * demands + _HOPES:
+        hope = place - 2 * demands
+        waiting.state[nth(hope)] = take_out(waiting.lanes, int(waiting.state[nth(hope)]), lane)
     else:
-        pair = waiting.pair[nth(place - 2 * demands)]
+        pair = waiting.pair[nth(place - 2 * demands - _HOPES)]
         pair["root"] = take_out(waiting.lanes, int(pair["root"]), lane)
+        waiting.state[Held.LANES] -= 1
 
 
 @kernel
@@ -122,7 +140,64 @@ def keep_lane(tenancy: Tenancy, stays: Stays, lane: int) -> None:
 @kernel
 def hold_lane(tenancy: Tenancy, stays: Stays, lane: int, link: int) -> None:
     """Let a lane that is in no heap wait until the tenant or group at a link has room."""
-    _put_lane(tenancy, stays, lane, 2 * tenancy.waiting.wish.size + int(tenancy.ledger.link[nth(link)]["pair"]))
+    first = 2 * tenancy.waiting.wish.size + _HOPES
+    _put_lane(tenancy, stays, lane, first + int(tenancy.ledger.link[nth(link)]["pair"]))
+
+
+@kernel
+def lose_hope(tenancy: Tenancy, stays: Stays, lane: int) -> bool:
+    """Let a lane that is in no heap wait for GPUs, if there would be too few of them even if all could be taken.
+
+    Return whether there are too few.
+    """
+    ledger, waiting = tenancy.ledger, tenancy.waiting
+    number = asker_first(tenancy, stays, lane)
+    asker, reclaim = ledger.asker[nth(number)], ledger.state[Share.RECLAIM]
+    lent = asker["resource"] != NOBODY and (
+        reclaim == Reclaim.FAIR
+        or asker["resource"] == ANY_TYPE
+        or (reclaim != Reclaim.NEVER and is_within_quota(ledger, number, int(asker["resource"])))
+    )
+    needed = int(asker["gpus"] - ledger.tenant[nth(asker["tenant"])]["prey_gpus"])
+    if asker["gpus"] == 0 or needed <= _reach(ledger, lent):
+        return False
+    set_key(waiting.lanes, lane, needed, 0, lane)
+    item = waiting.lanes.item[nth(lane)]
+    item["share"] = 0.0
+    hope = Held.CLAIM_HOPE.value if lent else Held.HOPE.value
+    item["heap"] = 2 * waiting.wish.size + hope
+    waiting.state[nth(hope)] = put(waiting.lanes, int(waiting.state[nth(hope)]), lane)
+    return True
+
+
+@inlined
+def _reach(ledger: Ledger, lent: bool) -> int:
+    """Return the thousandths of GPUs that are free, and lent if that counts."""
+    return int(ledger.state[Share.FREE] + (ledger.state[Share.LENT] if lent else 0))
+
+
+@kernel
+def raise_hopes(tenancy: Tenancy, stays: Stays, after: int) -> bool:
+    """Let those be tried who waited for GPUs and may find enough; those that stand before a lane in the next round.
+
+    ``after`` is that lane, or NOBODY.  Return whether there are such.
+    """
+    waiting, ledger = tenancy.waiting, tenancy.ledger
+    found = False
+    for hope in range(_HOPES):
+        while True:
+            lane = int(waiting.state[nth(hope)])
+            if lane == NOBODY or waiting.lanes.item[nth(lane)]["first"] > _reach(ledger, hope == Held.CLAIM_HOPE):
+                break
+            leave_lane(waiting, lane)
+            _note_key(tenancy, stays, lane)
+            if after != NOBODY and goes_before(waiting.lanes, lane, after):
+                waiting.aside[nth(ledger.state[Share.ASIDE])] = lane
+                ledger.state[Share.ASIDE] += 1
+            else:
+                enter_lane(tenancy, stays, lane)
+            found = True
+    return found
 
 
 @kernel
@@ -140,6 +215,8 @@ def _let_first(tenancy: Tenancy, stays: Stays, node: int, number: int) -> None:
 @kernel
 def succeed(tenancy: Tenancy, stays: Stays, number: int) -> None:
     """Let the next be tried of those held where a job of an asker was not, now that it has started or is held."""
+    if tenancy.waiting.state[Held.LANES] == 0:
+        return
     asker = tenancy.ledger.asker[nth(number)]
     for at in range(asker["first_link"], asker["first_link"] + asker["links"]):
         link = tenancy.ledger.link[nth(at)]
@@ -153,6 +230,8 @@ def open_up(tenancy: Tenancy, stays: Stays, number: int, resource: int) -> None:
     Where a tenant has less than it keeps, also those below it that are held above it: they lack less there now.
     """
     ledger, waiting = tenancy.ledger, tenancy.waiting
+    if waiting.state[Held.LANES] == 0:
+        return
     asker = ledger.asker[nth(number)]
     tenants, resources = ledger.tenant.size, resources_of(ledger)
     below = NOBODY
@@ -168,7 +247,7 @@ def open_up(tenancy: Tenancy, stays: Stays, number: int, resource: int) -> None:
     if below != NOBODY:
         this, demands = ledger.tenant[nth(below)], waiting.wish.size
         for lane in range(this["first_lane"], this["end_lane"]):
-            if waiting.lanes.item[nth(lane)]["heap"] >= 2 * demands:
+            if waiting.lanes.item[nth(lane)]["heap"] >= 2 * demands + _HOPES:
                 leave_lane(waiting, lane)
                 enter_lane(tenancy, stays, lane)
 
@@ -179,6 +258,8 @@ def reconsider(tenancy: Tenancy, stays: Stays, tenant: int) -> None:
     if tenancy.ledger.state[Share.PREEMPTS] == 0:
         return
     this, waiting = tenancy.ledger.tenant[nth(tenant)], tenancy.waiting
+    if this["waiting"] == 0:
+        return
     for lane in range(this["first_lane"], this["last_lane"]):
         heap, demands = int(waiting.lanes.item[nth(lane)]["heap"]), waiting.wish.size
         if (0 <= heap < demands or heap >= 2 * demands) and is_claimant(tenancy, stays, lane):
@@ -199,7 +280,8 @@ def reorder(tenancy: Tenancy, stays: Stays, number: int) -> None:
     this = tenancy.ledger.tenant[nth(tenant)]
     for lane in range(this["first_lane"], this["last_lane"]):
         heap = int(tenancy.waiting.lanes.item[nth(lane)]["heap"])
-        if heap != NOBODY:
+        demands = tenancy.waiting.wish.size
+        if 0 <= heap < 2 * demands or heap >= 2 * demands + _HOPES:
             leave_lane(tenancy.waiting, lane)
             _put_lane(tenancy, stays, lane, heap)
             succeed(tenancy, stays, asker_first(tenancy, stays, lane))

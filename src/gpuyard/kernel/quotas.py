@@ -94,6 +94,7 @@ def charge(ledger: Ledger, number: int, resource: int, sign: int) -> None:
             amount = max(used + amount - kept, 0) - max(used - kept, 0)
     if resource != NOBODY:
         ledger.quota[nth(int(asker["tenant"]) * resources + resource)]["own_used"] += sign * int(asker["gpus"])
+    ledger.state[Share.FREE] -= sign * asker["gpus"]
     tenant = ledger.tenant[nth(asker["tenant"])]
     tenant["gpus"] += sign * asker["gpus"]
     tenant["cpu"] += sign * asker["cpu"]

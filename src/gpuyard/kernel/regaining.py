@@ -118,7 +118,10 @@ def _make_room(
     wish: int,
     resource: int,
 ) -> int:
-    """Make room for a job on one type, or wherever it may be; return what :func:`regain` does."""
+    """Make room for a job on one type, or wherever it may be; return what :func:`regain` does.
+
+    NOBODY: even without all candidates, only jobs of its own tenant can change that its quota does not admit it.
+    """
     number = int(tenancy.ledger.asker_of[nth(row)])
     tenant = int(tenancy.ledger.asker[nth(number)]["tenant"])
     level = level_of_waiting(stays, row)
@@ -128,7 +131,7 @@ def _make_room(
         share = fair_share(tenancy.ledger, tenant, resource, int(tenancy.ledger.asker[nth(number)]["gpus"]))
     first = int(events.counter[Count.SLOTS])
     taken, noted, left, passed = 0, 0, 0, 0
-    placed = False
+    placed, own = False, stage == _OWN
     while not placed and stage <= _OWN:
         found, left, passed = _next(jobs, site, log, tenancy, tenant, resource, level, share, stage, left, passed)
         if found == NOBODY:
@@ -151,6 +154,7 @@ def _make_room(
     if placed:
         _spare(jobs, demand, site, log, events, stays, tenancy, placer, releaser, row, wish, resource, taken, first)
     else:
+        own = own and _is_held_by_own(tenancy, number, resource)
         while taken > 0:
             taken -= 1
             this = stays.catch[nth(taken)]
@@ -162,7 +166,17 @@ def _make_room(
         note_borrower(tenancy, int(tenancy.booty.seen[nth(place)]))
     for place in range(taken):
         note_borrower(tenancy, tenant_of(tenancy, int(stays.catch[nth(place)]["row"])))
-    return taken
+    return NOBODY if own and not placed else taken
+
+
+@inlined
+def _is_held_by_own(tenancy: Tenancy, number: int, resource: int) -> bool:
+    """Return whether a job is not admitted by its tenant's own quota, to which no tenant below it is charged."""
+    ledger = tenancy.ledger
+    asker = ledger.asker[nth(number)]
+    at, _ = holder_of(ledger, number, resource)
+    tenant = int(asker["tenant"])
+    return bool(resource != NOBODY and at == asker["first_link"] and ledger.tenant[nth(tenant)]["end"] == tenant + 1)
 
 
 @inlined

@@ -27,6 +27,7 @@ __all__ = [
     "WISH",
     "Between",
     "Booty",
+    "Held",
     "Ledger",
     "Reclaim",
     "Share",
@@ -80,6 +81,9 @@ TENANT = np.dtype(
         ("memory", np.int64),  # MiB
         ("weight", np.float64),
         ("share", np.float64),
+        ("prey_gpus", np.int64),  # thousandths that those of its jobs hold that may be taken away
+        ("lent", np.int64),  # as many of these as Share.LENT counts
+        ("waiting", np.int32),  # its own jobs that wait
         ("parent", np.int32),  # NOBODY for the root
         ("end", np.int32),  # after the last tenant below it
         ("first_lane", np.int32),
@@ -148,7 +152,27 @@ class Share(IntEnum):
     """the instant for which running jobs are listed"""
     ASIDE = 10
     """lanes put aside in this round"""
-    SIZE = 11
+    FREE = 11
+    """thousandths of GPUs that no running job asked for"""
+    LENT = 12
+    """thousandths of GPUs that tenants above their quota hold and that may be taken away"""
+    OFFERED = 13
+    """1 = those that started before this instant have been told apart in this pass"""
+    LEFT = 14
+    """jobs that waited after the last pass"""
+    SIZE = 15
+
+
+class Held(IntEnum):
+    """Places in the state of those who wait."""
+
+    HOPE = 0
+    """root of the heap of lanes that wait for a number of free GPUs"""
+    CLAIM_HOPE = 1
+    """likewise, of free GPUs and those that may be taken back"""
+    LANES = 2
+    """held at pairs"""
+    SIZE = 3
 
 
 class Ledger(NamedTuple):
@@ -167,13 +191,15 @@ class Ledger(NamedTuple):
 class Waiting(NamedTuple):
     """Lanes, and what they wait for.
 
-    The heap that a lane is in is numbered: those of the demands to be tried, of their claims, of the pairs.
+    The heap that a lane is in is numbered: those of the demands to be tried, of their claims, the two of lanes that
+    wait for a number of GPUs, those of the pairs.
     """
 
     lanes: Pairing
     pair: Records  # node after node
     pair_of_node: NDArray[np.int32]  # shape (tenants + groups + 1,): the first
     wish: Records
+    state: NDArray[np.int64]  # by Held
     aside: NDArray[np.int32]  # room for lanes
     heads: NDArray[np.int32]  # room for a heap of demands
 
@@ -210,6 +236,7 @@ def build_tenancy(
         pair=pair,
         pair_of_node=pair_of_node,
         wish=wish,
+        state=np.array([NOBODY, NOBODY, 0], np.int64),
         aside=np.empty(lanes, np.int32),
         heads=np.empty(demands + 1, np.int32),
     )

@@ -20,7 +20,9 @@ from gpuyard.kernel.parting import (
     is_claimant,
     keep_lane,
     leave_lane,
+    lose_hope,
     open_up,
+    raise_hopes,
     reconsider,
     reorder,
     succeed,
@@ -76,11 +78,13 @@ def run_tenanted(
             break
         count[Count.PASSES] += 1
         if count[Count.WAITING] > 0:
-            if tenancy.ledger.state[Share.PREEMPTS] > 0:
-                offer_fresh(jobs, stays, tenancy, now)
+            tenancy.ledger.state[Share.OFFERED] = 0
+            if tenancy.ledger.state[Share.LEFT] > 0:
+                _offer_once(jobs, stays, tenancy, now)
             while _make_round(jobs, demand, site, log, events, stays, tenancy, regainer, placer, releaser, now):
                 pass
             count[Count.MAX_WAITING] = max(count[Count.MAX_WAITING], count[Count.WAITING])
+        tenancy.ledger.state[Share.LEFT] = count[Count.WAITING]
     for place in range(stays.ends.size[0]):
         row = int(stays.ends.row[nth(place)])
         stays.attempt[nth(stays.stay[nth(row)]["attempt"])]["useful"] = work_saved(jobs, stays, row, stop)
@@ -135,6 +139,20 @@ def _change(
             _tick(jobs, stays, tenancy, row, wish, now)
 
 
+@inlined
+def _offer_once(jobs: Jobs, stays: Stays, tenancy: Tenancy, now: int) -> bool:
+    """Let those be taken away who started before this instant, if somebody may be and it was not done in this pass.
+
+    Where everybody who waits has joined at this instant, that can wait until one of them finds no room.
+    """
+    state = tenancy.ledger.state
+    if state[Share.PREEMPTS] == 0 or state[Share.OFFERED] > 0:
+        return False
+    state[Share.OFFERED] = 1
+    offer_fresh(jobs, stays, tenancy, now)
+    return True
+
+
 @kernel
 def _give_back(jobs: Jobs, stays: Stays, tenancy: Tenancy, row: int, resource: int) -> None:
     """Let others be tried for what a job held, which has been taken off those that it was charged to."""
@@ -161,6 +179,7 @@ def _join(jobs: Jobs, events: Events, stays: Stays, tenancy: Tenancy, row: int, 
     lane = int(tenancy.ledger.asker[nth(tenancy.ledger.asker_of[nth(row)])]["lane"])
     line_up(stays, lane, row)
     events.counter[Count.WAITING] += 1
+    tenancy.ledger.tenant[nth(tenancy.ledger.asker[nth(tenancy.ledger.asker_of[nth(row)])]["tenant"])]["waiting"] += 1
     if stays.stay[nth(row)]["place"] == 0:
         leave_lane(tenancy.waiting, lane)
         enter_lane(tenancy, stays, lane)
@@ -210,6 +229,7 @@ def _make_round(
     """Try every lane once, the first in the order next; return whether somebody was preempted, which ends the round."""
     state = tenancy.ledger.state
     state[Share.ASIDE] = 0
+    raise_hopes(tenancy, stays, NOBODY)
     heads = _gather_heads(tenancy)
     while heads > 0:
         wish = int(tenancy.waiting.heads[0])
@@ -221,7 +241,7 @@ def _make_round(
         placed, link, need = _try(demand, site, log, events, tenancy, placer, row, number)
         if placed:
             woken = _wake(tenancy, lane)
-            _start(jobs, site, log, events, stays, tenancy, lane, row, first, now)
+            woken |= _start(jobs, site, log, events, stays, tenancy, lane, row, first, now)
             succeed(tenancy, stays, number)
             same = stays.lane[nth(lane)]["waiting"] == 0 or (
                 tenancy.ledger.asker[nth(asker_first(tenancy, stays, lane))]["wish"] == wish
@@ -231,24 +251,30 @@ def _make_round(
             else:
                 heads = _settle_head(tenancy, heads)
             continue
+        offered = _offer_once(jobs, stays, tenancy, now)
         claimant = is_claimant(tenancy, stays, lane)
+        taken = 0
         if claimant and state[Share.PREEMPTS] > 0 and stays.lane[nth(lane)]["blocked"] != state[Share.CHANCE]:
+            if lose_hope(tenancy, stays, lane):
+                heads = _gather_heads(tenancy) if offered else _settle_head(tenancy, heads)
+                continue
             taken = regainer(jobs, demand, site, log, events, stays, tenancy, placer, releaser, row, now)
-            if taken > 0:
-                _preempt_caught(jobs, site, log, events, stays, tenancy, taken, row, now)
-                _start(jobs, site, log, events, stays, tenancy, lane, row, first, now)
-                _end_round(tenancy, stays)
-                return True
+        if taken > 0:
+            _preempt_caught(jobs, site, log, events, stays, tenancy, taken, row, now)
+            _start(jobs, site, log, events, stays, tenancy, lane, row, first, now)
+            _end_round(tenancy, stays)
+            return True
         stays.lane[nth(lane)]["blocked"] = state[Share.CHANCE]
-        if claimant or (link != NOBODY and need < tenancy.ledger.asker[nth(number)]["gpus"]):
-            tenancy.waiting.aside[nth(state[Share.ASIDE])] = lane
-            state[Share.ASIDE] += 1
-        elif link == NOBODY:
-            enter_lane(tenancy, stays, lane)
-        else:
+        partly = link != NOBODY and need < tenancy.ledger.asker[nth(number)]["gpus"]
+        if link != NOBODY and not partly and (not claimant or taken == NOBODY):
             hold_lane(tenancy, stays, lane, link)
             succeed(tenancy, stays, number)
-        heads = _settle_head(tenancy, heads)
+        elif claimant or partly:
+            tenancy.waiting.aside[nth(state[Share.ASIDE])] = lane
+            state[Share.ASIDE] += 1
+        else:
+            enter_lane(tenancy, stays, lane)
+        heads = _gather_heads(tenancy) if offered else _settle_head(tenancy, heads)
     _end_round(tenancy, stays)
     return False
 
@@ -313,20 +339,26 @@ def _start(
     row: int,
     first: int,
     now: int,
-) -> None:
-    """Let the first job of a lane run, which holds the slots from ``first`` on; the next one is first then."""
+) -> bool:
+    """Let the first job of a lane run, which holds the slots from ``first`` on; the next one is first then.
+
+    Return whether lanes that waited for GPUs are to be tried now.
+    """
     number = int(tenancy.ledger.asker_of[nth(row)])
     stand_out(stays, lane, row)
     events.counter[Count.WAITING] -= 1
+    tenancy.ledger.tenant[nth(tenancy.ledger.asker[nth(number)]["tenant"])]["waiting"] -= 1
     begin_attempt(jobs, events, stays, row, first, now)
     if tenancy.ledger.state[Share.PREEMPTS] > 0:
         announce(stays, row)
     charge(tenancy.ledger, number, resource_held(jobs, site, log, tenancy.ledger, row), 1)
     tenancy.ledger.state[Share.CHANCE] += 1
     _note_borrower_of(tenancy, number)
+    raised = raise_hopes(tenancy, stays, lane)
     reorder(tenancy, stays, number)
     if stays.lane[nth(lane)]["waiting"] > 0:
         enter_lane(tenancy, stays, lane)
+    return raised
 
 
 @kernel
