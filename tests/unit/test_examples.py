@@ -14,6 +14,7 @@ from shown import ROOT, blocks, run
 FOLDER = ROOT / "examples"
 STORED = (
     "build_out",
+    "cells",
     "compare_placements",
     "maintenance",
     "own_cluster",
@@ -27,6 +28,7 @@ STORED = (
 )
 ON_REAL_TRACES = (
     "backfilled_waits",
+    "cells_of_philly",
     "like_philly",
     "orders_of_philly",
     "preemption_of_philly",
