@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -15,12 +15,15 @@ import pyarrow as pa
 
 from gpuyard.cluster import Cluster
 from gpuyard.custom import Decider, OwnOrder, OwnPlacement
+from gpuyard.entitlement import owners
 from gpuyard.errors import GpuyardError, PolicyError
 from gpuyard.hardware import NodeType
 from gpuyard.policy import Policy, named_policy
 from gpuyard.preempting import rank_of_jobs
+from gpuyard.promises import limits_hold, nobody_within_quota_loses, quotas_hold
 from gpuyard.record import EndReason, Outcome, Record
 from gpuyard.simulation import schedule
+from gpuyard.tenancy import NO_TENANTS, Tenants
 from gpuyard.topology.levels import Levels
 from gpuyard.traces.schema import COLUMNS
 from gpuyard.workload import MICROSECOND, Workload
@@ -95,6 +98,7 @@ def check_policy(
     examples: int = 100,
     seed: int = 0,
     shift: bool = True,
+    tenants: Tenants | Mapping[str, Any] | None = None,
 ) -> None:
     """Raise if a policy breaks what every policy must keep.
 
@@ -112,29 +116,37 @@ def check_policy(
     shift
         Whether the same jobs ten days later must get the same schedule, that much later.  Set it to False for a policy
         that goes by the date.
+    tenants
+        Who shares the sites: jobs are then of these tenants, of others below them and of none, and of a few users,
+        partitions, QOS and classes.
 
     Raises
     ------
     PolicyError
         Which promise is broken, how, and on which site and jobs.
     """
-    chosen = named_policy(policy)
+    chosen, shared = named_policy(policy), Tenants.of(tenants)
     for number in range(examples):
         rng = np.random.default_rng([seed, number])
         case = _draw(rng, jobs=1 + number * 12 // max(examples, 1))
         if chosen.preemption:
             case = replace(case, jobs=tuple(_ranked(rng, job, [*chosen.preemption.tiers]) for job in case.jobs))
-        fault = find_fault(chosen, case, seed=seed, shift=shift)
+        if shared:
+            case = replace(case, jobs=tuple(_owned(rng, job, shared) for job in case.jobs))
+        fault = find_fault(chosen, case, seed=seed, shift=shift, tenants=shared)
         if fault is not None:
-            case, fault = _shrunk(chosen, case, fault, seed=seed, shift=shift)
+            case, fault = _shrunk(chosen, case, fault, seed=seed, shift=shift, tenants=shared)
             raise PolicyError(f"{chosen.name} breaks '{fault[0]}': {fault[1]}\n{case}")
 
 
-def find_fault(policy: Policy, case: Case, *, seed: int = 0, shift: bool = True) -> tuple[str, str] | None:
+def find_fault(
+    policy: Policy, case: Case, *, seed: int = 0, shift: bool = True, tenants: Tenants = NO_TENANTS
+) -> tuple[str, str] | None:
     """Return the first promise that a policy breaks on a case, and how; None where it keeps all."""
     cluster, workload = case.cluster(), case.workload()
+    given: dict[str, Any] = {"seed": seed, **({"tenants": tenants} if tenants else {})}
     try:
-        record = schedule(workload, cluster, policy, seed=seed)
+        record = schedule(workload, cluster, policy, **given)
     except GpuyardError as problem:
         if problem.__cause__ is not None:
             return "it does not fail", str(problem)
@@ -149,7 +161,7 @@ def find_fault(policy: Policy, case: Case, *, seed: int = 0, shift: bool = True)
         if later and not shift:
             continue
         try:
-            other = schedule(case.workload(later), cluster, policy, seed=seed)
+            other = schedule(case.workload(later), cluster, policy, **given)
             fault = next(
                 (f"job {job} starts elsewhere or at another time" for job in _differing(record, other, later)), ""
             )
@@ -302,8 +314,16 @@ def _room_for_another(record: Record) -> Iterator[str]:
         cause = -1 if causes is None else int(causes[attempt])
         if cause < 0 or cause == row or (cause, end) not in starts:
             yield f"job {_job(record, row)} is preempted at {_seconds(end):g} s, and nobody starts for whom it was"
-        elif fixed and rank[cause] <= rank[row]:
+        elif fixed and rank[cause] <= rank[row] and not _are_of_two(record, row, cause):
             yield f"job {_job(record, row)} makes room for job {_job(record, cause)}, which has no higher {given.rule}"
+
+
+def _are_of_two(record: Record, row: int, other: int) -> bool:
+    """Return whether two jobs belong to different tenants that share the cluster."""
+    if not record.tenants:
+        return False
+    owner = owners(record.tenants.paths, record.workload)
+    return bool(owner[row] != owner[other])
 
 
 _PROMISES: Final[dict[str, Callable[[Record], Iterator[str]]]] = {
@@ -315,6 +335,9 @@ _PROMISES: Final[dict[str, Callable[[Record], Iterator[str]]]] = {
     "all its work is done, once": _work_adds_up,
     "nobody is preempted who may not be": _nobody_protected,
     "who is preempted makes room for another": _room_for_another,
+    "no quota is exceeded": quotas_hold,
+    "no limit is exceeded": limits_hold,
+    "nobody within the quota loses to another tenant": nobody_within_quota_loses,
 }
 
 
@@ -386,6 +409,17 @@ def _ranked(rng: np.random.Generator, job: dict[str, Any], tiers: list[str]) -> 
     return ranked if rng.random() < 0.8 else {**ranked, "preemptible": False}
 
 
+def _owned(rng: np.random.Generator, job: dict[str, Any], tenants: Tenants) -> dict[str, Any]:
+    """Return a job of a tenant, of one below it, or of nobody, with what limits may group jobs by."""
+    paths = [path for path in tenants.paths if path]
+    names = [None, "nobody-knows", *paths, *(f"{path}/below" for path in paths[:2])]
+    owned = {**job, "tenant": names[int(rng.integers(len(names)))]}
+    for column in ("user", "partition", "qos", "job_class"):
+        known = {limit.where[column] for limit in tenants.limits if column in limit.where}
+        owned[column] = str(rng.choice(sorted(known | {"a", "b"})))
+    return owned
+
+
 def _smaller(case: Case) -> Iterator[Case]:
     """Yield cases with a job, a node or a column less, or with rounder numbers."""
     for number in range(len(case.jobs)):
@@ -406,7 +440,7 @@ def _smaller(case: Case) -> Iterator[Case]:
 
 
 def _shrunk(
-    policy: Policy, case: Case, fault: tuple[str, str], *, seed: int, shift: bool
+    policy: Policy, case: Case, fault: tuple[str, str], *, seed: int, shift: bool, tenants: Tenants
 ) -> tuple[Case, tuple[str, str]]:
     """Return a case on which the same promise is broken and that no smaller step keeps broken."""
     going = True
@@ -415,7 +449,7 @@ def _shrunk(
         for smaller in _smaller(case):
             if not smaller.jobs:
                 continue
-            found = find_fault(policy, smaller, seed=seed, shift=shift)
+            found = find_fault(policy, smaller, seed=seed, shift=shift, tenants=tenants)
             if found is not None and found[0] == fault[0]:
                 case, fault, going = smaller, found, True
                 break

@@ -87,3 +87,63 @@ def test_the_kit_says_what_is_wrong_with_a_preemption(monkeypatch, scheduler, po
     said = str(caught.value)
     assert f"breaks '{promise}'" in said
     assert said.count("\njob: ") <= 2
+
+
+SHARED = gy.Tenants(
+    tenants=(
+        gy.Tenant(name="a", nominal=3, borrow=2),
+        gy.Tenant(name="b", nominal=2, lend=1),
+        gy.Tenant(name="b/x", nominal=2),
+    ),
+    limits=(gy.Limit(each=("user",), jobs=2), gy.Limit(where={"partition": "debug"}, gpus=2)),
+    nominal=4,
+)
+
+
+@pytest.mark.parametrize("between", ["queue", "drf", "fair"])
+@pytest.mark.parametrize(
+    ("rule", "reclaim"), [("none", "any"), ("reclaim", "any"), ("priority", "lower"), ("srtf", "fair")]
+)
+def test_the_kit_finds_nothing_in_what_shares_soundly(between, rule, reclaim):
+    tenants = replace(SHARED, between=between, reclaim=reclaim)
+    check_policy(Policy(backfill="fit", preemption=Preemption(rule=rule)), examples=5, tenants=tenants)
+
+
+def shares_by(changed):
+    """Return a scheduler that goes by other tenants than those that it is given."""
+
+    def scheduler(jobs, site, policy, *, tenants, **given):
+        return replace(schedule(jobs, site, policy, tenants=changed(tenants), **given), tenants=tenants)
+
+    return scheduler
+
+
+def with_no_bounds(tenants):
+    return replace(tenants, tenants=tuple(replace(each, borrow=None, lend=None) for each in tenants.tenants))
+
+
+def without_limits(tenants):
+    return replace(tenants, limits=())
+
+
+def as_if_all_were_of_one(tenants):
+    """To the scheduler nothing is due to anybody but a."""
+    return replace(tenants, tenants=(gy.Tenant(name="a", nominal=100), gy.Tenant(name="b"), gy.Tenant(name="b/x")))
+
+
+@pytest.mark.parametrize(
+    ("changed", "given", "promise"),
+    [
+        (with_no_bounds, SHARED, "no quota is exceeded"),
+        (without_limits, SHARED, "no limit is exceeded"),
+        (
+            as_if_all_were_of_one,
+            gy.Tenants(tenants=tuple(gy.Tenant(name=name, nominal=100) for name in ("a", "b", "b/x"))),
+            "nobody within the quota loses to another tenant",
+        ),
+    ],
+)
+def test_the_kit_says_what_is_wrong_with_sharing(monkeypatch, changed, given, promise):
+    monkeypatch.setattr(testing, "schedule", shares_by(changed))
+    with pytest.raises(gy.PolicyError, match=f"breaks '{promise}'"):
+        check_policy(Policy(backfill="fit", preemption=Preemption(rule="reclaim")), examples=60, tenants=given)
