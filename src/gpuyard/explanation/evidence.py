@@ -15,6 +15,7 @@ from gpuyard.beginning import begin_at
 from gpuyard.cluster import Cluster
 from gpuyard.dividing import schedule_apart
 from gpuyard.errors import ConfigError, InputError
+from gpuyard.explanation.past import FairPast
 from gpuyard.kernel.tables import Records
 from gpuyard.lowering import Asked, lower_demands
 from gpuyard.metrics import cluster_digest, decisions_table, schedule_digest, workload_digest
@@ -30,6 +31,7 @@ from gpuyard.scenario.node_sets import (
     ReservationSection,
     VirtualClusterSection,
 )
+from gpuyard.sharing import lower_accounts
 from gpuyard.tenancy import Tenants
 from gpuyard.virtual_clusters import Division, VirtualCluster, divide
 from gpuyard.windows import NodeWindow, there_from
@@ -193,6 +195,16 @@ class Evidence:
         """When jobs became eligible, and when they ended, microseconds, each in ascending order."""
         return np.sort(self.eligible[self.eligible != NEVER]), np.sort(self.end[self.end != NEVER])
 
+    @cached_property
+    def _past(self) -> FairPast | None:
+        """The factors of fair share; ``None`` where they do not count."""
+        asked = self.asked
+        accounts = lower_accounts(self.policy, self.workload, asked, self.cluster.gpus, self.begin)
+        if not accounts.parent.size:
+            return None
+        milli = accounts.thousandths[asked.demand[self.attempt_job]]
+        return FairPast(accounts, self.attempt_job, self.attempt_start, self.attempt_end, milli)
+
     def _present(self, now: int) -> int:
         """Return how many jobs wait or run in the pass at an instant."""
         came, went = (int(np.searchsorted(times, now, side="right")) for times in self._stays)
@@ -205,6 +217,8 @@ class Evidence:
         rows = np.append(others, row)
         waiting = self._features[rows]
         waiting["wait"] = (now - self.eligible[rows]) / MICROSECOND
+        if self._past is not None:
+            waiting["fairshare"] = self._past.factors(now)[rows]
         score = np.empty(rows.size)
         scorer: Any = scorer_of(self.policy)
         weights = score_weights(self.policy, self.cluster.gpus, self._present(now))

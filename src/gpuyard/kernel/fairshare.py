@@ -18,7 +18,14 @@ from gpuyard.kernel.fairtree import Tree, rank_users
 from gpuyard.kernel.jit import inlined, inner, kernel
 from gpuyard.kernel.tables import Events, Jobs, Log, Records
 
-__all__ = ["Accounts", "build_accounts", "next_recalculation", "note_factors"]
+__all__ = [
+    "Accounts",
+    "build_accounts",
+    "decay_usage",
+    "next_recalculation",
+    "note_factors",
+    "work_out_factors",
+]
 
 _LN2 = 0.6931471805599453
 
@@ -90,9 +97,9 @@ def note_factors(
     if accounts.state[0] <= now:
         while accounts.state[0] <= now:
             _charge(accounts, jobs, log, events, int(accounts.state[0]))
-            _decay(accounts)
+            decay_usage(accounts)
             accounts.state[0] += accounts.state[1]
-        _work_out(accounts)
+        work_out_factors(accounts)
     for place in range(size):
         this = waiting[nth(place)]
         this["fairshare"] = accounts.factor[nth(accounts.leaf[nth(this["row"])])]
@@ -128,7 +135,7 @@ def _charge(accounts: Accounts, jobs: Jobs, log: Log, events: Events, end: int) 
 
 
 @kernel
-def _decay(accounts: Accounts) -> None:
+def decay_usage(accounts: Accounts) -> None:
     """Add what was held to what is left of the usage."""
     for account in range(accounts.parent.size):
         accounts.usage[nth(account)] = accounts.usage[nth(account)] * accounts.decay[0] + accounts.held[nth(account)]
@@ -136,7 +143,7 @@ def _decay(accounts: Accounts) -> None:
 
 
 @kernel
-def _work_out(accounts: Accounts) -> None:
+def work_out_factors(accounts: Accounts) -> None:
     """Work out all factors."""
     total = 0.0
     for account in range(accounts.parent.size):

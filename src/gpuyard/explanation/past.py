@@ -1,0 +1,84 @@
+"""The fair-share factors as they were at any instant of a finished run, worked out again from its attempts."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuyard.kernel.codes import NOBODY
+from gpuyard.kernel.fairshare import Accounts, decay_usage, work_out_factors
+
+__all__ = ["FairPast"]
+
+
+class FairPast:
+    """Walks from recalculation to recalculation; instants are best asked for in order.
+
+    Parameters
+    ----------
+    accounts
+        As the engine was given them, before anything has run; changed by the walk.
+    row, start, end
+        Attempts: whose, and from when to when (int64 microseconds), shape (attempts,).
+    thousandths
+        Of GPUs, that each attempt asked for.
+    """
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        row: NDArray[np.int64],
+        start: NDArray[np.int64],
+        end: NDArray[np.int64],
+        thousandths: NDArray[np.int64],
+    ) -> None:
+        order = np.argsort(start, kind="stable")
+        self._accounts = accounts
+        self._start, self._end, self._milli = start[order], end[order], thousandths[order]
+        self._account = accounts.leaf[row[order]]
+        self._period = int(accounts.state[1])
+        self._origin = int(accounts.state[0]) - self._period
+        self._levels = _levels(accounts.parent)
+        self._forget()
+
+    def factors(self, now: int) -> NDArray[np.float64]:
+        """Return the factor of each job's user in a pass at an instant, shape (jobs,)."""
+        accounts = self._accounts
+        wanted = max((now - self._origin) // self._period, 0)
+        if wanted < self._done:
+            self._forget()
+        if wanted > self._done:
+            while self._done < wanted:
+                self._recalculate()
+            work_out_factors(accounts)
+        return accounts.factor[accounts.leaf]
+
+    def _forget(self) -> None:
+        """Go back to where nobody has used anything."""
+        self._accounts.usage[:] = 0.0
+        self._accounts.factor[:] = 1.0
+        self._done, self._seen = 0, 0
+        self._running = np.empty(0, np.int64)
+
+    def _recalculate(self) -> None:
+        """Charge the accounts for the next period."""
+        begin = self._origin + self._done * self._period
+        end = begin + self._period
+        seen = int(np.searchsorted(self._start, end))
+        here = np.append(self._running, np.arange(self._seen, seen))
+        time = np.minimum(self._end[here], end) - np.maximum(self._start[here], begin)
+        held = self._accounts.held
+        np.add.at(held, self._account[here], self._milli[here] * time)
+        for level in self._levels:
+            np.add.at(held, self._accounts.parent[level], held[level])
+        decay_usage(self._accounts)
+        self._running, self._seen = here[self._end[here] > end], seen
+        self._done += 1
+
+
+def _levels(parent: NDArray[np.int32]) -> list[NDArray[np.intp]]:
+    """Return the accounts that have a parent, level by level, the lowest first."""
+    depth = np.zeros(parent.size, np.int64)
+    for row in range(parent.size):
+        depth[row] = 0 if parent[row] == NOBODY else depth[parent[row]] + 1
+    return [np.flatnonzero(depth == level) for level in range(int(depth.max(initial=0)), 0, -1)]

@@ -1,0 +1,79 @@
+"""Explanations know the fair share as it was: who was first, and who passed whom."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import gpuyard as gy
+from conftest import Row, cluster, workload
+from explained import story
+from gpuyard.explanation.past import FairPast
+from gpuyard.lowering import lower_demands
+from gpuyard.policy import Policy
+from gpuyard.sharing import lower_accounts
+from gpuyard.simulation import schedule
+from gpuyard.workload import MICROSECOND
+from oracle.comparing import told
+from reference.jobs import read
+from reference.sharing import Sharing
+
+ANN, BOB = {"user": "ann"}, {"user": "bob"}
+ROWS: tuple[Row, ...] = ((0, 12, 1, ANN), (1, 5, 1, ANN), (2, 5, 1, BOB))
+"""At 10 the factor of ann falls, so that bob's job is first from then on, and starts at 12."""
+
+
+def policy(fair_share: str, **more: object) -> Policy:
+    fields: dict[str, object] = {"share_period": 10, "half_life": "none", "weights": {"age": 0, "fairshare": 1000}}
+    return Policy(order="multifactor", backfill="fit", fair_share=fair_share, **{**fields, **more})
+
+
+@pytest.mark.parametrize("fair_share", ["classic", "fair-tree"])
+def test_who_has_the_higher_factor_has_not_passed(fair_share):
+    assert story("1", *ROWS, site=cluster(1), policy=policy(fair_share)).passed is None
+    late = story("1", *ROWS, site=cluster(1), policy=policy(fair_share, share_period=100))
+    assert late.passed is None
+    assert late.start == 12
+
+
+def test_who_had_the_lower_factor_and_was_not_blocked_has_passed():
+    """From 10 on bob, who waits for 2 GPUs, is first; ann's job of one GPU, which started at 20, passed it."""
+    rows: tuple[Row, ...] = ((0, 30, 1, ANN), (1, 20, 2, BOB), (20, 5, 1, ANN))
+    passed = story("1", *rows, site=cluster(2), policy=policy("fair-tree")).passed
+    assert passed is not None
+    assert passed.first == ("2",)
+
+
+@pytest.mark.parametrize("fair_share", ["classic", "fair-tree"])
+@pytest.mark.parametrize("seed", range(15))
+def test_the_factors_of_any_instant_are_those_of_the_reference(seed, fair_share):
+    """Random jobs of users in accounts below accounts; asked for forwards, and then once more further back."""
+    random = np.random.default_rng(seed)
+    rows: list[Row] = [
+        (
+            float(random.integers(0, 30)),
+            float(random.integers(0, 20)),
+            int(random.integers(1, 3)),
+            {"user": str(random.choice(["ann", "bob"])), "tenant": str(random.choice(["a", "a/b", "c"]))},
+        )
+        for _ in range(12)
+    ]
+    jobs, site = workload(*rows), cluster(3)
+    chosen = policy(fair_share, share_period=float(random.choice([1.5, 4.0])), half_life=7.0, shares={"a/b": 3})
+    record = schedule(jobs, site, chosen)
+    asked = lower_demands(jobs, site, chosen)
+    accounts = lower_accounts(chosen, jobs, asked, site.gpus, None)
+    milli = accounts.thousandths[asked.demand[record.attempt_job]]
+    past = FairPast(accounts, record.attempt_job, record.attempt_start, record.attempt_end, milli)
+    for now in (3, 9, 30, 60, 5):
+        sharing = Sharing.of(chosen, read(jobs, chosen), None)
+        assert sharing is not None
+        sharing.come_to(now * MICROSECOND, told(record))
+        expected = [sharing.factors.get(row, 1.0) for row in range(len(jobs))]
+        assert past.factors(now * MICROSECOND).tolist() == expected
+
+
+def test_a_run_without_the_factor_needs_no_past():
+    jobs = workload(*ROWS)
+    result = gy.simulate(jobs, cluster(1), policy=Policy(order="multifactor", backfill="fit"), decisions=True)
+    assert gy.explain(result, "2", workload=jobs, cluster=cluster(1)).passed is None
