@@ -132,6 +132,12 @@ def divide(
         if names.count(name) > 1:
             raise ConfigError(f"two virtual clusters are called '{name}'; give each its own name")
     policies = tuple(each.own_policy or policy for each in virtual_clusters)
+    heirs = [each.name for each in virtual_clusters if each.policy is None and policy.cells]
+    if heirs:
+        raise ConfigError(
+            f"the cells of the policy are pieces of the whole cluster, and virtual cluster '{heirs[0]}' has a part of "
+            "it; give it a policy of its own with its own cells, or leave out cells or virtual clusters"
+        )
     for name, own in zip(names, policies, strict=True):
         if own.replay != policy.replay:
             raise ConfigError(f"virtual cluster '{name}' has replay = {own.replay}, the run {policy.replay}; use one")

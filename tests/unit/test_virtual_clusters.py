@@ -141,6 +141,12 @@ def test_a_problem_of_one_names_it() -> None:
         schedule_apart(given, SITE, Policy(), virtual_clusters=[A, odd])
 
 
+def test_the_cells_of_the_whole_cluster_are_not_handed_down() -> None:
+    celled = Policy(backfill="fit", cells={"levels": ["rack"], "owners": {"a": {"rack": 1}}})
+    with pytest.raises(ConfigError, match="virtual cluster 'b' has a part of it"):
+        divide(jobs("a", "b"), racked(), celled, [VirtualCluster(name="a", nodes=("0-1",), policy="fifo"), B])
+
+
 class Decides:
     """Starts nobody."""
 
