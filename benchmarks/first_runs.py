@@ -51,6 +51,7 @@ FAMILIES = {
     "`slurm`": Family(policy=Policy(backfill="slurm")),
     "`wfp`": Family(policy=Policy(order="wfp")),
     "`las`": Family(policy=Policy(backfill="fit", preemption=Preemption(rule="las"))),
+    "`cells`": Family(policy=Policy(backfill="fit", cells={"owners": {"t": {"node": 4}}})),
     "`packed` in three levels": Family(policy=Policy(placement="packed"), in_racks=True),
     "`fgd`": Family(policy=Policy(placement="fgd")),
     "fractions of a GPU": Family(fractions=True),

@@ -16,7 +16,7 @@ import pyarrow as pa
 from gpuyard.cluster import Cluster
 from gpuyard.custom import Decider, OwnOrder, OwnPlacement
 from gpuyard.entitlement import owners
-from gpuyard.errors import GpuyardError, PolicyError
+from gpuyard.errors import ConfigError, GpuyardError, PolicyError
 from gpuyard.hardware import NodeType
 from gpuyard.policy import Policy, named_policy
 from gpuyard.preempting import rank_of_jobs
@@ -124,8 +124,12 @@ def check_policy(
     ------
     PolicyError
         Which promise is broken, how, and on which site and jobs.
+    ConfigError
+        For a policy that hands out cells, which are those of one site.
     """
     chosen, shared = named_policy(policy), Tenants.of(tenants)
+    if chosen.cells:
+        raise ConfigError("the random sites of this check have not the cells that are owned; leave 'cells' out")
     for number in range(examples):
         rng = np.random.default_rng([seed, number])
         case = _draw(rng, jobs=1 + number * 12 // max(examples, 1))

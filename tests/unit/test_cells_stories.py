@@ -14,6 +14,7 @@ from gpuyard.errors import ConfigError
 from gpuyard.policy import Policy
 from gpuyard.simulation import schedule
 from gpuyard.tenancy import Tenants
+from gpuyard.testing import check_policy
 from gpuyard.windows import NodeWindow
 from gpuyard.workload import Workload
 from oracle.comparing import told
@@ -332,6 +333,11 @@ def test_cells_do_not_go_with_quotas_or_windows():
         schedule(jobs, PAIR, policy, windows=[NodeWindow(start=0, end=1, nodes=(0,))])
     with pytest.raises(ConfigError, match="preemption cells"):
         schedule(jobs, PAIR, policy, begin=0.0)
+
+
+def test_cells_are_not_checked_on_sites_that_have_not_got_them():
+    with pytest.raises(ConfigError, match="leave 'cells' out"):
+        check_policy(Policy(cells={"owners": {"a": {"node": 1}}}))
 
 
 def test_an_uneven_level_can_be_left_out():
