@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
 import gpuyard as gy
+from gpuyard import simulation
 from gpuyard.errors import ConfigError
+from gpuyard.loops import loop_of
 from gpuyard.scenario import Scenario, load
 
 HOUR = 3600.0
@@ -105,6 +107,20 @@ def test_nodes_that_come_after_everything_has_ended_do_not_prolong_the_run() -> 
     result = gy.simulate(jobs((0, 8, HOUR), (HOUR, 8, HOUR)), site(), windows=[late])
     assert result.summary()["last_end_s"] == 2 * HOUR
     assert pc.sum(result.timeline["duration_s"]).as_py() == 2 * HOUR
+
+
+def test_nodes_that_come_later_are_no_windows_to_an_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under windows every waiting job is tried in every pass: a full-size build-out would take hours."""
+    asked: list[bool] = []
+
+    def noted(policy: gy.Policy, *, windowed: bool = False, **more: bool) -> Callable[..., None]:
+        asked.append(windowed)
+        return loop_of(policy, windowed=windowed, **more)
+
+    monkeypatch.setattr(simulation, "loop_of", noted)
+    gy.simulate(jobs((0, 8, HOUR)), site(), backfill="easy", windows=[LATER])
+    gy.simulate(jobs((0, 8, HOUR)), site(), windows=[LATER, gy.NodeWindow(nodes=("0",), start=1e5, end=2e5)])
+    assert asked == [False, True]
 
 
 def test_shares_are_of_the_gpus_that_are_up() -> None:
