@@ -186,6 +186,18 @@ def test_a_scenario_changes_kinds_and_repeats_itself() -> None:
     assert SynthesisSpec.from_mapping(given.to_mapping()) == given
 
 
+def test_a_distribution_is_given_as_a_whole_and_other_keys_are_laid_over() -> None:
+    below = {"debug": {"gpus": {1: 1, 8: 1}, "burst": 3}, "pretrain": {"evaluation": {"gpus": {1: 1}, "tasks": 9}}}
+    above = {"debug": {"gpus": {2: 1}, "priority": 7}, "pretrain": {"evaluation": {"gpus": {4: 1}}}}
+    one = load("phase-1").over({"workload": {"kinds": {"training": below}}}, "below")
+    two = one.over({"workload": {"kinds": {"training": above}}}, "above")
+    assert two.to_mapping()["workload"]["kinds"]["training"] == {
+        "debug": {"gpus": {"2": 1}, "burst": 3, "priority": 7},
+        "pretrain": {"evaluation": {"gpus": {"4": 1}, "tasks": 9}},
+    }
+    assert one.to_mapping()["workload"]["kinds"]["training"]["debug"]["gpus"] == {"1": 1, "8": 1}
+
+
 @pytest.mark.parametrize(
     ("kinds", "complaint"),
     [

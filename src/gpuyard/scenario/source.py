@@ -33,6 +33,10 @@ SOURCES: Final[Mapping[str, frozenset[str]]] = {
 }
 """Keys that say where a section comes from; a section has at most one of them."""
 
+_DISTRIBUTIONS: Final = frozenset(
+    ("gpus", "fractions", "runtime", "states", "loading", "pause", "before", "after", "runs", "potentials")
+)
+"""Keys of kinds of jobs, tables that are of one piece."""
 _PATHS: Final = (("workload", "trace"), ("workload", "fit"), ("cluster", "file"))
 """Keys that hold a path, taken relative to the folder of the file they stand in."""
 
@@ -61,7 +65,9 @@ class Layered:
         policy, above = self.values.get("policy"), layer.get("policy")
         if isinstance(policy, dict) and isinstance(above, Mapping):
             _forget_options(policy, above)
+        layer = _with_text_keys(layer)
         self._forget_sources(layer)
+        _forget_distributions(_tables_of_kinds(self.values), _tables_of_kinds(layer))
         layer = self._with_tenants(layer)
         _merge(self.values, layer)
         for path in _paths(layer):
@@ -252,6 +258,26 @@ def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> None:
             _merge(table, value)
         else:
             below[key] = value
+
+
+def _with_text_keys(table: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return tables with the keys that a file would have: sizes are given in Python as numbers."""
+    return {str(key): _with_text_keys(item) if isinstance(item, Mapping) else item for key, item in table.items()}
+
+
+def _tables_of_kinds(values: Mapping[str, Any]) -> dict[str, Any]:
+    workload = values.get("workload")
+    kinds = workload.get("kinds") if isinstance(workload, Mapping) else None
+    return kinds if isinstance(kinds, dict) else {}
+
+
+def _forget_distributions(below: dict[str, Any], above: Mapping[str, Any]) -> None:
+    """Drop the distributions of kinds that a layer gives: one is given as a whole, not laid over another."""
+    for key, value in above.items():
+        if key in _DISTRIBUTIONS:
+            below.pop(key, None)
+        elif isinstance(value, Mapping) and isinstance(below.get(key), dict):
+            _forget_distributions(below[key], value)
 
 
 def _forget_options(policy: dict[str, Any], above: Mapping[str, Any]) -> None:
