@@ -272,6 +272,22 @@ def test_a_job_beyond_its_cells_that_is_preempted_finds_its_own_in_the_same_pass
     assert record.attempt_guest[mine].tolist() == [True, False]
 
 
+@TEST
+def test_a_job_that_makes_room_for_one_behind_it_in_its_own_lane_starts_once(tell):
+    """Job 3 goes beyond a's cells; b takes those that got free, so that 9 sends 3 away, which takes a cell from 4."""
+    jobs = workload(
+        *[(0, 5, 4, of("a"))] * 3,
+        (0, 20, 4, of("a")),
+        *[(0, 20, 4, LENT)] * 2,
+        *[(5, 9, 4, of("b"))] * 3,
+        (5, 9, 4, of("a")),
+    )
+    cells = {"a": {"node": 3}, "b": {"node": 3}}
+    ran = stays(tell, jobs, cluster(*[4] * 6), cells, beyond="opportunistic")
+    assert ran[3:6] == [[(0, 5), (5, 20)], [(0, 5), (14, 29)], [(0, 20)]]
+    assert ran[9] == [(5, 14)]
+
+
 # --- what is rejected, what is refused -----------------------------------------------------------------------
 
 
