@@ -357,6 +357,7 @@ def _start(
     raised = raise_hopes(tenancy, stays, lane)
     reorder(tenancy, stays, number)
     if stays.lane[nth(lane)]["waiting"] > 0:
+        leave_lane(tenancy.waiting, lane)
         enter_lane(tenancy, stays, lane)
     return raised
 
@@ -398,13 +399,18 @@ def _wish_of(tenancy: Tenancy, stays: Stays, lane: int) -> Records:
 
 @kernel
 def _end_round(tenancy: Tenancy, stays: Stays) -> None:
-    """Put the lanes that were put aside among the claims again; note where none of these could make room."""
+    """Put the lanes that were put aside among the claims again; note where none of these could make room.
+
+    A lane that a preempted job has joined in front is to be tried already.
+    """
     state = tenancy.ledger.state
     for place in range(state[Share.ASIDE]):
         lane = int(tenancy.waiting.aside[nth(place)])
         _wish_of(tenancy, stays, lane)["quiet"] = state[Share.CHANCE]
     for place in range(state[Share.ASIDE]):
         lane = int(tenancy.waiting.aside[nth(place)])
+        if tenancy.waiting.lanes.item[nth(lane)]["heap"] != NOBODY:
+            continue
         keep_lane(tenancy, stays, lane)
         if stays.lane[nth(lane)]["blocked"] != state[Share.CHANCE]:
             _wish_of(tenancy, stays, lane)["quiet"] = NOBODY
