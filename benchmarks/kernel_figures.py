@@ -14,6 +14,7 @@ from gpuyard.ordering import is_scored
 from gpuyard.policy import BACKFILLS, ORDERS, PLACEMENTS, Policy
 from gpuyard.record import Record
 from gpuyard.simulation import schedule
+from gpuyard.tenancy import NO_TENANTS, Tenants
 from gpuyard.workload import MICROSECOND, Workload
 from measure import KERNEL, least, peak_bytes
 from page import Section, Target
@@ -47,10 +48,16 @@ def demand_holds(holds: object, what: str) -> None:
         raise WrongWorkError(what)
 
 
-def kernel_s(workload: Workload, site: Cluster, policy: Policy, until: float | None = None) -> float:
+def kernel_s(
+    workload: Workload,
+    site: Cluster,
+    policy: Policy,
+    until: float | None = None,
+    tenants: Tenants = NO_TENANTS,
+) -> float:
     """Return the CPU seconds of the kernel."""
     before = KERNEL.spent_s
-    schedule(workload, site, policy, until=until)
+    schedule(workload, site, policy, until=until, tenants=tenants)
     demand_holds(KERNEL.spent_s > before, "the kernel was not measured")
     return KERNEL.spent_s - before  # of all calls: a loop that preempts goes on in larger tables
 

@@ -113,21 +113,27 @@ def offer_fresh(jobs: Jobs, stays: Stays, tenancy: Tenancy, now: int) -> None:
     stays.state[Gain.FRESH] = kept
 
 
-@kernel
+@inlined
 def withdraw(stays: Stays, tenancy: Tenancy, row: int) -> None:
     """Note that a job does not run any more."""
     this = stays.stay[nth(row)]
     if this["fresh"] == NOBODY:
         if tenancy.booty.prey.item[nth(row)]["heap"] > 0:
-            drop_prey(tenancy, row)
-            note_borrower(tenancy, tenant_of(tenancy, row))
-        return
-    last = stays.state[Gain.FRESH] - 1
-    moved = int(stays.fresh[nth(last)])
-    stays.fresh[nth(this["fresh"])] = moved
-    stays.stay[nth(moved)]["fresh"] = this["fresh"]
-    this["fresh"] = NOBODY
-    stays.state[Gain.FRESH] = last
+            _let_go(tenancy, row)
+    else:
+        last = stays.state[Gain.FRESH] - 1
+        moved = int(stays.fresh[nth(last)])
+        stays.fresh[nth(this["fresh"])] = moved
+        stays.stay[nth(moved)]["fresh"] = this["fresh"]
+        this["fresh"] = NOBODY
+        stays.state[Gain.FRESH] = last
+
+
+@kernel
+def _let_go(tenancy: Tenancy, row: int) -> None:
+    """Take a job that ends out of those that may be taken away."""
+    drop_prey(tenancy, row)
+    note_borrower(tenancy, tenant_of(tenancy, row))
 
 
 @kernel

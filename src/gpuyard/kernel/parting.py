@@ -9,6 +9,9 @@ costs no more for the tenants that wait.
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.jit import inlined, kernel
@@ -45,7 +48,7 @@ def asker_first(tenancy: Tenancy, stays: Stays, lane: int) -> int:
     return int(tenancy.ledger.asker_of[nth(first_of(stays, lane))])
 
 
-@kernel
+@inlined
 def is_claimant(tenancy: Tenancy, stays: Stays, lane: int) -> bool:
     """Return whether the first job of a lane may be able to make room, or has to be tried in every pass."""
     number = asker_first(tenancy, stays, lane)
@@ -90,6 +93,7 @@ def _put_lane(tenancy: Tenancy, stays: Stays, lane: int, place: int) -> None:
     elif place < 2 * demands:
         wish = waiting.wish[nth(place - demands)]
         wish["claim"] = put(waiting.lanes, int(wish["claim"]), lane)
+        waiting.state[Held.CLAIMS] += 1
     else:
         pair = waiting.pair[nth(place - 2 * demands - _HOPES)]
         pair["root"] = put(waiting.lanes, int(pair["root"]), lane)
@@ -110,6 +114,7 @@ def leave_lane(waiting: Waiting, lane: int) -> None:
     elif place < 2 * demands:
         wish = waiting.wish[nth(place - demands)]
         wish["claim"] = take_out(waiting.lanes, int(wish["claim"]), lane)
+        waiting.state[Held.CLAIMS] -= 1
     elif place < 2 * demands + _HOPES:
         hope = place - 2 * demands
         waiting.state[nth(hope)] = take_out(waiting.lanes, int(waiting.state[nth(hope)]), lane)
@@ -176,12 +181,18 @@ def _reach(ledger: Ledger, lent: bool) -> int:
     return int(ledger.state[Share.FREE] + (ledger.state[Share.LENT] if lent else 0))
 
 
-@kernel
+@inlined
 def raise_hopes(tenancy: Tenancy, stays: Stays, after: int) -> bool:
     """Let those be tried who waited for GPUs and may find enough; those that stand before a lane in the next round.
 
     ``after`` is that lane, or NOBODY.  Return whether there are such.
     """
+    state = tenancy.waiting.state
+    return (state[Held.HOPE] != NOBODY or state[Held.CLAIM_HOPE] != NOBODY) and _raise_hopes(tenancy, stays, after)
+
+
+@kernel
+def _raise_hopes(tenancy: Tenancy, stays: Stays, after: int) -> bool:
     waiting, ledger = tenancy.waiting, tenancy.ledger
     found = False
     for hope in range(_HOPES):
@@ -212,26 +223,34 @@ def _let_first(tenancy: Tenancy, stays: Stays, node: int, number: int) -> None:
         enter_lane(tenancy, stays, lane)
 
 
-@kernel
+@inlined
 def succeed(tenancy: Tenancy, stays: Stays, number: int) -> None:
     """Let the next be tried of those held where a job of an asker was not, now that it has started or is held."""
-    if tenancy.waiting.state[Held.LANES] == 0:
-        return
+    if tenancy.waiting.state[Held.LANES] > 0:
+        _succeed(tenancy, stays, number)
+
+
+@kernel
+def _succeed(tenancy: Tenancy, stays: Stays, number: int) -> None:
     asker = tenancy.ledger.asker[nth(number)]
     for at in range(asker["first_link"], asker["first_link"] + asker["links"]):
         link = tenancy.ledger.link[nth(at)]
         _let_first(tenancy, stays, int(link["node"]), int(link["pair"]))
 
 
-@kernel
+@inlined
 def open_up(tenancy: Tenancy, stays: Stays, number: int, resource: int) -> None:
     """Let those be tried who are held at what a job of an asker was charged to; it has been taken off them.
 
     Where a tenant has less than it keeps, also those below it that are held above it: they lack less there now.
     """
+    if tenancy.waiting.state[Held.LANES] > 0:
+        _open_up(tenancy, stays, number, resource)
+
+
+@kernel
+def _open_up(tenancy: Tenancy, stays: Stays, number: int, resource: int) -> None:
     ledger, waiting = tenancy.ledger, tenancy.waiting
-    if waiting.state[Held.LANES] == 0:
-        return
     asker = ledger.asker[nth(number)]
     tenants, resources = ledger.tenant.size, resources_of(ledger)
     below = NOBODY
@@ -252,14 +271,16 @@ def open_up(tenancy: Tenancy, stays: Stays, number: int, resource: int) -> None:
                 enter_lane(tenancy, stays, lane)
 
 
-@kernel
+@inlined
 def reconsider(tenancy: Tenancy, stays: Stays, tenant: int) -> None:
     """Put the lanes of a tenant among the claims that belong there now."""
-    if tenancy.ledger.state[Share.PREEMPTS] == 0:
-        return
+    if tenancy.ledger.state[Share.PREEMPTS] > 0 and tenancy.ledger.tenant[nth(tenant)]["waiting"] > 0:
+        _reconsider(tenancy, stays, tenant)
+
+
+@kernel
+def _reconsider(tenancy: Tenancy, stays: Stays, tenant: int) -> None:
     this, waiting = tenancy.ledger.tenant[nth(tenant)], tenancy.waiting
-    if this["waiting"] == 0:
-        return
     for lane in range(this["first_lane"], this["last_lane"]):
         heap, demands = int(waiting.lanes.item[nth(lane)]["heap"]), waiting.wish.size
         if (0 <= heap < demands or heap >= 2 * demands) and is_claimant(tenancy, stays, lane):
@@ -267,16 +288,21 @@ def reconsider(tenancy: Tenancy, stays: Stays, tenant: int) -> None:
             enter_lane(tenancy, stays, lane)
 
 
-@kernel
+@inlined
 def reorder(tenancy: Tenancy, stays: Stays, number: int) -> None:
     """Bring the share of an asker's tenant up to date, and the places of its lanes.
 
     A lane that was let in as the first of those held at a pair may not be that any more, and one that is held may be:
     then the first that is held is let in as well.
     """
-    tenant = int(tenancy.ledger.asker[nth(number)]["tenant"])
-    if tenancy.ledger.state[Share.BETWEEN] == Between.QUEUE or not note_share(tenancy.ledger, tenant):
-        return
+    if tenancy.ledger.state[Share.BETWEEN] != Between.QUEUE:
+        tenant = int(tenancy.ledger.asker[nth(number)]["tenant"])
+        if note_share(tenancy.ledger, tenant) and tenancy.ledger.tenant[nth(tenant)]["waiting"] > 0:
+            _reorder(tenancy, stays, tenant)
+
+
+@kernel
+def _reorder(tenancy: Tenancy, stays: Stays, tenant: int) -> None:
     this = tenancy.ledger.tenant[nth(tenant)]
     for lane in range(this["first_lane"], this["last_lane"]):
         heap = int(tenancy.waiting.lanes.item[nth(lane)]["heap"])
@@ -288,14 +314,14 @@ def reorder(tenancy: Tenancy, stays: Stays, number: int) -> None:
 
 
 @inlined
-def head_of(tenancy: Tenancy, number: int) -> int:
-    """Return the lane of a demand that is tried next, or NOBODY."""
-    wish, state = tenancy.waiting.wish[nth(number)], tenancy.ledger.state
+def head_of(waiting: Waiting, state: NDArray[np.int64], number: int) -> int:
+    """Return the lane of a demand that is tried next, or NOBODY; ``state`` is that of the ledger."""
+    wish = waiting.wish[nth(number)]
     lane = NOBODY
     if wish["no_room"] != state[Share.ROOM]:
         lane = int(wish["ready"])
     if wish["quiet"] != state[Share.CHANCE]:
         other = int(wish["claim"])
-        if lane == NOBODY or (other != NOBODY and goes_before(tenancy.waiting.lanes, other, lane)):
+        if lane == NOBODY or (other != NOBODY and goes_before(waiting.lanes, other, lane)):
             lane = other
     return lane

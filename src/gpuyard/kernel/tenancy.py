@@ -172,7 +172,9 @@ class Held(IntEnum):
     """likewise, of free GPUs and those that may be taken back"""
     LANES = 2
     """held at pairs"""
-    SIZE = 3
+    CLAIMS = 3
+    """lanes among the claims"""
+    SIZE = 4
 
 
 class Ledger(NamedTuple):
@@ -236,7 +238,7 @@ def build_tenancy(
         pair=pair,
         pair_of_node=pair_of_node,
         wish=wish,
-        state=np.array([NOBODY, NOBODY, 0], np.int64),
+        state=np.array([NOBODY, NOBODY, 0, 0], np.int64),
         aside=np.empty(lanes, np.int32),
         heads=np.empty(demands + 1, np.int32),
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gpuyard.kernel.attempting import begin_attempt, end_attempt, keep_gain
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.booty import look_again, note_borrower, offer_fresh, withdraw
@@ -33,7 +36,7 @@ from gpuyard.kernel.quotas import charge, holder_of, resource_held, resources_of
 from gpuyard.kernel.regaining import Regainer
 from gpuyard.kernel.stays import Gain, Rule, Stays, Terms
 from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Queue, Records, Site
-from gpuyard.kernel.tenancy import ANY_TYPE, Between, Share, Tenancy
+from gpuyard.kernel.tenancy import ANY_TYPE, Between, Held, Share, Tenancy, Waiting
 from gpuyard.kernel.timetable import enter, first_time, strike
 from gpuyard.kernel.worth import work_saved
 
@@ -168,8 +171,10 @@ def _give_back(jobs: Jobs, stays: Stays, tenancy: Tenancy, row: int, resource: i
 @inlined
 def _note_borrower_of(tenancy: Tenancy, number: int) -> None:
     """Bring the place of an asker's tenant among those that borrow up to date."""
-    if tenancy.ledger.state[Share.PREEMPTS] > 0 and tenancy.ledger.quota.size > 0:
-        note_borrower(tenancy, int(tenancy.ledger.asker[nth(number)]["tenant"]))
+    tenant = int(tenancy.ledger.asker[nth(number)]["tenant"])
+    this = tenancy.ledger.tenant[nth(tenant)]
+    if this["prey"] != NOBODY or this["lent"] > 0 or tenancy.booty.borrowers.item[nth(tenant)]["heap"] > 0:
+        note_borrower(tenancy, tenant)
 
 
 @kernel
@@ -181,7 +186,8 @@ def _join(jobs: Jobs, events: Events, stays: Stays, tenancy: Tenancy, row: int, 
     events.counter[Count.WAITING] += 1
     tenancy.ledger.tenant[nth(tenancy.ledger.asker[nth(tenancy.ledger.asker_of[nth(row)])]["tenant"])]["waiting"] += 1
     if stays.stay[nth(row)]["place"] == 0:
-        leave_lane(tenancy.waiting, lane)
+        if tenancy.waiting.lanes.item[nth(lane)]["heap"] != NOBODY:
+            leave_lane(tenancy.waiting, lane)
         enter_lane(tenancy, stays, lane)
 
 
@@ -227,13 +233,13 @@ def _make_round(
     now: int,
 ) -> bool:
     """Try every lane once, the first in the order next; return whether somebody was preempted, which ends the round."""
-    state = tenancy.ledger.state
+    state, waiting = tenancy.ledger.state, tenancy.waiting
     state[Share.ASIDE] = 0
     raise_hopes(tenancy, stays, NOBODY)
-    heads = _gather_heads(tenancy)
+    heads = _gather_heads(waiting, state)
     while heads > 0:
         wish = int(tenancy.waiting.heads[0])
-        lane = head_of(tenancy, wish)
+        lane = head_of(waiting, state, wish)
         row = first_of(stays, lane)
         number = int(tenancy.ledger.asker_of[nth(row)])
         leave_lane(tenancy.waiting, lane)
@@ -247,16 +253,16 @@ def _make_round(
                 tenancy.ledger.asker[nth(asker_first(tenancy, stays, lane))]["wish"] == wish
             )
             if state[Share.BETWEEN] != Between.QUEUE or woken or not same:
-                heads = _gather_heads(tenancy)
+                heads = _gather_heads(waiting, state)
             else:
-                heads = _settle_head(tenancy, heads)
+                heads = _settle_head(waiting, state, heads)
             continue
         offered = _offer_once(jobs, stays, tenancy, now)
         claimant = is_claimant(tenancy, stays, lane)
         taken = 0
         if claimant and state[Share.PREEMPTS] > 0 and stays.lane[nth(lane)]["blocked"] != state[Share.CHANCE]:
             if lose_hope(tenancy, stays, lane):
-                heads = _gather_heads(tenancy) if offered else _settle_head(tenancy, heads)
+                heads = _gather_heads(waiting, state) if offered else _settle_head(waiting, state, heads)
                 continue
             taken = regainer(jobs, demand, site, log, events, stays, tenancy, placer, releaser, row, now)
         if taken > 0:
@@ -274,17 +280,22 @@ def _make_round(
             state[Share.ASIDE] += 1
         else:
             enter_lane(tenancy, stays, lane)
-        heads = _gather_heads(tenancy) if offered else _settle_head(tenancy, heads)
+        heads = _gather_heads(waiting, state) if offered else _settle_head(waiting, state, heads)
     _end_round(tenancy, stays)
     return False
 
 
-@kernel
+@inlined
 def _wake(tenancy: Tenancy, lane: int) -> bool:
     """Let claims be tried that could not make room before a lane's job started; those that stand before it could not.
 
     Return whether there are such claims.
     """
+    return tenancy.waiting.state[Held.CLAIMS] > 0 and _wake_claims(tenancy, lane)
+
+
+@kernel
+def _wake_claims(tenancy: Tenancy, lane: int) -> bool:
     state = tenancy.ledger.state
     found = False
     waiting = tenancy.waiting
@@ -397,12 +408,18 @@ def _wish_of(tenancy: Tenancy, stays: Stays, lane: int) -> Records:
     return tenancy.waiting.wish[nth(tenancy.ledger.asker[nth(asker_first(tenancy, stays, lane))]["wish"])]
 
 
-@kernel
+@inlined
 def _end_round(tenancy: Tenancy, stays: Stays) -> None:
     """Put the lanes that were put aside among the claims again; note where none of these could make room.
 
     A lane that a preempted job has joined in front is to be tried already.
     """
+    if tenancy.ledger.state[Share.ASIDE] > 0:
+        _bring_back(tenancy, stays)
+
+
+@kernel
+def _bring_back(tenancy: Tenancy, stays: Stays) -> None:
     state = tenancy.ledger.state
     for place in range(state[Share.ASIDE]):
         lane = int(tenancy.waiting.aside[nth(place)])
@@ -421,44 +438,44 @@ def _end_round(tenancy: Tenancy, stays: Stays) -> None:
 
 
 @kernel
-def _gather_heads(tenancy: Tenancy) -> int:
+def _gather_heads(waiting: Waiting, state: NDArray[np.int64]) -> int:
     """Make a heap of all demands with a lane to be tried; return how many there are."""
     size = 0
-    for wish in range(tenancy.waiting.wish.size):
-        if head_of(tenancy, wish) != NOBODY:
-            tenancy.waiting.heads[nth(size)] = wish
+    for wish in range(waiting.wish.size):
+        if head_of(waiting, state, wish) != NOBODY:
+            waiting.heads[nth(size)] = wish
             size += 1
     for at in range(size // 2 - 1, -1, -1):
-        _sink_head(tenancy, size, at)
+        _sink_head(waiting, state, size, at)
     return size
 
 
 @kernel
-def _settle_head(tenancy: Tenancy, size: int) -> int:
+def _settle_head(waiting: Waiting, state: NDArray[np.int64], size: int) -> int:
     """Put the first demand in its place again, or take it out if it has no lane to be tried; return how many stay."""
-    if head_of(tenancy, int(tenancy.waiting.heads[0])) == NOBODY:
+    if head_of(waiting, state, int(waiting.heads[0])) == NOBODY:
         size -= 1
-        tenancy.waiting.heads[0] = tenancy.waiting.heads[nth(size)]
+        waiting.heads[0] = waiting.heads[nth(size)]
     if size > 0:
-        _sink_head(tenancy, size, 0)
+        _sink_head(waiting, state, size, 0)
     return size
 
 
 @kernel
-def _sink_head(tenancy: Tenancy, size: int, at: int) -> None:
-    wish = int(tenancy.waiting.heads[nth(at)])
-    lane = head_of(tenancy, wish)
+def _sink_head(waiting: Waiting, state: NDArray[np.int64], size: int, at: int) -> None:
+    wish = int(waiting.heads[nth(at)])
+    lane = head_of(waiting, state, wish)
     child = 2 * at + 1
     while child < size:
-        below = head_of(tenancy, int(tenancy.waiting.heads[nth(child)]))
+        below = head_of(waiting, state, int(waiting.heads[nth(child)]))
         if child + 1 < size:
-            right = head_of(tenancy, int(tenancy.waiting.heads[nth(child + 1)]))
-            if goes_before(tenancy.waiting.lanes, right, below):
+            right = head_of(waiting, state, int(waiting.heads[nth(child + 1)]))
+            if goes_before(waiting.lanes, right, below):
                 child += 1
                 below = right
-        if goes_before(tenancy.waiting.lanes, lane, below):
+        if goes_before(waiting.lanes, lane, below):
             break
-        tenancy.waiting.heads[nth(at)] = tenancy.waiting.heads[nth(child)]
+        waiting.heads[nth(at)] = waiting.heads[nth(child)]
         at = child
         child = 2 * at + 1
-    tenancy.waiting.heads[nth(at)] = wish
+    waiting.heads[nth(at)] = wish
