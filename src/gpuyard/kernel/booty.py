@@ -94,7 +94,7 @@ def _offer(jobs: Jobs, stays: Stays, tenancy: Tenancy, row: int, now: int) -> No
     tenant = tenant_of(tenancy, row)
     note_borrower(tenancy, tenant)
     tenancy.ledger.state[Share.CHANCE] += 1
-    reconsider(tenancy, stays, tenant)
+    reconsider(tenancy, tenant)
 
 
 @kernel

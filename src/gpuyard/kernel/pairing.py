@@ -23,6 +23,7 @@ ITEM = np.dtype(
         ("second", np.int64),
         ("third", np.int64),
         ("share", np.float64),
+        ("level", np.int64),  # kept by whoever uses it
         ("child", np.int32),
         ("next", np.int32),
         ("before", np.int32),  # its left neighbour, or its parent if it is the first child

@@ -17,7 +17,7 @@ from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.levels import level_of_waiting
 from gpuyard.kernel.line import first_of
-from gpuyard.kernel.pairing import goes_before, put, set_key, take_out
+from gpuyard.kernel.pairing import goes_before, put, take_out
 from gpuyard.kernel.quotas import has_room, is_within_quota, note_share, resources_of
 from gpuyard.kernel.stays import Stays
 from gpuyard.kernel.tenancy import ANY_TYPE, Between, Held, Ledger, Reclaim, Share, Tenancy, Waiting
@@ -31,6 +31,7 @@ __all__ = [
     "keep_lane",
     "leave_lane",
     "lose_hope",
+    "note_first",
     "open_up",
     "raise_hopes",
     "reconsider",
@@ -43,15 +44,15 @@ _HOPES = 2
 
 
 @inlined
-def asker_first(tenancy: Tenancy, stays: Stays, lane: int) -> int:
+def asker_first(tenancy: Tenancy, lane: int) -> int:
     """Return the asker of the first job of a lane."""
-    return int(tenancy.ledger.asker_of[nth(first_of(stays, lane))])
+    return int(tenancy.ledger.asker_of[nth(tenancy.waiting.lanes.item[nth(lane)]["third"])])
 
 
 @inlined
-def is_claimant(tenancy: Tenancy, stays: Stays, lane: int) -> bool:
+def is_claimant(tenancy: Tenancy, lane: int) -> bool:
     """Return whether the first job of a lane may be able to make room, or has to be tried in every pass."""
-    number = asker_first(tenancy, stays, lane)
+    number = asker_first(tenancy, lane)
     asker = tenancy.ledger.asker[nth(number)]
     resource = int(asker["resource"])
     if resource == ANY_TYPE:
@@ -66,25 +67,32 @@ def is_claimant(tenancy: Tenancy, stays: Stays, lane: int) -> bool:
     prey = int(tenancy.ledger.tenant[nth(asker["tenant"])]["prey"])
     if prey == NOBODY:
         return False
-    level = level_of_waiting(stays, first_of(stays, lane))
+    level = tenancy.waiting.lanes.item[nth(lane)]["level"]
     return bool(tenancy.ledger.state[Share.LISTED] > 0 or -tenancy.booty.prey.item[nth(prey)]["first"] > level)
 
 
 @inlined
-def _note_key(tenancy: Tenancy, stays: Stays, lane: int) -> None:
-    """Give a lane that is in no heap the key by which it is tried."""
+def note_first(tenancy: Tenancy, stays: Stays, lane: int) -> None:
+    """Note the first job of a lane that is in no heap; everything here goes by that note."""
     row = first_of(stays, lane)
-    ledger, lanes = tenancy.ledger, tenancy.waiting.lanes
-    set_key(lanes, lane, 0, int(stays.stay[nth(row)]["key"]), row)
-    tenant = ledger.asker[nth(ledger.asker_of[nth(row)])]["tenant"]
-    lanes.item[nth(lane)]["share"] = ledger.tenant[nth(tenant)]["share"]
+    item = tenancy.waiting.lanes.item[nth(lane)]
+    item["second"], item["third"] = stays.stay[nth(row)]["key"], row
+    item["level"] = level_of_waiting(stays, row)
 
 
 @inlined
-def _put_lane(tenancy: Tenancy, stays: Stays, lane: int, place: int) -> None:
+def _note_share(tenancy: Tenancy, lane: int) -> None:
+    """Give a lane that is in no heap the key by which it is tried: its tenant's share, then its first job."""
+    item = tenancy.waiting.lanes.item[nth(lane)]
+    item["share"] = tenancy.ledger.tenant[nth(tenancy.ledger.asker[nth(asker_first(tenancy, lane))]["tenant"])]["share"]
+    item["first"] = 0
+
+
+@inlined
+def _put_lane(tenancy: Tenancy, lane: int, place: int) -> None:
     """Put a lane into the heap with a number: of the demands to be tried, of their claims, of pairs."""
     waiting = tenancy.waiting
-    _note_key(tenancy, stays, lane)
+    _note_share(tenancy, lane)
     waiting.lanes.item[nth(lane)]["heap"] = place
     demands = waiting.wish.size
     if place < demands:
@@ -125,38 +133,38 @@ def leave_lane(waiting: Waiting, lane: int) -> None:
 
 
 @kernel
-def enter_lane(tenancy: Tenancy, stays: Stays, lane: int) -> None:
+def enter_lane(tenancy: Tenancy, lane: int) -> None:
     """Let a lane be tried that is in no heap."""
-    wish = int(tenancy.ledger.asker[nth(asker_first(tenancy, stays, lane))]["wish"])
-    if is_claimant(tenancy, stays, lane):
-        keep_lane(tenancy, stays, lane)
+    wish = int(tenancy.ledger.asker[nth(asker_first(tenancy, lane))]["wish"])
+    if is_claimant(tenancy, lane):
+        keep_lane(tenancy, lane)
         tenancy.waiting.wish[nth(wish)]["quiet"] = NOBODY
     else:
-        _put_lane(tenancy, stays, lane, wish)
+        _put_lane(tenancy, lane, wish)
 
 
 @kernel
-def keep_lane(tenancy: Tenancy, stays: Stays, lane: int) -> None:
+def keep_lane(tenancy: Tenancy, lane: int) -> None:
     """Put a lane among the claims."""
-    wish = int(tenancy.ledger.asker[nth(asker_first(tenancy, stays, lane))]["wish"])
-    _put_lane(tenancy, stays, lane, tenancy.waiting.wish.size + wish)
+    wish = int(tenancy.ledger.asker[nth(asker_first(tenancy, lane))]["wish"])
+    _put_lane(tenancy, lane, tenancy.waiting.wish.size + wish)
 
 
 @kernel
-def hold_lane(tenancy: Tenancy, stays: Stays, lane: int, link: int) -> None:
+def hold_lane(tenancy: Tenancy, lane: int, link: int) -> None:
     """Let a lane that is in no heap wait until the tenant or group at a link has room."""
     first = 2 * tenancy.waiting.wish.size + _HOPES
-    _put_lane(tenancy, stays, lane, first + int(tenancy.ledger.link[nth(link)]["pair"]))
+    _put_lane(tenancy, lane, first + int(tenancy.ledger.link[nth(link)]["pair"]))
 
 
 @kernel
-def lose_hope(tenancy: Tenancy, stays: Stays, lane: int) -> bool:
+def lose_hope(tenancy: Tenancy, lane: int) -> bool:
     """Let a lane that is in no heap wait for GPUs, if there would be too few of them even if all could be taken.
 
     Return whether there are too few.
     """
     ledger, waiting = tenancy.ledger, tenancy.waiting
-    number = asker_first(tenancy, stays, lane)
+    number = asker_first(tenancy, lane)
     asker, reclaim = ledger.asker[nth(number)], ledger.state[Share.RECLAIM]
     lent = asker["resource"] != NOBODY and (
         reclaim == Reclaim.FAIR
@@ -166,9 +174,8 @@ def lose_hope(tenancy: Tenancy, stays: Stays, lane: int) -> bool:
     needed = int(asker["gpus"] - ledger.tenant[nth(asker["tenant"])]["prey_gpus"])
     if asker["gpus"] == 0 or needed <= _reach(ledger, lent):
         return False
-    set_key(waiting.lanes, lane, needed, 0, lane)
     item = waiting.lanes.item[nth(lane)]
-    item["share"] = 0.0
+    item["share"], item["first"] = 0.0, needed
     hope = Held.CLAIM_HOPE.value if lent else Held.HOPE.value
     item["heap"] = 2 * waiting.wish.size + hope
     waiting.state[nth(hope)] = put(waiting.lanes, int(waiting.state[nth(hope)]), lane)
@@ -182,17 +189,17 @@ def _reach(ledger: Ledger, lent: bool) -> int:
 
 
 @inlined
-def raise_hopes(tenancy: Tenancy, stays: Stays, after: int) -> bool:
+def raise_hopes(tenancy: Tenancy, after: int) -> bool:
     """Let those be tried who waited for GPUs and may find enough; those that stand before a lane in the next round.
 
     ``after`` is that lane, or NOBODY.  Return whether there are such.
     """
     state = tenancy.waiting.state
-    return (state[Held.HOPE] != NOBODY or state[Held.CLAIM_HOPE] != NOBODY) and _raise_hopes(tenancy, stays, after)
+    return (state[Held.HOPE] != NOBODY or state[Held.CLAIM_HOPE] != NOBODY) and _raise_hopes(tenancy, after)
 
 
 @kernel
-def _raise_hopes(tenancy: Tenancy, stays: Stays, after: int) -> bool:
+def _raise_hopes(tenancy: Tenancy, after: int) -> bool:
     waiting, ledger = tenancy.waiting, tenancy.ledger
     found = False
     for hope in range(_HOPES):
@@ -201,18 +208,18 @@ def _raise_hopes(tenancy: Tenancy, stays: Stays, after: int) -> bool:
             if lane == NOBODY or waiting.lanes.item[nth(lane)]["first"] > _reach(ledger, hope == Held.CLAIM_HOPE):
                 break
             leave_lane(waiting, lane)
-            _note_key(tenancy, stays, lane)
+            _note_share(tenancy, lane)
             if after != NOBODY and goes_before(waiting.lanes, lane, after):
                 waiting.aside[nth(ledger.state[Share.ASIDE])] = lane
                 ledger.state[Share.ASIDE] += 1
             else:
-                enter_lane(tenancy, stays, lane)
+                enter_lane(tenancy, lane)
             found = True
     return found
 
 
 @kernel
-def _let_first(tenancy: Tenancy, stays: Stays, node: int, number: int) -> None:
+def _let_first(tenancy: Tenancy, node: int, number: int) -> None:
     """Let the first lane that is held at a pair be tried, if its node has room."""
     if number == NOBODY:
         return
@@ -220,36 +227,36 @@ def _let_first(tenancy: Tenancy, stays: Stays, node: int, number: int) -> None:
     lane = int(pair["root"])
     if lane != NOBODY and has_room(tenancy.ledger, node, int(pair["resource"]), int(pair["gpus"])):
         leave_lane(tenancy.waiting, lane)
-        enter_lane(tenancy, stays, lane)
+        enter_lane(tenancy, lane)
 
 
 @inlined
-def succeed(tenancy: Tenancy, stays: Stays, number: int) -> None:
+def succeed(tenancy: Tenancy, number: int) -> None:
     """Let the next be tried of those held where a job of an asker was not, now that it has started or is held."""
     if tenancy.waiting.state[Held.LANES] > 0:
-        _succeed(tenancy, stays, number)
+        _succeed(tenancy, number)
 
 
 @kernel
-def _succeed(tenancy: Tenancy, stays: Stays, number: int) -> None:
+def _succeed(tenancy: Tenancy, number: int) -> None:
     asker = tenancy.ledger.asker[nth(number)]
     for at in range(asker["first_link"], asker["first_link"] + asker["links"]):
         link = tenancy.ledger.link[nth(at)]
-        _let_first(tenancy, stays, int(link["node"]), int(link["pair"]))
+        _let_first(tenancy, int(link["node"]), int(link["pair"]))
 
 
 @inlined
-def open_up(tenancy: Tenancy, stays: Stays, number: int, resource: int) -> None:
+def open_up(tenancy: Tenancy, number: int, resource: int) -> None:
     """Let those be tried who are held at what a job of an asker was charged to; it has been taken off them.
 
     Where a tenant has less than it keeps, also those below it that are held above it: they lack less there now.
     """
     if tenancy.waiting.state[Held.LANES] > 0:
-        _open_up(tenancy, stays, number, resource)
+        _open_up(tenancy, number, resource)
 
 
 @kernel
-def _open_up(tenancy: Tenancy, stays: Stays, number: int, resource: int) -> None:
+def _open_up(tenancy: Tenancy, number: int, resource: int) -> None:
     ledger, waiting = tenancy.ledger, tenancy.waiting
     asker = ledger.asker[nth(number)]
     tenants, resources = ledger.tenant.size, resources_of(ledger)
@@ -258,7 +265,7 @@ def _open_up(tenancy: Tenancy, stays: Stays, number: int, resource: int) -> None
         node = int(ledger.link[nth(at)]["node"])
         for pair in range(waiting.pair_of_node[nth(node)], waiting.pair_of_node[nth(node + 1)]):
             if waiting.pair[nth(pair)]["root"] != NOBODY:
-                _let_first(tenancy, stays, node, pair)
+                _let_first(tenancy, node, pair)
         if node < tenants:
             quota = ledger.quota[nth(node * resources + resource)]
             if quota["used"] < quota["kept"]:
@@ -268,28 +275,28 @@ def _open_up(tenancy: Tenancy, stays: Stays, number: int, resource: int) -> None
         for lane in range(this["first_lane"], this["end_lane"]):
             if waiting.lanes.item[nth(lane)]["heap"] >= 2 * demands + _HOPES:
                 leave_lane(waiting, lane)
-                enter_lane(tenancy, stays, lane)
+                enter_lane(tenancy, lane)
 
 
 @inlined
-def reconsider(tenancy: Tenancy, stays: Stays, tenant: int) -> None:
+def reconsider(tenancy: Tenancy, tenant: int) -> None:
     """Put the lanes of a tenant among the claims that belong there now."""
     if tenancy.ledger.state[Share.PREEMPTS] > 0 and tenancy.ledger.tenant[nth(tenant)]["waiting"] > 0:
-        _reconsider(tenancy, stays, tenant)
+        _reconsider(tenancy, tenant)
 
 
 @kernel
-def _reconsider(tenancy: Tenancy, stays: Stays, tenant: int) -> None:
+def _reconsider(tenancy: Tenancy, tenant: int) -> None:
     this, waiting = tenancy.ledger.tenant[nth(tenant)], tenancy.waiting
     for lane in range(this["first_lane"], this["last_lane"]):
         heap, demands = int(waiting.lanes.item[nth(lane)]["heap"]), waiting.wish.size
-        if (0 <= heap < demands or heap >= 2 * demands) and is_claimant(tenancy, stays, lane):
+        if (0 <= heap < demands or heap >= 2 * demands) and is_claimant(tenancy, lane):
             leave_lane(waiting, lane)
-            enter_lane(tenancy, stays, lane)
+            enter_lane(tenancy, lane)
 
 
 @inlined
-def reorder(tenancy: Tenancy, stays: Stays, number: int) -> None:
+def reorder(tenancy: Tenancy, number: int) -> None:
     """Bring the share of an asker's tenant up to date, and the places of its lanes.
 
     A lane that was let in as the first of those held at a pair may not be that any more, and one that is held may be:
@@ -298,19 +305,19 @@ def reorder(tenancy: Tenancy, stays: Stays, number: int) -> None:
     if tenancy.ledger.state[Share.BETWEEN] != Between.QUEUE:
         tenant = int(tenancy.ledger.asker[nth(number)]["tenant"])
         if note_share(tenancy.ledger, tenant) and tenancy.ledger.tenant[nth(tenant)]["waiting"] > 0:
-            _reorder(tenancy, stays, tenant)
+            _reorder(tenancy, tenant)
 
 
 @kernel
-def _reorder(tenancy: Tenancy, stays: Stays, tenant: int) -> None:
+def _reorder(tenancy: Tenancy, tenant: int) -> None:
     this = tenancy.ledger.tenant[nth(tenant)]
     for lane in range(this["first_lane"], this["last_lane"]):
         heap = int(tenancy.waiting.lanes.item[nth(lane)]["heap"])
         demands = tenancy.waiting.wish.size
         if 0 <= heap < 2 * demands or heap >= 2 * demands + _HOPES:
             leave_lane(tenancy.waiting, lane)
-            _put_lane(tenancy, stays, lane, heap)
-            succeed(tenancy, stays, asker_first(tenancy, stays, lane))
+            _put_lane(tenancy, lane, heap)
+            succeed(tenancy, asker_first(tenancy, lane))
 
 
 @inlined

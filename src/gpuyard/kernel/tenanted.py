@@ -13,7 +13,7 @@ from gpuyard.kernel.hunt import try_place
 from gpuyard.kernel.instants import next_arrival, next_eligible, tell_others, vacate
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.levels import key_to_wait, next_tick, pass_bins, time_of_promotion
-from gpuyard.kernel.line import first_of, line_up, stand_out
+from gpuyard.kernel.line import line_up, stand_out
 from gpuyard.kernel.pairing import goes_before
 from gpuyard.kernel.parting import (
     asker_first,
@@ -24,6 +24,7 @@ from gpuyard.kernel.parting import (
     keep_lane,
     leave_lane,
     lose_hope,
+    note_first,
     open_up,
     raise_hopes,
     reconsider,
@@ -163,9 +164,9 @@ def _give_back(jobs: Jobs, stays: Stays, tenancy: Tenancy, row: int, resource: i
     tenancy.ledger.state[Share.ROOM] += 1
     tenancy.ledger.state[Share.CHANCE] += 1
     _note_borrower_of(tenancy, number)
-    reorder(tenancy, stays, number)
-    open_up(tenancy, stays, number, resource)
-    reconsider(tenancy, stays, int(tenancy.ledger.asker[nth(number)]["tenant"]))
+    reorder(tenancy, number)
+    open_up(tenancy, number, resource)
+    reconsider(tenancy, int(tenancy.ledger.asker[nth(number)]["tenant"]))
 
 
 @inlined
@@ -188,7 +189,8 @@ def _join(jobs: Jobs, events: Events, stays: Stays, tenancy: Tenancy, row: int, 
     if stays.stay[nth(row)]["place"] == 0:
         if tenancy.waiting.lanes.item[nth(lane)]["heap"] != NOBODY:
             leave_lane(tenancy.waiting, lane)
-        enter_lane(tenancy, stays, lane)
+        note_first(tenancy, stays, lane)
+        enter_lane(tenancy, lane)
 
 
 @kernel
@@ -202,7 +204,8 @@ def _promote(jobs: Jobs, stays: Stays, tenancy: Tenancy, row: int, wish: int) ->
     stand_out(stays, lane, row)
     this["key"] = key_to_wait(jobs, stays, row, wish)
     line_up(stays, lane, row)
-    enter_lane(tenancy, stays, lane)
+    note_first(tenancy, stays, lane)
+    enter_lane(tenancy, lane)
 
 
 @kernel
@@ -235,12 +238,12 @@ def _make_round(
     """Try every lane once, the first in the order next; return whether somebody was preempted, which ends the round."""
     state, waiting = tenancy.ledger.state, tenancy.waiting
     state[Share.ASIDE] = 0
-    raise_hopes(tenancy, stays, NOBODY)
+    raise_hopes(tenancy, NOBODY)
     heads = _gather_heads(waiting, state)
     while heads > 0:
         wish = int(tenancy.waiting.heads[0])
         lane = head_of(waiting, state, wish)
-        row = first_of(stays, lane)
+        row = int(waiting.lanes.item[nth(lane)]["third"])
         number = int(tenancy.ledger.asker_of[nth(row)])
         leave_lane(tenancy.waiting, lane)
         first = int(events.counter[Count.SLOTS])
@@ -248,9 +251,9 @@ def _make_round(
         if placed:
             woken = _wake(tenancy, lane)
             woken |= _start(jobs, site, log, events, stays, tenancy, lane, row, first, now)
-            succeed(tenancy, stays, number)
+            succeed(tenancy, number)
             same = stays.lane[nth(lane)]["waiting"] == 0 or (
-                tenancy.ledger.asker[nth(asker_first(tenancy, stays, lane))]["wish"] == wish
+                tenancy.ledger.asker[nth(asker_first(tenancy, lane))]["wish"] == wish
             )
             if state[Share.BETWEEN] != Between.QUEUE or woken or not same:
                 heads = _gather_heads(waiting, state)
@@ -258,10 +261,10 @@ def _make_round(
                 heads = _settle_head(waiting, state, heads)
             continue
         offered = _offer_once(jobs, stays, tenancy, now)
-        claimant = is_claimant(tenancy, stays, lane)
+        claimant = is_claimant(tenancy, lane)
         taken = 0
         if claimant and state[Share.PREEMPTS] > 0 and stays.lane[nth(lane)]["blocked"] != state[Share.CHANCE]:
-            if lose_hope(tenancy, stays, lane):
+            if lose_hope(tenancy, lane):
                 heads = _gather_heads(waiting, state) if offered else _settle_head(waiting, state, heads)
                 continue
             taken = regainer(jobs, demand, site, log, events, stays, tenancy, placer, releaser, row, now)
@@ -273,13 +276,13 @@ def _make_round(
         stays.lane[nth(lane)]["blocked"] = state[Share.CHANCE]
         partly = link != NOBODY and need < tenancy.ledger.asker[nth(number)]["gpus"]
         if link != NOBODY and not partly and (not claimant or taken == NOBODY):
-            hold_lane(tenancy, stays, lane, link)
-            succeed(tenancy, stays, number)
+            hold_lane(tenancy, lane, link)
+            succeed(tenancy, number)
         elif claimant or partly:
             tenancy.waiting.aside[nth(state[Share.ASIDE])] = lane
             state[Share.ASIDE] += 1
         else:
-            enter_lane(tenancy, stays, lane)
+            enter_lane(tenancy, lane)
         heads = _gather_heads(waiting, state) if offered else _settle_head(waiting, state, heads)
     _end_round(tenancy, stays)
     return False
@@ -365,11 +368,12 @@ def _start(
     charge(tenancy.ledger, number, resource_held(jobs, site, log, tenancy.ledger, row), 1)
     tenancy.ledger.state[Share.CHANCE] += 1
     _note_borrower_of(tenancy, number)
-    raised = raise_hopes(tenancy, stays, lane)
-    reorder(tenancy, stays, number)
+    raised = raise_hopes(tenancy, lane)
+    reorder(tenancy, number)
     if stays.lane[nth(lane)]["waiting"] > 0:
         leave_lane(tenancy.waiting, lane)
-        enter_lane(tenancy, stays, lane)
+        note_first(tenancy, stays, lane)
+        enter_lane(tenancy, lane)
     return raised
 
 
@@ -403,9 +407,9 @@ def _preempt_caught(
 
 
 @inlined
-def _wish_of(tenancy: Tenancy, stays: Stays, lane: int) -> Records:
+def _wish_of(tenancy: Tenancy, lane: int) -> Records:
     """Return what is known of the demand of the first job of a lane."""
-    return tenancy.waiting.wish[nth(tenancy.ledger.asker[nth(asker_first(tenancy, stays, lane))]["wish"])]
+    return tenancy.waiting.wish[nth(tenancy.ledger.asker[nth(asker_first(tenancy, lane))]["wish"])]
 
 
 @inlined
@@ -423,14 +427,14 @@ def _bring_back(tenancy: Tenancy, stays: Stays) -> None:
     state = tenancy.ledger.state
     for place in range(state[Share.ASIDE]):
         lane = int(tenancy.waiting.aside[nth(place)])
-        _wish_of(tenancy, stays, lane)["quiet"] = state[Share.CHANCE]
+        _wish_of(tenancy, lane)["quiet"] = state[Share.CHANCE]
     for place in range(state[Share.ASIDE]):
         lane = int(tenancy.waiting.aside[nth(place)])
         if tenancy.waiting.lanes.item[nth(lane)]["heap"] != NOBODY:
             continue
-        keep_lane(tenancy, stays, lane)
+        keep_lane(tenancy, lane)
         if stays.lane[nth(lane)]["blocked"] != state[Share.CHANCE]:
-            _wish_of(tenancy, stays, lane)["quiet"] = NOBODY
+            _wish_of(tenancy, lane)["quiet"] = NOBODY
     state[Share.ASIDE] = 0
 
 
