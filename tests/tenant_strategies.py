@@ -54,9 +54,7 @@ def tenants(draw: st.DrawFn, site: Cluster, kind: str | None = None, **fixed: ob
         if kind == "numbers":
             return amount(site.gpus, share)
         named = [name for name in gpus if name and draw(st.integers(0, 4))]
-        return {name: amount(gpus[name], share) for name in named} | (
-            {"other": 1} if draw(st.integers(0, 9)) == 9 else {}
-        )
+        return {name: amount(gpus[name], share) for name in named}
 
     tight = draw(st.integers(0, 3)) == 3
     given = []
