@@ -1,0 +1,145 @@
+"""What is promised among tenants, checked on the engine's record from outside: everything is counted anew here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import strategies as st
+
+from conftest import cluster
+from gpuyard.policy import Policy
+from gpuyard.record import Record
+from gpuyard.simulation import schedule
+from gpuyard.tenancy import BETWEEN, RECLAIMS, Tenants
+from oracle.comparing import EXAMPLES
+from oracle.test_schedules import checked
+from tenant_strategies import lenders, lent_to
+
+
+class Books:
+    """Who holds how many GPUs of one node, and what quotas say of it; all in whole GPUs or parts of them."""
+
+    def __init__(self, record: Record, tenants: Tenants) -> None:
+        self.tenants = tenants
+        self.rows = record.workload.table.to_pylist()
+        self.given = {each.name: each for each in tenants.tenants}
+        self.running: set[int] = set()
+
+    def tenant(self, row: int) -> str:
+        parts = (self.rows[row]["tenant"] or "").split("/")
+        paths = ("/".join(parts[:depth]) for depth in range(len(parts), 0, -1))
+        return next((path for path in paths if path in self.tenants.paths), "")
+
+    def own(self, name: str) -> float:
+        return sum(self.rows[row]["gpus"] for row in self.running if self.tenant(row) == name)
+
+    def own_nominal(self, name: str) -> float:
+        if name == "":
+            return self.tenants.nominal or 0
+        return (self.given[name].nominal or 0) if name in self.given else 0
+
+    def below(self, name: str) -> list[str]:
+        return [path for path in self.tenants.paths if path and path.rpartition("/")[0] == name]
+
+    def kept(self, name: str) -> float:
+        lend = self.given[name].lend if name in self.given else None
+        return 0 if lend is None else max(self.nominal(name) - lend, 0)
+
+    def nominal(self, name: str) -> float:
+        return self.own_nominal(name) + sum(self.nominal(each) - self.kept(each) for each in self.below(name))
+
+    def usage(self, name: str) -> float:
+        return self.own(name) + sum(max(self.usage(each) - self.kept(each), 0) for each in self.below(name))
+
+    def is_kept(self) -> bool:
+        """Whether nobody uses more than it may, nor all together more than there is."""
+        borrow = {name: each.borrow for name, each in self.given.items()} | {"": 0}
+        return all(
+            self.usage(name) <= self.nominal(name) + borrow[name]
+            for name in self.tenants.paths
+            if borrow.get(name) is not None
+        )
+
+    def would_be_kept_with(self, row: int) -> bool:
+        before = set(self.running)
+        self.running.add(row)
+        kept = self.is_kept()
+        self.running = before
+        return kept
+
+
+def story_of(record: Record) -> Iterator[tuple[int, str, int, int]]:
+    """Tell what happened in order: instant, "ends", "loses" (to whom) or "starts", row, and to whom it lost.
+
+    Who preempts starts right after its victims have lost: attempts are written down in the order in which they start.
+    """
+    attempts = list(
+        zip(
+            record.attempt_job.tolist(),
+            record.attempt_start.tolist(),
+            record.attempt_end.tolist(),
+            (record.attempt_cause if record.attempt_cause is not None else record.attempt_job * 0 - 1).tolist(),
+            strict=True,
+        )
+    )
+    for now in sorted({at for _, start, end, _ in attempts for at in (start, end)}):
+        for job, _, end, cause in attempts:
+            if end == now and cause < 0:
+                yield now, "ends", job, -1
+        for job, start, _, _ in attempts:
+            if start == now:
+                for victim, since, end, cause in attempts:
+                    if end == now and cause == job and since < now:
+                        yield now, "loses", victim, job
+                yield now, "starts", job, -1
+
+
+def check(record: Record, tenants: Tenants, gpus: int) -> None:
+    books = Books(record, tenants)
+    reclaim = tenants.reclaim
+    entitled: dict[int, bool] = {}
+    last = None
+    for now, what, row, to in story_of(record):
+        if last is not None and now > last:
+            check_work_is_conserved(record, books, gpus, last)
+        last = now
+        if what == "starts":
+            books.running.add(row)
+            entitled.clear()
+            assert books.is_kept(), f"quotas do not hold at {now}"
+            assert sum(books.own(name) for name in tenants.paths) <= gpus
+            continue
+        if what == "loses":
+            loser, winner = books.tenant(row), books.tenant(to)
+            if to not in entitled:
+                with_it = books.own(winner) + books.rows[to]["gpus"]
+                entitled[to] = with_it <= books.own_nominal(winner)
+            if loser != winner:
+                assert reclaim != "never"
+                assert books.own(loser) > books.own_nominal(loser), f"{loser} within its quota loses to {winner}"
+                assert entitled[to] or reclaim == "fair", f"{winner} takes though it is above its quota"
+        books.running.remove(row)
+
+
+def check_work_is_conserved(record: Record, books: Books, gpus: int, now: int) -> None:
+    """Nobody waits at the end of a pass whom quotas admit and for whom there are GPUs."""
+    free = gpus - sum(books.own(name) for name in books.tenants.paths)
+    for row, job in enumerate(books.rows):
+        waits = record.eligible[row] <= now < record.end[row] and row not in books.running
+        if waits and job["gpus"] <= free and record.reject_reason[row] == 0:
+            assert not books.would_be_kept_with(row), f"{row} waits in vain at {now}"
+
+
+@pytest.mark.parametrize("reclaim", RECLAIMS)
+@pytest.mark.parametrize("between", BETWEEN)
+@pytest.mark.parametrize("rule", ["none", "reclaim", "priority"])
+def test_quotas_hold_work_is_conserved_and_nobody_within_its_quota_loses_to_others(rule, between, reclaim):
+    def one(data: st.DataObject) -> None:
+        gpus = data.draw(st.sampled_from([4, 8, 12]), label="gpus")
+        tenants = data.draw(lenders(gpus, between=between, reclaim=reclaim), label="tenants")
+        jobs = data.draw(lent_to(tenants, 24), label="jobs")
+        policy = Policy(backfill="fit", preemption=rule)
+        check(schedule(jobs, cluster(gpus), policy, tenants=tenants), tenants, gpus)
+
+    checked(f"tenants kept {rule} {between} {reclaim}", EXAMPLES, one)
