@@ -245,6 +245,12 @@ def test_kueue_fair_sharing_takes_by_the_second_strategy_where_the_first_finds_n
 
 
 @TEST
+def test_the_first_strategy_takes_where_both_shares_would_be_equal(tell):
+    """With its job ``a`` borrows 1, as ``b`` would without its small one; the second strategy would take the other."""
+    assert victims(tell, THREE, of_sizes(a=[3], b=[4, 1], c=[1]), ("a", 1, 0), "reclaim") == {"b2"}
+
+
+@TEST
 def test_kueue_a_queue_of_higher_weight_can_preempt_more(tell):
     """ "CQ with higher weight can preempt more"."""
     tenants = cohort("fair", a={"nominal": 3, "weight": 2}, b=3, c=3)
@@ -272,6 +278,14 @@ def test_what_was_lent_is_taken_back_and_the_borrower_goes_on_when_there_is_room
     story = (tell, jobs, cluster(4), cohort("any", a=2, b=2), "reclaim")
     assert stays(*story) == [[(0, 10)], [(1, 5), (8, 13)], [(5, 8)]]
     assert causes(*story) == [[None], [2, None], [None]]
+
+
+@TEST
+def test_nobody_who_started_at_this_instant_makes_room_at_it(tell):
+    """Both come at 5, ``b`` first; ``a`` has its own back at the next instant, which is the submission at 7."""
+    jobs = workload((5, 10, 4, of("b")), (5, 3, 2, of("a")), (7, 1, 1, of("b")))
+    found = stays(tell, jobs, cluster(4), cohort("any", a=2, b=2), "reclaim")
+    assert found == [[(5, 7), (10, 18)], [(7, 10)], [(7, 8)]]
 
 
 @TEST
