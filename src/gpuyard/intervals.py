@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Spans", "Steps", "exact_integers"]
+__all__ = ["Spans", "Steps", "exact_integers", "integrated"]
 
 _TURN = 2.0**64
 
@@ -27,17 +27,23 @@ def exact_integers(low: NDArray[np.int64], estimate: NDArray[np.float64]) -> lis
     return [rest + (int(turn) << 64) for rest, turn in zip(low.tolist(), turns.tolist(), strict=True)]
 
 
-def _prefix(values: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the sums of the first 0, 1, 2, ... values, modulo 2**64."""
-    sums = np.zeros(values.size + 1, dtype=np.int64)
-    np.cumsum(values, out=sums[1:])
-    return sums
+def integrated(
+    start: NDArray[np.int64], end: NDArray[np.int64], weight: NDArray[np.int64], edges: NDArray[np.int64]
+) -> list[int]:
+    """Return the time integral of the weights of spans [start, end) between each pair of ascending edges; exact.
 
+    All in int64, times in microseconds; ``start``, ``end`` and ``weight`` of shape (spans,), ``edges`` (bins + 1,).
+    """
+    from gpuyard.kernel.energy import Integrals, integrate
 
-def _float_prefix(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    sums = np.zeros(values.size + 1, dtype=np.float64)
-    np.cumsum(values, out=sums[1:])
-    return sums
+    bins = edges.size - 1
+    if bins < 1:
+        return []
+    start, end, weight = (np.ascontiguousarray(each, dtype=np.int64) for each in (start, end, weight))
+    into = Integrals(edges=edges, low=np.zeros(bins, dtype=np.int64), estimate=np.zeros(bins, dtype=np.float64))
+    with np.errstate(over="ignore"):
+        integrate(start, end, weight, np.zeros(bins + 1, dtype=np.int64), into)
+    return exact_integers(into.low, into.estimate)
 
 
 def _rows_in_order(times: NDArray[np.int64]) -> NDArray[np.intp]:
@@ -103,9 +109,7 @@ class Spans:
         list of int
             ``bins`` whole numbers, in weight x microseconds, exact.
         """
-        begun, begun_estimate = _ramp(*self.starts_of(weight), edges)
-        ended, ended_estimate = _ramp(*self.ends_of(weight), edges)
-        return exact_integers(np.diff(begun - ended), np.diff(begun_estimate - ended_estimate))
+        return integrated(self.start, self.end, weight, edges)
 
     def peak_count(self, start: int, stop: int) -> int:
         """Return the largest number of spans of positive length that are under way at one instant of [start, stop]."""
@@ -116,19 +120,6 @@ class Spans:
         ends = np.sort(self.end[lasting])
         under_way = np.arange(1, begins.size + 1) - np.searchsorted(ends, begins, side="right")
         return int(under_way.max())
-
-
-def _ramp(
-    times: NDArray[np.int64], weight: NDArray[np.int64], edges: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return, at each edge, the sum of weight x (edge - time) over earlier times: modulo 2**64, and as a float."""
-    base = edges[0] if edges.size else np.int64(0)
-    since, ticks = times - base, edges - base
-    before = np.searchsorted(times, edges, side="right")
-    weights = _prefix(weight)[before]
-    moments = _prefix(weight * since)[before]
-    float_moments = _float_prefix(weight.astype(np.float64) * since)[before]
-    return ticks * weights - moments, ticks.astype(np.float64) * weights - float_moments
 
 
 @dataclass(frozen=True)
@@ -152,19 +143,9 @@ class Steps:
         changes = np.concatenate([[base], -leaving, arriving])[order]
         return cls(np.append(times[order], stop), np.cumsum(changes))
 
-    @cached_property
-    def _area(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        lengths = np.diff(self.times)
-        return _prefix(self.values * lengths), _float_prefix(self.values.astype(np.float64) * lengths)
-
     def integrals(self, edges: NDArray[np.int64]) -> list[int]:
         """Return the time integral between each pair of ascending edges, which lie inside the times; exact."""
-        step = np.clip(np.searchsorted(self.times, edges, side="right") - 1, 0, self.values.size - 1)
-        into = edges - self.times[step]
-        area, estimate = self._area
-        low = area[step] + self.values[step] * into
-        rough = estimate[step] + self.values[step].astype(np.float64) * into
-        return exact_integers(np.diff(low), np.diff(rough))
+        return integrated(self.times[:-1], self.times[1:], self.values, edges)
 
     def peak(self, start: int, stop: int) -> int:
         """Return the largest value that lasts in [start, stop]; the value at ``start`` if that is the stop too."""

@@ -46,13 +46,17 @@ def array_tasks(workload: Workload) -> tuple[NDArray[np.int64], NDArray[np.int64
 
 def _array_numbers(table: pa.Table) -> tuple[NDArray[np.int64], int]:
     """Return the number of each job's array, -1 for none, and how many arrays there are: by name and user."""
-    names, users = (table[column].combine_chunks().dictionary_encode().indices for column in ("array", "user"))
-    name, user = (codes.cast(pa.int64()).fill_null(-1).to_numpy() for codes in (names, users))
+    coded = (table[column].combine_chunks().dictionary_encode().indices for column in ("array", "user"))
+    name, user = (codes.cast(pa.int64()).fill_null(-1).to_numpy() for codes in coded)
+    tasks = np.flatnonzero(name >= 0)
+    names, users = name[tasks], user[tasks]
+    owner = np.empty(int(names.max(initial=-1)) + 1, np.int64)
+    owner[names] = users
+    if (owner[names] == users).all():  # of one user each: the numbers of the names are those of the arrays
+        return name, owner.size
     number = np.full(table.num_rows, -1, np.int64)
-    tasks = name >= 0
-    pairs, code = np.unique(np.stack([name[tasks], user[tasks]]), axis=1, return_inverse=True)
-    number[tasks] = code.ravel()
-    return number, pairs.shape[1]
+    pairs, number[tasks] = np.unique(names * (int(users.max()) + 2) + users + 1, return_inverse=True)
+    return number, pairs.size
 
 
 def exact_sum(numbers: NDArray[np.int64]) -> int:
@@ -151,12 +155,25 @@ class Workload:
         """Return a text column as codes, shape (jobs,), and the sorted names they index."""
         if not len(self):
             return np.empty(0, np.int64), ()
-        encoded = pa.concat_arrays(self.held[column].fill_null(null).chunks).dictionary_encode()
-        names = encoded.dictionary.to_pylist()
-        ranked = sorted(names)
+        if not self.has(column):
+            return np.zeros(len(self), np.int64), (null,)
+        code, names = self._coded(column)
+        texts = [*names, null] if self.held[column].null_count else names
+        ranked = sorted(set(texts))
         rank = {text: number for number, text in enumerate(ranked)}
-        codes = np.array([rank[text] for text in names], dtype=np.int64)
-        return codes[encoded.indices.to_numpy()], tuple(ranked)
+        return np.array([rank[text] for text in texts], dtype=np.int64)[code], tuple(ranked)
+
+    def _coded(self, column: str) -> tuple[NDArray[np.int32], list[str]]:
+        """Return which of the names in a text column each job has, null as -1; worked out once."""
+        if column not in self._codes:
+            encoded = pa.concat_arrays(self.held[column].chunks).dictionary_encode()
+            code = encoded.indices.fill_null(-1).to_numpy()
+            self._codes[column] = code, encoded.dictionary.to_pylist()
+        return self._codes[column]
+
+    @cached_property
+    def _codes(self) -> dict[str, tuple[NDArray[np.int32], list[str]]]:
+        return {}
 
     @cached_property
     def submit(self) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from conftest import cluster, workload
 from gpuyard.energy import EnergyModel, account
 from gpuyard.energy.model import LOAD_SOURCES, job_load
-from gpuyard.energy.power import energies, metered
+from gpuyard.energy.power import metered
 from gpuyard.intervals import Spans
 from gpuyard.kernel.energy import order_ends
 from records import record
@@ -105,7 +105,7 @@ def test_the_meter_knows_what_began_before_its_window():
 
 def test_energy_is_split_at_the_edges_whatever_the_order_of_the_spans():
     spans = _spans((30, 40), (-5, 15), (10, 20), (0, 45), (99, 99))
-    assert energies(spans, _whole(1, 10, 100, 1000, 7), _whole(0, 10, 20, 35)) == [
+    assert spans.integrals(_whole(1, 10, 100, 1000, 7), _whole(0, 10, 20, 35)) == [
         10 * 10 + 1000 * 10,
         10 * 5 + 100 * 10 + 1000 * 10,
         1 * 5 + 1000 * 15,
@@ -119,7 +119,7 @@ def test_a_gigawatt_over_ten_years_is_exact_although_it_overflows_64_bits():
     expected = gigawatt_mw * ten_years_us + (gigawatt_mw + 1) * (ten_years_us - 8)
     assert expected > 2**64
     edges = _whole(0, ten_years_us)
-    assert energies(spans, power, edges) == [expected]
+    assert spans.integrals(power, edges) == [expected]
     assert metered(spans, power, edges, base=5) == ([expected + 5 * ten_years_us], [2 * gigawatt_mw + 6])
 
 
@@ -131,7 +131,7 @@ def test_sums_and_meter_agree_with_counting_tick_by_tick(rows, cuts):
     at = [sum(w for (a, b), (*_, w) in zip(pairs, rows, strict=True) if a <= tick < b) for tick in range(50)]
     bins = [at[first:last] for first, last in itertools.pairwise(edges)]
     spans = _spans(*pairs)
-    assert energies(spans, power, _whole(*edges)) == [sum(values) for values in bins]
+    assert spans.integrals(power, _whole(*edges)) == [sum(values) for values in bins]
     energy, peak = metered(spans, power, _whole(*edges), base=3)
     assert energy == [sum(values) + 3 * len(values) for values in bins]
     assert peak == [max(values) + 3 for values in bins]

@@ -152,14 +152,14 @@ class EnergyAccount:
 
     def between(self, start: int, stop: int) -> EnergyTotals:
         """Return the totals of a stretch inside the run, microseconds since the origin."""
-        from gpuyard.energy.power import energies, metered
+        from gpuyard.energy.power import metered
 
         now = self.periods.between(start, stop)
         lengths = np.diff(now.edges).tolist()
         spans, constant = self.holdings.spans, self.node_idle_mw + self.switches_mw + self.other_mw
-        jobs, held = (energies(spans, power, now.edges) for power in (self.attempt_mw, self.attempt_idle_mw))
+        jobs, held = (spans.integrals(power, now.edges) for power in (self.attempt_mw, self.attempt_idle_mw))
         absent = Absent.nothing() if self.absent is None else self.absent
-        idle, switches, other = (energies(absent.spans, power, now.edges) for power in absent.each_mw)
+        idle, switches, other = (absent.spans.integrals(power, now.edges) for power in absent.each_mw)
         away = [sum(period) for period in zip(idle, switches, other, strict=True)]
         parts = _kwh([up + constant * length - off for up, length, off in zip(jobs, lengths, away, strict=True)])
         meter, peaks = metered(*self._changes, now.edges, base=constant)

@@ -15,13 +15,12 @@ from gpuyard.kernel.energy import (
     Integrals,
     Loads,
     draw_power,
-    integrate,
     meter,
 )
 from gpuyard.record import Record
 from gpuyard.workload import Workload
 
-__all__ = ["energies", "idle_mw", "metered", "parts_of_site", "power_of"]
+__all__ = ["idle_mw", "metered", "parts_of_site", "power_of"]
 
 
 def power_of(record: Record, load: NDArray[np.float64]) -> Drawn:
@@ -46,17 +45,6 @@ def power_of(record: Record, load: NDArray[np.float64]) -> Drawn:
     )
     draw_power(ran, _loads(record, load), _node_power(record.cluster), drawn)
     return drawn
-
-
-def energies(spans: Spans, power_mw: NDArray[np.int64], edges: NDArray[np.int64]) -> list[int]:
-    """Return the energy between each pair of ascending edges (int64 microseconds), nanojoules, exact.
-
-    ``power_mw``: what is drawn during each span, int64, shape (spans,).
-    """
-    into = _integrals(edges)
-    with np.errstate(over="ignore"):
-        integrate(spans.start, spans.end, power_mw, into)
-    return exact_integers(into.low, into.estimate)
 
 
 def metered(

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuyard.kernel.bits import nth
-from gpuyard.kernel.jit import kernel
+from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.tables import Records
 
 __all__ = [
@@ -135,26 +135,58 @@ def draw_power(attempts: Attempts, loads: Loads, node: Records, drawn: Drawn) ->
 
 
 @kernel
-def integrate(start: NDArray[np.int64], end: NDArray[np.int64], power: NDArray[np.int64], into: Integrals) -> None:
-    """Add the energy of spans [start, end) of ``power`` (int64 mW) to the periods they overlap: shape (spans,)."""
+def integrate(
+    start: NDArray[np.int64],
+    end: NDArray[np.int64],
+    power: NDArray[np.int64],
+    whole: NDArray[np.int64],
+    into: Integrals,
+) -> None:
+    """Add the energy of spans [start, end) of ``power`` (int64 mW) to the periods they overlap: shape (spans,).
+
+    Only the periods in which a span begins and ends are looked at; of those between it is said where they begin and
+    end, so that the length of spans does not count.  ``edges`` has 2 or more; ``whole``: room, shape (periods + 1,),
+    zeros.
+    """
     edges = into.edges
-    period = 0
+    periods = edges.size - 1
+    each = periods / max(float(edges[nth(periods)] - edges[0]), 1.0)
     for span in range(start.size):
         begin = max(start[nth(span)], edges[0])
-        stop = min(end[nth(span)], edges[nth(edges.size - 1)])
+        stop = min(end[nth(span)], edges[nth(periods)])
         if begin >= stop:
             continue
-        while period > 0 and edges[nth(period)] > begin:
-            period -= 1
-        while edges[nth(period + 1)] <= begin:
-            period += 1
-        within = period
-        while begin < stop:
-            until = min(stop, edges[nth(within + 1)])
-            into.low[nth(within)] += power[nth(span)] * (until - begin)
-            into.estimate[nth(within)] += float(power[nth(span)]) * float(until - begin)
-            begin = until
-            within += 1
+        flow = power[nth(span)]
+        first = _period_of(edges, begin, each)
+        last = first if stop <= edges[nth(first + 1)] else _period_of(edges, stop - 1, each)
+        if last == first:
+            into.low[nth(first)] += flow * (stop - begin)
+            into.estimate[nth(first)] += float(flow) * float(stop - begin)
+            continue
+        until, since = edges[nth(first + 1)] - begin, stop - edges[nth(last)]
+        into.low[nth(first)] += flow * until
+        into.estimate[nth(first)] += float(flow) * float(until)
+        into.low[nth(last)] += flow * since
+        into.estimate[nth(last)] += float(flow) * float(since)
+        whole[nth(first + 1)] += flow
+        whole[nth(last)] -= flow
+    flow = 0
+    for period in range(periods):
+        flow += whole[nth(period)]
+        length = edges[nth(period + 1)] - edges[nth(period)]
+        into.low[nth(period)] += flow * length
+        into.estimate[nth(period)] += float(flow) * float(length)
+
+
+@inlined
+def _period_of(edges: NDArray[np.int64], time: int, each: float) -> int:
+    """Return the period that holds a time inside the edges, which are about evenly ``1 / each`` apart."""
+    period = min(int(float(time - edges[0]) * each), edges.size - 2)
+    while edges[nth(period)] > time:
+        period -= 1
+    while edges[nth(period + 1)] <= time:
+        period += 1
+    return period
 
 
 @kernel

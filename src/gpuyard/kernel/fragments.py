@@ -13,11 +13,15 @@ from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.score_tables import Mix
 from gpuyard.kernel.tables import Records
 
-__all__ = ["Held", "follow"]
+__all__ = ["Found", "Held", "follow"]
 
 
 class Held(NamedTuple):
-    """Who held what: the columns of a record of the same names, and each job's demand."""
+    """Who held what and when: the columns of a record of the same names, and each job's demand.
+
+    ``by_start`` and ``by_end`` have the attempts in the order of their starts (no rows: their own) and ends;
+    ``milli``: thousandths of a GPU.
+    """
 
     attempt_job: NDArray[np.int32]
     slot_offset: NDArray[np.int64]
@@ -25,11 +29,26 @@ class Held(NamedTuple):
     slot_gpus: NDArray[np.int32]
     slot_gpu: NDArray[np.int32]
     demand: NDArray[np.int32]  # shape (jobs,)
+    start: NDArray[np.int64]
+    end: NDArray[np.int64]
+    by_start: NDArray[np.int64]
+    by_end: NDArray[np.int64]
+    milli: NDArray[np.int64]
+
+
+class Found(NamedTuple):
+    """Written: the times of events, shape (2 * attempts,), and before the first and after each what cannot be used.
+
+    ``fragments``: thousandths of a GPU times jobs of the mix; ``stranded``: thousandths; shape (2 * attempts + 1,).
+    """
+
+    times: NDArray[np.int64]
+    fragments: NDArray[np.int64]
+    stranded: NDArray[np.int64]
 
 
 @kernel
 def follow(
-    event: NDArray[np.int64],
     held: Held,
     demand: Records,
     mix: Mix,
@@ -37,34 +56,43 @@ def follow(
     taken: NDArray[np.int32],
     quanta: int,
     worth: NDArray[np.int64],
-    found: NDArray[np.int64],
-) -> None:
-    """Write what is usable, weighted by demands and at all, before the first event and after each.
+    found: Found,
+) -> int:
+    """Write what is not usable, weighted by demands and at all; return the number of events.
+
+    Ends come before starts at one instant; an attempt that lasts no time changes nothing.
 
     Parameters
     ----------
-    event
-        Attempts in the order of time: the number of one that starts, or minus one less that of one that ends.
     node
         The empty site; left as it is after the last event.
     taken
         Room: shape (GPUs,), zeros; the quanta of each that fractions hold.
     worth
         Room: int64, shape (nodes, 2).
-    found
-        int64, shape (events + 1, 2): thousandths of a GPU times jobs of the mix, and thousandths of a GPU.
     """
     quantum = WHOLE // quanta if quanta > 0 else WHOLE
-    weighted, at_all = 0, 0
+    weighted, at_all, free = 0, 0, 0
     for number in range(node.size):
         worth[nth(number), 0], worth[nth(number), 1] = _usable(mix, node, taken, quanta, quantum, number)
         weighted += worth[nth(number), 0]
         at_all += worth[nth(number), 1]
-    found[0, 0], found[0, 1] = weighted, at_all
-    for at in range(event.size):
-        starts = event[nth(at)] >= 0
-        attempt = event[nth(at)] if starts else -1 - event[nth(at)]
+        free += WHOLE * int(node[nth(number)]["free"])
+    found.fragments[0], found.stranded[0] = mix.jobs * free - weighted, free - at_all
+    count, at, begun, ended = held.attempt_job.size, 0, 0, 0
+    while ended < count:
+        ending = held.by_end[nth(ended)]
+        starting = _started(held, begun) if begun < count else ending
+        if held.end[nth(starting)] <= held.start[nth(starting)]:
+            begun += 1
+            continue
+        if held.end[nth(ending)] <= held.start[nth(ending)]:
+            ended += 1
+            continue
+        starts = begun < count and held.start[nth(starting)] < held.end[nth(ending)]
+        attempt = starting if starts else ending
         sign = -1 if starts else 1
+        begun, ended = begun + int(starts), ended + int(not starts)
         asked = demand[nth(held.demand[nth(held.attempt_job[nth(attempt)])])]
         for slot in range(held.slot_offset[nth(attempt)], held.slot_offset[nth(attempt + 1)]):
             number = int(held.slot_node[nth(slot)])
@@ -75,7 +103,17 @@ def follow(
             weighted += weight - worth[nth(number), 0]
             at_all += part - worth[nth(number), 1]
             worth[nth(number), 0], worth[nth(number), 1] = weight, part
-        found[nth(at + 1), 0], found[nth(at + 1), 1] = weighted, at_all
+        free += sign * held.milli[nth(attempt)]
+        found.times[nth(at)] = held.start[nth(attempt)] if starts else held.end[nth(attempt)]
+        at += 1
+        found.fragments[nth(at)], found.stranded[nth(at)] = mix.jobs * free - weighted, free - at_all
+    return at
+
+
+@inlined
+def _started(held: Held, number: int) -> int:
+    """Return which attempt starts as the one of this number."""
+    return held.by_start[nth(number)] if held.by_start.size else number
 
 
 @inlined

@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gpuyard.holdings import Holdings
-from gpuyard.intervals import Spans, Steps
+from gpuyard.intervals import Steps
 from gpuyard.record import Outcome, Record
 
 __all__ = ["Fragmentation", "fragmentation"]
@@ -43,7 +42,7 @@ def fragmentation(record: Record, holdings: Holdings, start: int, stop: int) -> 
     """
     if record.division is not None or any(each.is_commission for each in record.windows):
         return None
-    from gpuyard.kernel.fragments import Held, follow  # with the compiler, when there is a run
+    from gpuyard.kernel.fragments import Found, Held, follow  # with the compiler, when there is a run
     from gpuyard.kernel.score_build import build_mix
     from gpuyard.lowering import lower_demands, lower_site
 
@@ -57,8 +56,7 @@ def fragmentation(record: Record, holdings: Holdings, start: int, stop: int) -> 
     work = 2 * record.slot_node.size * max(1, mix.need.size)
     if mix.jobs == 0 or mix.jobs * gpus * 1000 >= 2**63 or work > _MOST_WORK:
         return None
-    times, event = _events(holdings.spans)
-    found = np.empty((event.size + 1, 2), np.int64)
+    spans = holdings.spans
     held = Held(
         attempt_job=record.attempt_job,
         slot_offset=record.slot_offset,
@@ -66,40 +64,20 @@ def fragmentation(record: Record, holdings: Holdings, start: int, stop: int) -> 
         slot_gpus=record.slot_gpus,
         slot_gpu=record.slot_gpu,
         demand=asked.demand,
+        start=spans.start,
+        end=spans.end,
+        by_start=np.empty(0, np.int64) if spans.by_start is None else spans.by_start,
+        by_end=spans.by_end,
+        milli=holdings.attempt_milli,
     )
+    most = 2 * record.attempt_job.size
+    found = Found(np.empty(most, np.int64), np.empty(most + 1, np.int64), np.empty(most + 1, np.int64))
     taken = np.zeros(gpus if asked.quanta else 0, np.int32)
-    follow(
-        event, held, asked.demands, mix, site.node, taken, asked.quanta, np.empty((site.node.size, 2), np.int64), found
-    )
-    free = 1000 * gpus - _held(holdings, event)
-    edges = np.concatenate([[start], times, [stop]])
+    worth = np.empty((site.node.size, 2), np.int64)
+    events = follow(held, asked.demands, mix, site.node, taken, asked.quanta, worth, found)
+    edges = np.concatenate([[start], found.times[:events], [stop]])
     return Fragmentation(
-        fragments=Steps(edges, mix.jobs * free - found[:, 0]),
-        stranded=Steps(edges, free - found[:, 1]),
+        fragments=Steps(edges, found.fragments[: events + 1]),
+        stranded=Steps(edges, found.stranded[: events + 1]),
         jobs=mix.jobs,
     )
-
-
-def _events(spans: Spans) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the times at which attempts that last end or start, and which: ends before starts at one instant.
-
-    A start is the number of the attempt, an end minus one less that.  Attempts that last no time change nothing.
-    """
-    lasting = np.flatnonzero(spans.end > spans.start)
-    starts = lasting[np.argsort(spans.start[lasting], kind="stable")]
-    ends = lasting[np.argsort(spans.end[lasting], kind="stable")]
-    started, ended = spans.start[starts], spans.end[ends]
-    number = np.arange(lasting.size)
-    times, event = np.empty(2 * lasting.size, np.int64), np.empty(2 * lasting.size, np.int64)
-    at = number + np.searchsorted(started, ended, side="left")
-    times[at], event[at] = ended, -1 - ends
-    at = number + np.searchsorted(ended, started, side="right")
-    times[at], event[at] = started, starts
-    return times, event
-
-
-def _held(holdings: Holdings, event: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the thousandths of a GPU that are held before the first event and after each."""
-    attempt = np.where(event >= 0, event, -1 - event)
-    milli = holdings.attempt_milli[attempt]
-    return np.concatenate([[0], np.cumsum(np.where(event >= 0, milli, -milli))])

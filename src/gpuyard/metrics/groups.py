@@ -52,16 +52,20 @@ class Groups:
         self, values: NDArray[np.int64] | NDArray[np.float64], keep: NDArray[np.bool_]
     ) -> Iterator[NDArray[np.int64] | NDArray[np.float64]]:
         """Yield, for each group, the values of its jobs that ``keep`` marks."""
+        if keep.all():
+            chosen, ends = values[self.order], self.bounds
+            yield from (chosen[first:last] for first, last in pairwise(ends.tolist()))
+            return
         kept = keep[self.order]
         chosen = values[self.order][kept]
         ends = np.concatenate([[0], np.cumsum(kept)])[self.bounds]
         for first, last in pairwise(ends.tolist()):
             yield chosen[first:last]
 
-    def sums(self, jobs: NDArray[np.int64], weights: NDArray[np.float64]) -> list[float]:
-        """Return the sum of ``weights`` by group; ``jobs`` says whose each weight is."""
-        total: list[float] = np.bincount(self.code[jobs], weights=weights, minlength=len(self.names)).tolist()
-        return total
+    def sums(self, jobs: NDArray[np.int64], *weights: NDArray[np.float64]) -> list[list[float]]:
+        """Return the sums of each of the ``weights`` by group; ``jobs`` says whose each weight is."""
+        code, groups = self.code[jobs], len(self.names)
+        return [np.bincount(code, weights=each, minlength=groups).tolist() for each in weights]
 
 
 def _partition(code: NDArray[np.int64], names: tuple[str, ...]) -> Groups:

@@ -123,7 +123,8 @@ def _services_of(record: Record, names: dict[str, int]) -> NDArray[np.int64]:
 
 def _grouped(service_of: NDArray[np.int64], services: int) -> list[NDArray[np.intp]]:
     """Return the positions at which each service stands, ascending."""
-    order = np.argsort(service_of, kind="stable")
+    narrow = service_of.astype(np.int16) if services < 2**15 else service_of  # NumPy sorts narrow numbers by radix
+    order = np.argsort(narrow, kind="stable")
     bounds = np.searchsorted(service_of[order], np.arange(services + 1))
     return [order[bounds[number] : bounds[number + 1]] for number in range(services)]
 

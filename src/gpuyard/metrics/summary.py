@@ -263,11 +263,11 @@ def _job_blocks(view: _View, groups: Groups) -> Iterator[Numbers]:
 
 def _grouped(view: _View, groups: Groups) -> dict[str, Numbers]:
     """Return the blocks of each group by its name."""
-    held = groups.sums(view.attempt_job, view.held)
-    busy = groups.sums(view.attempt_job, view.busy)
-    energy = groups.sums(view.attempt_job, view.energy)
-    preempted = groups.sums(view.attempt_job, preempted_in(view.record, view.start, view.stop).astype(np.float64))
-    lost = groups.sums(view.attempt_job, lost_hours(view.record, view.held))
+    held, busy, energy = groups.sums(view.attempt_job, view.held, view.busy, view.energy)
+    preempted, lost = [0.0] * len(groups.names), [0.0] * len(groups.names)
+    if view.record.attempt_useful is not None:
+        times = preempted_in(view.record, view.start, view.stop).astype(np.float64)
+        preempted, lost = groups.sums(view.attempt_job, times, lost_hours(view.record, view.held))
     total = sum(held)
     rows = zip(groups.names, _job_blocks(view, groups), held, busy, energy, preempted, lost, strict=True)
     return {
@@ -281,10 +281,10 @@ def _grouped(view: _View, groups: Groups) -> dict[str, Numbers]:
                 "activity": _ratio(busy_hours, hours),
             },
             "energy": {"it_kwh": kwh},
-            "preemptions": int(times),
+            "preemptions": int(often),
             "lost_gpu_hours": lost_here,
         }
-        for name, block, hours, busy_hours, kwh, times, lost_here in rows
+        for name, block, hours, busy_hours, kwh, often, lost_here in rows
     }
 
 
