@@ -57,6 +57,25 @@ def test_a_first_run_compiles_the_engine(benchmark: BenchmarkFixture, tmp_path: 
     assert jobs["submitted"] == jobs["completed"] + jobs["failed"] + jobs["cancelled"] + jobs["timed_out"]
 
 
+@pytest.mark.parametrize(
+    ("phase", "days", "most_bytes"), [("phase-1", 30.0, 2_500_000_000), ("phase-4", 30.0, 14_000_000_000)]
+)
+def test_a_month_of_a_phase_with_all_outputs(
+    benchmark: BenchmarkFixture, tmp_path: Path, phase: str, days: float, most_bytes: int
+) -> None:
+    """Every job is told with a row, every event is one of a job, and memory stays below a bound."""
+    length, out = days if SIZE is FULL else days / 300, tmp_path / "out"
+    rounds = 1 if phase == "phase-4" else SIZE.rounds
+    child = measured(benchmark, "run", phase, "--set", f"workload.days={length}", "-o", str(out), rounds=rounds)
+
+    numbers = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    jobs, ends = numbers["jobs"], pq.read_table(out / "jobs.parquet", columns=["end_time"])["end_time"]
+    assert jobs["submitted"] == ends.length() == jobs["rejected"] + ends.length() - ends.null_count
+    assert events(out) >= 2 * (jobs["submitted"] - jobs["rejected"])
+    assert set(numbers["by_class"]) == {"realtime", "training", "manufacturing", "drug-discovery", "battery"}
+    assert child.peak_bytes < most_bytes
+
+
 def test_a_synthetic_run_with_all_outputs(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
     measured(benchmark, "run", "phase-1", "--jobs", str(SIZE.fewer_jobs), "-o", str(tmp_path / "out"))
 
