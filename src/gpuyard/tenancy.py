@@ -271,8 +271,8 @@ def _stated(given: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for each in fields(given):
         value = getattr(given, each.name)
-        if value is None or value in ((), {}):
-            continue
+        if value is None or value == () or (each.name == "where" and not value):
+            continue  # an empty quota is one: nothing of any type
         found[each.name] = list(value) if isinstance(value, tuple) else _plain(value)
     return found
 

@@ -57,6 +57,25 @@ def test_room_is_told_where_quotas_admit_a_job() -> None:
     assert "fragmentation: 6 GPUs were free, but no node had 4 of them" in line
 
 
+def test_a_quota_of_all_is_told_only_where_there_would_have_been_room() -> None:
+    tenants = {"tenant": [{"name": "steel", "nominal": 2}, {"name": "bio", "nominal": 2}]}
+    rows: list[Row] = [(0, HOUR, 1, of("steel")), (0, HOUR, 2, of("bio")), (60, 10, 2, of("bio"))]
+    (room,) = story("2", *rows, site=cluster(2, 2), policy="fifo-fit", tenants=tenants).stretches
+    assert room.reason == "gpus"  # 1 is free
+    (quota,) = story("2", *rows, site=cluster(8), policy="fifo-fit", tenants=tenants).stretches
+    assert (quota.reason, quota.held and quota.held.tenant) == ("quota", "")
+
+
+def test_a_quota_of_one_type_is_told_where_the_other_type_has_no_room() -> None:
+    site = cluster(("A", 2), ("B", 2))
+    tenants = {"tenant": [{"name": "a", "nominal": {"A": 1, "B": 2}, "borrow": {}}, {"name": "b", "nominal": {"A": 1}}]}
+    rows: list[Row] = [(0, HOUR, 2, of("a", gpu_type="B")), (0, HOUR, 1, of("a", gpu_type="A")), (60, 10, 1, of("a"))]
+    (stretch,) = story("2", *rows, site=site, policy="fifo-fit", tenants=tenants).stretches
+    assert stretch.reason == "quota"
+    assert stretch.held is not None
+    assert (stretch.held.what, stretch.held.used, stretch.held.most) == ("A", (1, 1), 1)
+
+
 def test_a_limit_is_told_with_its_group() -> None:
     tenants = {"limit": [{"each": ["user"], "where": {"partition": "debug"}, "jobs": 1}, {"each": ["user"], "gpus": 6}]}
     rows: list[Row] = [
@@ -187,7 +206,7 @@ def test_every_wait_is_covered_by_a_reason_that_held_at_the_jobs_turn(seed: int,
             continue
         waits = [stay.waited for stay in found.attempts] if found.attempts else [found.wait or 0.0]
         assert sum(each.seconds for each in found.stretches) == pytest.approx(sum(waits))
-        assert not {each.reason for each in found.stretches} & {"placement", "unknown"}, (name, str(found))
+        assert not {each.reason for each in found.stretches} & {"placement", "unknown", "closed"}, (name, str(found))
         assert str(found)
         waited += sum(waits)
     assert waited > 0

@@ -67,6 +67,11 @@ def test_what_is_written_down_makes_the_same_tenants_again(tmp_path: Path) -> No
     assert again.echo["tenants"] == first.echo["tenants"]
 
 
+def test_a_quota_of_no_type_is_written_down_too() -> None:
+    tenants = Tenants(tenants=(Tenant(name="steel", nominal={"gpu": 8}, borrow={}),), limits=(Limit(jobs=1),))
+    assert Tenants.of(tenants.to_mapping()) == tenants
+
+
 def test_a_scenario_without_tenants_writes_down_none() -> None:
     assert "tenants" not in resolved().echo
 

@@ -250,14 +250,16 @@ class _Judge:
 
         Of the types of which only some admit it, what counts is room on these.
         """
-        refused = self.sharing.refused_types(row)
-        limit = self.sharing.limit(row)
+        limit, refused = self.sharing.limit(row), self.sharing.refused_types(row)
         if limit is not None or not refused:
             return limit, find_shortage(self.evidence, self.yard, row)
+        held = next(iter(refused.values()))
         closed = np.isin(self.yard.kind, list(refused))
+        if bool(closed[self._nodes_of(row)].all()):
+            return held, find_shortage(self.evidence, self.yard, row)
         shortage = find_shortage(self.evidence, self.yard, row, closed)
-        if bool(closed[self._nodes_of(row)].all()) or (shortage is not None and shortage.reason == "closed"):
-            return next(iter(refused.values())), shortage
+        if shortage is not None and shortage.reason == "closed":
+            return held, None  # there is room on a type whose quota is used up
         return None, shortage
 
     def _nodes_of(self, row: int) -> NDArray[np.bool_]:
