@@ -173,7 +173,7 @@ def fairness_block(record: Record, fared: Fared) -> dict[str, object] | None:
         return None
     due = np.zeros(fared.weights.size)
     due[sharing] = fared.weights[sharing] / fared.weights[sharing].sum()
-    hours = np.array(groups.sums(record.attempt_job.astype(np.int64), fared.held))
+    hours = np.array(groups.sums(record.attempt_job.astype(np.int64), fared.held)[0])
     rho = finish_time_fairness(record, fared.times, due[groups.code])
     slower = _against_alone(record, fared)
     waits = list(groups.split(fared.times.wait, counted & fared.times.started))
