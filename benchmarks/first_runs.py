@@ -20,6 +20,7 @@ from numba.core.dispatcher import Dispatcher
 from gpuyard.policy import Policy
 from gpuyard.preemption import Preemption
 from gpuyard.simulation import schedule
+from gpuyard.tenancy import NO_TENANTS, Tenant, Tenants
 from gpuyard.workload import Workload
 from measure import command
 from page import Section, Target, markdown
@@ -37,6 +38,7 @@ class Family:
     """Runs that need the same compiled functions."""
 
     policy: Policy = field(default_factory=Policy)
+    tenants: Tenants = NO_TENANTS
     in_racks: bool = False
     fractions: bool = False
     """whether every second job asks for half a GPU"""
@@ -52,6 +54,10 @@ FAMILIES = {
     "`wfp`": Family(policy=Policy(order="wfp")),
     "`las`": Family(policy=Policy(backfill="fit", preemption=Preemption(rule="las"))),
     "`cells`": Family(policy=Policy(backfill="fit", cells={"owners": {"t": {"node": 4}}})),
+    "tenants, quotas and reclaim": Family(
+        policy=Policy(backfill="fit", preemption=Preemption(rule="reclaim")),
+        tenants=Tenants(tenants=(Tenant(name="t", nominal=64),)),
+    ),
     "`packed` in three levels": Family(policy=Policy(placement="packed"), in_racks=True),
     "`fgd`": Family(policy=Policy(placement="fgd")),
     "fractions of a GPU": Family(fractions=True),
@@ -112,7 +118,7 @@ def main(family: str) -> None:
         workload = Workload.from_table(workload.table.set_column(place, "gpu_milli", column), name="fractions")
     site = racked(_NODES) if asked.in_racks else uniform(_NODES)
     begun = time.process_time()
-    schedule(workload, site, asked.policy)
+    schedule(workload, site, asked.policy, tenants=asked.tenants)
     cpu_s = time.process_time() - begun
     sys.stdout.write(json.dumps({"cpu_s": cpu_s, "compiled": _compiled()}))
 

@@ -20,6 +20,7 @@ from measure import watched_kernel
 from page import Section, into, markdown
 from preemption_figures import preempting
 from sizes import FULL, SIZE, Size
+from tenant_figures import sharing
 from yardstick import NoYardstickError, build_yardstick
 
 _PROJECT = Path(__file__).resolve().parent.parent
@@ -54,6 +55,7 @@ def _sections(size: Size, folder: Path) -> Iterator[Section]:
     yield easy_by_depth(size)
     yield by_policy(size)
     yield preempting(size, philly)
+    yield sharing(size)
     yield memory(size)
     yield first_runs()
     yield commands(size, philly, folder)
