@@ -59,6 +59,29 @@ def test_reclaim_by_trial_comes_to_an_end():
     agree([*rows, (4, 16, 2, -1, "sky"), (4, 13, 1, 1, "sky")], 8, shared, terms)
 
 
+def test_a_claim_is_tried_in_the_round_after_a_victim_has_joined_a_lane_that_stood_aside():
+    """The victim asks for what the claim asks for, and that was taken for having been tried."""
+    red, asking = {"tenant": "red"}, {"cpus": 1.0}
+    jobs = workload(
+        (0, 7, 1, red | asking),
+        (0, 1, 2, red | {"time_limit": 6}),
+        (0, 9, 1, red),
+        (0, 5, 1),
+        (0, 1, 1, asking),
+        (0, 7, 1, red),
+        (1, 4, 1),
+    )
+    quotas = (Tenant(name="red", nominal=1), Tenant(name="sky", nominal=1))
+    shared = Tenants(tenants=quotas, reclaim="fair", nominal=2.5)
+    policy = Policy(order="ljf", preemption={"rule": "reclaim"})
+    compare(jobs, cluster(2, 2, cpus=[6, 6]), policy, 0, None, tenants=shared)
+
+
+def test_the_submission_of_a_rejected_job_is_no_instant_at_which_something_is_taken_back():
+    rows = [(0, 3, 2, 0, "red"), (0, 1, 1, 0, "sky"), (1, 1, 5, 0, "red")]
+    agree(rows, 2, Tenants(tenants=(Tenant(name="sky", nominal=2),)), {"rule": "reclaim"})
+
+
 @pytest.mark.parametrize("kind", ["none", "numbers", "types"])
 def test_jobs_are_rejected_for_the_reason_that_keeps_them_out(kind):
     """By a limit, or by the quota of the tenant; who could not be placed either is rejected for that."""

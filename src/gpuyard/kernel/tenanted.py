@@ -10,7 +10,7 @@ from gpuyard.kernel.bits import nth
 from gpuyard.kernel.booty import look_again, note_borrower, offer_fresh, withdraw
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
 from gpuyard.kernel.hunt import try_place
-from gpuyard.kernel.instants import next_arrival, next_eligible, tell_others, vacate
+from gpuyard.kernel.instants import next_arrival, next_eligible, skip_rejected, tell_others, vacate
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.levels import key_to_wait, next_tick, pass_bins, time_of_promotion
 from gpuyard.kernel.line import line_up, stand_out
@@ -68,6 +68,7 @@ def run_tenanted(
     count, state = events.counter, stays.state
     while count[Count.CANCEL] == 0:
         if state[Gain.PAUSED] == 0:
+            skip_rejected(jobs, events, stop)
             now = min(next_arrival(jobs, events), first_time(stays.ends, NEVER), first_time(stays.ticks, NEVER))
             if now == NEVER or now > stop:
                 break
@@ -427,7 +428,8 @@ def _bring_back(tenancy: Tenancy, stays: Stays) -> None:
     state = tenancy.ledger.state
     for place in range(state[Share.ASIDE]):
         lane = int(tenancy.waiting.aside[nth(place)])
-        _wish_of(tenancy, lane)["quiet"] = state[Share.CHANCE]
+        if tenancy.waiting.lanes.item[nth(lane)]["heap"] == NOBODY:
+            _wish_of(tenancy, lane)["quiet"] = state[Share.CHANCE]
     for place in range(state[Share.ASIDE]):
         lane = int(tenancy.waiting.aside[nth(place)])
         if tenancy.waiting.lanes.item[nth(lane)]["heap"] != NOBODY:
