@@ -77,6 +77,17 @@ def test_a_claim_is_tried_in_the_round_after_a_victim_has_joined_a_lane_that_sto
     compare(jobs, cluster(2, 2, cpus=[6, 6]), policy, 0, None, tenants=shared)
 
 
+def test_who_was_let_in_at_a_quota_lets_in_the_next_when_another_job_comes_first_in_its_queue():
+    """The second to be held there was left waiting until something else ended."""
+    rows = [(0, 5, 2, 0, "sky"), (0, 9, 2, 0, "sky"), (1, 3, 2, 0, "red"), (1, 3, 2, 0, "sea"), (5, 3, 3, 5, "red")]
+    jobs = workload(*((at, run, asked, {"priority": high, "tenant": owner}) for at, run, asked, high, owner in rows))
+    quotas = (Tenant(name="red", nominal=1), Tenant(name="sea", nominal=1), Tenant(name="sky", nominal=2))
+    for preemption in ({}, {"rule": "reclaim"}):
+        compare(
+            jobs, cluster(8), Policy(order="priority", preemption=preemption), 0, None, tenants=Tenants(tenants=quotas)
+        )
+
+
 def test_the_submission_of_a_rejected_job_is_no_instant_at_which_something_is_taken_back():
     rows = [(0, 3, 2, 0, "red"), (0, 1, 1, 0, "sky"), (1, 1, 5, 0, "red")]
     agree(rows, 2, Tenants(tenants=(Tenant(name="sky", nominal=2),)), {"rule": "reclaim"})

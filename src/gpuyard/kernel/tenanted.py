@@ -188,10 +188,21 @@ def _join(jobs: Jobs, events: Events, stays: Stays, tenancy: Tenancy, row: int, 
     events.counter[Count.WAITING] += 1
     tenancy.ledger.tenant[nth(tenancy.ledger.asker[nth(tenancy.ledger.asker_of[nth(row)])]["tenant"])]["waiting"] += 1
     if stays.stay[nth(row)]["place"] == 0:
-        if tenancy.waiting.lanes.item[nth(lane)]["heap"] != NOBODY:
-            leave_lane(tenancy.waiting, lane)
-        note_first(tenancy, stays, lane)
-        enter_lane(tenancy, lane)
+        _change_first(stays, tenancy, lane)
+
+
+@kernel
+def _change_first(stays: Stays, tenancy: Tenancy, lane: int) -> None:
+    """Let a lane be tried whose first job may be another one; the next of those held where the old one was, as well.
+
+    The old one may have been let in there, and does not try any more.
+    """
+    before = asker_first(tenancy, lane)
+    leave_lane(tenancy.waiting, lane)
+    note_first(tenancy, stays, lane)
+    enter_lane(tenancy, lane)
+    if before != asker_first(tenancy, lane):
+        succeed(tenancy, before)
 
 
 @kernel
@@ -201,12 +212,10 @@ def _promote(jobs: Jobs, stays: Stays, tenancy: Tenancy, row: int, wish: int) ->
     this = stays.stay[nth(row)]
     this["attained"] = 0
     this["bin"] = 0
-    leave_lane(tenancy.waiting, lane)
     stand_out(stays, lane, row)
     this["key"] = key_to_wait(jobs, stays, row, wish)
     line_up(stays, lane, row)
-    note_first(tenancy, stays, lane)
-    enter_lane(tenancy, lane)
+    _change_first(stays, tenancy, lane)
 
 
 @kernel
@@ -282,6 +291,8 @@ def _make_round(
         elif claimant or partly:
             tenancy.waiting.aside[nth(state[Share.ASIDE])] = lane
             state[Share.ASIDE] += 1
+            if link != NOBODY:
+                succeed(tenancy, number)
         else:
             enter_lane(tenancy, lane)
         heads = _gather_heads(waiting, state) if offered else _settle_head(waiting, state, heads)
