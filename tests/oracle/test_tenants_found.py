@@ -88,6 +88,19 @@ def test_who_was_let_in_at_a_quota_lets_in_the_next_when_another_job_comes_first
         )
 
 
+def test_a_claim_is_tried_again_when_time_has_changed_who_would_be_taken_first():
+    """Until then those who lose least leave no two GPUs on one node before their tenant is within its quota."""
+    green, red = {"tenant": "green", "preemptible": False}, {"tenant": "red"}
+    jobs = workload(
+        (0, 20, 1, red), (0, 20, 1, red), (0, 20, 1, green), (1, 20, 1, red), (2, 5, 2, green), (3, 5, 1, red)
+    )
+    quotas = (Tenant(name="green", nominal=3), Tenant(name="red", nominal=1))
+    terms = {"rule": "reclaim", "victims": "least-lost", "checkpoint_interval": 3, "checkpoint_cost": 0}
+    for backfill, placement in SITES[:2]:
+        policy = Policy(backfill=backfill, placement=placement, preemption=terms)
+        compare(jobs, cluster(2, 2), policy, 0, None, tenants=Tenants(tenants=quotas))
+
+
 def test_the_submission_of_a_rejected_job_is_no_instant_at_which_something_is_taken_back():
     rows = [(0, 3, 2, 0, "red"), (0, 1, 1, 0, "sky"), (1, 1, 5, 0, "red")]
     agree(rows, 2, Tenants(tenants=(Tenant(name="sky", nominal=2),)), {"rule": "reclaim"})

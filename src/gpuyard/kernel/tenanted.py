@@ -84,6 +84,7 @@ def run_tenanted(
         count[Count.PASSES] += 1
         if count[Count.WAITING] > 0:
             tenancy.ledger.state[Share.OFFERED] = 0
+            tenancy.ledger.state[Share.CHANCE] += tenancy.ledger.state[Share.LISTED]  # who is taken first decides
             if tenancy.ledger.state[Share.LEFT] > 0:
                 _offer_once(jobs, stays, tenancy, now)
             while _make_round(jobs, demand, site, log, events, stays, tenancy, regainer, placer, releaser, now):
