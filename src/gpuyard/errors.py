@@ -78,4 +78,5 @@ def unknown_name(kind: str, name: str, choices: Iterable[str]) -> ConfigError:
     known = sorted(choices)
     nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"did you mean '{nearest[0]}'? " if nearest else ""
-    return ConfigError(f"unknown {kind} '{name}'; {hint}choose one of {', '.join(known)}")
+    choice = f"choose one of {', '.join(known)}" if known else "there is none to choose, so leave it out"
+    return ConfigError(f"unknown {kind} '{name}'; {hint}{choice}")

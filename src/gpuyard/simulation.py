@@ -62,7 +62,7 @@ from gpuyard.tenanting import (
     tenant_tables,
 )
 from gpuyard.unfit import reject_unfit, reject_without_nodes
-from gpuyard.windows import NodeWindow
+from gpuyard.windows import NodeWindow, check_partitions
 from gpuyard.workload import MICROSECOND, Workload, exact_sum
 
 __all__ = ["check_times", "is_compiled", "schedule", "schedule_participants"]
@@ -303,6 +303,7 @@ def _apart(
     """Return the nodes that come later, and the windows over nodes that are there; raise where the policy has none."""
     if windows:
         check_windowed(policy)
+        check_partitions(windows)
     first = int(workload.submit.min(initial=NEVER))
     return latecomers(windows, cluster, first), [each for each in windows if not each.is_commission]
 

@@ -61,8 +61,8 @@ class VirtualCluster:
             raise ConfigError("a virtual cluster needs a name; write name = 'vc-a'")
         given = [bool(self.nodes), self.gpus is not None, self.share is not None]
         if sum(given) != 1:
-            what = "says neither" if not any(given) else "says more than one of"
-            raise ConfigError(f"virtual cluster '{self.name}' {what} nodes, gpus or share; give it one of them")
+            what = "says none of" if not any(given) else "says more than one of"
+            raise ConfigError(f"virtual cluster '{self.name}' {what} nodes, gpus and share; give it one of them")
         if self.gpus is not None and self.gpus < 1:
             raise ConfigError(f"virtual cluster '{self.name}' needs at least 1 GPU, got gpus = {self.gpus}")
         if self.share is not None and not 0 < self.share <= 1:

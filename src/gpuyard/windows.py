@@ -15,7 +15,7 @@ from gpuyard.errors import ConfigError
 from gpuyard.units import counted
 from gpuyard.workload import MICROSECOND, NEVER, Workload
 
-__all__ = ["NodeWindow", "closed_gpus", "node_numbers", "there_from", "unlisted", "window_tables"]
+__all__ = ["NodeWindow", "check_partitions", "closed_gpus", "node_numbers", "there_from", "unlisted", "window_tables"]
 
 EVER = -1e12
 """Seconds since the origin at which windows begin that have no beginning: before anything that can be simulated."""
@@ -139,6 +139,19 @@ def unlisted(windows: Sequence[NodeWindow], workload: Workload) -> NDArray[np.bo
     codes, known = workload.labels("partition", "\0")
     strange = np.array([name not in (*listed, "\0") for name in known], np.bool_)
     return strange[codes] if listed and strange.any() else np.zeros(len(workload), np.bool_)
+
+
+def check_partitions(windows: Sequence[NodeWindow]) -> None:
+    """Raise ConfigError for a partition that is given twice, or several that jobs without a partition are of."""
+    partitions = [each for each in windows if each.is_partition]
+    names = [each.partitions[0] for each in partitions]
+    for at, name in enumerate(names):
+        if name in names[:at]:
+            raise ConfigError(f"partition '{name}' is given twice; give it once, with all of its nodes")
+    defaults = [each.partitions[0] for each in partitions if each.is_default]
+    if len(defaults) > 1:
+        both = f"'{defaults[0]}' and '{defaults[1]}'"
+        raise ConfigError(f"jobs without a partition cannot be of both {both}; let one of them be the default")
 
 
 def node_numbers(nodes: Sequence[int | str], cluster: Cluster, who: str) -> NDArray[np.int64]:

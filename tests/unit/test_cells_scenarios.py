@@ -79,3 +79,10 @@ def test_a_saved_run_tells_whose_cells_were_lent_and_runs_again(tmp_path: Path) 
 def test_what_is_wrong_in_a_file_is_told_with_a_remedy(tmp_path: Path, change: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         run(load(written(tmp_path)).apply_sets([change]))
+
+
+def test_a_cluster_without_levels_has_none_to_choose(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    path.write_text(FILE.replace("nodes_per_rack = 2\n", ""), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"unknown level of .* 'rack'; there is none to choose, so leave it out"):
+        run(load(path))

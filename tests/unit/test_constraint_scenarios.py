@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import gpuyard as gy
+from conftest import cluster, workload
 from gpuyard import explain
 from gpuyard.errors import ConfigError
 from gpuyard.scenario import Scenario, load, run
@@ -149,3 +151,25 @@ def test_partitions_are_refused_where_nobody_asks_which_nodes_are_open(tmp_path:
         run(parted(tmp_path).apply_sets(['partition=[{name="debug", nodes="9"}]']))
     with pytest.raises(ConfigError, match="virtual clusters have their own"):
         run(parted(tmp_path).apply_sets(['virtual_cluster=[{name="debug", nodes="0"}]']))
+
+
+@pytest.mark.parametrize(
+    ("tables", "text"),
+    [
+        ('[{name="debug", nodes="0"}, {name="debug", nodes="1"}]', "partition 'debug' is given twice"),
+        (
+            '[{name="debug", nodes="0", default=true}, {name="main", nodes="1", default=true}]',
+            "cannot be of both 'debug' and 'main'",
+        ),
+        ('{name="debug", nodes="0"}', r"\[partition\] is a table.*write \[\[partition\]\]"),
+    ],
+)
+def test_partitions_that_contradict_each_other_are_refused(tmp_path: Path, tables: str, text: str) -> None:
+    with pytest.raises(ConfigError, match=text):
+        run(parted(tmp_path).apply_sets([f"partition={tables}"]))
+
+
+def test_partitions_from_python_are_held_to_the_same() -> None:
+    windows = [gy.NodeWindow.partition("debug", ("0",)), gy.NodeWindow.partition("debug", ("1",))]
+    with pytest.raises(ConfigError, match="partition 'debug' is given twice; give it once"):
+        gy.simulate(workload((0, 10, 1, {"partition": "debug"})), cluster(2, 2), windows=windows)

@@ -59,7 +59,10 @@ def test_the_chart_shows_those_that_fell_short():
 
 def test_page_and_terminal_tell_it():
     result = shared()
-    assert "Fairness among tenants" in report_html(result)
+    page = report_html(result)
+    assert "Fairness among tenants" in page
+    assert '<a href="#fairness">' in page
+    assert all(len(row.note) <= 68 for row in summary_rows(result) if row.label == "Fairness"), "one line of 100"
     assert "Fairness" in [row.label for row in summary_rows(result)]
     assert any("What tenants were due and got" in str(table.title) for table in group_tables(result))
 
@@ -68,3 +71,4 @@ def test_nothing_is_said_of_one_tenant():
     result = gy.simulate(workload((0, 60, 4, {"tenant": "a"})), cluster(4), policy="fifo")
     assert (fairness_grid(result), deficit_figure(result), fairness_lead(result)) == (None, None, "")
     assert "Fairness among tenants" not in report_html(result)
+    assert "#fairness" not in report_html(result)

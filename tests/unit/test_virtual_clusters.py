@@ -97,7 +97,7 @@ def test_what_cannot_be_meant_is_said(parts: list[VirtualCluster], text: str) ->
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        ({"nodes": ()}, "says neither"),
+        ({"nodes": ()}, "says none of nodes, gpus and share"),
         ({"nodes": ("0",), "gpus": 4}, "more than one"),
         ({"gpus": 0}, "at least 1 GPU"),
         ({"share": 1.5}, "at most 1"),

@@ -127,7 +127,7 @@ def _fairness(result: Result) -> str:
         format_value(lookup(result.numbers, f"fairness.{name}"), form)
         for name, form in (("jain_wait", "ratio"), ("shortfall_gpu_hours", "gpu_hours"))
     )
-    return f"Jain index of GPU time over weight; of waits {waits}; {short} short of their shares"
+    return f"Jain index of GPU time; of waits {waits}; {short} short of shares"
 
 
 def _noted(result: Result, word: str, key: str, form: str) -> str:

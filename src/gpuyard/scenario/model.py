@@ -204,6 +204,8 @@ def _describe(error: Mapping[str, Any], path: tuple[str, ...]) -> str:
         hint = f"did you mean '{nearest[0]}'? " if nearest else ""
         what = "key" if table else "section"
         return f"{where} has no {what} '{key}'; {hint}it has {', '.join(known)}"
+    if error["type"] == "list_type" and not table and isinstance(error["input"], Mapping):
+        return f"[{key}] is a table, and there may be several; write [[{key}]]"
     reason = str(error["msg"]).removeprefix("Value error, ")
     if key in SECTIONS and not table and error["type"] == "value_error":
         return f"[{key}] {reason}"

@@ -137,7 +137,7 @@ def due_shares(section: WorkloadSection, spec: Callable[[], SynthesisSpec]) -> M
         Where there is no synthetic workload, or none of its tenants has a quota.
     """
     if section.trace is not None or section.fit is not None:
-        raise ConfigError("'of_workload' is about the tenants of a synthetic workload, and there is none")
+        raise ConfigError("'of_workload' is about the tenants of a synthetic workload, and there is none; leave it out")
     quotas = {each.name: each.quota for each in spec().tenants}
     if all(quota is None for quota in quotas.values()):
         raise ConfigError(

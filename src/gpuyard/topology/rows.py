@@ -63,7 +63,8 @@ def _body(reader: Iterator[list[str]], header: list[str], path: str | Path | Non
         if not any(cell.strip() for cell in cells):
             continue
         if len(cells) != len(header):
-            raise InputError(f"{len(cells)} cells where the header has {len(header)}", path=path, row=_line(reader))
+            counted = f"{len(cells)} cells where the header has {len(header)}"
+            raise InputError(counted, path=path, row=_line(reader), remedy="give each row as many cells as the header")
         yield _line(reader), {column: cell.strip() for column, cell in zip(header, cells, strict=True)}
 
 
