@@ -126,4 +126,4 @@ def test_jobs_are_rejected_for_the_reason_that_keeps_them_out(kind):
                 kept_out = tenancy.find([], empty, job, Rule(placement="best-fit", seed=0)) is None
                 assert (reason == BY_QUOTA) == kept_out
 
-    checked(f"reasons {kind}", 2 * EXAMPLES, check)
+    checked(f"reasons {kind}", EXAMPLES, check)

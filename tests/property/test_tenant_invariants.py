@@ -142,4 +142,4 @@ def test_quotas_hold_work_is_conserved_and_nobody_within_its_quota_loses_to_othe
         policy = Policy(backfill="fit", preemption=rule)
         check(schedule(jobs, cluster(gpus), policy, tenants=tenants), tenants, gpus)
 
-    checked(f"tenants kept {rule} {between} {reclaim}", EXAMPLES, one)
+    checked(f"tenants kept {rule} {between} {reclaim}", max(EXAMPLES // 3, 3), one)
