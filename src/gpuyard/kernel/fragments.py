@@ -83,7 +83,7 @@ def follow(
     while ended < count:
         ending = held.by_end[nth(ended)]
         starting = _started(held, begun) if begun < count else ending
-        if held.end[nth(starting)] <= held.start[nth(starting)]:
+        if begun < count and held.end[nth(starting)] <= held.start[nth(starting)]:
             begun += 1
             continue
         if held.end[nth(ending)] <= held.start[nth(ending)]:
