@@ -95,7 +95,7 @@ def schedule_apart(
     division = divide(workload, cluster, policy, virtual_clusters)
     jobs = participants(workload, policy, begin=begin, seed=seed)
     division = replace(division, member=division.member[jobs.rows])
-    rejections = _reject_outsiders(jobs.workload, division)
+    rejections = _reject_outsiders(jobs, division)
     parts: list[_Part] = []
     for number, name in enumerate(division.names):
         rows = np.flatnonzero(rejections.accepted & (division.member == number))
@@ -141,11 +141,18 @@ def _share_of(progress: Progress | None, done: int, parts: int) -> Progress | No
     return lambda share: progress((done + share) / parts)
 
 
-def _reject_outsiders(workload: Workload, division: Division) -> Rejections:
-    """Return which jobs are in no virtual cluster, or depend on one; raise ConfigError for those that tie two."""
+def _reject_outsiders(jobs: Participants, division: Division) -> Rejections:
+    """Return which jobs are in no virtual cluster, or depend on one; raise ConfigError for those that tie two.
+
+    Jobs that run when the simulation begins wait for nobody.
+    """
+    workload = jobs.workload
     rejections = Rejections(len(workload))
     rejections.add(division.member < 0, "belongs to no virtual cluster")
     parent, child = workload.parents.edges()
+    if jobs.middle is not None:
+        waits = ~jobs.middle.running[child]
+        parent, child = parent[waits], child[waits]
     reject_behind(parent, child, rejections)
     member = np.where(rejections.accepted, division.member, -1)
     ids = workload.table["job_id"]

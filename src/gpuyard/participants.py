@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gpuyard.beginning import Beginning, begin_at, with_stated_limits
 from gpuyard.ordering import estimate_run_times, static_rank
-from gpuyard.parents import coded_table
+from gpuyard.parents import coded_table, without_dangling
 from gpuyard.policy import Policy
 from gpuyard.workload import MICROSECOND, Workload
 
@@ -38,12 +38,14 @@ class Participants:
     def only(self, rows: NDArray[np.int64], name: str) -> Participants:
         """Return some of them (their rows, ascending), as jobs of a workload of that name.
 
-        What is believed of them stays, and so do their random numbers.  None of them may depend on one left out.
+        What is believed of them stays, and so do their random numbers.  None of them may wait for one left out; what
+        those depended on that run already is of no account.
         """
         kept = np.zeros(len(self.workload), np.bool_)
         kept[rows] = True
         stated = with_stated_limits(self.workload, kept)
-        workload = Workload(held=coded_table(stated.held.take(pa.array(rows))), name=name)
+        held, _ = without_dangling(stated.held.take(pa.array(rows)))
+        workload = Workload(held=coded_table(held), name=name)
         rank = np.empty(rows.size, np.int32)
         rank[np.argsort(self.rank[rows], kind="stable")] = np.arange(rows.size)
         middle = None

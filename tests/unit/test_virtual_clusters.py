@@ -266,3 +266,13 @@ def test_an_explanation_is_told_of_the_queue_and_the_nodes_of_its_own(tmp_path: 
         told += len(story.stretches)
     assert told > 20
     assert "Virtual cluster: red." in str(story)
+
+
+def test_a_job_that_runs_when_the_simulation_begins_waits_for_nobody() -> None:
+    given = workload(
+        (0, 1, 1, {"partition": "elsewhere"}),
+        (0, 5, 1, {"partition": "a", "start_time": 1.0, "depends_on": ["0"]}),
+    )
+    parts = [VirtualCluster(name="a", nodes=(0,))]
+    record = schedule_apart(given, cluster(1), Policy(), virtual_clusters=parts, begin=2.0)
+    assert record.end.tolist() == [NEVER, 6_000_000]
