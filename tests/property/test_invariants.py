@@ -12,6 +12,7 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numba
 import numpy as np
@@ -207,6 +208,11 @@ def ranking_of(record: Record) -> Ranking:
     return Ranking(policy=record.policy, estimates=estimates, seed=record.seed, cluster_gpus=record.cluster.gpus)
 
 
+def at_pass(ranking: Ranking, record: Record, now: int) -> Ranking:
+    """Return the ranking of the pass of an instant: it may go by how many jobs wait or run, and none lasts no time."""
+    return replace(ranking, present=int(np.count_nonzero((record.eligible <= now) & (record.end > now))))
+
+
 @pytest.mark.parametrize("number", [number for number, each in enumerate(POLICIES) if each.backfill != "conservative"])
 def test_nobody_waits_who_could_start(number):
     """After a pass under ``fit`` no waiting job could be placed; otherwise the head of the queue could not.
@@ -219,7 +225,8 @@ def test_nobody_waits_who_could_start(number):
     looked_at = 0
     for moment in moments(number):
         room = Room(record.cluster, moment.pieces)
-        queue = sorted(moment.waiting, key=lambda job: ranking.key(job, moment.now, int(record.eligible[job.row])))
+        now, here = moment.now, at_pass(ranking, record, moment.now)
+        queue = sorted(moment.waiting, key=lambda job: here.key(job, now, int(record.eligible[job.row])))
         for job in queue if policy.backfill == "fit" else queue[:1]:
             assert place(room, job, rule) is None, f"job {job.row} could start at {moment.now}"
             looked_at += 1
@@ -235,7 +242,8 @@ def is_overtaken(record: Record, ranking: Ranking, head: int, after: int, until:
     rows = np.flatnonzero((record.start > after) & (record.start <= until) & (record.outcome != Outcome.REJECTED))
     for row in rows[rows != head].tolist():
         now = int(record.start[row])
-        mine, theirs = (ranking.key(jobs[each], now, int(record.eligible[each])) for each in (row, head))
+        here = at_pass(ranking, record, now)
+        mine, theirs = (here.key(jobs[each], now, int(record.eligible[each])) for each in (row, head))
         if mine < theirs:
             return True
     return False
