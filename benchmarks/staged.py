@@ -39,7 +39,7 @@ class Stopwatch:
             return self._import(*given, **more)  # type: ignore[arg-type]  # as they came
         self._importing, begun = True, time.process_time()
         try:
-            return self._import(*given, **more)  # type: ignore[arg-type]
+            return self._import(*given, **more)  # type: ignore[arg-type]  # as they came
         finally:
             taken = time.process_time() - begun
             self._importing = False
@@ -56,8 +56,8 @@ def main(report: str, *words: str) -> int:
     builtins.__import__ = watch.import_module  # type: ignore[assignment]  # the same call
 
     from gpuyard import cli  # noqa: PLC0415  # after the stopwatch was started
-    from gpuyard.cli import running  # noqa: PLC0415
-    from gpuyard.report import html  # noqa: PLC0415
+    from gpuyard.cli import running  # noqa: PLC0415  # likewise
+    from gpuyard.report import html  # noqa: PLC0415  # likewise
 
     @contextmanager
     def listened(**_: object) -> Iterator[Stopwatch]:

@@ -82,7 +82,9 @@ def is_compiled(
     """Return whether all that a run needs is in the cache; if not, the run compiles it first, which takes seconds."""
     if tenants:
         asked = lower_demands(workload, cluster, policy)
-        return is_loop_ready(policy, with_types(asked, cluster, policy)[0] if tenants.types else asked, shared=True)
+        return is_loop_ready(
+            policy, with_types(asked, cluster, policy)[0] if tenants.types is not None else asked, shared=True
+        )
     later, closing = _apart(windows, workload, cluster, policy)
     windowed = bool(closing)
     if not (later or policy.exclusive or workload.has("exclusive")) and is_loop_ready(policy, windowed=windowed):

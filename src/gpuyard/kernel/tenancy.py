@@ -146,21 +146,19 @@ class Share(IntEnum):
     """root of the heap of tenants above their quota with somebody to take"""
     LENDABLE = 7
     """thousandths of GPUs"""
-    BY_TYPE = 8
-    """1 = each GPU type has quotas of its own"""
-    LISTED_AT = 9
+    LISTED_AT = 8
     """the instant for which running jobs are listed"""
-    ASIDE = 10
+    ASIDE = 9
     """lanes put aside in this round"""
-    FREE = 11
+    FREE = 10
     """thousandths of GPUs that no running job asked for"""
-    LENT = 12
+    LENT = 11
     """thousandths of GPUs that tenants above their quota hold and that may be taken away"""
-    OFFERED = 13
+    OFFERED = 12
     """1 = those that started before this instant have been told apart in this pass"""
-    LEFT = 14
+    LEFT = 13
     """jobs that waited after the last pass"""
-    SIZE = 15
+    SIZE = 14
 
 
 class Held(IntEnum):
