@@ -9,9 +9,6 @@ costs no more for the tenants that wait.
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.jit import inlined, kernel
@@ -25,7 +22,6 @@ from gpuyard.kernel.tenancy import ANY_TYPE, Between, Held, Ledger, Reclaim, Sha
 __all__ = [
     "asker_first",
     "enter_lane",
-    "head_of",
     "hold_lane",
     "is_claimant",
     "keep_lane",
@@ -318,17 +314,3 @@ def _reorder(tenancy: Tenancy, tenant: int) -> None:
             leave_lane(tenancy.waiting, lane)
             _put_lane(tenancy, lane, heap)
             succeed(tenancy, asker_first(tenancy, lane))
-
-
-@inlined
-def head_of(waiting: Waiting, state: NDArray[np.int64], number: int) -> int:
-    """Return the lane of a demand that is tried next, or NOBODY; ``state`` is that of the ledger."""
-    wish = waiting.wish[nth(number)]
-    lane = NOBODY
-    if wish["no_room"] != state[Share.ROOM]:
-        lane = int(wish["ready"])
-    if wish["quiet"] != state[Share.CHANCE]:
-        other = int(wish["claim"])
-        if lane == NOBODY or (other != NOBODY and goes_before(waiting.lanes, other, lane)):
-            lane = other
-    return lane

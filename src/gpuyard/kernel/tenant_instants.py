@@ -1,0 +1,152 @@
+"""The changes of an instant where tenants share a cluster: who ends, who comes, whose level changes."""
+
+from __future__ import annotations
+
+from gpuyard.kernel.attempting import end_attempt
+from gpuyard.kernel.bits import nth
+from gpuyard.kernel.booty import look_again, note_borrower, withdraw
+from gpuyard.kernel.codes import NEVER, NOBODY, Count
+from gpuyard.kernel.instants import next_eligible, tell_others, vacate
+from gpuyard.kernel.jit import inlined, kernel
+from gpuyard.kernel.levels import key_to_wait, next_tick, pass_bins
+from gpuyard.kernel.line import line_up, stand_out
+from gpuyard.kernel.parting import (
+    asker_first,
+    enter_lane,
+    leave_lane,
+    note_first,
+    open_up,
+    reconsider,
+    reorder,
+    succeed,
+)
+from gpuyard.kernel.placement import Releaser
+from gpuyard.kernel.quotas import charge, resource_held
+from gpuyard.kernel.stays import Gain, Rule, Stays, Terms
+from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Records, Site
+from gpuyard.kernel.tenancy import Share, Tenancy
+from gpuyard.kernel.timetable import enter, first_time, strike
+
+__all__ = ["change_tenanted", "give_back", "join_tenant", "note_borrower_of"]
+
+
+@kernel
+def change_tenanted(
+    jobs: Jobs,
+    demand: Records,
+    dependencies: Dependencies,
+    site: Site,
+    log: Log,
+    events: Events,
+    stays: Stays,
+    tenancy: Tenancy,
+    releaser: Releaser,
+    now: int,
+) -> None:
+    """Apply the changes of an instant: END, RELEASE and SUBMIT, TICK."""
+    state = stays.state
+    while first_time(stays.ends, NEVER) == now:
+        row = int(stays.ends.row[0])
+        wish = int(jobs.claim[nth(row)]["demand"])
+        useful = int(jobs.job[nth(row)]["duration"] - stays.stay[nth(row)]["saved"])
+        resource = resource_held(jobs, site, log, tenancy.ledger, row)
+        end_attempt(events, stays, row, now, useful, NOBODY)
+        vacate(jobs, demand, site, log, releaser, row)
+        if tenancy.ledger.state[Share.PREEMPTS] > 0:
+            withdraw(stays, tenancy, row)
+        charge(tenancy.ledger, int(tenancy.ledger.asker_of[nth(row)]), resource, -1)
+        give_back(jobs, stays, tenancy, row, resource)
+        tell_others(dependencies, events, row, now)
+        state[Gain.ACTIVE] -= 1
+        state[Gain.CHUNKS] -= stays.chunks[nth(wish)]
+    while True:
+        row = next_eligible(jobs, dependencies, events, now)
+        if row == NOBODY:
+            break
+        wish = int(jobs.claim[nth(row)]["demand"])
+        state[Gain.ACTIVE] += 1
+        state[Gain.CHUNKS] += stays.chunks[nth(wish)]
+        stays.stay[nth(row)]["since"] = now
+        join_tenant(jobs, events, stays, tenancy, row, wish)
+    while first_time(stays.ticks, NEVER) == now:
+        row = int(stays.ticks.row[0])
+        strike(stays.ticks, row)
+        state[Gain.TICKS] += 1
+        wish = int(jobs.claim[nth(row)]["demand"])
+        if stays.stay[nth(row)]["attempt"] == NOBODY:
+            _promote(jobs, stays, tenancy, row, wish)
+        else:
+            _tick(jobs, stays, tenancy, row, wish, now)
+
+
+@kernel
+def give_back(jobs: Jobs, stays: Stays, tenancy: Tenancy, row: int, resource: int) -> None:
+    """Let others be tried for what a job held, which has been taken off those that it was charged to."""
+    number = int(tenancy.ledger.asker_of[nth(row)])
+    tenancy.ledger.state[Share.ROOM] += 1
+    tenancy.ledger.state[Share.CHANCE] += 1
+    note_borrower_of(tenancy, number)
+    reorder(tenancy, number)
+    open_up(tenancy, number, resource)
+    reconsider(tenancy, int(tenancy.ledger.asker[nth(number)]["tenant"]))
+
+
+@inlined
+def note_borrower_of(tenancy: Tenancy, number: int) -> None:
+    """Bring the place of an asker's tenant among those that borrow up to date."""
+    tenant = int(tenancy.ledger.asker[nth(number)]["tenant"])
+    this = tenancy.ledger.tenant[nth(tenant)]
+    if this["prey"] != NOBODY or this["lent"] > 0 or tenancy.booty.borrowers.item[nth(tenant)]["heap"] > 0:
+        note_borrower(tenancy, tenant)
+
+
+@kernel
+def join_tenant(jobs: Jobs, events: Events, stays: Stays, tenancy: Tenancy, row: int, wish: int) -> None:
+    """Let a job wait in its place in the order."""
+    stays.stay[nth(row)]["key"] = key_to_wait(jobs, stays, row, wish)
+    lane = int(tenancy.ledger.asker[nth(tenancy.ledger.asker_of[nth(row)])]["lane"])
+    line_up(stays, lane, row)
+    events.counter[Count.WAITING] += 1
+    tenancy.ledger.tenant[nth(tenancy.ledger.asker[nth(tenancy.ledger.asker_of[nth(row)])]["tenant"])]["waiting"] += 1
+    if stays.stay[nth(row)]["place"] == 0:
+        _change_first(stays, tenancy, lane)
+
+
+@kernel
+def _change_first(stays: Stays, tenancy: Tenancy, lane: int) -> None:
+    """Let a lane be tried whose first job may be another one; the next of those held where the old one was, as well.
+
+    The old one may have been let in there, and does not try any more.
+    """
+    before = asker_first(tenancy, lane)
+    leave_lane(tenancy.waiting, lane)
+    note_first(tenancy, stays, lane)
+    enter_lane(tenancy, lane)
+    if before != asker_first(tenancy, lane):
+        succeed(tenancy, before)
+
+
+@kernel
+def _promote(jobs: Jobs, stays: Stays, tenancy: Tenancy, row: int, wish: int) -> None:
+    """Let a waiting job count its attained time from nothing again."""
+    lane = int(tenancy.ledger.asker[nth(tenancy.ledger.asker_of[nth(row)])]["lane"])
+    this = stays.stay[nth(row)]
+    this["attained"] = 0
+    this["bin"] = 0
+    stand_out(stays, lane, row)
+    this["key"] = key_to_wait(jobs, stays, row, wish)
+    line_up(stays, lane, row)
+    _change_first(stays, tenancy, lane)
+
+
+@kernel
+def _tick(jobs: Jobs, stays: Stays, tenancy: Tenancy, row: int, wish: int, now: int) -> None:
+    """Bring the level of a running job up to date, and let it be taken away if it may be from now on."""
+    this = stays.stay[nth(row)]
+    if stays.terms[Terms.RULE] == Rule.BINS:
+        pass_bins(stays, row, wish, int(this["attained"] + now - this["since"]))
+    look_again(jobs, stays, tenancy, row, now)
+    tick = next_tick(stays, row, wish, now)
+    if tick != NEVER:
+        enter(stays.ticks, tick, row)
+    tenancy.ledger.state[Share.CHANCE] += 1
