@@ -22,6 +22,7 @@ from gpuyard.kernel.engine import run
 from gpuyard.kernel.expectations import Expectations, build_expectations
 from gpuyard.kernel.hunt import hunt_by_trial
 from gpuyard.kernel.jit import is_kept
+from gpuyard.kernel.latecomers import expect_latecomers
 from gpuyard.kernel.launch import Pointer, is_ready
 from gpuyard.kernel.planned import run_conservative, run_slurm
 from gpuyard.kernel.plans import Plans, build_plans
@@ -37,7 +38,9 @@ from gpuyard.kernel.scored_planned import run_scored_conservative, run_scored_sl
 from gpuyard.kernel.scored_queue import Passing, run_scored
 from gpuyard.kernel.scored_windowed import run_scored_windowed
 from gpuyard.kernel.scorers import Scorer, as_listed, scorer_signature
+from gpuyard.kernel.stays import Stays
 from gpuyard.kernel.tables import Events, Jobs, Log, Site
+from gpuyard.kernel.tenancy import Share, Tenancy
 from gpuyard.kernel.tenanted import run_tenanted
 from gpuyard.kernel.windowed import run_windowed
 from gpuyard.kernel.windows import Windows, build_windows
@@ -57,6 +60,7 @@ __all__ = [
     "loop_of",
     "loop_tables",
     "lower_windows",
+    "note_absent",
     "note_running",
     "open_session",
 ]
@@ -84,7 +88,7 @@ def loop_of(policy: Policy, *, windowed: bool = False, shared: bool = False) -> 
     ``windowed``: nodes close at times; ``shared``: tenants share the cluster.
     """
     if windowed:
-        check_windowed(policy)
+        check_windowed(policy, closing=True)
     if shared or policy.preemption:
         return run_celled if policy.cells else run_tenanted if shared else run_preempting
     if policy.replay == "recorded":
@@ -98,19 +102,21 @@ def loop_of(policy: Policy, *, windowed: bool = False, shared: bool = False) -> 
     return run_scored if is_scored(policy) else _LOOPS[policy.backfill]
 
 
-def check_windowed(policy: Policy) -> None:
-    """Raise for a policy that does not go with maintenance, reserved nodes and nodes that come later."""
+def check_windowed(policy: Policy, *, closing: bool) -> None:
+    """Raise for a policy that does not go with windows over nodes; ``closing``: not only with nodes that come later."""
     choices = {
-        f"preemption {policy.preemption.rule}": bool(policy.preemption),
+        f"preemption {policy.preemption.rule}": bool(policy.preemption) and (closing or bool(policy.cells)),
         "replay recorded": policy.replay == "recorded",
         "a policy of your own": policy.decide is not None,
     }
+    windows = "maintenance, reserved nodes and nodes that come later"
+    if closing and policy.preemption and not policy.cells:
+        windows = "maintenance, reserved nodes and partitions"
     for choice, chosen in choices.items():
         if chosen:
             raise ConfigError(
-                f"maintenance, reserved nodes and nodes that come later do not go with {choice}, which does not ask "
-                "which nodes are open; choose an order and a backfill by name and replay schedule, or leave out the "
-                "windows"
+                f"{windows} do not go with {choice}, which does not ask which nodes are open; choose an order and a "
+                "backfill by name and replay schedule, or leave out the windows"
             )
 
 
@@ -258,6 +264,18 @@ def note_running(
             expect_running(jobs, site, log, events, table, rows)
         elif isinstance(table, Plans):
             plan_running(jobs, table, rows)
+
+
+def note_absent(
+    tables: tuple[Any, ...], jobs: Jobs, site: Site, log: Log, events: Events, rows: NDArray[np.int64]
+) -> None:
+    """Tell the loop that has these tables which rows, int64, shape (rows,), hold nodes until they come."""
+    note_running(tables, jobs, site, log, events, rows)
+    for table in tables:
+        if isinstance(table, Stays):
+            expect_latecomers(jobs, site, log, table, rows)
+        elif isinstance(table, Tenancy):
+            table.ledger.state[Share.FREE] -= int(tables[0].thousandths[jobs.claim["demand"][rows]].sum())
 
 
 def open_session(

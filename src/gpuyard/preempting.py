@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuyard.errors import ConfigError
-from gpuyard.kernel.codes import NEVER, NOBODY
+from gpuyard.kernel.codes import ABSENT, NEVER, NOBODY
 from gpuyard.kernel.expectations import thousandths_asked
 from gpuyard.kernel.hunt import Hunter, hunt_by_trial, hunt_listed, hunt_nothing, hunter_signature
 from gpuyard.kernel.launch import Pointer
@@ -92,7 +92,7 @@ def rank_of_jobs(workload: Workload, given: Preemption) -> NDArray[np.int64]:
 
 def hunter_of(demands: Records, policy: Policy) -> Hunter:
     """Return what makes room for jobs with these demands; nothing where all are plain and candidates stay in order."""
-    if not np.all(demands["plain"]):
+    if not np.all((demands["plain"] > 0) | (demands["alone"] == ABSENT)):
         return hunt_by_trial
     return hunt_listed if _is_listed(policy) else hunt_nothing
 
@@ -119,7 +119,8 @@ def preempting_tables(
     accepted
         bool, shape (jobs,): jobs that take part.
     times
-        How long jobs run without interruption, and what is believed of it: int64 microseconds, shape (jobs,).
+        How long jobs run without interruption, and what is believed of it: int64 microseconds, shape (jobs,); the
+        latter also, after them, of the rows that hold nodes until these come, shape (rows,).
     running
         How many jobs can run at once.
 
@@ -138,7 +139,7 @@ def preempting_tables(
     terms = _terms(policy, plain=plain)
     threshold = np.array([ticks(each) for each in given.final_thresholds], np.int64)
     milli = thousandths_asked(asked.demands, asked.quanta)
-    _check_times(policy, duration[accepted], estimate[accepted], milli[asked.demand[accepted]], terms)
+    _check_times(policy, duration[accepted], estimate[: len(workload)][accepted], milli[asked.demand[accepted]], terms)
     bin_level = np.arange(threshold.size + 1)
     if given.rule == "gittins":
         service = _service(duration, milli[asked.demand])[accepted & (milli[asked.demand] > 0)]
@@ -147,10 +148,11 @@ def preempting_tables(
         levels = threshold.size + 1
     elif _RULES[given.rule] == Rule.SLICE:
         levels = 2
+    nodes = np.zeros(estimate.size - len(workload), np.int64)
     stays = build_stays(
         estimate=estimate,
-        fixed=~_preemptible(workload),
-        urgency=urgency,
+        fixed=np.append(~_preemptible(workload), nodes == 0),
+        urgency=np.append(urgency, nodes),
         demand=np.where(accepted, asked.demand, NOBODY),
         demands=asked.demands,
         chunks=asked.chunks,

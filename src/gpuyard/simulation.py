@@ -30,6 +30,7 @@ from gpuyard.loops import (
     loop_of,
     loop_tables,
     lower_windows,
+    note_absent,
     note_running,
     open_session,
 )
@@ -80,17 +81,16 @@ def is_compiled(
     workload: Workload, cluster: Cluster, policy: Policy, windows: Sequence[NodeWindow], tenants: Tenants
 ) -> bool:
     """Return whether all that a run needs is in the cache; if not, the run compiles it first, which takes seconds."""
-    if tenants:
-        asked = lower_demands(workload, cluster, policy)
-        return is_loop_ready(
-            policy, with_types(asked, cluster, policy)[0] if tenants.types is not None else asked, shared=True
-        )
     later, closing = _apart(windows, workload, cluster, policy)
     windowed = bool(closing)
-    if not (later or policy.exclusive or workload.has("exclusive")) and is_loop_ready(policy, windowed=windowed):
+    anything = not (tenants or later or policy.exclusive or workload.has("exclusive"))
+    if anything and is_loop_ready(policy, windowed=windowed):
         return True
     asked = lower_demands(workload, cluster, policy)
-    return is_loop_ready(policy, asked if later is None else later.asked(asked), windowed=windowed)
+    if tenants.types is not None:
+        asked = with_types(asked, cluster, policy)[0]
+    asked = asked if later is None else later.asked(asked)
+    return is_loop_ready(policy, asked, windowed=windowed, shared=bool(tenants))
 
 
 def schedule(
@@ -131,7 +131,7 @@ def schedule(
         For a cluster, an ``until``, a ``begin``, windows or tenants that cannot be simulated.
     """
     check_times(policy, begin, until, windows)
-    check_tenants(policy, tenants, windows=bool(windows), begin=begin is not None)
+    check_tenants(policy, tenants, windows=any(not each.is_commission for each in windows), begin=begin is not None)
     return schedule_participants(
         participants(workload, policy, begin=begin, seed=seed),
         cluster,
@@ -282,7 +282,7 @@ def _lower(
         note_running(own, jobs, site, log, events, rows)
     if later is not None:
         rows = later.hold(jobs, asked.demands, site, log, events)
-        note_running(own, jobs, site, log, events, rows)
+        note_absent(own, jobs, site, log, events, rows)
     return _Given(
         workload=workload,
         middle=middle,
@@ -303,11 +303,12 @@ def _apart(
     windows: Sequence[NodeWindow], workload: Workload, cluster: Cluster, policy: Policy
 ) -> tuple[Latecomers | None, list[NodeWindow]]:
     """Return the nodes that come later, and the windows over nodes that are there; raise where the policy has none."""
+    closed = [each for each in windows if not each.is_commission]
     if windows:
-        check_windowed(policy)
+        check_windowed(policy, closing=bool(closed))
         check_partitions(windows)
     first = int(workload.submit.min(initial=NEVER))
-    return latecomers(windows, cluster, first), [each for each in windows if not each.is_commission]
+    return latecomers(windows, cluster, first), closed
 
 
 def _last_instant(given: _Given) -> int:

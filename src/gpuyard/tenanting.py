@@ -85,7 +85,7 @@ def check_tenants(policy: Policy, tenants: Tenants, *, windows: bool, begin: boo
         f"order {policy.order}": is_scored(policy),
         "replay recorded": policy.replay == "recorded",
         "a policy of your own": policy.decide is not None,
-        "maintenance, reserved and commissioned nodes": windows,
+        "maintenance, reserved nodes and partitions": windows,
         "begin": begin,
         "cells": bool(policy.cells),
     }

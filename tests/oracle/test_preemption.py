@@ -12,6 +12,7 @@ from gpuyard import choices
 from gpuyard.cluster import Cluster
 from gpuyard.workload import Workload
 from oracle.comparing import EXAMPLES, compare
+from oracle.test_commissioning import commissionings
 from oracle.test_constraints import in_arrays
 from oracle.test_schedules import checked
 from reference import RULES
@@ -26,13 +27,24 @@ PLACEMENTS = (
 )  # fmt: skip
 
 
-def agree(data: st.DataObject, rule: str, site: Cluster, jobs: Workload, scale: float, **fixed: object) -> None:
-    """Compare on these jobs, ranked at random, under any policy with this rule and these fields."""
+def agree(
+    data: st.DataObject,
+    rule: str,
+    site: Cluster,
+    jobs: Workload,
+    scale: float,
+    beside: dict[str, object] | None = None,
+    **fixed: object,
+) -> None:
+    """Compare on these jobs, ranked at random, under any policy with this rule and these fields.
+
+    ``beside``: what both simulators are given as well.
+    """
     jobs = data.draw(ranked(jobs, scale), label="workload")
     policy = data.draw(preemptive_policies(rule, scale, **fixed), label="policy")
     run_seed = data.draw(st.integers(0, 3), label="seed")
     until = data.draw(st.none() | st.none() | st.integers(0, 20).map(lambda at: at * scale), label="until")
-    compare(jobs, site, policy, run_seed, until)
+    compare(jobs, site, policy, run_seed, until, **(beside or {}))
 
 
 def test_the_reference_knows_every_rule():
@@ -70,3 +82,27 @@ def test_arrays_have_the_attempts_of_the_reference(rule):
         agree(data, rule, site, data.draw(in_arrays(data.draw(crowded_workloads(site, scale)))), scale)
 
     checked(f"arrays {rule}", EXAMPLES, check)
+
+
+@pytest.mark.parametrize("backfill", ["none", "fit"])
+@pytest.mark.parametrize("rule", URGENT)
+def test_nodes_that_come_later_make_the_attempts_of_the_reference(rule, backfill):
+    def check(data: st.DataObject) -> None:
+        scale = data.draw(st.sampled_from([1, 1, 0.001, 1e-6]), label="scale")
+        site = data.draw(crowded_sites(), label="cluster")
+        jobs = data.draw(crowded_workloads(site, scale))
+        later = data.draw(commissionings(site.nodes, scale), label="later")
+        agree(data, rule, site, jobs, scale, {"windows": later}, backfill=backfill)
+
+    checked(f"preemption, later {rule} {backfill}", EXAMPLES, check)
+
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
+@pytest.mark.parametrize("rule", ["priority", "las", "time-slice"])
+def test_nodes_that_come_later_make_the_attempts_of_the_reference_under_every_placement(rule, placement):
+    def check(data: st.DataObject) -> None:
+        site = data.draw(clusters(6), label="cluster")
+        later = data.draw(commissionings(site.nodes, 1), label="later")
+        agree(data, rule, site, data.draw(workloads(site, 14)), 1, {"windows": later}, placement=placement)
+
+    checked(f"preemption, later, every kind {rule} {placement}", max(EXAMPLES // 4, 4), check)

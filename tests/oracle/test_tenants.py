@@ -13,6 +13,7 @@ from gpuyard.cluster import Cluster
 from gpuyard.tenancy import BETWEEN, RECLAIMS
 from gpuyard.workload import Workload
 from oracle.comparing import EXAMPLES, compare
+from oracle.test_commissioning import commissionings
 from oracle.test_constraints import in_arrays
 from oracle.test_preemption import PLACEMENTS
 from oracle.test_schedules import checked
@@ -35,9 +36,13 @@ def agree(
     scale: float = 1,
     *,
     sharing: dict[str, object],
+    beside: dict[str, object] | None = None,
     **fixed: object,
 ) -> None:
-    """Compare on these jobs, given to tenants at random, under any policy with this rule and these fields."""
+    """Compare on these jobs, given to tenants at random, under any policy with this rule and these fields.
+
+    ``beside``: what both simulators are given as well.
+    """
     jobs = data.draw(owned(data.draw(ranked(jobs, scale))), label="workload")
     fixed.setdefault("backfill", data.draw(st.sampled_from(BACKFILLS), label="backfill"))
     if rule == "none":
@@ -48,7 +53,7 @@ def agree(
     shared = data.draw(tenants(site, **sharing), label="tenants")
     run_seed = data.draw(st.integers(0, 3), label="seed")
     until = data.draw(st.none() | st.none() | st.integers(0, 20).map(lambda at: at * scale), label="until")
-    compare(jobs, site, policy, run_seed, until, tenants=shared)
+    compare(jobs, site, policy, run_seed, until, tenants=shared, **(beside or {}))
 
 
 def scales(data: st.DataObject) -> float:
@@ -136,3 +141,28 @@ def test_arrays_of_tenants_have_the_attempts_of_the_reference(rule):
         agree(data, site, data.draw(in_arrays(data.draw(crowded_workloads(site, scale)))), rule, scale, sharing={})
 
     checked(f"tenants, arrays {rule}", EXAMPLES, check)
+
+
+@pytest.mark.parametrize("reclaim", RECLAIMS)
+@pytest.mark.parametrize("rule", ["none", *RULES])
+def test_tenants_of_nodes_that_come_later_have_the_attempts_of_the_reference(rule, reclaim):
+    def check(data: st.DataObject) -> None:
+        scale = scales(data)
+        site = data.draw(crowded_sites(), label="cluster")
+        jobs = data.draw(crowded_workloads(site, scale))
+        later = data.draw(commissionings(site.nodes, scale), label="later")
+        agree(data, site, jobs, rule, scale, sharing={"reclaim": reclaim}, beside={"windows": later})
+
+    checked(f"tenants, later {rule} {reclaim}", EXAMPLES, check)
+
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
+@pytest.mark.parametrize("rule", ["none", "priority", "reclaim"])
+def test_tenants_of_nodes_that_come_later_under_every_placement(rule, placement):
+    def check(data: st.DataObject) -> None:
+        site = data.draw(clusters(6), label="cluster")
+        jobs = data.draw(workloads(site, 14))
+        later = data.draw(commissionings(site.nodes, 1), label="later")
+        agree(data, site, jobs, rule, sharing={}, beside={"windows": later}, placement=placement)
+
+    checked(f"tenants, later, every kind {rule} {placement}", max(EXAMPLES // 10, 2), check)

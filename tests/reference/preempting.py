@@ -114,7 +114,7 @@ class PreemptiveSimulation(Simulation):
     def can_start_without(self, job: Job, gone: Sequence[Run]) -> bool:
         """Return whether the job could be placed if these running jobs were not there."""
         stay = [run for run in self.yard.running.values() if run not in gone]
-        room = Room(self.yard.cluster, [piece for run in stay for piece in run.pieces])
+        room = Room(self.yard.cluster, [piece for run in stay for piece in run.pieces], self.yard.absent())
         return place(room, job, self.rule) is not None
 
     def victims(self, job: Job, tried: set[int]) -> list[Run] | None:

@@ -119,7 +119,7 @@ class Simulation:
         self.scheduler = BACKFILLS[policy.backfill](policy)
         if self.tenancy is not None:
             assert begin is None
-            assert not windows
+            assert not closings
             assert not self.recorded
             self.scheduler = AmongTenants(policy, self.tenancy)
         self.yard = Yard(

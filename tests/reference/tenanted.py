@@ -21,7 +21,7 @@ def held_in(yard: Yard, tenancy: Tenancy, gone: Sequence[Run] = ()) -> Held:
 def room_in(yard: Yard, gone: Sequence[Run] = ()) -> Room:
     """Return what is free without some of those who run."""
     stay = [run for run in yard.running.values() if run not in gone]
-    return Room(yard.cluster, [piece for run in stay for piece in run.pieces])
+    return Room(yard.cluster, [piece for run in stay for piece in run.pieces], yard.absent())
 
 
 def refusal(job: Job, tenancy: Tenancy, yard: Yard, policy: Policy) -> tuple[object, ...]:

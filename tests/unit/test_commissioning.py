@@ -181,7 +181,6 @@ def run_it(scenario: Scenario) -> gy.Result:
     ("options", "complaint"),
     [
         ({"begin": 10.0}, "leave begin out"),
-        ({"policy": gy.Policy(preemption="priority")}, "preempt"),
         ({"windows": [gy.NodeWindow.commissioned(("7",), 5.0)]}, "has 2 nodes"),
     ],
 )

@@ -197,7 +197,8 @@ def shared_run(seed: int, **options: object) -> tuple[gy.Result, gy.Workload, gy
 @pytest.mark.parametrize("policy", ["fifo-fit", "fifo", "sjf"])
 @pytest.mark.parametrize("seed", range(8))
 def test_every_wait_is_covered_by_a_reason_that_held_at_the_jobs_turn(seed: int, policy: str, preemption: str) -> None:
-    result, jobs, site = shared_run(seed, policy=policy, preemption=preemption)
+    later = [gy.NodeWindow.commissioned(("2",), 30.0)] if seed % 2 else []
+    result, jobs, site = shared_run(seed, policy=policy, preemption=preemption, windows=later)
     evidence = gather(result, workload=jobs, cluster=site, note=lambda _: None)
     waited = 0.0
     for name in evidence.names:
@@ -210,3 +211,13 @@ def test_every_wait_is_covered_by_a_reason_that_held_at_the_jobs_turn(seed: int,
         assert str(found)
         waited += sum(waits)
     assert waited > 0
+
+
+def test_gpus_are_free_for_nobody_before_they_are_there() -> None:
+    jobs = workload((0, 9, 4, of("a")), (1, 9, 4, of("b")), (2, 3, 4, of("a")))
+    tenants = {"tenant": [{"name": "a", "nominal": 2}, {"name": "b", "nominal": 6}]}
+    later = [gy.NodeWindow.commissioned(("1",), 5.0)]
+    site = cluster(4, 4)
+    result = gy.simulate(jobs, site, tenants=tenants, policy="fifo-fit", preemption="reclaim", windows=later)
+    told = str(gy.explain(result, "2", workload=jobs, cluster=site))
+    assert "from 2 s for 8 s: too few GPUs: 0 free of the 4 it needs." in told

@@ -95,12 +95,13 @@ def _moments(evidence: Evidence, row: int, since: int, until: int) -> Iterator[_
     low, high = (int(np.searchsorted(start, tick, "left")) for tick in (since, until))
     by_end = np.argsort(end, kind="stable")
     gone = int(np.searchsorted(end[by_end], since, "left"))
-    came = judge.queue.begins
+    came, nodes = judge.queue.begins, evidence.there_from
     changes = [
         np.array([since]),
         start[low:high],
         end[(end >= since) & (end < until)],
         came[(came > since) & (came < until)],
+        nodes[(nodes > since) & (nodes < until)],
     ]
     for now in np.unique(np.concatenate(changes)).tolist():
         started = []
@@ -174,6 +175,7 @@ class _Judge:
         for attempt in left:
             if self.evidence.attempt_start[attempt] < now:
                 self.give_back(attempt)
+        self.yard.come_to(now)
         lasting = [attempt for attempt in started if self.evidence.attempt_end[attempt] > now]
         turn = self._turn(lasting)
         for attempt in lasting[:turn]:

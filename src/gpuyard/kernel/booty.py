@@ -5,6 +5,7 @@ from __future__ import annotations
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.jit import inlined, kernel
+from gpuyard.kernel.latecomers import is_latecomer
 from gpuyard.kernel.levels import gpu_time, running_level
 from gpuyard.kernel.pairing import put, set_key, take_out
 from gpuyard.kernel.parting import reconsider
@@ -156,7 +157,7 @@ def refresh(jobs: Jobs, stays: Stays, tenancy: Tenancy, now: int) -> None:
         tenancy.ledger.tenant[nth(tenant)]["prey_gpus"] = 0
     for place in range(stays.ends.size[0]):
         row = int(stays.ends.row[nth(place)])
-        if tenancy.booty.prey.item[nth(row)]["heap"] > 0:
+        if not is_latecomer(stays, row) and tenancy.booty.prey.item[nth(row)]["heap"] > 0:
             item = tenancy.booty.prey.item[nth(row)]
             item["child"], item["next"], item["before"] = NOBODY, NOBODY, NOBODY
             _note_key(jobs, stays, tenancy, row, now)

@@ -1,6 +1,7 @@
 """Nodes that are not there yet when a simulation begins: held, whole, by something that ends when they come.
 
-To every event loop it is a running job whose row comes after those of all jobs; it is no attempt.
+To every event loop it is a running job whose row comes after those of all jobs; it is no attempt.  A loop that
+preempts has it among the running attempts' ends, as the only row there without an attempt: nobody can take it away.
 """
 
 from __future__ import annotations
@@ -9,13 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuyard.kernel.alone import take_rest
-from gpuyard.kernel.codes import Count
+from gpuyard.kernel.bits import nth
+from gpuyard.kernel.codes import NOBODY, Count
 from gpuyard.kernel.heap import push
-from gpuyard.kernel.jit import kernel
+from gpuyard.kernel.instants import vacate
+from gpuyard.kernel.jit import inlined, kernel
+from gpuyard.kernel.placement import Releaser
+from gpuyard.kernel.prey import keep_out
 from gpuyard.kernel.scored_placement import note_change
+from gpuyard.kernel.stays import Stays
 from gpuyard.kernel.tables import Events, Jobs, Log, Records, Site
+from gpuyard.kernel.timetable import enter, strike
 
-__all__ = ["hold_latecomers"]
+__all__ = ["expect_latecomers", "hold_latecomers", "is_latecomer", "let_come"]
 
 
 @kernel
@@ -36,3 +43,28 @@ def hold_latecomers(
         note_change(site, demand, log, int(claim["demand"]), first, int(count[Count.SLOTS]), 1)
     push(events.ends, count[Count.RUNNING], jobs.job[row]["start"] + jobs.job[row]["duration"], row)
     count[Count.RUNNING] += 1
+
+
+@kernel
+def expect_latecomers(jobs: Jobs, site: Site, log: Log, stays: Stays, rows: NDArray[np.int64]) -> None:
+    """Tell a loop that preempts when these rows give their nodes back; nobody has them before."""
+    for number in range(rows.size):
+        row = int(rows[number])
+        enter(stays.ends, int(jobs.job[row]["start"] + jobs.job[row]["duration"]), row)
+        keep_out(jobs, site, log, stays, row)
+
+
+@inlined
+def is_latecomer(stays: Stays, row: int) -> bool:
+    """Return whether a row that is among the ends of a loop that preempts is no job."""
+    return bool(stays.stay[nth(row)]["attempt"] == NOBODY)
+
+
+@kernel
+def let_come(
+    jobs: Jobs, demand: Records, site: Site, log: Log, events: Events, stays: Stays, releaser: Releaser, row: int
+) -> None:
+    """Give back, in a loop that preempts, the nodes that come now."""
+    strike(stays.ends, row)
+    events.counter[Count.RUNNING] -= 1
+    vacate(jobs, demand, site, log, releaser, row)

@@ -13,6 +13,7 @@ from gpuyard.kernel.codes import NEVER, NOBODY, Count
 from gpuyard.kernel.hunt import Hunter, make_room
 from gpuyard.kernel.instants import next_arrival, next_eligible, tell_others, vacate
 from gpuyard.kernel.jit import inlined, kernel
+from gpuyard.kernel.latecomers import is_latecomer, let_come
 from gpuyard.kernel.levels import key_to_wait, level_of_waiting, next_tick, pass_bins, time_of_promotion
 from gpuyard.kernel.line import first_of, line_up, stand_out, take_turn, turn_back, turns_after
 from gpuyard.kernel.placement import Placer, Releaser, place_plain
@@ -67,6 +68,8 @@ def run_preempting(
             count[Count.MAX_WAITING] = max(count[Count.MAX_WAITING], count[Count.WAITING])
     for place in range(stays.ends.size[0]):
         row = int(stays.ends.row[nth(place)])
+        if is_latecomer(stays, row):
+            continue
         stays.attempt[nth(stays.stay[nth(row)]["attempt"])]["useful"] = work_saved(jobs, stays, row, stop)
 
 
@@ -87,6 +90,11 @@ def _change(
     state = stays.state
     while first_time(stays.ends, NEVER) == now:
         row = int(stays.ends.row[0])
+        if is_latecomer(stays, row):
+            withdraw(jobs, site, log, stays, row)
+            let_come(jobs, demand, site, log, events, stays, releaser, row)
+            state[Gain.ROOM] += int(jobs.claim[nth(row)]["slots"])
+            continue
         wish = int(jobs.claim[nth(row)]["demand"])
         useful = int(jobs.job[nth(row)]["duration"] - stays.stay[nth(row)]["saved"])
         _end_attempt(jobs, site, log, events, stays, row, now, useful, NOBODY)

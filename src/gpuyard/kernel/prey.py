@@ -18,7 +18,16 @@ from gpuyard.kernel.stays import LEVEL_SHIFT, Gain, Rule, Stays, Terms
 from gpuyard.kernel.tables import Jobs, Log, Records, Site
 from gpuyard.kernel.worth import time_lost
 
-__all__ = ["announce", "candidate", "list_candidates", "look_again", "may_reach", "tell_apart", "withdraw"]
+__all__ = [
+    "announce",
+    "candidate",
+    "keep_out",
+    "list_candidates",
+    "look_again",
+    "may_reach",
+    "tell_apart",
+    "withdraw",
+]
 
 
 @kernel
@@ -69,6 +78,13 @@ def _let_go(jobs: Jobs, site: Site, log: Log, stays: Stays, row: int) -> None:
     this["level"] = NOBODY
 
 
+@kernel
+def keep_out(jobs: Jobs, site: Site, log: Log, stays: Stays, row: int) -> None:
+    """Note what is held for good, until it is withdrawn."""
+    if stays.reach.size > 0:
+        _shift_reach(jobs, site, log, stays, row, 0, _cuts(site, stays), -1)
+
+
 @inlined
 def announce(stays: Stays, row: int) -> None:
     """Note that a job runs."""
@@ -101,8 +117,7 @@ def tell_apart(jobs: Jobs, site: Site, log: Log, stays: Stays, now: int, origin:
     for number in range(stays.state[Gain.FRESH]):
         row = int(stays.fresh[nth(number)])
         stays.stay[nth(row)]["fresh"] = NOBODY
-        if stays.reach.size > 0:
-            _shift_reach(jobs, site, log, stays, row, 0, _cuts(site, stays), -1)
+        keep_out(jobs, site, log, stays, row)
         _offer(jobs, site, log, stays, row, now, origin)
     stays.state[Gain.FRESH] = 0
 

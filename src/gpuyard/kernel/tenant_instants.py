@@ -8,6 +8,7 @@ from gpuyard.kernel.booty import look_again, note_borrower, withdraw
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
 from gpuyard.kernel.instants import next_eligible, tell_others, vacate
 from gpuyard.kernel.jit import inlined, kernel
+from gpuyard.kernel.latecomers import is_latecomer, let_come
 from gpuyard.kernel.levels import key_to_wait, next_tick, pass_bins
 from gpuyard.kernel.line import line_up, stand_out
 from gpuyard.kernel.parting import (
@@ -48,6 +49,12 @@ def change_tenanted(
     while first_time(stays.ends, NEVER) == now:
         row = int(stays.ends.row[0])
         wish = int(jobs.claim[nth(row)]["demand"])
+        if is_latecomer(stays, row):
+            let_come(jobs, demand, site, log, events, stays, releaser, row)
+            tenancy.ledger.state[Share.FREE] += stays.thousandths[nth(wish)]
+            tenancy.ledger.state[Share.ROOM] += 1
+            tenancy.ledger.state[Share.CHANCE] += 1
+            continue
         useful = int(jobs.job[nth(row)]["duration"] - stays.stay[nth(row)]["saved"])
         resource = resource_held(jobs, site, log, tenancy.ledger, row)
         end_attempt(events, stays, row, now, useful, NOBODY)

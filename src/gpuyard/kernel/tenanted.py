@@ -11,6 +11,7 @@ from gpuyard.kernel.heads import gather_heads, head_of, settle_head
 from gpuyard.kernel.hunt import try_place
 from gpuyard.kernel.instants import next_arrival, skip_rejected
 from gpuyard.kernel.jit import inlined, kernel
+from gpuyard.kernel.latecomers import is_latecomer
 from gpuyard.kernel.levels import time_of_promotion
 from gpuyard.kernel.line import stand_out
 from gpuyard.kernel.parting import (
@@ -88,6 +89,8 @@ def run_tenanted(
         tenancy.ledger.state[Share.LEFT] = count[Count.WAITING]
     for place in range(stays.ends.size[0]):
         row = int(stays.ends.row[nth(place)])
+        if is_latecomer(stays, row):
+            continue
         stays.attempt[nth(stays.stay[nth(row)]["attempt"])]["useful"] = work_saved(jobs, stays, row, stop)
 
 
