@@ -81,6 +81,13 @@ Preemption
 - Time slices: who becomes eligible in a further round joins the queue behind the victims of the round before.
 - A time limit cuts the work; restarts and checkpoints do not count against it.
 - gittins: the number of jobs divides out; the two whole numbers are converted to float64 and divided.
+
+Scores, easy and windows beside preemption and tenants
+
+- A job that waits is an instant's business (the end of a window, a recalculation of fair share) also if it waits
+  again after a preemption.
+- A reservation that no pass has come to its head for stays, unless somebody has started in the meantime.
+- By counts, jobs of no GPUs are never more than extra.
 """
 
 from reference.entry import simulate

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gpuyard.preemption import Preemption
+from reference.estimating import LONGEST
 from reference.jobs import Attempt, Job, ticks
 
 
@@ -56,6 +57,13 @@ class Costs:
     def length(self, past: Past, work: int) -> int:
         """Return how long the next attempt lasts if it is left alone."""
         return self.before_work(past) + work - past.saved + self.checkpoints(past, work) * self.checkpoint
+
+    def expected(self, past: Past, guess: int) -> int:
+        """Return how long the scheduler expects the next attempt to last, given what it expects of the whole job."""
+        work = guess
+        while work <= past.saved:
+            work *= 2
+        return min(self.length(past, work), LONGEST)
 
     def kept(self, past: Past, work: int, lasted: int) -> int:
         """Return what the present attempt adds to what is saved if it is preempted now."""

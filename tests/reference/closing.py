@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from gpuyard.windows import NodeWindow
@@ -73,3 +73,8 @@ class Closing:
         """Return the nodes closed for a job that would start then and is expected to stay so long."""
         meets = self.is_for(job) and max(at, self.start) < min(at + duration, self.end)
         return self.nodes if meets else frozenset()
+
+
+def outside(closings: Iterable[Closing], job: Job) -> frozenset[int]:
+    """Return the nodes that are closed for a job at all times: those outside its partition."""
+    return frozenset().union(*(each.nodes for each in closings if each.is_default is not None and each.is_for(job)))

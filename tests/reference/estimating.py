@@ -12,7 +12,7 @@ from reference.placing import random_bits
 
 ESTIMATES = ("limit", "runtime", "history", "noise")
 LONGEST = 2**61
-"""No estimate is longer, microseconds."""
+"""No estimate is longer, nor is an attempt ever expected to be, microseconds."""
 
 
 def estimate(job: Job, jobs: Sequence[Job], policy: Policy, seed: int) -> int | None:

@@ -8,7 +8,9 @@ from gpuyard.workload import NEVER
 from reference.attempts import Past, service
 from reference.jobs import WHOLE, Attempt, Fate, Job, Piece, asked, ended_as, slots_of, ticks
 from reference.levels import Levels
-from reference.placing import Room, place
+from reference.placing import place
+from reference.promising import Promise
+from reference.sharing import Stays
 from reference.simulator import Simulation
 from reference.yard import Run
 
@@ -19,12 +21,14 @@ class PreemptiveSimulation(Simulation):
     def __init__(self, *given: object, **more: object) -> None:
         super().__init__(*given, **more)
         assert self.begin is None
-        assert not self.yard.windows
         assert not self.recorded
         self.terms = self.policy.preemption
         self.pasts = {job.row: Past(attempts=self.fates[job.row].attempts) for job in self.waiting}
         lengths = {job: self.yard.lengths[job.row] for job in self.waiting}
         self.levels = Levels.of(self.terms, lengths, self.ranking.estimates)
+        self.promise = Promise(self.policy)
+        for job in self.waiting:
+            self.expect(job)
         self.line: list[int] = []
         """rows of the jobs that wait, in the order in which they joined the queue"""
 
@@ -37,9 +41,12 @@ class PreemptiveSimulation(Simulation):
             self.yard.now = now = at
             for row in sorted(row for row, run in self.yard.running.items() if run.end == now):
                 self.end(row)
+            self.yard.ended += any(window.end == now for window in self.yard.windows)
+            self.yard.ended += now in self.yard.coming.values()
             self.give_places(now, first=False)
             self.let_join(now)
             self.promote(now)
+            self.rank(now, len(self.queue()))
             self.decide()
         self.stop_running()
         return self.with_eligible()
@@ -74,6 +81,19 @@ class PreemptiveSimulation(Simulation):
         new = [job for job in self.queue() if job.row not in self.line]
         self.line += [job.row for job in sorted(new, key=lambda job: (job.submit == now, job.row))]
 
+    def stays(self) -> Stays:
+        """Return when each job has run so far, by row: all its attempts."""
+        running = {row: [(run.start, None)] for row, run in self.yard.running.items()}
+        return {
+            row: [(it.start, it.end) for it in fate.attempts] + running.get(row, [])
+            for row, fate in enumerate(self.fates)
+        }
+
+    def expect(self, job: Job) -> None:
+        """Say how long the next attempt of a job is expected to last."""
+        guess = max(self.ranking.estimates[job.row], 1)
+        self.yard.durations[job.row] = self.levels.costs.expected(self.pasts[job.row], guess)
+
     def promote(self, now: int) -> None:
         for job in self.waiting:
             if self.levels.promotion(self.pasts[job.row]) == now:
@@ -97,25 +117,33 @@ class PreemptiveSimulation(Simulation):
         """Make one pass."""
         tried: set[int] = set()
         refused: set[tuple[object, ...]] = set()
+        self.promise.begin_pass()
         while left := [job for job in self.queue() if job.row not in tried]:
             job = min(left, key=self.place_in_queue)
             tried.add(job.row)
-            if self.asked(job) in refused:
+            if self.asked(job) in refused or self.starts(job, tried):
                 continue
-            if self.can_start_without(job, []):
-                self.start(job)
-            elif (victims := self.victims(job, tried)) is not None:
-                self.make_room(job, victims)
-            elif self.policy.backfill == "none":
+            if self.policy.backfill == "none":
                 return
-            else:
+            if self.policy.backfill == "fit" and not self.yard.windows:
                 refused.add(self.asked(job))
+            self.promise.find_head(self.yard, job)
+
+    def starts(self, job: Job, tried: set[int]) -> bool:
+        """Start a job if it can be placed or can make room; return whether it has started."""
+        if self.can_start_without(job, []):
+            self.start(job)
+        elif (victims := self.victims(job, tried)) is not None:
+            self.make_room(job, victims)
+        return job.row in self.yard.running
+
+    def place_without(self, job: Job, gone: Sequence[Run]) -> list[Piece] | None:
+        """Return what the job could have if these running jobs were not there."""
+        closed = self.promise.closed(self.yard, job)
+        return None if closed is None else place(self.yard.room(closed, gone=gone), job, self.rule)
 
     def can_start_without(self, job: Job, gone: Sequence[Run]) -> bool:
-        """Return whether the job could be placed if these running jobs were not there."""
-        stay = [run for run in self.yard.running.values() if run not in gone]
-        room = Room(self.yard.cluster, [piece for run in stay for piece in run.pieces], self.yard.absent())
-        return place(room, job, self.rule) is not None
+        return self.place_without(job, gone) is not None
 
     def victims(self, job: Job, tried: set[int]) -> list[Run] | None:
         """Return who makes room for the job, in order, or ``None`` if it cannot be placed even so."""
@@ -167,6 +195,7 @@ class PreemptiveSimulation(Simulation):
     def preempt(self, run: Run, job: Job) -> None:
         """End the attempt of a running job for another; it waits again."""
         self.close(run.job.row, self.kept(run), cause=job.row)
+        self.expect(run.job)
         self.waiting = sorted([*self.waiting, run.job], key=lambda each: each.row)
         self.line.append(run.job.row)
 
@@ -177,11 +206,12 @@ class PreemptiveSimulation(Simulation):
 
     def start(self, job: Job) -> None:
         """Let a job that can be placed begin an attempt."""
-        pieces = place(self.yard.room(), job, self.rule)
+        pieces = self.place_without(job, [])
         assert pieces is not None
         self.begin_attempt(job, pieces)
 
     def begin_attempt(self, job: Job, pieces: list[Piece]) -> None:
+        self.promise.note_start(self.yard, job)
         self.yard.hold(job, pieces)
         run, fate = self.yard.running[job.row], self.fates[job.row]
         run.end = self.yard.now + self.levels.costs.length(self.pasts[job.row], self.yard.lengths[job.row])

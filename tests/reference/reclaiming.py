@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from reference.jobs import Job
+from reference.jobs import Job, Piece
 from reference.preempting import PreemptiveSimulation
-from reference.tenanted import held_in, refusal, room_in
+from reference.tenanted import held_in, let_lead, refusal
 from reference.tenants import Held, Path, Tenancy
 from reference.yard import Run
 
@@ -27,16 +27,18 @@ class TenantedPreemptiveSimulation(PreemptiveSimulation):
     def makes_room_in_a_round(self) -> bool:
         """Make one round; return whether it ended with a preemption."""
         refused: set[tuple[object, ...]] = set()
+        self.promise.begin_pass()
         while left := [job for job in self.queue() if self.refusal(job) not in refused]:
             shares = self.tenancy.shares(self.held(), left)
             job = min(left, key=lambda job: (shares[self.tenancy.tenant_of(job)], *self.place_in_queue(job)))
-            pieces = self.tenancy.find(self.held(), room_in(self.yard), job, self.rule)
+            pieces = self.find_without(job, [])
             if pieces is not None:
                 self.begin_attempt(job, pieces)
             elif self.made_room_among_tenants(job):
                 return True
             else:
                 refused.add(self.refusal(job))
+                let_lead(self.promise, self.yard, self.tenancy, job)
         return False
 
     def refusal(self, job: Job) -> tuple[object, ...]:
@@ -50,15 +52,22 @@ class TenantedPreemptiveSimulation(PreemptiveSimulation):
                 continue
             for run in victims:
                 self.preempt(run, job)
-            pieces = self.tenancy.find(self.held(), room_in(self.yard), asked_now, self.rule)
+            pieces = self.find_without(asked_now, [])
             assert pieces is not None
             self.begin_attempt(job, pieces)
             return True
         return False
 
+    def find_without(self, job: Job, gone: Sequence[Run]) -> list[Piece] | None:
+        """Return what a job could have if these running jobs were not there, on the first type that admits it then."""
+        closed = self.promise.closed(self.yard, job)
+        if closed is None:
+            return None
+        return self.tenancy.find(self.held(gone), self.yard.room(closed, gone=gone), job, self.rule)
+
     def could_start_without(self, job: Job, gone: Sequence[Run]) -> bool:
         """Return whether the job, which asks for one type where these are tried, is admitted and placed then."""
-        return self.tenancy.find(self.held(gone), room_in(self.yard, gone), job, self.rule) is not None
+        return self.find_without(job, gone) is not None
 
     def victims_among_tenants(self, job: Job, resource: str) -> list[Run] | None:
         """Return who makes room for the job, in order, or ``None`` if it cannot start even so."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from gpuyard.policy import Policy
-from reference.jobs import Fate, Job, ticks
+from reference.jobs import Job, ticks
 
 LN_2 = 0.6931471805599453
 
@@ -141,14 +141,17 @@ def fair_tree(
     return {user: rank / users for user, rank in ranks.items()}
 
 
-def held(jobs: Iterable[Job], fates: Sequence[Fate], begin: int, end: int) -> int:
+Stays = Mapping[int, Sequence[tuple[int, int | None]]]
+"""From when to when each job has run so far, by row, microseconds; ``None``: it runs still."""
+
+
+def held(jobs: Iterable[Job], stays: Stays, begin: int, end: int) -> int:
     """Return the thousandths of GPUs times microseconds that jobs were given between two instants."""
     total = 0
     for job in jobs:
-        fate = fates[job.row]
-        if fate.start is not None:
-            until = end if fate.end is None else min(fate.end, end)
-            total += job.thousandths * max(until - max(fate.start, begin), 0)
+        for start, last in stays[job.row]:
+            until = end if last is None else min(last, end)
+            total += job.thousandths * max(until - max(start, begin), 0)
     return total
 
 
@@ -192,16 +195,16 @@ class Sharing:
         """Return the first recalculation later than an instant."""
         return self.last + max((now - self.last) // self.period + 1, 1) * self.period
 
-    def come_to(self, now: int, fates: Sequence[Fate]) -> None:
+    def come_to(self, now: int, stays: Stays) -> None:
         """Make all recalculations up to now, given who ran when."""
         while self.last + self.period <= now:
             self.last += self.period
-            self.recalculate(fates)
+            self.recalculate(stays)
 
-    def recalculate(self, fates: Sequence[Fate]) -> None:
+    def recalculate(self, stays: Stays) -> None:
         for this in self.accounts:
             its_jobs = [job for job in self.jobs if this in upwards(user_of(job))]
-            given = held(its_jobs, fates, self.last - self.period, self.last)
+            given = held(its_jobs, stays, self.last - self.period, self.last)
             self.usage[this] = self.usage.get(this, 0.0) * self.decay + float(given)
         if self.kind == "fair-tree":
             factors = fair_tree(self.usage, self.accounts, self.shares)

@@ -12,12 +12,12 @@ from gpuyard.windows import NodeWindow
 from gpuyard.workload import NEVER, Workload
 from reference.backfilling import Easy, Fit, Strict
 from reference.beginning import among, estimated, left_at
-from reference.closing import Closing, coming
+from reference.closing import Closing, coming, outside
 from reference.jobs import Fate, Job, ended_as, read, run_length, slots_of, ticks
 from reference.placing import Room, Rule, place
 from reference.planning import Conservative, Slurm
 from reference.queueing import Ranking
-from reference.sharing import Sharing
+from reference.sharing import Sharing, Stays
 from reference.tenanted import AmongTenants
 from reference.tenants import Tenancy
 from reference.yard import Yard
@@ -42,8 +42,11 @@ class Partitions:
         """Return whether the nodes of its partition hold a job when they are empty."""
         if self.listed and job.partition is not None and job.partition not in self.listed:
             return False
-        closed = [each.nodes for each in self.closings if each.is_default is not None and each.is_for(job)]
-        return place(Room(cluster, [], frozenset().union(*closed)), job, rule) is not None
+        return place(self.nothing_held(cluster, job), job, rule) is not None
+
+    def nothing_held(self, cluster: Cluster, job: Job) -> Room:
+        """Return the nodes of a job's partition, empty."""
+        return Room(cluster, [], outside(self.closings, job))
 
 
 def rejected_rows(
@@ -51,7 +54,6 @@ def rejected_rows(
     cluster: Cluster,
     policy: Policy,
     rule: Rule,
-    tenancy: Tenancy | None = None,
     refused: Collection[int] = (),
 ) -> set[int]:
     """Return the jobs that never enter the queue; ``refused`` are out for a reason of their own."""
@@ -64,7 +66,6 @@ def rejected_rows(
         or run_length(job, policy) is None
         or (recorded and job.recorded_start is None)
         or place(nothing_held, job, rule) is None
-        or (tenancy is not None and tenancy.find([], nothing_held, job, rule) is None)
     }
     while not recorded:
         heirs = {job.row for job in jobs if rejected & set(job.parents)} - rejected
@@ -119,7 +120,6 @@ class Simulation:
         self.scheduler = BACKFILLS[policy.backfill](policy)
         if self.tenancy is not None:
             assert begin is None
-            assert not closings
             assert not self.recorded
             self.scheduler = AmongTenants(policy, self.tenancy)
         self.yard = Yard(
@@ -136,8 +136,15 @@ class Simulation:
 
     def rejected(self, cluster: Cluster) -> set[int]:
         """Return the rows of the jobs that never enter the queue."""
-        refused = [job.row for job in self.jobs if not self.partitions.have_room(cluster, job, self.rule)]
-        return rejected_rows(self.jobs, cluster, self.policy, self.rule, self.tenancy, refused)
+        refused = [job.row for job in self.jobs if not self.could_ever_run(cluster, job)]
+        return rejected_rows(self.jobs, cluster, self.policy, self.rule, refused)
+
+    def could_ever_run(self, cluster: Cluster, job: Job) -> bool:
+        """Return whether partitions and tenants would let a job run if nothing else did."""
+        if not self.partitions.have_room(cluster, job, self.rule):
+            return False
+        empty = self.partitions.nothing_held(cluster, job)
+        return self.tenancy is None or self.tenancy.find([], empty, job, self.rule) is not None
 
     def eligible(self, job: Job) -> int | None:
         """Return when the job is eligible, ``None`` if that is not known yet."""
@@ -217,8 +224,7 @@ class Simulation:
             if self.recorded:
                 self.replay(queue)
             else:
-                self.share_out(now)
-                self.ranking = replace(self.ranking, present=len(queue) + len(self.yard.running))
+                self.rank(now, len(queue))
                 queue.sort(key=lambda job: self.ranking.key(job, now, self.eligible(job)))
                 self.scheduler.decide(self.yard, queue)
             self.note_starts(queue)
@@ -226,11 +232,19 @@ class Simulation:
             assert self.fates[job.row].outcome == "unfinished"
         return self.with_eligible()
 
-    def share_out(self, now: int) -> None:
-        """Bring the fair-share factors up to date."""
+    def rank(self, now: int, waiting: int) -> None:
+        """Bring up to date what scores look at."""
+        self.ranking = replace(self.ranking, present=waiting + len(self.yard.running))
         if self.sharing is not None:
-            self.sharing.come_to(now, self.fates)
+            self.sharing.come_to(now, self.stays())
             self.ranking = replace(self.ranking, factors=self.sharing.factors)
+
+    def stays(self) -> Stays:
+        """Return when each job has run so far, by row."""
+        return {
+            job.row: [] if fate.start is None else [(fate.start, fate.end)]
+            for job, fate in zip(self.jobs, self.fates, strict=True)
+        }
 
     def replay(self, queue: Sequence[Job]) -> None:
         """Start these jobs by row, those that cannot be placed too."""

@@ -174,6 +174,13 @@ class Tenancy:
                 return pieces
         return None
 
+    def admitted(self, held: Held, empty: Room, job: Job, rule: Rule) -> Job | None:
+        """Return what a job asks for on the first type on which it is admitted now and that can hold it when empty."""
+        for resource, asked in self.tries(job):
+            if self.admits(held, job, resource) and place(empty, asked, rule) is not None:
+                return asked
+        return None
+
     # --- between tenants ------------------------------------------------------------------------------------------
 
     def share(self, held: Held, tenant: Path) -> float:

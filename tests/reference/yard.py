@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gpuyard.cluster import Cluster
-from reference.closing import Closing
+from reference.closing import Closing, outside
 from reference.jobs import WHOLE, Job, Piece
 from reference.placing import Room, Rule, place
 
@@ -30,8 +30,8 @@ class Yard:
     rule: Rule
     lengths: Mapping[int, int]
     """how long each job runs, by row"""
-    durations: Mapping[int, int]
-    """how long the scheduler expects each job to run, by row: at least 1"""
+    durations: dict[int, int]
+    """how long the scheduler expects each job to stay from its next start on, by row: at least 1"""
     now: int = 0
     running: dict[int, Run] = field(default_factory=dict)
     ended: int = 0
@@ -76,11 +76,15 @@ class Yard:
         """Return the GPUs of these nodes, in thousandths."""
         return WHOLE * sum(int(self.cluster.node_gpus[node]) for node in nodes)
 
-    def room(self, closed: Collection[int] = (), at: int | None = None) -> Room:
-        """Return what is free now, or (imagined) after all expected ends up to ``at``."""
+    def room(self, closed: Collection[int] = (), at: int | None = None, gone: Sequence[Run] = ()) -> Room:
+        """Return what is free now, or (imagined) after all expected ends up to ``at``, or without some who run."""
         closed = {*closed, *self.absent(at)}
         stay = [run for run in self.running.values() if at is None or self.expected_end(run) > at]
-        return Room(self.cluster, [piece for run in stay for piece in run.pieces], closed)
+        return Room(self.cluster, [piece for run in stay if run not in gone for piece in run.pieces], closed)
+
+    def empty(self, job: Job) -> Room:
+        """Return what a job could have if nothing ran: of the nodes of its partition, where that has nodes."""
+        return Room(self.cluster, [], outside(self.windows, job))
 
     def closed(self, job: Job, at: int) -> frozenset[int]:
         """Return the nodes that are closed for a job that would start then."""

@@ -1,0 +1,76 @@
+"""What the head of the queue is promised under easy: from when on, and which nodes or how many GPUs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from reference.jobs import Job
+from reference.placing import place
+from reference.yard import Yard
+
+
+@dataclass(kw_only=True)
+class Reservation:
+    """What the head was promised, with what is needed to know whether it still stands."""
+
+    head: int
+    types: tuple[str, ...] | None
+    """what the head asked for"""
+    shadow: int | None
+    """microseconds; ``None``: never"""
+    nodes: frozenset[int] = frozenset()
+    extra: int = 0
+    """GPUs in thousandths"""
+    made: int
+    """microseconds: when it was made"""
+    ended: int
+    """how many jobs had ended by then"""
+    refused: set[int] = field(default_factory=set)
+    """rows of the jobs that did not start under it"""
+    undisturbed: bool = True
+    """whether no job has started ahead of the head since"""
+
+    def short(self, yard: Yard, job: Job) -> bool:
+        return self.shadow is None or yard.now + yard.durations[job.row] <= self.shadow
+
+    def outdated(self, yard: Yard) -> bool:
+        """Return whether something has been released since, or somebody has outstayed what was expected of him."""
+        outstayed = any(yard.expected_end(run, self.made) <= yard.now for run in yard.running.values())
+        return outstayed or self.ended < yard.ended
+
+    def stands(self, yard: Yard, now_made: Reservation) -> bool:
+        """Return whether it stays as it is, and is not given up for what would be promised now."""
+        return self.is_for_the_head_of(now_made) and self.undisturbed and not self.outdated(yard)
+
+    def is_for_the_head_of(self, other: Reservation) -> bool:
+        return (self.head, self.types) == (other.head, other.types)
+
+
+def reserve(yard: Yard, head: Job, kind: str) -> Reservation:
+    """Return a reservation for the head as things are now, on ``nodes`` or by ``counts`` of GPUs."""
+    blank = Reservation(head=head.row, types=head.types, shadow=None, made=yard.now, ended=yard.ended)
+    ends = {yard.expected_end(run) for run in yard.running.values()} | set(yard.arrivals())
+    for at in sorted(ends | set(yard.openings(head))):
+        if kind == "counts":
+            stay = [run for run in yard.running.values() if yard.expected_end(run) > at]
+            free = yard.gpus - yard.gpus_of(yard.absent(at)) - sum(run.job.thousandths for run in stay)
+            if free >= head.thousandths:
+                return replace(blank, shadow=at, extra=free - head.thousandths)
+        else:
+            pieces = place(yard.room(yard.closed(head, at), at), head, yard.rule)
+            if pieces is not None:
+                return replace(blank, shadow=at, nodes=frozenset(piece.node for piece in pieces))
+    return blank
+
+
+def check_promise(yard: Yard, before: Reservation | None, now_made: Reservation, kind: str) -> None:
+    """Assert that making the reservation anew does not move it to later, nor to never.
+
+    It may if a job started ahead of the head, if a job runs on past its expected end, and by counts after a job
+    has ended: the head may have its GPUs and not its shape, and waits for the next expected end then.
+    """
+    assert now_made.shadow is not None, "every job that is not rejected could start on the empty cluster"
+    kept_end = all(run.expected_end > yard.now for run in yard.running.values()) and not yard.late
+    kept_end &= kind == "nodes" or before is None or before.ended == now_made.ended
+    if before is not None and before.is_for_the_head_of(now_made) and before.undisturbed and kept_end:
+        assert now_made.shadow <= before.shadow, f"shadow time {before.shadow} moved to {now_made.shadow}"
