@@ -25,13 +25,13 @@ layer = {"cluster": {"blocks": blocks}, "commission": later, **time}
 
 summary = gy.run_scenario(plan.over(layer, "the build-out")).summary()
 
-print(f"{summary['jobs']['submitted']:,} jobs\nyear   GPUs up   held  busy  mean MW  training wait  real-time wait")
+print(f"{summary['jobs']['submitted']:,} jobs\nyear   GPUs up   held  busy  mean MW  training wait  real-time wait  goals met")
 for number, stage in summary["stages"].items():
     waits = {name: stage["by_class"][name]["wait_s"]["mean"] or 0 for name in ("training", "realtime")}
     print(
         f"{2026 + int(number)}  {stage['gpus_up']:8,.0f}  {stage['gpu']['allocation_rate']:5.1%} "
         f"{stage['gpu']['utilization']:5.1%}  {stage['energy']['mean_mw']:7.2f}  {waits['training'] / 60:9.1f} min"
-        f"  {waits['realtime']:12.0f} s"
+        f"  {waits['realtime']:12.0f} s  {stage['services']['time_attained']:9.2%}"
     )
 for name, (year, years) in SPLIT.items():
     mine = [summary["stages"][str(year - 2026 + part)] for part in range(years)]

@@ -11,7 +11,10 @@ import pytest
 import gpuyard as gy
 from gpuyard.errors import ConfigError
 from gpuyard.scenario import load, run
+from gpuyard.services.book import Book
+from gpuyard.streams import stream_key
 from gpuyard.synthesis import Stage, SynthesisSpec, synthesise, synthesise_growing
+from gpuyard.traces.schema import SERVICES
 
 DAY = 86_400.0
 SPEC = SynthesisSpec(days=5, load=0.8)
@@ -72,6 +75,9 @@ def test_the_numbers_of_the_stages_add_up_to_those_of_the_run(built: gy.Result) 
         assert sum(submitted) == whole["jobs"]["submitted"]
     assert all(0 < each["gpu"]["allocation_rate"] <= 1 for each in stages)
     assert numbers["energy"]["peak_mw"] == max(each["energy"]["peak_mw"] for each in stages)
+    for name in ("requests", "late", "lost"):
+        assert sum(each["services"][name] for each in stages) == pytest.approx(numbers["services"][name])
+    assert numbers["years"] is None
 
 
 def test_services_of_every_stage_are_judged_while_it_lasts(built: gy.Result) -> None:
@@ -82,6 +88,41 @@ def test_services_of_every_stage_are_judged_while_it_lasts(built: gy.Result) -> 
     ends = pc.add(services["time"], services["duration_s"])
     assert pc.min(services.filter(later)["time"]).as_py() == 21_600.0
     assert pc.max(ends.filter(pc.invert(later))).as_py() == 21_600.0
+
+
+def test_services_that_were_there_before_go_on_when_nodes_are_commissioned(built: gy.Result) -> None:
+    rows = [row for row in built.services.to_pylist() if row["time"] == 21_600.0]
+    assert "image-01~2" in {row["service"] for row in rows}
+    for row in rows:
+        assert row["ready_replicas"] == row["wanted_replicas"], row["service"]
+        assert row["lost"] < 0.001 * row["requests"]
+
+
+def test_a_later_stage_asks_for_the_replicas_that_it_would_ask_for_alone(grown: gy.Workload) -> None:
+    alone = synthesise(
+        replace(SPEC, days=3, start="2027-01-06T00:00:00+09:00"), gpus=1_024, max_gpus_per_job=512, node_cpus=112.0,
+        seed=stream_key(0, "synthesis:stage:1"),
+    )  # fmt: skip
+    known = {each.name for each in Book.loads(grown.table.schema.metadata[SERVICES]).services if each.continued}
+
+    def replicas_of(table: pa.Table, names: set[str], later: float) -> list[tuple[str, float, float]]:
+        rows = table.filter(pc.is_in(table["job_name"], pa.array(sorted(names)))).to_pylist()
+        return sorted((row["job_name"].split("~")[0], row["submit_time"] + later, row["runtime"]) for row in rows)
+
+    mine = replicas_of(grown.table, known, 0.0)
+    assert len(mine) > 30
+    assert mine == replicas_of(alone.table, {name.removesuffix("~2") for name in known}, 2 * DAY)
+
+
+def test_a_kind_of_service_that_a_stage_is_the_first_to_have_begins_cold() -> None:
+    spec = SynthesisSpec.from_mapping({"days": 2, "load": 0.8, "classes": {"realtime": 1}, "services": {
+        "image": {}, "reasoning": {}}})  # fmt: skip
+    stages = (Stage(0.0, DAY, 32, 32, None), Stage(DAY, 2 * DAY, 512, 512, None))
+    held = synthesise_growing(spec, stages, seed=0).table.schema.metadata[SERVICES]
+    continued = {each.name: each.continued for each in Book.loads(held).services}
+    assert not continued["image-01"]
+    assert continued["image-01~2"]
+    assert not continued["reasoning-01~2"]
 
 
 def test_a_run_without_commissioning_has_no_stages() -> None:

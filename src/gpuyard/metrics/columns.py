@@ -268,6 +268,27 @@ def _of_requests(prefix: str, whose: str) -> tuple[Key, ...]:
     )
 
 
+def _of_stages(prefix: str, kind: str, begins: str, null: str) -> tuple[Key, ...]:
+    """Return the keys of a part of the run: ``kind`` of part, when it ``begins``, and where there are none."""
+    return (
+        _key(f"{prefix}start_s", "s", f"{begins}; the block is null {null}"),
+        _key(f"{prefix}end_s", "s", "when the next one begins"),
+        _key(f"{prefix}gpus_up", "GPUs", f"GPUs up in the {kind}, mean over time"),
+        _key(f"{prefix}gpu.allocation_rate", "0 to 1", f"GPUs held / GPUs up, over the {kind}"),
+        _key(f"{prefix}gpu.utilization", "0 to 1", f"busy GPUs / GPUs up, over the {kind}"),
+        _key(f"{prefix}gpu.gpu_hours", "GPU h", f"held in the {kind}"),
+        _key(f"{prefix}energy.it_kwh", "kWh", f"IT energy in the {kind}"),
+        _key(f"{prefix}energy.facility_kwh", "kWh", f"energy at the meter in the {kind}"),
+        _key(f"{prefix}energy.mean_mw", "MW", f"power at the meter, mean over the {kind}"),
+        _key(f"{prefix}energy.peak_mw", "MW", f"power at the meter, highest in the {kind}"),
+        *_of_requests(f"{prefix}services.", f"of services that answer requests, in the {kind}"),
+        _key(f"{prefix}services.time_attained", "0 to 1", "share of the time in which a service met its goal"),
+        *_of_groups(f"{prefix}by_class.*."),
+    )
+
+
+_YEARS: Final = _of_stages("years.*.", "year", "when the calendar year begins", "in a run within one year")
+
 SUMMARY: Final[tuple[Key, ...]] = (
     *_of_jobs(""),
     _key("makespan_s", "s", "last end - first submission"),
@@ -339,17 +360,8 @@ SUMMARY: Final[tuple[Key, ...]] = (
     _key("maintenance.reservations", "windows", "reservations of nodes"),
     _key("maintenance.gpu_hours", "GPU h", "GPUs closed to everybody, held or not, over time; they stay up"),
     _key("maintenance.share", "0 to 1", "their share of the GPU-hours up"),
-    _key("stages.*.start_s", "s", "when the nodes of the stage are commissioned; the block is null where none are"),
-    _key("stages.*.end_s", "s", "when the next ones are"),
-    _key("stages.*.gpus_up", "GPUs", "GPUs up in the stage"),
-    _key("stages.*.gpu.allocation_rate", "0 to 1", "GPUs held / GPUs up, over the stage"),
-    _key("stages.*.gpu.utilization", "0 to 1", "busy GPUs / GPUs up, over the stage"),
-    _key("stages.*.gpu.gpu_hours", "GPU h", "held in the stage"),
-    _key("stages.*.energy.it_kwh", "kWh", "IT energy in the stage"),
-    _key("stages.*.energy.facility_kwh", "kWh", "energy at the meter in the stage"),
-    _key("stages.*.energy.mean_mw", "MW", "power at the meter, mean over the stage"),
-    _key("stages.*.energy.peak_mw", "MW", "power at the meter, highest in the stage"),
-    *_of_groups("stages.*.by_class.*."),
+    *_of_stages("stages.*.", "stage", "when the nodes of the stage are commissioned", "where none are"),
+    *_YEARS,
     _key("services.count", "services", "services judged; the block is null where the workload has none"),
     _key("services.not_judged", "services", "services whose replicas in the workload are not those they want"),
     *_of_requests("services.", "of services that answer requests"),
@@ -390,8 +402,10 @@ SUMMARY: Final[tuple[Key, ...]] = (
 )
 
 _AS_BY_CLASS: Final = {
-    key for group in ("by_tenant", "by_gpus", "by_virtual_cluster") for key in _of_groups(f"{group}.*.")
-}
+    key
+    for group in ("by_tenant", "by_gpus", "by_virtual_cluster", "stages.*.by_class")
+    for key in _of_groups(f"{group}.*.")
+} | {*_YEARS}
 _GROUPS: Final = (
     "by_class",
     "by_tenant",
@@ -404,6 +418,8 @@ _GROUPS: Final = (
     "tenants.by_tenant",
     "stages",
     "stages.*.by_class",
+    "years",
+    "years.*.by_class",
 )
 
 
@@ -464,6 +480,7 @@ def _keys() -> str:
         if last == "mean":
             path, meaning = f"{stem}.{{mean, p50, p90, p95, p99, max}}", meaning.removeprefix("mean: ")
         lines.append(f"| `{path}` | {key.unit} | {meaning.replace('|', chr(92) + '|')} |")
-    lines.append("| `by_tenant.*`, `by_gpus.*` | | as `by_class.*` |")
+    lines.append("| `by_tenant.*`, `by_gpus.*`, `stages.*.by_class.*` | | as `by_class.*` |")
+    lines.append("| `years.*` | | as `stages.*`, of calendar years; null in a run within one year |")
     lines.append("| `by_virtual_cluster.*` | | also as `by_class.*`; the rates are those of its own GPUs |")
     return "\n".join(lines) + "\n"

@@ -99,12 +99,13 @@ def judge(record: Record) -> tuple[list[Judged], int] | None:
             if not first < last or not _has_all(record, jobs[number], *jobs_of(wanted, edges)):
                 skipped += 1
                 continue
+            there = book.begin(service, edges)
             stop = math.inf if service.stop is None else service.stop
-            begin, end = (float(edges[np.searchsorted(edges[:-1], each)]) for each in (service.start, stop))
-            begin, end = max(begin, first), min(end, last)
+            begin, end = max(there, first), min(float(edges[np.searchsorted(edges[:-1], stop)]), last)
             if begin >= end:
                 continue
-            up, down = _ready(record, attempts[number], book.kinds[service.kind].cold_start)
+            warm = there if service.continued else 0.0
+            up, down = _ready(record, attempts[number], book.kinds[service.kind].cold_start, warm)
             cuts = np.unique(np.clip(np.concatenate((edges, up, down)), begin, end))
             interval_of = np.clip(np.searchsorted(edges, cuts[:-1], side="right") - 1, 0, edges.size - 2)
             began, ended = (np.searchsorted(np.sort(each), cuts[:-1], side="right") for each in (up, down))
@@ -139,14 +140,15 @@ def _has_all(record: Record, jobs: NDArray[np.intp], submit: Floats, runtime: Fl
     return all(np.array_equal(a[in_order[0]], b[in_order[1]]) for a, b in zip(mine, wanted, strict=True))
 
 
-def _ready(record: Record, attempts: NDArray[np.intp], cold_start: float) -> tuple[Floats, Floats]:
+def _ready(record: Record, attempts: NDArray[np.intp], cold_start: float, warm: float) -> tuple[Floats, Floats]:
     """Return when replicas become ready and when they end, s; one that never becomes ready is left out.
 
-    A replica that is submitted at second 0 and starts then was there before, so it is ready at once.
+    A replica that is submitted at second ``warm`` and starts then was there before, so it is ready at once.
     """
     start, end = record.attempt_start[attempts], record.attempt_end[attempts]
-    warm = (start == 0) & (record.workload.submit[record.attempt_job[attempts]] == 0) & (start != NEVER)
-    up = start / MICROSECOND + np.where(warm, 0.0, cold_start)
+    was = to_ticks(np.array([round(warm, 3)]))
+    was_there = (start == was) & (record.workload.submit[record.attempt_job[attempts]] == was) & (start != NEVER)
+    up = start / MICROSECOND + np.where(was_there, 0.0, cold_start)
     down = end / MICROSECOND
     return up[up < down], down[up < down]
 

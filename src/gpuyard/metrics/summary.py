@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -28,6 +27,7 @@ from gpuyard.metrics.fragmentation import Fragmentation, fragmentation
 from gpuyard.metrics.groups import Groups, by_gpus, by_label, by_member, everyone, percentile_block
 from gpuyard.metrics.queueing import is_saturated, waiting
 from gpuyard.metrics.services import Judged, judge, services_block
+from gpuyard.metrics.stages import Stages, stages_of, years_of
 from gpuyard.metrics.tenants import tenants_block
 from gpuyard.record import EndReason, Record
 from gpuyard.windows import closed_gpus, there_from
@@ -39,6 +39,9 @@ _MILLI_HOUR = 1000 * 3600 * MICROSECOND
 """One GPU-hour in thousandths of a GPU x microseconds."""
 
 Numbers = dict[str, object]
+_Judged = tuple[list[Judged], int] | None
+_OF_SERVICES = ("requests", "on_time", "late", "lost", "attainment", "time_attained")
+"""Of the services in a stage."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +88,7 @@ def summarise(
     warmup: float = 0.0,
     until: float | None = None,
     fragments: Fragmentation | None = None,
-    judged: tuple[list[Judged], int] | None = None,
+    judged: _Judged = None,
     tenant_weights: Mapping[str, float] | None = None,
     deficits: Deficits | None = None,
     alone: NDArray[np.float64] | None = None,
@@ -124,7 +127,7 @@ def summarise(
         For a window that has no length, or that the warm-up uses up, and for weights of tenants that there are not.
     """
     start, stop = _window(account, window, warmup)
-    queue = waiting(record)
+    queue, judged = waiting(record), judged or judge(record)
     first = start + round(warmup * MICROSECOND)
     view = _view(record, account, first, stop, _chosen(record, first, window, until))
     whole = next(_job_blocks(view, everyone(len(record.workload))))
@@ -146,8 +149,9 @@ def summarise(
         "fairness": fairness_block(record, _fared(view, tenant_weights, deficits, alone)),
         "deadlines": deadline_block(record, view.times, view.chosen),
         "maintenance": _maintenance(view),
-        "stages": _stages(view),
-        "services": services_block(judged or judge(record), view.start, view.stop),
+        "stages": _apart_in_time(view, stages_of(record, view.start, view.stop), judged),
+        "years": _apart_in_time(view, years_of(record, view.start, view.stop), judged),
+        "services": services_block(judged, view.start, view.stop),
         "tenants": tenants_block(record, view.start, view.stop, view.chosen, view.held, lost_hours(record, view.held)),
         "oversubscribed": oversubscribed_block(record, account.holdings, view.start, view.stop),
         "recorded": recorded_block(record, view.times, view.chosen),
@@ -435,32 +439,31 @@ def _maintenance(view: _View) -> Numbers | None:
     }
 
 
-def _stages(view: _View) -> Numbers | None:
-    """Return the numbers from each commissioning of nodes to the next, by number; ``None`` where there is none.
+def _apart_in_time(view: _View, stages: Stages | None, judged: _Judged) -> Numbers | None:
+    """Return the numbers of each stage, by its name; ``None`` where none are told apart.
 
     A job counts in the stage in which it was submitted.
     """
-    record, submit = view.record, view.record.workload.submit
-    if not any(each.is_commission for each in record.windows):
+    if stages is None:
         return None
-    begins = np.unique(there_from(record.windows, record.cluster))
-    inside = begins[(begins > view.start) & (begins < view.stop)]
-    number = np.searchsorted(inside, submit, side="right")
-    bounds = pairwise([view.start, *inside.tolist(), view.stop])
+    inner = [start for start, _ in stages.values()][1:]
+    number = np.searchsorted(inner, view.record.workload.submit, side="right")
     return {
-        str(at + 1): _stage(_view(record, view.account, start, stop, view.chosen & (number == at)))
-        for at, (start, stop) in enumerate(bounds)
+        name: _stage(_view(view.record, view.account, *bounds, view.chosen & (number == at)), judged)
+        for at, (name, bounds) in enumerate(stages.items())
     }
 
 
-def _stage(view: _View) -> Numbers:
+def _stage(view: _View, judged: _Judged) -> Numbers:
     gpu, energy = _gpu(view), _energy(view)
+    served = services_block(judged, view.start, view.stop)
     return {
         "start_s": view.start / MICROSECOND,
         "end_s": view.stop / MICROSECOND,
         "gpus_up": _ratio(view.up_parts, 1000 * (view.stop - view.start)),
         "gpu": {name: gpu[name] for name in ("allocation_rate", "utilization", "gpu_hours")},
         "energy": {name: energy[name] for name in ("it_kwh", "facility_kwh", "mean_mw", "peak_mw")},
+        "services": served and {name: served[name] for name in _OF_SERVICES},
         "by_class": _grouped(view, by_label(view.record.workload, "job_class")),
     }
 

@@ -37,7 +37,7 @@ def write_report(result: Result, path: str | Path, *, title: str | None = None) 
 
 def report_html(result: Result, *, title: str | None = None) -> str:
     """Return the page that :func:`write_report` writes."""
-    from gpuyard.report import background, fairness, figures, sections, services, tenants
+    from gpuyard.report import background, fairness, figures, sections, services, stages, tenants
 
     return render(
         "report.html.j2",
@@ -50,6 +50,7 @@ def report_html(result: Result, *, title: str | None = None) -> str:
         has_energy=isinstance(result.numbers.get("energy"), Mapping),
         distributions=figures.distribution_figures(result),
         groups=sections.group_grids(result),
+        stages=stages.stage_grids(result),
         service_lead=services.service_lead(result),
         service_figures=services.service_figures(result),
         services=services.service_grid(result),

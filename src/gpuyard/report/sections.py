@@ -214,6 +214,7 @@ _GROUP_COLUMNS: Final = (
     ("bounded_slowdown.mean", "Mean slowdown", "number", ""),
     ("gpu.gpu_hours", "GPU-hours", "number", "GPUs times hours held"),
     ("gpu.share", "Share", "share", "share of all GPU-hours held"),
+    ("gpu.utilization", "Utilization", "share", "of the GPUs up, busy with these jobs: held, times their activity"),
     ("energy.it_kwh", "IT energy", "kwh", "electricity drawn by the nodes for these jobs, without cooling and losses"),
     ("preemptions", "Preemptions", "count", ""),
     ("lost_gpu_hours", "Lost", "gpu_hours", "GPUs times hours held for work that was lost, restarts and checkpoints"),

@@ -14,6 +14,7 @@ from gpuyard.report.fairness import fairness_grid
 from gpuyard.report.measures import lookup, number_at
 from gpuyard.report.sections import Grid, group_grids, notices, rejected_grid
 from gpuyard.report.services import service_grid
+from gpuyard.report.stages import stage_grids
 from gpuyard.report.tenants import tenant_grid
 from gpuyard.report.wording import UNKNOWN, clean, format_value
 from gpuyard.result import Result
@@ -187,6 +188,7 @@ def grid_table(grid: Grid, *, most: int = _MOST_ROWS, columns: Sequence[int] | N
 def group_tables(result: Result) -> list[Table]:
     """Return the tables by group, of quotas, services and rejected jobs, short enough for 80 columns."""
     tables = [grid_table(grid, columns=_short_columns(grid)) for grid in group_grids(result)]
+    tables += [grid_table(grid, columns=_short_columns(grid, _OF_STAGES)) for grid in stage_grids(result)]
     tenants = tenant_grid(result)
     if tenants is not None:
         tables.append(grid_table(tenants, columns=_short_columns(tenants)))
@@ -205,19 +207,12 @@ _OF_SERVICES: Final = ("Wanted", "Ready", "Requests", "On time", "Lost", "Goal m
 
 _OF_FAIRNESS: Final = ("Due", "Got", "Shortfall", "Mean rho", "Slowed down")
 _OF_TENANTS: Final = ("Quota", "Held", "Borrowed", "Lent", "At quota")
+_OF_STAGES: Final = ("From", "GPUs up", "Allocation rate", "Utilization", "Energy", "Mean power")
+_OF_GROUPS: Final = ("Jobs", "Mean wait", "95 % waited at most", "GPU-hours", "Share")
+_SHORT: Final = (*_OF_GROUPS, *_OF_SERVICES, *_OF_TENANTS, *_OF_FAIRNESS)
 
 
-def _short_columns(grid: Grid) -> list[int]:
-    wanted = (
-        "Jobs",
-        "Mean wait",
-        "95 % waited at most",
-        "GPU-hours",
-        "Share",
-        *_OF_SERVICES,
-        *_OF_TENANTS,
-        *_OF_FAIRNESS,
-    )
+def _short_columns(grid: Grid, wanted: Sequence[str] = _SHORT) -> list[int]:
     return [place for place, column in enumerate(grid.columns) if place == 0 or column.label in wanted]
 
 

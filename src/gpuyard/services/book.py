@@ -51,6 +51,9 @@ class Service:
     start, stop
         Control intervals that begin before ``start`` (s since the origin), or at ``stop`` or later, have no demand and
         no replica.
+    continued
+        Whether it was there before ``start``, under another name: its replicas of that instant are ready at once, and
+        its autoscaler has seen the demand.
     """
 
     name: str
@@ -62,6 +65,7 @@ class Service:
     crowds: tuple[float, ...] = ()
     start: float = 0.0
     stop: float | None = None
+    continued: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -158,7 +162,16 @@ class Book:
 
     def wanted(self, edges: Floats, shapes: list[Floats] | None = None) -> NDArray[np.int64]:
         """Return the replicas that each service's autoscaler asks for, shape (services, intervals)."""
-        return wanted(self.demand(edges, shapes), self.scales()) * self._is_there(edges)
+        seen, there = self.demand(edges, shapes), self._is_there(edges)
+        for row, each in enumerate(self.services):
+            if each.continued:
+                first = int(np.argmax(there[row]))
+                seen[row, :first] = seen[row, first]
+        return wanted(seen, self.scales()) * there
+
+    def begin(self, service: Service, edges: Floats) -> float:
+        """Return the beginning of the first control interval in which a service is there, s, or the end of the last."""
+        return float(edges[np.searchsorted(edges[:-1], service.start)])
 
     def dumps(self) -> bytes:
         """Return the JSON that :meth:`loads` reads back."""

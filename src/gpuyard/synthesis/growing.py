@@ -107,7 +107,7 @@ def _services(spec: SynthesisSpec, stages: Sequence[Stage], made: Sequence[Gener
     kinds = {name: kind for _, book in known for name, kind in book.kinds.items()}
     if any(book.kinds[name] != kinds[name] for _, book in known for name in book.kinds):
         raise ConfigError("a stage has too few GPUs for its services as they are; give it more nodes or load")
-    found, holidays = list[Service](), set[int]()
+    found, holidays, before = list[Service](), set[int](), set[str]()
     for number, book in known:
         stage = stages[number]
         shown = {one.service.name for one in made[number].services.services.replicas}
@@ -118,11 +118,13 @@ def _services(spec: SynthesisSpec, stages: Sequence[Stage], made: Sequence[Gener
                 name=each.name + ending,
                 start=max(each.start, 0.0) + stage.begin,
                 stop=stage.end,
+                continued=each.kind in before and each.start == 0.0,
                 crowds=tuple(crowd + stage.begin for crowd in each.crowds),
             )
             for each in book.services
             if each.name in shown
         ]
+        before = {each.kind for each in book.services if each.name in shown}
         day = (spec.origin() + timedelta(seconds=stage.begin)).date()
         holidays |= {free + (day - spec.origin().date()).days for free in book.holidays}
     recordings = {name: one for _, book in known for name, one in book.recordings.items()}

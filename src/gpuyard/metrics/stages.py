@@ -1,0 +1,49 @@
+"""Stages of a run of which the numbers are told apart: stages of a site that grows, and calendar years."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import pairwise
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import numpy as np
+
+from gpuyard.record import Record
+from gpuyard.traces.schema import ORIGIN, ZONE
+from gpuyard.windows import there_from
+
+__all__ = ["Stages", "stages_of", "years_of"]
+
+Stages = dict[str, tuple[int, int]]
+"""From when to before when, microseconds since the origin, by name; one after the other without a gap."""
+
+_TICK = timedelta(microseconds=1)
+
+
+def stages_of(record: Record, start: int, stop: int) -> Stages | None:
+    """Return the stages between two instants, from each commissioning of nodes to the next; None without any."""
+    if not any(each.is_commission for each in record.windows):
+        return None
+    begins = np.unique(there_from(record.windows, record.cluster))
+    inner = begins[(begins > start) & (begins < stop)].tolist()
+    return {str(number): each for number, each in enumerate(pairwise([start, *inner, stop]), start=1)}
+
+
+def years_of(record: Record, start: int, stop: int) -> Stages | None:
+    """Return the calendar years between two instants; None where the calendar is not known, or it is one year.
+
+    Years begin at midnight in the zone of the workload, or by the offset of its origin.
+    """
+    facts = record.workload.held.schema.metadata or {}
+    origin, zone = (facts.get(key, b"").decode() for key in (ORIGIN, ZONE))
+    try:
+        zero = datetime.fromisoformat(origin)
+        clock: tzinfo = ZoneInfo(zone) if zone and zero.tzinfo else zero.tzinfo or UTC
+        zero = zero if zero.tzinfo else zero.replace(tzinfo=UTC)
+        first, last = ((zero + instant * _TICK).astimezone(clock).year for instant in (start, max(stop - 1, start)))
+        edges = [(datetime(year, 1, 1, tzinfo=clock) - zero) // _TICK for year in range(first + 1, last + 1)]
+    except (ZoneInfoNotFoundError, OverflowError, ValueError, OSError):
+        return None
+    if first == last:
+        return None
+    return dict(zip(map(str, range(first, last + 1)), pairwise([start, *edges, stop]), strict=True))

@@ -1,0 +1,71 @@
+"""Stages of a site that grows and calendar years, for a report: tables with a row for each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from gpuyard.report.measures import lookup, number_at
+from gpuyard.report.sections import Column, Grid
+from gpuyard.report.wording import clean, format_value, natural_key
+from gpuyard.result import Result
+
+__all__ = ["stage_grids"]
+
+_TABLES: Final = (
+    ("stages", "By stage of the site", "Stage", "From one commissioning of nodes to the next."),
+    ("years", "By calendar year", "Year", ""),
+)
+_COLUMNS: Final = (
+    ("start_s", "From", "seconds", "since the origin"),
+    ("gpus_up", "GPUs up", "count", "mean over time"),
+    ("gpu.allocation_rate", "Allocation rate", "share", "held over up"),
+    ("gpu.utilization", "Utilization", "share", "busy over up"),
+    ("gpu.gpu_hours", "GPU-hours", "number", "GPUs times hours held"),
+    ("energy.facility_kwh", "Energy", "kwh", "at the meter"),
+    ("energy.mean_mw", "Mean power", "mw", "at the meter"),
+    ("energy.peak_mw", "Peak power", "mw", "at the meter"),
+    ("services.time_attained", "Services' goals met", "share", "of the time, over all services"),
+    ("services.attainment", "Requests on time", "share", "of services that answer requests"),
+)
+_MOST: Final = 6
+"""Classes whose waits are told."""
+
+
+def stage_grids(result: Result) -> list[Grid]:
+    """Return a table of the stages and one of the years, where the numbers tell them apart."""
+    return [grid for each in _TABLES if (grid := _grid(result, *each)) is not None]
+
+
+def _grid(result: Result, key: str, caption: str, first: str, note: str) -> Grid | None:
+    blocks = result.numbers.get(key)
+    if not isinstance(blocks, Mapping) or not blocks:
+        return None
+    known = {str(name): block for name, block in blocks.items() if isinstance(block, Mapping)}
+    told = [each for each in _COLUMNS if any(lookup(block, each[0]) is not None for block in known.values())]
+    classes = _classes(known)
+    rows = tuple(
+        (
+            clean(name),
+            *(format_value(lookup(known[name], path), form) for path, _, form, _ in told),
+            *(format_value(lookup(known[name], f"by_class.{each}.wait_s.mean"), "seconds") for each in classes),
+        )
+        for name in sorted(known, key=natural_key)
+    )
+    columns = (
+        Column(label=first, numeric=False),
+        *(Column(label=label, meaning=meaning) for _, label, _, meaning in told),
+        *(Column(label=f"Wait, {clean(each, 40)}", meaning="mean over the jobs submitted in it") for each in classes),
+    )
+    return Grid(caption=caption, columns=columns, rows=rows, note=note)
+
+
+def _classes(blocks: Mapping[str, Mapping[str, object]]) -> list[str]:
+    """Return the classes, that with most GPU time first; without those that have no name for paths."""
+    hours: dict[str, float] = {}
+    for block in blocks.values():
+        groups = block.get("by_class")
+        for name, group in groups.items() if isinstance(groups, Mapping) else ():
+            if "." not in str(name) and isinstance(group, Mapping):
+                hours[str(name)] = hours.get(str(name), 0.0) + (number_at(group, "gpu.gpu_hours") or 0.0)
+    return sorted(hours, key=lambda name: (-hours[name], name))[:_MOST]

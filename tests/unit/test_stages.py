@@ -1,0 +1,82 @@
+"""Stages of a site and calendar years: their numbers, and what reports show of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from conftest import cluster, workload
+from gpuyard.experiment import result_of
+from gpuyard.metrics.stages import years_of
+from gpuyard.report.html import report_html
+from gpuyard.report.stages import stage_grids
+from gpuyard.report.text import group_tables
+from gpuyard.result import Result
+from gpuyard.traces.schema import ORIGIN, ZONE
+from gpuyard.windows import NodeWindow
+from records import record
+
+HOUR = 3_600
+SECOND = 1_000_000
+
+
+def ran(origin: str, zone: str = "", windows: tuple[NodeWindow, ...] = ()):
+    """Return two GPUs, of which one is held for 4 hours and the other from the third hour on for 1 hour."""
+    mine = {"job_class": "training"}
+    jobs = workload((0, 4 * HOUR, 1, mine), (2 * HOUR, HOUR, 1, mine))
+    jobs = replace(jobs, held=jobs.held.replace_schema_metadata({ORIGIN: origin.encode(), ZONE: zone.encode()}))
+    return replace(
+        record(jobs, cluster(1, 1), (0, 0, 4 * HOUR, [(0, 1)]), (1, 2 * HOUR, 3 * HOUR, [(1, 1)])), windows=windows
+    )
+
+
+@pytest.fixture(scope="module")
+def result() -> Result:
+    return result_of(ran("2027-12-31T22:00:00+09:00", windows=(NodeWindow.commissioned(("1",), 2.0 * HOUR),)))
+
+
+def test_years_begin_at_the_midnight_of_the_workload() -> None:
+    def year(origin: str, zone: str = "") -> dict[str, tuple[int, int]] | None:
+        return years_of(ran(origin, zone), 0, 4 * HOUR * SECOND)
+
+    assert year("2027-12-31T22:00:00+09:00") == {
+        "2027": (0, 2 * HOUR * SECOND), "2028": (2 * HOUR * SECOND, 4 * HOUR * SECOND)
+    }  # fmt: skip
+    assert year("2027-12-31T14:00:00+00:00", "Asia/Seoul")["2028"][0] == HOUR * SECOND
+    assert year("2027-12-31T14:00:00+00:00") is None
+    assert year("2027-12-31T20:00:00+09:00") is None  # it ends with the year
+    assert year("") is None
+
+
+def test_numbers_of_a_year_are_those_of_its_hours(result: Result) -> None:
+    first, second = (result.numbers["years"][year] for year in ("2027", "2028"))
+    assert (first["gpus_up"], second["gpus_up"]) == (1.0, 2.0)
+    assert (first["gpu"]["gpu_hours"], second["gpu"]["gpu_hours"]) == (2.0, 3.0)
+    assert (first["gpu"]["allocation_rate"], second["gpu"]["allocation_rate"]) == (1.0, 0.75)
+    assert [each["by_class"]["training"]["jobs"]["submitted"] for each in (first, second)] == [1, 1]
+    assert first["energy"]["facility_kwh"] + second["energy"]["facility_kwh"] == pytest.approx(
+        result.numbers["energy"]["facility_kwh"]
+    )
+    assert first["services"] is None
+    assert result.numbers["stages"]["2"]["gpu"] == second["gpu"]
+
+
+def test_a_report_has_a_table_of_the_stages_and_one_of_the_years(result: Result) -> None:
+    stages, years = stage_grids(result)
+    assert (stages.caption, years.caption) == ("By stage of the site", "By calendar year")
+    labels = [column.label for column in years.columns]
+    assert labels[:6] == ["Year", "From", "GPUs up", "Allocation rate", "Utilization", "GPU-hours"]
+    assert labels[-1] == "Wait, training"
+    assert [row[:4] for row in years.rows] == [("2027", "0 s", "1", "100.0 %"), ("2028", "2h", "2", "75.0 %")]
+    page = report_html(result)
+    assert 'href="#stages"' in page
+    assert "By calendar year" in page
+    assert {str(table.title) for table in group_tables(result)} >= {"By stage of the site", "By calendar year"}
+
+
+def test_a_run_within_one_year_and_without_stages_has_neither() -> None:
+    alone = result_of(ran("2027-05-01T22:00:00+09:00"))
+    assert alone.numbers["years"] is None
+    assert stage_grids(alone) == []
+    assert 'href="#stages"' not in report_html(alone)
