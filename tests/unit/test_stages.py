@@ -66,7 +66,7 @@ def test_a_report_has_a_table_of_the_stages_and_one_of_the_years(result: Result)
     stages, years = stage_grids(result)
     assert (stages.caption, years.caption) == ("By stage of the site", "By calendar year")
     labels = [column.label for column in years.columns]
-    assert labels[:6] == ["Year", "From", "GPUs up", "Allocation rate", "Utilization", "GPU-hours"]
+    assert labels[:6] == ["Year", "From", "GPUs up", "Allocation rate", "Utilization", "Energy"]
     assert labels[-1] == "Wait, training"
     assert [row[:4] for row in years.rows] == [("2027", "0 s", "1", "100.0 %"), ("2028", "2h", "2", "75.0 %")]
     page = report_html(result)

@@ -21,12 +21,10 @@ _COLUMNS: Final = (
     ("gpus_up", "GPUs up", "count", "mean over time"),
     ("gpu.allocation_rate", "Allocation rate", "share", "held over up"),
     ("gpu.utilization", "Utilization", "share", "busy over up"),
-    ("gpu.gpu_hours", "GPU-hours", "number", "GPUs times hours held"),
     ("energy.facility_kwh", "Energy", "kwh", "at the meter"),
     ("energy.mean_mw", "Mean power", "mw", "at the meter"),
     ("energy.peak_mw", "Peak power", "mw", "at the meter"),
-    ("services.time_attained", "Services' goals met", "share", "of the time, over all services"),
-    ("services.attainment", "Requests on time", "share", "of services that answer requests"),
+    ("services.time_attained", "Goals met", "share", "of the time, over all services"),
 )
 _MOST: Final = 6
 """Classes whose waits are told."""
