@@ -22,10 +22,10 @@ for block in blocks:
     first += block["nodes"]
 time = {"workload": {"days": 14 * DAYS}, "run": {"until": 14 * DAYS * 86_400}}
 layer = {"cluster": {"blocks": blocks}, "commission": later, **time}
-
 summary = gy.run_scenario(plan.over(layer, "the build-out")).summary()
 
-print(f"{summary['jobs']['submitted']:,} jobs\nyear   GPUs up   held  busy  mean MW  training wait  real-time wait  goals met")
+print(f"{summary['jobs']['submitted']:,} jobs")
+print("year   GPUs up   held  busy  mean MW  training wait  real-time wait  goals met")
 for number, stage in summary["stages"].items():
     waits = {name: stage["by_class"][name]["wait_s"]["mean"] or 0 for name in ("training", "realtime")}
     print(
