@@ -101,3 +101,23 @@ compiled_for(caller, (compiler.types.int64,))
 print(len(caller.signatures), len(looked) < 10, gc.isenabled())
 """
     assert run_in_new_process(package, code) == ["1", "True", "True"]
+
+
+def test_a_whole_keeps_its_parts_to_itself_so_that_they_are_handed_only_what_they_use(package: Path) -> None:
+    code = """
+from numba.core.codegen import JITCodeLibrary
+
+optimize, shared = JITCodeLibrary._optimize_final_module, []
+
+def look(library):
+    defined = [each for each in library._final_module.functions if not each.is_declaration]
+    shared.append(sum(each.linkage.name == "linkonce_odr" for each in defined))
+    shared.append(sum("helper" in each.name for each in defined))
+    optimize(library)
+
+JITCodeLibrary._optimize_final_module = look
+from gpuyard.kernel.caller import caller
+caller(1)
+print(*shared[-2:])
+"""
+    assert run_in_new_process(package, code) == ["0", "1"]

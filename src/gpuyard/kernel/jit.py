@@ -80,8 +80,14 @@ class _KernelCache(caching.FunctionCache):
     _impl_class = _Implementation
 
 
-_CHANGED = ("finalize", "add_linking_library", "get_pointer_to_function", "_finalize_specific")
-_USED = ("_raise_if_finalized", "_optimize_final_module", "_finalize_dynamic_globals")
+_CHANGED = (
+    "finalize",
+    "add_linking_library",
+    "get_pointer_to_function",
+    "_optimize_final_module",
+    "_finalize_specific",
+)
+_USED = ("_raise_if_finalized", "_finalize_dynamic_globals")
 HAS_PARTS = hasattr(Compiler, "_compile_bytecode") and all(hasattr(JITCodeLibrary, each) for each in _CHANGED + _USED)
 """Whether Numba finishes its code libraries in the steps that are changed here."""
 
@@ -107,7 +113,11 @@ class _Part(JITCodeLibrary):
 
 
 class _Whole(JITCodeLibrary):
-    """Code that runs, with all its parts and theirs."""
+    """Code that runs, with all its parts and theirs.
+
+    Nobody else calls its copies of them.  LLVM is told so, and then hands each only what it uses of the tables that it
+    is given; otherwise every call copies every array of every table, five to seven words each.
+    """
 
     def add_linking_library(self, library: Any) -> None:
         super().add_linking_library(library)  # type: ignore[no-untyped-call]
@@ -115,6 +125,12 @@ class _Whole(JITCodeLibrary):
             for each in library._linking_libraries:
                 if each not in self._linking_libraries:
                     self.add_linking_library(each)
+
+    def _optimize_final_module(self) -> None:
+        for function in self._final_module.functions:
+            if not function.is_declaration and function.linkage.name == "linkonce_odr":
+                function.linkage = "internal"
+        super()._optimize_final_module()  # type: ignore[no-untyped-call]
 
     def _finalize_specific(self) -> None:
         super()._finalize_specific()  # type: ignore[no-untyped-call]
