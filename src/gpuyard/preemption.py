@@ -53,7 +53,8 @@ class Preemption:
     min_run
         An attempt that has lasted less is not preempted.
     max_preemptions
-        A job that was preempted so often is not preempted any more; ``None``: no limit.
+        A job that was preempted so often is not preempted any more; ``None``: no limit, or 1,000 where tenants could
+        take from each other for ever (:func:`gpuyard.tenanting.with_bound`).
     checkpoint_interval
         Work between two checkpoints; 0: nothing is lost, a preempted job is suspended; ``None``: there are no
         checkpoints, and all work is lost.
@@ -128,6 +129,11 @@ class Preemption:
     def final_slice(self) -> float:
         """The time slice, by default 3,600 s (an assumption)."""
         return 3600.0 if self.time_slice is None else float(self.time_slice)
+
+    @property
+    def may_be_fruitless(self) -> bool:
+        """Whether attempts that lasted ``min_run`` may be preempted again and again before they have saved anything."""
+        return self.max_preemptions is None and self.min_run > 0 and _saves_too_late(self)
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the fields that matter under the rule, defaults filled in."""
@@ -214,11 +220,22 @@ def _check_thresholds(thresholds: Any) -> None:
     )
 
 
-def _check_progress(given: Preemption) -> None:
-    """Raise where jobs could preempt each other again and again and nothing would get done."""
+def _to_first_saving(given: Preemption) -> int:
+    """Return how long an attempt lasts before what it saves begins to grow, or its first checkpoint is written, us."""
     needed = ticks(given.restart_cost)
     if given.checkpoint_interval:
         needed += ticks(given.checkpoint_interval) + ticks(given.checkpoint_cost)
+    return needed
+
+
+def _saves_too_late(given: Preemption) -> bool:
+    """Return whether an attempt that has lasted ``min_run`` may have saved nothing."""
+    return given.checkpoint_interval is None or 0 < _to_first_saving(given) >= ticks(given.min_run)
+
+
+def _check_progress(given: Preemption) -> None:
+    """Raise where jobs could preempt each other again and again and nothing would get done."""
+    needed = _to_first_saving(given)
     least = needed / _MICROSECOND
     lossy = given.checkpoint_interval is None
     if given.rule == "time-slice":
@@ -229,7 +246,7 @@ def _check_progress(given: Preemption) -> None:
                 f"a time slice of {given.final_slice:g} s is used up by a restart and the way to the first checkpoint "
                 f"({least:g} s), so that nothing would ever get done; choose a longer time_slice"
             )
-    if given.promote is not None and given.max_preemptions is None and (lossy or 0 < needed >= ticks(given.min_run)):
+    if given.promote is not None and given.max_preemptions is None and _saves_too_late(given):
         hint = "" if lossy else f"a min_run of more than {least:g} s, or "
         raise ConfigError(
             f"with promote, jobs could preempt each other for ever before they have saved anything; give {hint}"

@@ -61,6 +61,7 @@ from gpuyard.tenanting import (
     preemption_policy,
     share_out,
     tenant_tables,
+    with_bound,
 )
 from gpuyard.unfit import reject_unfit, reject_without_nodes
 from gpuyard.windows import NodeWindow, check_partitions
@@ -132,6 +133,7 @@ def schedule(
     """
     check_times(policy, begin, until, windows)
     check_tenants(policy, tenants, windows=any(not each.is_commission for each in windows), begin=begin is not None)
+    policy = with_bound(policy, tenants)
     return schedule_participants(
         participants(workload, policy, begin=begin, seed=seed),
         cluster,

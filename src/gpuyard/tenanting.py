@@ -46,12 +46,15 @@ __all__ = [
     "reject_never_admitted",
     "share_out",
     "tenant_tables",
+    "with_bound",
 ]
 
 _WHOLE: Final = 1000
 _NOTHING: Final = "\0"
 """What stands for a column that says nothing; no text of a trace has it."""
 _BETWEEN: Final = {"queue": Between.QUEUE, "drf": Between.DRF, "fair": Between.FAIR}
+_MOST_FRUITLESS: Final = 1_000
+"""How often at most a job is preempted where tenants could take from each other for ever."""
 _RECLAIM: Final = {"never": Reclaim.NEVER, "any": Reclaim.ANY, "lower": Reclaim.LOWER, "fair": Reclaim.FAIR}
 
 
@@ -95,6 +98,17 @@ def check_tenants(policy: Policy, tenants: Tenants, *, windows: bool, begin: boo
                 f"tenants do not go with {choice}; choose backfill none or fit, an order with a fixed key and replay "
                 "schedule, or leave the tenants out"
             )
+
+
+def with_bound(policy: Policy, tenants: Tenants) -> Policy:
+    """Return the policy with a bound on preemptions where what tenants take from each other could go round for ever.
+
+    ``docs/semantics.md``, *No livelock*, says where that is.
+    """
+    given = policy.preemption
+    if not (given.may_be_fruitless and tenants.has_quotas and tenants.reclaim in ("any", "fair")):
+        return policy
+    return replace(policy, preemption=replace(given, max_preemptions=_MOST_FRUITLESS))
 
 
 def preemption_policy(policy: Policy) -> Policy:

@@ -4,17 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from reference.jobs import Job, Piece
+from reference.jobs import Job, Piece, ticks
 from reference.preempting import PreemptiveSimulation
 from reference.tenanted import held_in, let_lead, refusal
 from reference.tenants import Held, Path, Tenancy
 from reference.yard import Run
+
+MOST_FRUITLESS = 1000
 
 
 class TenantedPreemptiveSimulation(PreemptiveSimulation):
     """One run of one workload that tenants share, under a policy that preempts."""
 
     tenancy: Tenancy
+
+    def may_be_preempted(self, run: Run) -> bool:
+        """Return whether a running job may be; a thousand times at most where it might have to begin anew for ever."""
+        return super().may_be_preempted(run) and not (
+            self.may_go_round() and len(self.pasts[run.job.row].attempts) >= MOST_FRUITLESS
+        )
+
+    def may_go_round(self) -> bool:
+        """Return whether attempts may last their least run and have saved nothing, and be taken by other tenants."""
+        terms, tenants = self.terms, self.tenancy.tenants
+        if (
+            terms.max_preemptions
+            or not terms.min_run
+            or not tenants.has_quotas
+            or tenants.reclaim in {"lower", "never"}
+        ):
+            return False
+        if terms.checkpoint_interval is None:
+            return True
+        before_any_is_saved = ticks(terms.restart_cost)
+        if terms.checkpoint_interval:
+            before_any_is_saved += ticks(terms.checkpoint_interval) + ticks(terms.checkpoint_cost)
+        return ticks(terms.min_run) <= before_any_is_saved
 
     def held(self, gone: Sequence[Run] = ()) -> Held:
         return held_in(self.yard, self.tenancy, gone)

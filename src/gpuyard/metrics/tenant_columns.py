@@ -39,6 +39,11 @@ TENANT_KEYS: Final[tuple[tuple[str, str, str], ...]] = (
     ("tenants.nominal_gpus", "GPUs", "nominal quota of all; the block is null where no tenants were given"),
     ("tenants.common_gpus", "GPUs", "of it, what belongs to no tenant"),
     ("tenants.reclaims", "preemptions", "jobs that made room for a job of another tenant"),
+    (
+        "tenants.spared_jobs",
+        "jobs",
+        "preempted as often as a job may be (max_preemptions), and left alone from then on; null without such a bound",
+    ),
     ("tenants.jobs_of_nobody", "jobs", "jobs that belong to none of the tenants"),
     ("tenants.by_tenant.*.jobs", "jobs", "jobs of the tenant and of those below it, as all that follows"),
     ("tenants.by_tenant.*.weight", "ratio", "what its share is divided by"),

@@ -59,6 +59,7 @@ def tenants_block(
         "common_gpus": _gpus(given.own[0]) if given.has_quotas else None,
         "common_lent_gpu_hours": float(known.lent_in_common(edges)[0]) if given.has_quotas else None,
         "reclaims": int(taken.owner.size),
+        "spared_jobs": _spared(record, stop),
         "jobs_of_nobody": int(own_jobs[0]),
     }
     jobs = known.members @ own_jobs
@@ -93,6 +94,15 @@ def _taken(
     rows = rows[known.owner[record.attempt_job[rows]] != known.owner[record.attempt_cause[rows]]]
     owner, taker = known.owner[record.attempt_job[rows]], known.owner[record.attempt_cause[rows]]
     return _Taken(owner, taker, held[rows], lost[rows])
+
+
+def _spared(record: Record, stop: int) -> int | None:
+    """Return how many jobs had been preempted as often as they may be at an instant; ``None`` without such a bound."""
+    most = record.policy.preemption.max_preemptions
+    if most is None:
+        return None
+    made_room = (record.attempt_reason == EndReason.PREEMPTED) & (record.attempt_end <= stop)
+    return int((np.bincount(record.attempt_job[made_room]) >= most).sum())
 
 
 def _tenant(known: Usage, number: int, edges: NDArray[np.int64], taken: _Taken) -> Numbers:

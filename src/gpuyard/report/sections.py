@@ -148,6 +148,7 @@ def notices(result: Result) -> list[str]:
         if count:
             said.append(f"{count:,.0f} {'job' if count == 1 else 'jobs'} {text}")
     said += _drained(result)
+    said += _spared(result)
     rows = number_at(result.scenario, "provenance.workload_rejected_rows")
     if rows:
         said.append(f"{rows:,.0f} {'row' if rows == 1 else 'rows'} of the workload could not be read as jobs.")
@@ -161,6 +162,18 @@ def notices(result: Result) -> list[str]:
     if isinstance(warnings, list | tuple):
         said.extend(clean(text, 400) for text in warnings)
     return list(dict.fromkeys(said))
+
+
+def _spared(result: Result) -> list[str]:
+    """Say how many jobs went round with others until they were left alone; a low bound is wanted and no news."""
+    spared = number_at(result.numbers, "tenants.spared_jobs")
+    most = number_at(result.scenario, "policy.preemption.max_preemptions")
+    if not spared or most is None or most < _ROUND_AND_ROUND:
+        return []
+    return [
+        f"{spared:,.0f} {'job was' if spared == 1 else 'jobs were'} preempted {most:,.0f} times and left alone from "
+        "then on (max_preemptions): tenants took from each other round and round, in attempts that may save nothing."
+    ]
 
 
 def _commonest_reason(result: Result) -> str:
@@ -253,6 +266,8 @@ def _group_grid(result: Result, key: str, group: str, caption: str, first: str) 
     return Grid(caption=caption, columns=columns, rows=tuple(rows), note=note)
 
 
+_ROUND_AND_ROUND: Final = 1_000
+"""Nobody is preempted so often but by those whom it preempts in turn."""
 _WHERE_SOME: Final = ("preemptions", "lost_gpu_hours")
 """Of groups, told only where one is not zero: most runs lose and preempt nothing."""
 

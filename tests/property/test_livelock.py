@@ -1,0 +1,122 @@
+"""How often a job is preempted stays within the bounds of docs/semantics.md, *No livelock*, of which each is one case.
+
+Everything is counted on the engine's record, from outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cell_strategies import cell_policies, cell_sites, cells_for, in_cells
+from conftest import cluster
+from gpuyard.policy import Policy
+from gpuyard.preemption import Preemption
+from gpuyard.record import EndReason, Record
+from gpuyard.simulation import schedule
+from gpuyard.tenancy import RECLAIMS, Tenants
+from gpuyard.workload import Workload
+from oracle.comparing import EXAMPLES
+from oracle.test_schedules import checked
+from reference import RULES, read, ticks
+from reference.jobs import run_length
+from strategies import crowded_sites, crowded_workloads, preemptive_policies, ranked
+from tenant_strategies import lenders, lent_to
+
+MOST_FRUITLESS = 1000
+
+
+def saved_after(lasted: int, given: Preemption) -> int:
+    """Return what an attempt that lasted so long has saved at least, microseconds; 0 where that may be nothing."""
+    restart = ticks(given.restart_cost)
+    if given.checkpoint_interval is None:
+        return 0
+    if given.checkpoint_interval == 0:
+        return max(lasted - restart, 0)
+    interval = ticks(given.checkpoint_interval)
+    return interval if lasted > restart + interval + ticks(given.checkpoint_cost) else 0
+
+
+def bounds(jobs: Workload, policy: Policy, tenants: Tenants) -> list[int]:
+    """Return how often each job is preempted at most: the table of the page, line by line."""
+    given, n = policy.preemption, len(jobs)
+    work = [max(run_length(job, policy) or 0, 1) for job in read(jobs, policy)]
+    least, passes = ticks(given.min_run), (3 + len(given.final_thresholds)) * n
+    takes_back = tenants.has_quotas and tenants.reclaim in {"any", "fair"}
+    saved, in_a_slice = saved_after(least, given), saved_after(ticks(given.final_slice), given)
+    in_turn = given.rule == "time-slice"
+    lines: list[tuple[bool, Callable[[int], float]]] = [
+        (given.max_preemptions is not None, lambda _: given.max_preemptions or 0),
+        (saved > 0, lambda each: (each - 1) // saved),
+        (in_turn and not takes_back, lambda each: (each - 1) // in_a_slice),
+        (in_turn and least == 0, lambda _: 3 * n + sum(1 + (each - 1) // in_a_slice for each in work)),
+        (given.promote is not None, lambda each: each + n),
+        (least == 0, lambda _: passes),
+        (not takes_back, lambda _: passes * (1 + n * longest(max(work), given) / least)),
+        (True, lambda _: MOST_FRUITLESS),
+    ]
+    bound = next(bound for holds, bound in lines if holds)
+    return [int(bound(each)) for each in work]
+
+
+def longest(work: int, given: Preemption) -> int:
+    """Return the longest that an attempt lasts if it is left alone."""
+    interval = ticks(given.checkpoint_interval or 0)
+    checkpoints = work // interval * ticks(given.checkpoint_cost) if interval else 0
+    return ticks(given.restart_cost) + work + checkpoints
+
+
+def times_preempted(record: Record) -> list[int]:
+    preempted = record.attempt_job[record.attempt_reason == EndReason.PREEMPTED]
+    return np.bincount(preempted, minlength=len(record.workload)).tolist()
+
+
+def check(record: Record, policy: Policy) -> None:
+    allowed = bounds(record.workload, policy, record.tenants)
+    for row, (times, most) in enumerate(zip(times_preempted(record), allowed, strict=True)):
+        assert times <= most, f"job {row} is preempted {times} times, of at most {most}"
+
+
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule != "reclaim"])
+def test_more_urgent_jobs_preempt_as_often_as_is_said_at_most(rule):
+    def one(data: st.DataObject) -> None:
+        scale = data.draw(st.sampled_from([1, 1, 1e-6]), label="scale")
+        site = data.draw(crowded_sites(), label="cluster")
+        jobs = data.draw(ranked(data.draw(crowded_workloads(site, scale)), scale), label="workload")
+        policy = data.draw(preemptive_policies(rule, scale), label="policy")
+        check(schedule(jobs, site, policy), policy)
+
+    checked(f"bounds {rule}", EXAMPLES, one)
+
+
+@pytest.mark.parametrize("reclaim", RECLAIMS)
+@pytest.mark.parametrize("rule", RULES)
+def test_tenants_preempt_as_often_as_is_said_at_most(rule, reclaim):
+    """Two or three GPUs, of which the quotas are more: there is always somebody who misses what is his."""
+
+    def one(data: st.DataObject) -> None:
+        shared = data.draw(lenders(data.draw(st.sampled_from([3, 4, 6])), reclaim=reclaim), label="tenants")
+        jobs = data.draw(lent_to(shared), label="workload")
+        policy = data.draw(preemptive_policies(rule, exclusive=False, spread=False), label="policy")
+        check(schedule(jobs, cluster(3), policy, tenants=shared), policy)
+
+    checked(f"bounds of tenants {rule} {reclaim}", EXAMPLES, one)
+
+
+@settings(max_examples=2 * EXAMPLES, deadline=None, database=None)
+@given(st.data())
+def test_who_has_a_cell_of_its_own_is_left_alone_and_others_make_room_once_for_each_that_has(data):
+    site = data.draw(cell_sites(), label="cluster")
+    cells = data.draw(cells_for(site), label="cells")
+    jobs = data.draw(in_cells(data.draw(crowded_workloads(site, 1)), cells), label="workload")
+    policy = data.draw(cell_policies(cells), label="policy")
+    record = schedule(jobs, site, policy)
+    preempted = record.attempt_reason == EndReason.PREEMPTED
+    assert record.attempt_guest is not None
+    assert np.all(record.attempt_guest[preempted])
+    owned = np.unique(record.attempt_job[~record.attempt_guest]).size
+    assert max(times_preempted(record), default=0) <= owned
