@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,6 +14,7 @@ from gpuyard import simulation
 from gpuyard.errors import ConfigError
 from gpuyard.loops import loop_of
 from gpuyard.scenario import Scenario, load
+from gpuyard.traces.schema import ORIGIN
 
 HOUR = 3600.0
 LATER = gy.NodeWindow.commissioned(("1",), 2 * HOUR)
@@ -169,6 +171,36 @@ def test_a_scenario_commissions_nodes() -> None:
     result = run_it(asked)
     assert result.scenario["commission"] == [{"nodes": "2-3", "start": "1h"}]
     assert result.timeline["gpus_up"][0].as_py() == 16.0
+
+
+def asked_with(start: str) -> Scenario:
+    return load("phase-1").apply_sets(
+        ["cluster.nodes=4", "cluster.gpus_per_node=8", "workload.days=0.2", "workload.start=2027-12-31T22:00:00+09:00",
+         f"commission=[{{nodes='2-3', start={start}}}]"]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("start", ["2028-01-01", "2028-01-01T00:00:00", "'2027-12-31T15:00:00+00:00'", "'2h'"])
+def test_nodes_come_at_a_date_of_the_calendar(start: str) -> None:
+    numbers = run_it(asked_with(start)).summary()
+    assert numbers["stages"]["2"]["start_s"] == 2 * HOUR
+    assert numbers["stages"]["2"]["gpu"] == numbers["years"]["2028"]["gpu"]
+
+
+def test_a_date_is_refused_where_the_calendar_is_not_known_and_where_it_is_none(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("job_id,submit_time,runtime,gpus\na,0,5,1\n")
+    over = {"workload": {"trace": str(tmp_path / "a.csv")}, "commission": [{"nodes": "1", "start": "2028-01-01"}]}
+    with pytest.raises(ConfigError, match="a date needs a synthetic workload"):
+        run_it(load("phase-1").over(over, "test"))
+    with pytest.raises(ConfigError, match=r"start: month must be in 1..12"):
+        run_it(asked_with("'2028-13-01'"))
+
+
+@pytest.mark.parametrize("start", ["2027-06-30T09:00:00+09:00", '"2027-06-30T09:00:00+09:00"'])
+def test_a_workload_starts_at_a_timestamp_of_toml_or_at_a_text(start: str) -> None:
+    asked = load("phase-1").apply_sets(["cluster.nodes=2", "cluster.gpus_per_node=8", "workload.days=0.1",
+                                        f"workload.start={start}"])  # fmt: skip
+    assert asked.read_workload()[0].table.schema.metadata[ORIGIN] == b"2027-06-30T09:00:00+09:00"
 
 
 def run_it(scenario: Scenario) -> gy.Result:

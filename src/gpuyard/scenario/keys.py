@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import date, datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -9,7 +11,22 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from gpuyard.errors import ConfigError
 from gpuyard.units import MOST_PUE, nearest_scale, parse_seconds, parse_window
 
-__all__ = ["End", "Interval", "Items", "Names", "Pue", "Seconds", "Section", "Weights", "Window", "WindowPair"]
+__all__ = [
+    "End",
+    "Instant",
+    "Interval",
+    "Items",
+    "Moment",
+    "Names",
+    "Pue",
+    "Seconds",
+    "Section",
+    "Weights",
+    "Window",
+    "WindowPair",
+]
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 def _seconds(value: Any) -> float:
@@ -65,6 +82,20 @@ def _pue(value: float | list[float]) -> float | list[float]:
     return value
 
 
+def _moment(value: Any) -> Any:
+    """Return a date or timestamp of TOML as its text."""
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _instant(value: Any) -> Any:
+    """Return seconds since the origin, or the text of a date or timestamp."""
+    value = _moment(value)
+    if isinstance(value, str) and _DATE.match(value):
+        datetime.fromisoformat(value)
+        return value
+    return _seconds(value)
+
+
 def _names(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
@@ -86,6 +117,10 @@ Weights = Annotated[
     Field(json_schema_extra={"additionalProperties": {"type": ["number", "string"]}}),
 ]
 """Weights by name, of which ``max_age`` is a time."""
+Moment = Annotated[str, BeforeValidator(_moment)]
+"""A date or timestamp, as text or as TOML has it."""
+Instant = Annotated[float | str, BeforeValidator(_instant), Field(json_schema_extra={"type": ["number", "string"]})]
+"""Seconds since the origin, a text such as ``90d``, or a date or timestamp."""
 Names = Annotated[list[str], BeforeValidator(_names)]
 Items = Annotated[list[int | str], BeforeValidator(_items)]
 """Nodes by number, range, name or domain: one or several."""

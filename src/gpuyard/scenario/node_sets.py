@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, Self
 
 from pydantic import Field, model_validator
 
 from gpuyard.policy import Policy, named_policy
-from gpuyard.scenario.keys import Items, Names, Seconds, Section
+from gpuyard.scenario.keys import Instant, Items, Names, Seconds, Section
 from gpuyard.scenario.policy_keys import PolicySection
 from gpuyard.virtual_clusters import VirtualCluster
 from gpuyard.windows import NodeWindow
@@ -25,7 +26,7 @@ class MaintenanceSection(Section):
     start: Seconds = Field(description="When it starts, since the origin.")
     end: Seconds = Field(description="When it ends, since the origin.")
 
-    def window(self) -> NodeWindow:
+    def window(self, _origin: Callable[[], datetime]) -> NodeWindow:
         """Return the window over these nodes."""
         given = self.model_dump()
         users, tenants, partitions = (tuple(given.get(name, ())) for name in ("user", "tenant", "partition"))
@@ -57,11 +58,16 @@ class CommissionSection(Section):
     """``[[commission]]``: some nodes are there only from an instant on."""
 
     nodes: Items = Field(description="Numbers, ranges such as '0-15', names, or domains of a level such as 'hall 1'.")
-    start: Seconds = Field(description="From when on they are there, since the origin.")
+    start: Instant = Field(description="From when on they are there, since the origin, or a date or timestamp.")
 
-    def window(self) -> NodeWindow:
-        """Return the window over these nodes."""
-        return NodeWindow.commissioned(tuple(self.nodes), self.start)
+    def window(self, origin: Callable[[], datetime]) -> NodeWindow:
+        """Return the window over these nodes; without an offset a timestamp has that of the origin."""
+        start = self.start
+        if isinstance(start, str):
+            zero, moment = origin(), datetime.fromisoformat(start)
+            start = (moment if moment.tzinfo else moment.replace(tzinfo=zero.tzinfo)) - zero
+            start = start.total_seconds()
+        return NodeWindow.commissioned(tuple(self.nodes), start)
 
 
 class PartitionSection(Section):
@@ -71,7 +77,7 @@ class PartitionSection(Section):
     nodes: Items = Field(description="Its nodes: numbers, ranges such as '0-15', names, domains of a level, or 'all'.")
     default: bool = Field(default=False, description="The jobs without a partition are of this one.")
 
-    def window(self) -> NodeWindow:
+    def window(self, _origin: Callable[[], datetime]) -> NodeWindow:
         """Return the window over all other nodes."""
         return NodeWindow.partition(self.name, tuple(self.nodes), is_default=self.default)
 

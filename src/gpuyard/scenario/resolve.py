@@ -25,6 +25,8 @@ from gpuyard.windows import NodeWindow, check_partitions
 from gpuyard.workload import Workload
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from gpuyard.energy import EnergyModel
     from gpuyard.experiment import Progress
     from gpuyard.fitting import FittedModel
@@ -192,11 +194,17 @@ class Resolver:
         for section in WINDOW_LISTS:
             with self._blamed_on(section):
                 for table in getattr(self._checked, section):
-                    window = table.window()
+                    window = table.window(self._second_0)
                     window.node_numbers(self._cluster)
                     found.append(window)
                 check_partitions(found)
         return tuple(found)
+
+    def _second_0(self) -> datetime:
+        """Return second 0 of a synthetic workload; of a trace it is not known before it is read."""
+        if self._checked.workload.trace is not None or self._checked.workload.fit is not None:
+            raise ConfigError("a date needs a synthetic workload, whose calendar is known; give start = '90d' or so")
+        return self._spec.origin()
 
     def energy(self) -> EnergyModel:
         """Return the energy model."""

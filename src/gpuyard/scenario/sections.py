@@ -7,7 +7,7 @@ from typing import Any, Final, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gpuyard.scenario import tenant_keys, what_if
-from gpuyard.scenario.keys import Names, Pue, Seconds, Section, Window, WindowPair
+from gpuyard.scenario.keys import Moment, Names, Pue, Seconds, Section, Window, WindowPair
 from gpuyard.scenario.node_sets import (
     CommissionSection,
     MaintenanceSection,
@@ -72,7 +72,7 @@ class WorkloadSection(Section, WhatIfKeys):
         default=None, gt=0, description="Synthesis: jobs an hour, apart from services; the load is what comes of it."
     )
     like: str | None = Field(default=None, description="Synthesis: a published cluster whose look-alike is made.")
-    start: str | None = Field(default=None, description="Synthesis: second 0 on the calendar, ISO 8601 with offset.")
+    start: Moment | None = Field(default=None, description="Synthesis: second 0 on the calendar, ISO 8601 with offset.")
     classes: dict[str, Any] | None = Field(
         default=None,
         description="Synthesis: share of each class, or a table of share, source, redraw, dispersion, interarrival_cv.",
