@@ -182,9 +182,11 @@ def asked_with(start: str) -> Scenario:
 
 @pytest.mark.parametrize("start", ["2028-01-01", "2028-01-01T00:00:00", "'2027-12-31T15:00:00+00:00'", "'2h'"])
 def test_nodes_come_at_a_date_of_the_calendar(start: str) -> None:
-    numbers = run_it(asked_with(start)).summary()
+    result = run_it(asked_with(start))
+    numbers = result.summary()
     assert numbers["stages"]["2"]["start_s"] == 2 * HOUR
     assert numbers["stages"]["2"]["gpu"] == numbers["years"]["2028"]["gpu"]
+    assert gy.explain(result, result.jobs["job_id"][0].as_py())
 
 
 def test_a_date_is_refused_where_the_calendar_is_not_known_and_where_it_is_none(tmp_path: Path) -> None:

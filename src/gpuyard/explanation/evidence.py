@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property, partial
 from typing import Any, Final
 
@@ -321,6 +322,10 @@ def _section(result: Result, name: str) -> Mapping[str, Any]:
 
 def _windows(result: Result) -> list[NodeWindow]:
     """Return the windows over nodes as the scenario has them: maintenance, reservations, commissioning."""
+
+    def origin() -> datetime:
+        return datetime.fromisoformat(str(_section(result, "workload").get("start")))
+
     found = []
     for name, section in (
         ("maintenance", MaintenanceSection),
@@ -329,7 +334,7 @@ def _windows(result: Result) -> list[NodeWindow]:
         ("partition", PartitionSection),
     ):
         tables = result.scenario.get(name)
-        found += [section.model_validate(table).window() for table in tables] if isinstance(tables, list) else []
+        found += [section.model_validate(table).window(origin) for table in tables] if isinstance(tables, list) else []
     return found
 
 

@@ -26,7 +26,7 @@ class MaintenanceSection(Section):
     start: Seconds = Field(description="When it starts, since the origin.")
     end: Seconds = Field(description="When it ends, since the origin.")
 
-    def window(self, _origin: Callable[[], datetime]) -> NodeWindow:
+    def window(self, origin: Callable[[], datetime]) -> NodeWindow:
         """Return the window over these nodes."""
         given = self.model_dump()
         users, tenants, partitions = (tuple(given.get(name, ())) for name in ("user", "tenant", "partition"))
@@ -65,8 +65,7 @@ class CommissionSection(Section):
         start = self.start
         if isinstance(start, str):
             zero, moment = origin(), datetime.fromisoformat(start)
-            start = (moment if moment.tzinfo else moment.replace(tzinfo=zero.tzinfo)) - zero
-            start = start.total_seconds()
+            start = ((moment if moment.tzinfo else moment.replace(tzinfo=zero.tzinfo)) - zero).total_seconds()
         return NodeWindow.commissioned(tuple(self.nodes), start)
 
 
@@ -77,7 +76,7 @@ class PartitionSection(Section):
     nodes: Items = Field(description="Its nodes: numbers, ranges such as '0-15', names, domains of a level, or 'all'.")
     default: bool = Field(default=False, description="The jobs without a partition are of this one.")
 
-    def window(self, _origin: Callable[[], datetime]) -> NodeWindow:
+    def window(self, origin: Callable[[], datetime]) -> NodeWindow:
         """Return the window over all other nodes."""
         return NodeWindow.partition(self.name, tuple(self.nodes), is_default=self.default)
 
