@@ -11,13 +11,21 @@ import os
 import sys
 from collections.abc import Sequence
 from textwrap import shorten
+from typing import NoReturn
 
+from gpuyard.cli.process import leave, prepare
 from gpuyard.cli.terminal import ReaderLeft, emit
 from gpuyard.errors import EngineError, GpuyardError
 
-__all__ = ["main"]
+__all__ = ["command", "main"]
 
 GOOD, MISSED, BAD_INPUT, FAULT, STOPPED = 0, 1, 2, 3, 130
+
+
+def command() -> NoReturn:
+    """Run the command of a process that is there for nothing else, and end the process."""
+    prepare()
+    leave(main())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
