@@ -9,7 +9,6 @@ import typer
 
 from gpuyard.cli.options import JsonOption
 from gpuyard.cli.terminal import emit, emit_json, emit_rich, emit_table, note, writable
-from gpuyard.errors import ConfigError
 
 __all__ = ["compare", "report"]
 
@@ -19,23 +18,26 @@ def compare(
     others: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders of further runs.")],
     *,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Also write an HTML page; of two runs only.")
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Also write an HTML page.")
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every number that differs, not only the headlines.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Put the numbers of two or more runs side by side; differences are to the first."""
-    from gpuyard.report import compare_all, comparison_table, write_comparison
+    """Put the numbers of two or more runs side by side; differences are to the first.
+
+    Of three or more, the last tables have a column for each run: the numbers of all jobs, and those of each class.
+    """
+    from gpuyard.report import compare_all, comparison_table, several_tables, write_comparison, write_several
     from gpuyard.result import Result
 
     folders = [first, *others]
-    if output is not None and len(folders) > 2:
-        raise ConfigError("the page compares two runs; name two folders, or leave out -o")
     results = [Result.load(folder) for folder in folders]
     names = _names(folders)
     comparisons = compare_all(results, names)
-    if output is not None:
+    if output is not None and len(results) == 2:
         write_comparison(results[0], results[1], writable(output), names=(names[0], names[1]))
+    elif output is not None:
+        write_several(results, writable(output), names=names)
     if json:
         emit_json([comparison.to_dict() for comparison in comparisons])
         return
@@ -47,6 +49,8 @@ def compare(
             emit(f"{comparison.names[0]} and {comparison.names[1]}: schedules identical")
         if comparison.settings:
             emit_table(("setting", *comparison.names), comparison.settings)
+    if len(results) > 2:
+        emit_rich(*several_tables(results, names))
 
 
 def _names(folders: list[Path]) -> list[str]:

@@ -14,6 +14,7 @@ from gpuyard.report.fairness import fairness_grid
 from gpuyard.report.measures import lookup, number_at
 from gpuyard.report.sections import Grid, group_grids, notices, rejected_grid
 from gpuyard.report.services import service_grid
+from gpuyard.report.several import several_grids
 from gpuyard.report.stages import stage_grids
 from gpuyard.report.tenants import tenant_grid
 from gpuyard.report.wording import UNKNOWN, clean, format_value
@@ -31,6 +32,7 @@ __all__ = [
     "grid_table",
     "group_tables",
     "notice_texts",
+    "several_tables",
     "summary_rows",
     "summary_table",
 ]
@@ -214,6 +216,11 @@ _SHORT: Final = (*_OF_GROUPS, *_OF_SERVICES, *_OF_TENANTS, *_OF_FAIRNESS)
 
 def _short_columns(grid: Grid, wanted: Sequence[str] = _SHORT) -> list[int]:
     return [place for place, column in enumerate(grid.columns) if place == 0 or column.label in wanted]
+
+
+def several_tables(results: Sequence[Result], names: Sequence[str]) -> list[Table]:
+    """Return the tables of several runs, with a column for each."""
+    return [grid_table(grid, most=len(grid.rows)) for grid in several_grids(results, names)]
 
 
 def notice_texts(result: Result) -> list[RenderableType]:

@@ -1,0 +1,132 @@
+"""Several runs side by side, a column each: their numbers, each class's waits, and what services attained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from gpuyard.report.charts import Bars, Chart, category_chart
+from gpuyard.report.compare import compare_all
+from gpuyard.report.html import render, write_page
+from gpuyard.report.measures import MEASURES, lookup, number_at
+from gpuyard.report.sections import Column, Grid, notices
+from gpuyard.report.wording import UNKNOWN, clean, format_value
+from gpuyard.result import Result
+
+__all__ = ["several_grids", "several_html", "write_several"]
+
+_SLOTS: Final = 7
+"""Colours of runs; from the eighth on they come again."""
+_NUMBERS: Final = (
+    "gpu.count", "jobs.submitted", "gpu.allocation_rate", "gpu.utilization", "wait_s.mean", "wait_s.p95",
+    "services.time_attained", "services.attainment", "preemptions", "lost_gpu_hours", "energy.facility_kwh",
+    "energy.peak_mw", "energy.cost_krw",
+)  # fmt: skip
+_OF_CLASSES: Final = (
+    ("wait_s.mean", "mean wait", "seconds"),
+    ("wait_s.p95", "95 % waited at most", "seconds"),
+    ("gpu.gpu_hours", "GPU-hours", "number"),
+    ("gpu.utilization", "utilization", "share"),
+    ("energy.it_kwh", "IT energy", "kwh"),
+)
+
+
+def several_grids(results: Sequence[Result], names: Sequence[str]) -> list[Grid]:
+    """Return two tables with a column for each run: the numbers of the whole, and those of each class."""
+    labels = {measure.key: measure for measure in MEASURES}
+    rows = [
+        (labels[key].label, *(format_value(lookup(each.numbers, key), labels[key].form) for each in results))
+        for key in _NUMBERS
+        if any(number_at(each.numbers, key) for each in results)
+    ]
+    rows = [*_varied(results), *rows]
+    classes = [
+        (f"{clean(name, 40)}, {label}", *(format_value(lookup(_block(each, name), key), form) for each in results))
+        for name in _classes(results)
+        for key, label, form in _OF_CLASSES
+    ]
+    columns = (Column(label="", numeric=False), *(Column(label=clean(name, 24)) for name in names))
+    return [
+        Grid(caption=caption, columns=columns, rows=tuple(rows))
+        for caption, rows in (("Runs side by side", rows), ("Each class", classes))
+        if rows
+    ]
+
+
+def _varied(results: Sequence[Result]) -> list[tuple[str, ...]]:
+    """Return the rows of the offered load and the policy, where the scenarios have different ones."""
+    found = []
+    for key, label in (("workload.load", "Offered load"), ("policy.order", "Order"), ("policy.backfill", "Backfill")):
+        given = [lookup(each.scenario, key) for each in results]
+        if len({str(value) for value in given}) > 1:
+            found.append((label, *(UNKNOWN if value is None else clean(value, 24) for value in given)))
+    return found
+
+
+def _block(result: Result, name: str) -> Mapping[str, object]:
+    classes = result.numbers.get("by_class")
+    block = classes.get(name) if isinstance(classes, Mapping) else None
+    return block if isinstance(block, Mapping) else {}
+
+
+def _classes(results: Sequence[Result]) -> list[str]:
+    """Return the classes of all runs, that with most GPU time first; none where all jobs are of one."""
+    hours: dict[str, float] = {}
+    for each in results:
+        classes = each.numbers.get("by_class")
+        for name in classes if isinstance(classes, Mapping) else ():
+            hours[str(name)] = hours.get(str(name), 0.0) + (number_at(_block(each, name), "gpu.gpu_hours") or 0.0)
+    return sorted(hours, key=lambda name: (-hours[name], name)) if len(hours) > 1 else []
+
+
+def write_several(
+    results: Sequence[Result], path: str | Path, *, names: Sequence[str], title: str | None = None
+) -> Path:
+    """Write the page of several runs as one file that opens without a network; return its path.
+
+    The same results give the same bytes.  The file appears whole or not at all.
+    """
+    return write_page(several_html(results, names=names, title=title), path)
+
+
+def several_html(results: Sequence[Result], *, names: Sequence[str], title: str | None = None) -> str:
+    """Return the page that :func:`write_several` writes."""
+    shown = [clean(name, 40) for name in names]
+    said = [warning for each in compare_all(results, shown) for warning in each.warnings]
+    own = [f"{name}: {text}" for name, each in zip(shown, results, strict=True) for text in notices(each)]
+    return render(
+        "several.html.j2",
+        title=clean(title, 120) if title else f"{len(results)} runs side by side",
+        notices=list(dict.fromkeys([*said, *own])),
+        grids=several_grids(results, shown),
+        charts=_charts(results, shown),
+    )
+
+
+def _charts(results: Sequence[Result], names: Sequence[str]) -> list[Chart]:
+    """Return the charts: each class's mean wait and GPU time in each run, and how services missed their goals."""
+    classes, charts = _classes(results), list[Chart]()
+    for name, title, key, unit, per in (
+        ("class-waits", "Mean wait of each class", "wait_s.mean", "minutes", 60.0),
+        ("class-hours", "GPU time of each class", "gpu.gpu_hours", "GPU-hours", 1.0),
+    ):
+        bars = [
+            Bars(
+                name=run,
+                slot=f"c{place % _SLOTS}",
+                values=np.array([(number_at(_block(each, one), key) or 0.0) / per for one in classes]),
+            )
+            for place, (run, each) in enumerate(zip(names, results, strict=True))
+        ]
+        if classes:
+            charts.append(category_chart(name, title, classes, bars, x_label="class", y_label=unit))
+    attained = [number_at(each.numbers, "services.time_attained") for each in results]
+    if any(value is not None for value in attained):
+        missed = np.array([0.0 if value is None else 100 * (1 - value) for value in attained])
+        bars = [Bars(name="goals missed", slot="accent", values=missed)]
+        title = "Time in which services missed their goals"
+        charts.append(category_chart("goals", title, list(names), bars, x_label="run", y_label="per cent"))
+    return charts
