@@ -87,6 +87,14 @@ def test_a_replica_that_is_there_from_second_0_is_warm_and_one_that_starts_later
     assert block(run)["by_service"]["chat-01"]["ready_replicas"] == 1
 
 
+def test_a_replica_that_had_to_leave_and_comes_back_is_cold_again():
+    # The second replica is warm from second 0, away from 100 to 300 s, and ready once more 50 s later: not for 250 s.
+    run = record(services(), cluster(2), (0, 0, 600, [(0, 1)]), (1, 0, 100, [(0, 1)]), (1, 300, 800, [(0, 1)]))
+    found = block(run)["by_service"]["chat-01"]
+    assert found["ready_replicas"] == pytest.approx((600 + 100 + 250) / 600)
+    assert block(run)["lost"] == pytest.approx(0.5 * (250 / 3 + 350 / 13))
+
+
 def test_windows_of_a_pipeline_are_late_until_the_backlog_is_gone():
     # 50 records a second, 100 a replica: nobody from 0 to 100 s leaves 5,000 behind, which one replica, warm at 150 s,
     # after 7,500 in all, works off at 50 a second in 150 s.  Windows of 500 records, of which 1,000 fit, are in time.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 
 from gpuyard.errors import ConfigError
@@ -109,3 +111,17 @@ def test_figures_of_one_class_leave_the_other_classes_as_they_are():
     for name in ("training", "drug-discovery", "manufacturing", "realtime"):
         rows = [table.filter([each == name for each in table["job_class"].to_pylist()]) for table in (before, after)]
         assert rows[0].equals(rows[1])
+
+
+def test_the_default_classes_are_as_clumped_as_the_page_of_workloads_says():
+    page = (Path(__file__).parents[2] / "docs" / "workloads.md").read_text(encoding="utf-8")
+    table = synthesise(SynthesisSpec(days=14), gpus=1_152, seed=1, node_cpus=112.0).table
+    jobs = table.filter(pc.not_equal(table["job_class"], "realtime"))
+    training = jobs.filter(pc.equal(jobs["job_class"], "training"))
+    (found, rate), (alone, slow) = (
+        ((index(submits, 14 * DAY), variation(submits)), submits.size / (14 * 24))
+        for submits in (each["submit_time"].to_numpy() for each in (jobs, training))
+    )
+    assert f"seed 1, {rate:.0f} submissions an hour) have an index of {found[0]:.0f} and a CV of {found[1]:.1f}" in page
+    assert f"`training` alone ({slow:.0f} an hour) {alone[0]:.0f} and {alone[1]:.1f}" in page
+    assert found[0] > PHILLY_INDEX / 2
