@@ -386,6 +386,16 @@ def test_the_users_own_figures_are_not_passed_off_as_published():
     assert standing["jobs"] == ("assumption", "given by the user")
 
 
+@pytest.mark.parametrize(
+    ("given", "standing"),
+    [({}, "computed"), ({"zipf_exponent": 0.0}, "assumption"), ({"user_sigma": 1.8}, "computed"),
+     ({"user_sigma": 3.0}, "assumption")],
+)  # fmt: skip
+def test_a_skew_of_users_that_nobody_published_is_the_users_own(given, standing):
+    figures = {one.figure: one.standing for one in describe(SynthesisSpec(**given))}
+    assert next(value for name, value in figures.items() if "of a tenant's users" in name) == standing
+
+
 def test_a_published_cluster_is_described_as_computed_from_its_data():
     rows = {one.figure: one for one in describe(only("helios"))}
     assert rows["training, helios-like: run time"].value == "p50 / p90 / p99 = 201 / 6,925 / 147,123 s"

@@ -116,11 +116,14 @@ def _shown(values: tuple[float, ...]) -> str:
 
 
 def _users(spec: SynthesisSpec) -> Figure:
+    """Return how unequal users are; a figure outside of what was published is the user's own."""
     figures = "Helios data (Hu et al., SC 2021)"
     if spec.user_sigma is not None:
         evidence = Evidence("computed", f"{figures}: sigma 1.6 to 2.0 for users of a whole cluster")
+        evidence = evidence if 1.6 <= spec.user_sigma <= 2.0 else CHOSEN
         return _row("log-normal weights of a tenant's users", f"sigma {spec.user_sigma:g}", evidence)
     evidence = Evidence("computed", f"{figures}: 1.0 to 1.2 for users of a whole cluster")
+    evidence = evidence if 1.0 <= spec.zipf_exponent <= 1.2 else CHOSEN
     return _row("Zipf exponent of a tenant's users", f"{spec.zipf_exponent:g}", evidence)
 
 
