@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -112,6 +113,22 @@ def test_a_later_stage_asks_for_the_replicas_that_it_would_ask_for_alone(grown: 
     mine = replicas_of(grown.table, known, 0.0)
     assert len(mine) > 30
     assert mine == replicas_of(alone.table, {name.removesuffix("~2") for name in known}, 2 * DAY)
+
+
+def test_recorded_requests_go_on_from_stage_to_stage_and_the_load_is_met(tmp_path: Path) -> None:
+    # ten times the requests in the first 30 of 96 hours: a stage that began the recording anew would miss its load
+    lines = [f"{3600 * hour},{100 if hour < 30 else 10}" for hour in range(96)]
+    (tmp_path / "requests.csv").write_text("\n".join(["time,requests", *lines]))
+    image = {"requests": str(tmp_path / "requests.csv")}
+    spec = SynthesisSpec.from_mapping(
+        {"days": 4, "load": 0.6, "classes": {"realtime": 1}, "services": {"image": image}}
+    )
+    stages = (Stage(0, 2 * DAY, 512, 512, None), Stage(2 * DAY, 4 * DAY, 1_024, 512, None))
+    jobs = synthesise_growing(spec, stages, seed=0)
+    submit, work = jobs.floats("submit_time"), jobs.gpus * jobs.floats("runtime")
+    later = submit >= 2 * DAY
+    assert work[~later].sum() / (512 * 2 * DAY) == pytest.approx(0.6, rel=0.01)
+    assert work[later].sum() / (1_024 * 2 * DAY) == pytest.approx(0.6, rel=0.01)
 
 
 def test_a_kind_of_service_that_a_stage_is_the_first_to_have_begins_cold() -> None:

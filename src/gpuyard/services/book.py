@@ -80,6 +80,8 @@ class Book:
         Second, 0 or before, at which the day of second 0 begins, and which day it is (0 Monday).
     recordings
         The recorded requests of the kinds that replay some.
+    replayed
+        Seconds of the recordings that were replayed before second 0.
     holidays
         Public holidays, as numbers of days, 0 for that of second 0.
     """
@@ -91,6 +93,7 @@ class Book:
     services: tuple[Service, ...]
     recordings: Mapping[str, Recording]
     holidays: tuple[int, ...] = ()
+    replayed: float = 0.0
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a window without an end, and for a service of a kind that is not there."""
@@ -132,7 +135,7 @@ class Book:
         """Return the demand of a kind over its mean, without flash crowds."""
         recording = self.recordings.get(kind.name)
         if recording is not None:
-            return recording.at(middle)
+            return recording.at(middle + self.replayed)
         return kind.day().at(middle, self.midnight, self.weekday, self.holidays)
 
     def demand(self, edges: Floats, shapes: list[Floats] | None = None) -> Floats:
@@ -181,6 +184,7 @@ class Book:
                 "midnight": self.midnight,
                 "weekday": self.weekday,
                 "holidays": self.holidays,
+                **({"replayed": self.replayed} if self.replayed else {}),
                 "kinds": {name: kind.to_mapping() for name, kind in self.kinds.items()},
                 "services": [asdict(each) for each in self.services],
                 "recordings": {
@@ -214,6 +218,7 @@ class Book:
             midnight=values["midnight"],
             weekday=values["weekday"],
             holidays=tuple(values["holidays"]),
+            replayed=values.get("replayed", 0.0),
             kinds={name: ServiceKind(name=name).changed(table) for name, table in values["kinds"].items()},
             services=tuple(Service(**{**each, "crowds": tuple(each["crowds"])}) for each in values["services"]),
             recordings={

@@ -69,6 +69,7 @@ def synthesise_growing(
                 node_cpus=stage.node_cpus,
                 node_gpus=stage.node_gpus,
                 most_jobs=MOST_JOBS // len(stages),
+                before=stage.begin,
             )
         )
         if progress is not None:

@@ -164,11 +164,13 @@ def make_services(
     seed: int,
     redraw: int,
     holidays: Collection[date] = (),
+    replayed: float = 0.0,
 ) -> tuple[Book, dict[str, Requests]]:
     """Return the services whose replicas hold ``gpus`` GPUs on average over the window, and the requests they replay.
 
     A kind that is too large for its part, or whose replicas have more than ``largest`` GPUs, leaves its part to the
     others.  Where there is room for no kind at all, one service keeps as many replicas of one GPU as come nearest.
+    ``replayed``: seconds of recorded requests that lie before the window.
     """
     wanted = round(gpus, 6)
     parts = _parts([kind for kind in kinds if kind.gpus <= largest], wanted)
@@ -192,6 +194,7 @@ def make_services(
     book = Book(
         span=span, midnight=midnight, weekday=origin.weekday(), kinds=known, services=tuple(services),
         recordings=recordings, holidays=tuple(sorted((each - origin.date()).days for each in holidays)),
+        replayed=replayed,
     )  # fmt: skip
     return _calibrated(_normalised(book), wanted), {name: each for name, each in requests.items() if name in known}
 
