@@ -197,6 +197,17 @@ def test_a_title_replaces_the_scenarios_name(tmp_path):
     assert "<title>Phase 1 &amp; beyond</title>" in page
 
 
+def test_tenants_that_move_in_after_the_end_are_named():
+    result = plausible_result()
+    tenants = {"pharma": {"start": "2027-01-01"}, "bio": {"start": "2028-03-01"}, "cloud": {"users": 3}}
+    asked = {**result.scenario, "workload": {**result.scenario["workload"], "tenants": tenants}}
+    (said,) = (text for text in notices(replace(result, scenario=asked)) if "move" in text)
+    assert said == (
+        "Less was offered than the load says: 1 tenant moves in only after the end of the workload (bio on 2028-03-01)."
+    )
+    assert not any("moves in" in text for text in notices(result))
+
+
 def test_a_window_that_is_mostly_drain_is_said_so():
     result = plausible_result()
     last = max(result.jobs["submit_time"].to_pylist())

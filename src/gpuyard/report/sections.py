@@ -148,6 +148,7 @@ def notices(result: Result) -> list[str]:
         if count:
             said.append(f"{count:,.0f} {'job' if count == 1 else 'jobs'} {text}")
     said += _drained(result)
+    said += _absent(result)
     said += _spared(result)
     rows = number_at(result.scenario, "provenance.workload_rejected_rows")
     if rows:
@@ -185,6 +186,23 @@ def _commonest_reason(result: Result) -> str:
         return ""
     first = min(counts, key=lambda each: (-each["counts"], each["values"]))
     return clean(first["values"], 120) + (f" ({first['counts']:,} of them)" if len(counts) > 1 else "")
+
+
+def _absent(result: Result) -> list[str]:
+    """Return the notice that tenants of a synthetic workload move in only after its end."""
+    tenants, there = lookup(result.scenario, "workload.tenants"), result.numbers.get("by_tenant")
+    if not isinstance(tenants, Mapping) or not isinstance(there, Mapping):
+        return []
+    late = [
+        f"{clean(name, 40)} on {clean(tenant['start'], 40)}"
+        for name, tenant in tenants.items()
+        if isinstance(tenant, Mapping) and tenant.get("start") is not None and name not in there
+    ]
+    if not late:
+        return []
+    named = ", ".join(late[:3]) + (f" and {len(late) - 3} more" if len(late) > 3 else "")
+    who = "1 tenant moves" if len(late) == 1 else f"{len(late)} tenants move"
+    return [f"Less was offered than the load says: {who} in only after the end of the workload ({named})."]
 
 
 _DRAIN: Final = 0.25
