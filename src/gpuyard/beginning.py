@@ -94,11 +94,13 @@ def set_beginning(
 ) -> NDArray[np.int64]:
     """Write what is known of jobs that were there before the first instant; return the rows of those that run.
 
+    The tables may have rows after those of the jobs.
     Whoever becomes eligible at once when the simulation begins has been since it was ready.
     """
-    submit, begin, hold = middle.workload.submit, middle.begin, dependencies.hold
+    submit, begin = middle.workload.submit, middle.begin
+    hold = dependencies.hold[: submit.size]
     rows = np.flatnonzero(middle.running & accepted)
-    jobs.job["submit"] = np.maximum(submit, begin)
+    jobs.job["submit"][: submit.size] = np.maximum(submit, begin)
     jobs.job["start"][rows] = middle.start[rows]
     jobs.job["eligible"][rows] = submit[rows]
     ready, at_once = submit, accepted & ~middle.running

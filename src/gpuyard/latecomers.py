@@ -75,11 +75,14 @@ class Latecomers:
         return rows
 
 
-def latecomers(windows: Sequence[NodeWindow], cluster: Cluster, first: int) -> Latecomers | None:
-    """Return the nodes that are not always there, if any; ``first`` is when the first job comes, microseconds."""
+def latecomers(windows: Sequence[NodeWindow], cluster: Cluster, first: int, begin: int = -NEVER) -> Latecomers | None:
+    """Return the nodes that are not there yet at ``begin``, if any; ``first`` is when the first job comes.
+
+    Both are in microseconds; without a ``begin``, nodes that have a date are not there before it.
+    """
     begins = there_from(windows, cluster)
     at, group = np.unique(begins, return_inverse=True)
-    later = np.flatnonzero(at > -NEVER)
+    later = np.flatnonzero(at > begin)
     if later.size == 0:
         return None
     nodes = tuple(np.flatnonzero(group == each) for each in later)

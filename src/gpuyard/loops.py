@@ -12,7 +12,7 @@ from gpuyard.cluster import Cluster
 from gpuyard.custom import OwnPolicy
 from gpuyard.deciding import Session
 from gpuyard.errors import ConfigError, PolicyError
-from gpuyard.kernel.beginning import expect_running, plan_running
+from gpuyard.kernel.beginning import charge_running, expect_running, plan_running, resume_running
 from gpuyard.kernel.called import run_called
 from gpuyard.kernel.celled import run_celled
 from gpuyard.kernel.codes import ABSENT, NOBODY
@@ -256,11 +256,25 @@ def lower_windows(windows: Sequence[NodeWindow], workload: Workload, cluster: Cl
 
 
 def note_running(
-    tables: tuple[Any, ...], jobs: Jobs, site: Site, log: Log, events: Events, rows: NDArray[np.int64]
+    tables: tuple[Any, ...],
+    jobs: Jobs,
+    site: Site,
+    log: Log,
+    events: Events,
+    rows: NDArray[np.int64],
+    *,
+    begin: int | None = None,
 ) -> None:
-    """Tell the loop that has these tables which jobs, int64, shape (running jobs,), run before its first instant."""
+    """Tell the loop that has these tables which jobs, int64, shape (running jobs,), run before its first instant.
+
+    ``begin``: that instant, microseconds, if the simulation begins with a given state.
+    """
     for table in tables:
-        if isinstance(table, Expectations):
+        if isinstance(table, Stays) and begin is not None:
+            resume_running(jobs, table, rows, begin)
+        elif isinstance(table, Tenancy) and begin is not None:
+            charge_running(jobs, site, log, table, rows)
+        elif isinstance(table, Expectations):
             expect_running(jobs, site, log, events, table, rows)
         elif isinstance(table, Plans):
             plan_running(jobs, table, rows)

@@ -27,6 +27,8 @@ __all__ = [
     "hunter_of",
     "preempting_tables",
     "rank_by_level",
+    "saved_by",
+    "useful_from",
     "with_more_room",
 ]
 
@@ -294,3 +296,25 @@ def attempts_of(stays: Stays, *, preempts: bool) -> Attempts:
         slot=written["slot"].copy(),
         ticks=int(stays.state[Gain.TICKS]),
     )
+
+
+def useful_from(policy: Policy, attempts: Attempts, begin: int, stop: int) -> NDArray[np.int64] | None:
+    """Return the useful time of attempts without what those that began before ``begin`` had saved by then.
+
+    ``begin``, ``stop``: from when to when the simulation goes, microseconds.
+    """
+    if attempts.useful is None:
+        return None
+    useful = attempts.useful.copy()
+    for attempt in np.flatnonzero(attempts.start < begin).tolist():
+        left = int(useful[attempt]) - saved_by(policy.preemption, begin - int(attempts.start[attempt]))
+        useful[attempt] = min(left, min(int(attempts.end[attempt]), stop) - begin)
+    return useful
+
+
+def saved_by(given: Preemption, passed: int) -> int:
+    """Return the work that a first attempt, which goes on, has saved after so many microseconds."""
+    if given.checkpoint_interval is None:
+        return 0
+    interval, cost = ticks(given.checkpoint_interval), ticks(given.checkpoint_cost)
+    return passed // (interval + cost) * interval if interval else passed

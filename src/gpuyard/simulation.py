@@ -50,6 +50,7 @@ from gpuyard.preempting import (
     attempts_of,
     preempting_tables,
     rank_by_level,
+    useful_from,
     with_more_room,
 )
 from gpuyard.record import Decided, EndReason, Outcome, Record
@@ -132,7 +133,7 @@ def schedule(
         For a cluster, an ``until``, a ``begin``, windows or tenants that cannot be simulated.
     """
     check_times(policy, begin, until, windows)
-    check_tenants(policy, tenants, windows=any(not each.is_commission for each in windows), begin=begin is not None)
+    check_tenants(policy, tenants, windows=any(not each.is_commission for each in windows))
     policy = with_bound(policy, tenants)
     return schedule_participants(
         participants(workload, policy, begin=begin, seed=seed),
@@ -232,7 +233,7 @@ def _lower(
 ) -> _Given:
     """Turn what people name into the engine's tables, with the jobs placed that already run at the beginning."""
     workload, middle, estimate = part.workload, part.middle, part.estimate
-    later, closed = _apart(windows, workload, cluster, policy)
+    later, closed = _apart(windows, workload, cluster, policy, -NEVER if middle is None else middle.begin)
     rejections = Rejections(len(workload))
     asked, shared = share_out(workload, cluster, policy, tenants, lower_demands(workload, cluster, policy))
     reject_unfit(workload, cluster, policy, asked, shared, rejections)
@@ -278,13 +279,13 @@ def _lower(
     else:
         since = None if middle is None else middle.begin
         own = loop_tables(policy, **about, site=site, running=running, windows=closing, begin=since)
+    held = None if later is None else later.hold(jobs, asked.demands, site, log, events)
     if middle is not None:
         rows = set_beginning(jobs, middle, dependencies, accepted)
-        start_engine(place_running, *tables, rows)
-        note_running(own, jobs, site, log, events, rows)
-    if later is not None:
-        rows = later.hold(jobs, asked.demands, site, log, events)
-        note_absent(own, jobs, site, log, events, rows)
+        start_engine(place_running, *tables, rows, np.empty((0, 0), np.int32) if shared is None else shared.variant)
+        note_running(own, jobs, site, log, events, rows, begin=middle.begin)
+    if held is not None:
+        note_absent(own, jobs, site, log, events, held)
     return _Given(
         workload=workload,
         middle=middle,
@@ -302,15 +303,18 @@ def _lower(
 
 
 def _apart(
-    windows: Sequence[NodeWindow], workload: Workload, cluster: Cluster, policy: Policy
+    windows: Sequence[NodeWindow], workload: Workload, cluster: Cluster, policy: Policy, begin: int = -NEVER
 ) -> tuple[Latecomers | None, list[NodeWindow]]:
-    """Return the nodes that come later, and the windows over nodes that are there; raise where the policy has none."""
+    """Return the nodes that come after ``begin`` (microseconds), and the windows over those that are there.
+
+    Raise for a policy that goes with neither.
+    """
     closed = [each for each in windows if not each.is_commission]
     if windows:
         check_windowed(policy, closing=bool(closed))
         check_partitions(windows)
     first = int(workload.submit.min(initial=NEVER))
-    return latecomers(windows, cluster, first), closed
+    return latecomers(windows, cluster, first, begin), closed
 
 
 def _last_instant(given: _Given) -> int:
@@ -368,7 +372,7 @@ def _record(
         attempt_start=np.maximum(attempt.start, -NEVER if middle is None else middle.begin),
         attempt_end=np.minimum(attempt.end, stop),
         attempt_reason=reason.astype(np.int8),
-        attempt_useful=attempt.useful,
+        attempt_useful=attempt.useful if middle is None else useful_from(policy, attempt, middle.begin, stop),
         attempt_cause=attempt.cause,
         attempt_guest=attempt.guest if policy.cells else None,
         slot_offset=np.append(attempt.slot, slots.stop) - slots.start,
@@ -414,14 +418,12 @@ def check_times(policy: Policy, begin: float | None, until: float | None, window
             raise ConfigError(f"{name} must be a finite number of seconds, got {value}")
     if begin is None:
         return
-    if any(each.is_commission for each in windows):
-        raise ConfigError("what ran when the simulation begins may have run on nodes that come later; leave begin out")
     if policy.replay == "recorded":
         raise ConfigError("replay recorded starts every job when the record does, so there is no begin; leave one out")
-    if policy.preemption:
+    if policy.cells:
         raise ConfigError(
-            f"preemption {policy.preemption.rule} knows nothing of work that was done before the simulation begins; "
-            "leave begin or the preemption out"
+            "preemption cells knows nothing of jobs that were in cells before the simulation begins; leave begin or "
+            "the cells out"
         )
     if policy.decide is not None:
         raise ConfigError("a policy of your own is not told what runs when the simulation begins; leave begin out")

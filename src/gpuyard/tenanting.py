@@ -77,7 +77,7 @@ class Shared:
     """shape (demands, types): a demand of one type only; no types unless quotas are by type"""
 
 
-def check_tenants(policy: Policy, tenants: Tenants, *, windows: bool, begin: bool) -> None:
+def check_tenants(policy: Policy, tenants: Tenants, *, windows: bool) -> None:
     """Raise ConfigError for what tenants do not go with."""
     if not tenants:
         if policy.preemption.rule == "reclaim":
@@ -89,7 +89,6 @@ def check_tenants(policy: Policy, tenants: Tenants, *, windows: bool, begin: boo
         "replay recorded": policy.replay == "recorded",
         "a policy of your own": policy.decide is not None,
         "maintenance, reserved nodes and partitions": windows,
-        "begin": begin,
         "cells": bool(policy.cells),
     }
     for choice, chosen in reasons.items():

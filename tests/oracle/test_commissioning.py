@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from gpuyard.windows import NodeWindow
 from gpuyard.workload import Workload
 from oracle.comparing import EXAMPLES, compare
-from oracle.test_constraints import in_arrays, windows
+from oracle.test_constraints import in_arrays, recorded, windows
 from oracle.test_schedules import checked
 from strategies import PLACEMENTS, VARIANTS, clusters, crowded_sites, crowded_workloads, policies
 
@@ -78,3 +78,20 @@ def test_nodes_that_come_later_beside_windows_over_nodes(variant, order):
         compare(jobs, cluster, policy, data.draw(st.integers(0, 3), label="seed"), until, windows=both)
 
     checked(f"later and closed {variant} {order}", EXAMPLES, check)
+
+
+@pytest.mark.parametrize("order", ["fifo", "wfp"])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_nodes_that_come_after_a_beginning_in_the_middle(variant, order):
+    def check(data: st.DataObject) -> None:
+        scale = data.draw(st.sampled_from([1, 1, 1e-6]), label="scale")
+        cluster = data.draw(crowded_sites(), label="cluster")
+        jobs = data.draw(recorded(data.draw(crowded_workloads(cluster, scale)), scale), label="workload")
+        policy = data.draw(policies(scale=scale, variant=variant, order=order), label="policy")
+        later = data.draw(commissionings(cluster.nodes, scale), label="later")
+        begin = data.draw(st.integers(0, 8).map(lambda at: at * scale), label="begin")
+        until = data.draw(st.none() | st.none() | st.integers(0, 20).map(lambda at: begin + at * scale), label="until")
+        run_seed = data.draw(st.integers(0, 3), label="seed")
+        compare(jobs, cluster, policy, run_seed, until, begin=begin, windows=later)
+
+    checked(f"later and begin {variant} {order}", EXAMPLES, check)

@@ -46,7 +46,8 @@ def recorded(draw: st.DrawFn, jobs: Workload, scale: float) -> Workload:
     for row in rows:
         if draw(st.integers(0, 3)):
             row["start_time"] = row["submit_time"] + draw(st.integers(-1, 8)) * scale
-            length = row["runtime"] if draw(st.booleans()) else draw(st.integers(0, 12)) * scale
+            kept = draw(st.booleans()) and row["runtime"] is not None
+            length = row["runtime"] if kept else draw(st.integers(0, 12)) * scale
             row["end_time"] = None if draw(st.integers(0, 3)) == 0 else row["start_time"] + length
         elif draw(st.integers(0, 4)) == 0:
             row["start_time"], row["end_time"] = None, row["submit_time"] + 3 * scale

@@ -13,7 +13,7 @@ from gpuyard.cluster import Cluster
 from gpuyard.workload import Workload
 from oracle.comparing import EXAMPLES, compare
 from oracle.test_commissioning import commissionings
-from oracle.test_constraints import in_arrays
+from oracle.test_constraints import in_arrays, recorded
 from oracle.test_schedules import checked
 from reference import RULES
 from strategies import clusters, crowded_sites, crowded_workloads, preemptive_policies, ranked, workloads
@@ -43,7 +43,8 @@ def agree(
     jobs = data.draw(ranked(jobs, scale), label="workload")
     policy = data.draw(preemptive_policies(rule, scale, **fixed), label="policy")
     run_seed = data.draw(st.integers(0, 3), label="seed")
-    until = data.draw(st.none() | st.none() | st.integers(0, 20).map(lambda at: at * scale), label="until")
+    first = (beside or {}).get("begin", 0)
+    until = data.draw(st.none() | st.none() | st.integers(0, 20).map(lambda at: first + at * scale), label="until")
     compare(jobs, site, policy, run_seed, until, **(beside or {}))
 
 
@@ -106,3 +107,32 @@ def test_nodes_that_come_later_make_the_attempts_of_the_reference_under_every_pl
         agree(data, rule, site, data.draw(workloads(site, 14)), 1, {"windows": later}, placement=placement)
 
     checked(f"preemption, later, every kind {rule} {placement}", max(EXAMPLES // 4, 4), check)
+
+
+@pytest.mark.parametrize("backfill", ["none", "fit"])
+@pytest.mark.parametrize("rule", URGENT)
+def test_a_beginning_in_the_middle_has_the_attempts_of_the_reference(rule, backfill):
+    def check(data: st.DataObject) -> None:
+        scale = data.draw(st.sampled_from([1, 1, 1e-6]), label="scale")
+        site = data.draw(crowded_sites(), label="cluster")
+        jobs = data.draw(crowded_workloads(site, scale))
+        if data.draw(st.booleans()):
+            jobs = data.draw(in_arrays(jobs))
+        jobs = data.draw(recorded(jobs, scale))
+        begin = data.draw(st.integers(0, 8).map(lambda at: at * scale), label="begin")
+        later = data.draw(st.just([]) | commissionings(site.nodes, scale), label="later")
+        agree(data, rule, site, jobs, scale, {"begin": begin, "windows": later}, backfill=backfill)
+
+    checked(f"preemption, begin {rule} {backfill}", 2 * EXAMPLES, check)
+
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
+@pytest.mark.parametrize("rule", ["priority", "srtf", "las", "time-slice"])
+def test_a_beginning_in_the_middle_under_every_placement(rule, placement):
+    def check(data: st.DataObject) -> None:
+        site = data.draw(clusters(6), label="cluster")
+        jobs = data.draw(recorded(data.draw(workloads(site, 14)), 1))
+        begin = data.draw(st.integers(0, 8), label="begin")
+        agree(data, rule, site, jobs, 1, {"begin": begin}, placement=placement)
+
+    checked(f"preemption, begin, every kind {rule} {placement}", max(EXAMPLES // 4, 4), check)

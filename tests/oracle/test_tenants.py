@@ -14,7 +14,7 @@ from gpuyard.tenancy import BETWEEN, RECLAIMS
 from gpuyard.workload import Workload
 from oracle.comparing import EXAMPLES, compare
 from oracle.test_commissioning import commissionings
-from oracle.test_constraints import in_arrays
+from oracle.test_constraints import in_arrays, recorded
 from oracle.test_preemption import PLACEMENTS
 from oracle.test_schedules import checked
 from reference import RULES
@@ -52,7 +52,8 @@ def agree(
         policy = data.draw(preemptive_policies(rule, scale, **fixed), label="policy")
     shared = data.draw(tenants(site, **sharing), label="tenants")
     run_seed = data.draw(st.integers(0, 3), label="seed")
-    until = data.draw(st.none() | st.none() | st.integers(0, 20).map(lambda at: at * scale), label="until")
+    first = (beside or {}).get("begin", 0)
+    until = data.draw(st.none() | st.none() | st.integers(0, 20).map(lambda at: first + at * scale), label="until")
     compare(jobs, site, policy, run_seed, until, tenants=shared, **(beside or {}))
 
 
@@ -166,3 +167,33 @@ def test_tenants_of_nodes_that_come_later_under_every_placement(rule, placement)
         agree(data, site, jobs, rule, sharing={}, beside={"windows": later}, placement=placement)
 
     checked(f"tenants, later, every kind {rule} {placement}", max(EXAMPLES // 10, 2), check)
+
+
+@pytest.mark.parametrize("reclaim", RECLAIMS)
+@pytest.mark.parametrize("rule", ["none", *RULES])
+def test_tenants_of_a_beginning_in_the_middle_have_the_attempts_of_the_reference(rule, reclaim):
+    def check(data: st.DataObject) -> None:
+        scale = scales(data)
+        site = data.draw(crowded_sites(), label="cluster")
+        jobs = data.draw(crowded_workloads(site, scale))
+        if data.draw(st.booleans()):
+            jobs = data.draw(in_arrays(jobs))
+        jobs = data.draw(recorded(jobs, scale))
+        begin = data.draw(st.integers(0, 8).map(lambda at: at * scale), label="begin")
+        later = data.draw(st.just([]) | commissionings(site.nodes, scale), label="later")
+        beside = {"begin": begin, "windows": later}
+        agree(data, site, jobs, rule, scale, sharing={"reclaim": reclaim}, beside=beside)
+
+    checked(f"tenants, begin {rule} {reclaim}", EXAMPLES, check)
+
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
+@pytest.mark.parametrize("rule", ["none", "priority", "reclaim"])
+def test_tenants_of_a_beginning_in_the_middle_under_every_placement(rule, placement):
+    def check(data: st.DataObject) -> None:
+        site = data.draw(clusters(6), label="cluster")
+        jobs = data.draw(recorded(data.draw(workloads(site, 14)), 1))
+        begin = data.draw(st.integers(0, 8), label="begin")
+        agree(data, site, jobs, rule, sharing={}, beside={"begin": begin}, placement=placement)
+
+    checked(f"tenants, begin, every kind {rule} {placement}", max(EXAMPLES // 10, 2), check)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from gpuyard.workload import NEVER
 from reference.attempts import Past, service
@@ -20,7 +21,6 @@ class PreemptiveSimulation(Simulation):
 
     def __init__(self, *given: object, **more: object) -> None:
         super().__init__(*given, **more)
-        assert self.begin is None
         assert not self.recorded
         self.terms = self.policy.preemption
         self.pasts = {job.row: Past(attempts=self.fates[job.row].attempts) for job in self.waiting}
@@ -36,27 +36,49 @@ class PreemptiveSimulation(Simulation):
         return asked(job, self.yard.cluster, str(self.policy.placement))
 
     def run(self) -> list[Fate]:
-        now = -NEVER
+        now, first = -NEVER, self.begin is not None
+        self.place_running()
         while (at := self.next_instant(now)) is not None:
             self.yard.now = now = at
             for row in sorted(row for row, run in self.yard.running.items() if run.end == now):
                 self.end(row)
             self.yard.ended += any(window.end == now for window in self.yard.windows)
             self.yard.ended += now in self.yard.coming.values()
-            self.give_places(now, first=False)
+            self.give_places(now, first)
+            first = False
             self.let_join(now)
             self.promote(now)
             self.rank(now, len(self.queue()))
             self.decide()
         self.stop_running()
+        self.leave_out_what_was_before()
         return self.with_eligible()
+
+    def place_running(self) -> None:
+        """Let those who run when the simulation begins be in their first attempt."""
+        super().place_running()
+        for row, run in self.yard.running.items():
+            run.end = run.start + self.levels.costs.length(self.pasts[row], self.yard.lengths[row])
+            if not run.pieces:
+                run.job = replace(run.job, preemptible=False)
+
+    def leave_out_what_was_before(self) -> None:
+        """Let attempts begin, and be useful, when the simulation begins at the earliest."""
+        begin = -NEVER if self.begin is None else self.begin
+        for row, fate in enumerate(self.fates):
+            for number, each in enumerate(fate.attempts):
+                if each.start < begin:
+                    before = self.levels.costs.kept(Past(attempts=[]), self.yard.lengths[row], begin - each.start)
+                    useful = min(each.useful - before, each.end - begin)
+                    fate.attempts[number] = each._replace(start=begin, useful=useful)
 
     def next_instant(self, now: int) -> int | None:
         """Return the next instant, ticks among them."""
         others = super().next_instant(now)
         times = [] if others is None else [others]
         for row, run in self.yard.running.items():
-            times += [at for at in self.levels.changes(run.job, self.pasts[row], run.start) if at > now]
+            changes = self.levels.changes(run.job, self.pasts[row], run.start)
+            times += [at for at in changes if at > max(now, -NEVER if self.begin is None else self.begin)]
         promotions = [self.levels.promotion(self.pasts[job.row]) for job in self.waiting]
         times += [at for at in promotions if at is not None]
         at = min(times, default=None)
@@ -67,7 +89,8 @@ class PreemptiveSimulation(Simulation):
         """Let a job end now."""
         useful = self.yard.lengths[row] - self.pasts[row].saved
         self.close(row, useful, cause=None)
-        self.fates[row].end, self.fates[row].outcome = self.yard.now, ended_as(self.jobs[row], self.policy)
+        kept = self.runs(self.jobs[row])
+        self.fates[row].end, self.fates[row].outcome = self.yard.now, ended_as(self.jobs[row], self.policy, kept)
 
     def close(self, row: int, useful: int, cause: int | None) -> None:
         """End the attempt of a running job now."""

@@ -13,7 +13,7 @@ from gpuyard.workload import NEVER, Workload
 from reference.backfilling import Easy, Fit, Strict
 from reference.beginning import among, estimated, left_at
 from reference.closing import Closing, coming, outside
-from reference.jobs import Fate, Job, ended_as, read, run_length, slots_of, ticks
+from reference.jobs import Fate, Job, Piece, ended_as, read, run_length, slots_of, ticks
 from reference.placing import Room, Rule, place
 from reference.planning import Conservative, Slurm
 from reference.queueing import Ranking
@@ -119,7 +119,6 @@ class Simulation:
         self.sharing = Sharing.of(policy, self.jobs, self.begin)
         self.scheduler = BACKFILLS[policy.backfill](policy)
         if self.tenancy is not None:
-            assert begin is None
             assert not self.recorded
             self.scheduler = AmongTenants(policy, self.tenancy)
         self.yard = Yard(
@@ -191,7 +190,7 @@ class Simulation:
         times += [run.end for run in self.yard.running.values()]
         times += [begin] if self.yard.running and begin > now else []
         times += [] if self.scheduler.due is None else [self.scheduler.due]
-        times += [since for since in self.yard.coming.values() if since > now]
+        times += [since for since in self.yard.coming.values() if since > max(now, begin)]
         if any(self.may_start(job) is not None and self.may_start(job) <= now for job in self.waiting):
             times += [window.end for window in self.yard.windows if window.end > now]
             times += [] if self.sharing is None else [self.sharing.next_after(now)]
@@ -202,10 +201,18 @@ class Simulation:
         """Let run on, by row, what runs when the simulation begins; who finds no room holds nothing."""
         running = [job for job in self.waiting if self.runs(job)]
         for job in running:
+            self.yard.now = self.begin
+            pieces = self.place_anyway(job)
             self.yard.now = job.known_start
-            self.yard.hold(job, place(self.yard.room(), job, self.rule) or [])
+            self.yard.hold(job, pieces)
             self.note_starts([job])
             self.fates[job.row].start = job.known_start
+
+    def place_anyway(self, job: Job) -> list[Piece]:
+        """Return what a job holds that runs when the simulation begins, whatever quotas say: nothing without room."""
+        tries = [job] if self.tenancy is None else [asked for _, asked in self.tenancy.tries(job)]
+        found = (place(self.yard.room(), asked, self.rule) for asked in tries)
+        return next((pieces for pieces in found if pieces is not None), [])
 
     def run(self) -> list[Fate]:
         now, first = -NEVER, True

@@ -13,8 +13,8 @@ from reference.yard import Run, Yard
 
 
 def held_in(yard: Yard, tenancy: Tenancy, gone: Sequence[Run] = ()) -> Held:
-    """Return who runs, but for some."""
-    stay = [run for run in yard.running.values() if run not in gone]
+    """Return who runs, but for some; one that holds nothing is charged to nobody."""
+    stay = [run for run in yard.running.values() if run not in gone and run.pieces]
     return [(run.job, tenancy.resource_of(run.job, run.pieces)) for run in stay]
 
 

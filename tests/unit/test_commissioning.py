@@ -214,7 +214,7 @@ def run_it(scenario: Scenario) -> gy.Result:
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({"begin": 10.0}, "leave begin out"),
+        ({"policy": gy.Policy(replay="recorded")}, "replay recorded"),
         ({"windows": [gy.NodeWindow.commissioned(("7",), 5.0)]}, "has 2 nodes"),
     ],
 )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from conftest import Row, cluster
+import gpuyard as gy
+from conftest import Row, cluster, workload
 from explained import story, told
 
 PAIR: tuple[Row, ...] = ((0, 100, 4), (20, 10, 4))
@@ -79,3 +80,13 @@ def test_a_job_that_waits_again_when_the_run_stops_says_so() -> None:
         "It waited when the simulation stopped.",
         "In 1 attempt it held its GPUs for 20 s, of which 15 s were useful.",
     ]
+
+
+def test_an_attempt_that_began_before_the_simulation_is_told_from_its_start_on() -> None:
+    jobs = workload((0, 20, 4, {"start_time": 0.0}), (12, 5, 4, {}))
+    options = {"policy": gy.Policy(backfill="fit", preemption={"rule": "las", "thresholds": (11.0,)}), "begin": 10.0}
+    result = gy.simulate(jobs, cluster(4), **options)
+    told = str(gy.explain(result, "0", workload=jobs, cluster=cluster(4)))
+    assert "It did not wait.\nAttempt 1: from 0 s for 12 s on" in told
+    assert "It made room for job 1: it had run for 12 s, the other for 0 s." in told
+    assert "it held its GPUs for 20 s, of which 20 s were useful." in told

@@ -10,7 +10,7 @@ from gpuyard.explanation.evidence import Evidence
 from gpuyard.explanation.sharing import right_of
 from gpuyard.explanation.story import Made, Stay, Took
 from gpuyard.explanation.yard import held_milli
-from gpuyard.preempting import rank_of_jobs
+from gpuyard.preempting import rank_of_jobs, saved_by
 from gpuyard.workload import MICROSECOND
 
 __all__ = ["find_stays"]
@@ -36,7 +36,7 @@ def find_stays(evidence: Evidence, row: int) -> tuple[Stay, ...]:
     stays, owner = [], owners_of(evidence)
     ready = int(evidence.eligible[row])
     for number, attempt in enumerate(_attempts_of(evidence, row).tolist(), 1):
-        start, end = int(evidence.attempt_start[attempt]), int(evidence.attempt_end[attempt])
+        start, end = _start(evidence, attempt), int(evidence.attempt_end[attempt])
         first, last = evidence.slot_offset[attempt], evidence.slot_offset[attempt + 1]
         names = evidence.cluster.node_names
         stays.append(
@@ -45,7 +45,7 @@ def find_stays(evidence: Evidence, row: int) -> tuple[Stay, ...]:
                 waited=(start - ready) / MICROSECOND,
                 start=start / MICROSECOND,
                 end=end / MICROSECOND,
-                useful=int(evidence.attempt_useful[attempt]) / MICROSECOND,
+                useful=_useful(evidence, attempt) / MICROSECOND,
                 nodes=tuple(names[node] for node in evidence.slot_node[first:last].tolist()),
                 gpus=tuple(evidence.slot_gpus[first:last].tolist()),
                 reason=evidence.attempt_reason[attempt],
@@ -66,6 +66,19 @@ def find_stays(evidence: Evidence, row: int) -> tuple[Stay, ...]:
 
 def _attempts_of(evidence: Evidence, row: int) -> NDArray[np.intp]:
     return np.flatnonzero(evidence.attempt_job == row)
+
+
+def _start(evidence: Evidence, attempt: int) -> int:
+    """Return when an attempt began: before the simulation did, where the record says so."""
+    row = int(evidence.attempt_job[attempt])
+    is_first = _attempts_of(evidence, row)[0] == attempt
+    return int(evidence.start[row] if is_first else evidence.attempt_start[attempt])
+
+
+def _useful(evidence: Evidence, attempt: int) -> int:
+    """Return the useful time of an attempt, with what was saved before the simulation began."""
+    before = int(evidence.attempt_start[attempt]) - _start(evidence, attempt)
+    return int(evidence.attempt_useful[attempt]) + saved_by(evidence.policy.preemption, before)
 
 
 def _victims(evidence: Evidence, row: int, start: int) -> list[int]:
@@ -101,11 +114,12 @@ def _measured(evidence: Evidence, row: int, now: int, running: int | None) -> fl
         return float(rank_of_jobs(evidence.workload, evidence.policy.preemption)[row])
     every = _attempts_of(evidence, row)
     before = every[every < running] if running is not None else every[evidence.attempt_start[every] < now]
-    since = now if running is None else int(evidence.attempt_start[running])
+    since = now if running is None else _start(evidence, running)
     if rule == "time-slice":
         return (now - since) / MICROSECOND
     if rule in ("srtf", "srsf"):
-        left = max(int(evidence.estimate[row]) - int(evidence.attempt_useful[before].sum()), 1)
+        saved = sum(_useful(evidence, attempt) for attempt in before.tolist())
+        left = max(int(evidence.estimate[row]) - saved, 1)
         restart = round(evidence.policy.preemption.restart_cost * MICROSECOND) if before.size else 0
         time = max(since + left + restart - now, 1)
     else:
@@ -120,7 +134,7 @@ def _attained(evidence: Evidence, before: NDArray[np.intp], until: int) -> int:
     attained = 0
     for place, attempt in enumerate(before.tolist()):
         end = int(evidence.attempt_end[attempt])
-        attained += end - int(evidence.attempt_start[attempt])
+        attained += end - _start(evidence, attempt)
         resumed = int(evidence.attempt_start[before[place + 1]]) if place + 1 < before.size else until
         if promote is not None and attained and resumed - end >= max(round(promote * attained), 1):
             attained = 0

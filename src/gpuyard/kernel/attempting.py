@@ -4,28 +4,36 @@ from __future__ import annotations
 
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
-from gpuyard.kernel.jit import kernel
+from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.levels import next_tick, pass_bins, remaining
 from gpuyard.kernel.stays import Gain, Rule, Stays, Terms
 from gpuyard.kernel.tables import Events, Jobs
 from gpuyard.kernel.timetable import enter, strike
 from gpuyard.kernel.worth import attempt_length
 
-__all__ = ["begin_attempt", "end_attempt", "keep_gain"]
+__all__ = ["begin_attempt", "end_attempt", "keep_gain", "note_attempt"]
 
 
 @kernel
 def begin_attempt(jobs: Jobs, events: Events, stays: Stays, row: int, first: int, now: int) -> None:
     """Let a job run that holds the slots from ``first`` on."""
-    count, state = events.counter, stays.state
-    wish = int(jobs.claim[nth(row)]["demand"])
+    count = events.counter
     jobs.job[nth(row)]["start"] = min(jobs.job[nth(row)]["start"], now)
     jobs.claim[nth(row)]["slot"] = first
     jobs.claim[nth(row)]["slots"] = count[Count.SLOTS] - first
+    note_attempt(jobs, stays, row, now, now)
+    count[Count.RUNNING] += 1
+
+
+@inlined
+def note_attempt(jobs: Jobs, stays: Stays, row: int, since: int, now: int) -> None:
+    """Write down an attempt of a job that has its slots, which began at ``since``, and when it changes from now on."""
+    state = stays.state
+    wish, first = int(jobs.claim[nth(row)]["demand"]), int(jobs.claim[nth(row)]["slot"])
     number = int(state[Gain.ATTEMPTS])
     state[Gain.ATTEMPTS] = number + 1
     attempt = stays.attempt[nth(number)]
-    attempt["start"] = now
+    attempt["start"] = since
     attempt["end"] = NEVER
     attempt["useful"] = 0
     attempt["slot"] = first
@@ -35,12 +43,11 @@ def begin_attempt(jobs: Jobs, events: Events, stays: Stays, row: int, first: int
     this = stays.stay[nth(row)]
     if stays.ticks.place[nth(row)] != NOBODY:
         strike(stays.ticks, row)
-    this["since"] = now
+    this["since"] = since
     this["attempt"] = number
-    this["expected"] = now + remaining(stays, row)
-    this["end"] = now + attempt_length(jobs, stays, row)
+    this["expected"] = since + remaining(stays, row)
+    this["end"] = since + attempt_length(jobs, stays, row)
     enter(stays.ends, int(this["end"]), row)
-    count[Count.RUNNING] += 1
     tick = next_tick(stays, row, wish, now)
     if tick != NEVER:
         enter(stays.ticks, tick, row)

@@ -56,13 +56,15 @@ def change_tenanted(
             tenancy.ledger.state[Share.CHANCE] += 1
             continue
         useful = int(jobs.job[nth(row)]["duration"] - stays.stay[nth(row)]["saved"])
-        resource = resource_held(jobs, site, log, tenancy.ledger, row)
+        charged = int(jobs.claim[nth(row)]["slots"]) > 0
+        resource = resource_held(jobs, site, log, tenancy.ledger, row) if charged else NOBODY
         end_attempt(events, stays, row, now, useful, NOBODY)
         vacate(jobs, demand, site, log, releaser, row)
         if tenancy.ledger.state[Share.PREEMPTS] > 0:
             withdraw(stays, tenancy, row)
-        charge(tenancy.ledger, int(tenancy.ledger.asker_of[nth(row)]), resource, -1)
-        give_back(jobs, stays, tenancy, row, resource)
+        if charged:
+            charge(tenancy.ledger, int(tenancy.ledger.asker_of[nth(row)]), resource, -1)
+            give_back(jobs, stays, tenancy, row, resource)
         tell_others(dependencies, events, row, now)
         state[Gain.ACTIVE] -= 1
         state[Gain.CHUNKS] -= stays.chunks[nth(wish)]
