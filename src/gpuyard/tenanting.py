@@ -302,6 +302,7 @@ def _lower_tenancy(shared: Shared, cluster: Cluster, policy: Policy) -> Tenancy:
     state[Share.PREEMPTS] = bool(policy.preemption)
     state[Share.LISTED] = policy.preemption.victims == "least-lost" or policy.preemption.rule in ("srtf", "srsf")
     state[Share.BORROWERS] = state[Share.LISTED_AT] = NOBODY
+    state[Share.RESOURCES] = shared.quota.shape[1]
     state[Share.FREE] = cluster.gpus * _WHOLE
     state[Share.LENDABLE] = int(shared.quota["nominal"][0].sum()) if shared.quota.size else 0
     ledger = Ledger(

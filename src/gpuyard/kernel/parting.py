@@ -293,14 +293,14 @@ def _reconsider(tenancy: Tenancy, tenant: int) -> None:
 
 @inlined
 def reorder(tenancy: Tenancy, number: int) -> None:
-    """Bring the share of an asker's tenant up to date, and the places of its lanes.
+    """Bring the share of an asker's tenant up to date, and the places of its lanes, if it has any.
 
     A lane that was let in as the first of those held at a pair may not be that any more, and one that is held may be:
     then the first that is held is let in as well.
     """
     if tenancy.ledger.state[Share.BETWEEN] != Between.QUEUE:
         tenant = int(tenancy.ledger.asker[nth(number)]["tenant"])
-        if note_share(tenancy.ledger, tenant) and tenancy.ledger.tenant[nth(tenant)]["waiting"] > 0:
+        if tenancy.ledger.tenant[nth(tenant)]["waiting"] > 0 and note_share(tenancy.ledger, tenant):
             _reorder(tenancy, tenant)
 
 

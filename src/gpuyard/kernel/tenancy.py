@@ -80,7 +80,7 @@ TENANT = np.dtype(
         ("cpu", np.int64),  # thousandths of a core
         ("memory", np.int64),  # MiB
         ("weight", np.float64),
-        ("share", np.float64),
+        ("share", np.float64),  # up to date while its own jobs wait
         ("prey_gpus", np.int64),  # thousandths that those of its jobs hold that may be taken away
         ("lent", np.int64),  # as many of these as Share.LENT counts
         ("waiting", np.int32),  # its own jobs that wait
@@ -157,8 +157,10 @@ class Share(IntEnum):
     OFFERED = 12
     """1 = those that started before this instant have been told apart in this pass"""
     LEFT = 13
-    """jobs that waited after the last pass"""
-    SIZE = 14
+    """jobs that waited after the last pass, or found no room before this one"""
+    RESOURCES = 14
+    """with quotas"""
+    SIZE = 15
 
 
 class Held(IntEnum):

@@ -22,17 +22,17 @@ from gpuyard.kernel.parting import (
     succeed,
 )
 from gpuyard.kernel.placement import Releaser
-from gpuyard.kernel.quotas import charge, resource_held
+from gpuyard.kernel.quotas import charge, note_share, resource_held
 from gpuyard.kernel.stays import Gain, Rule, Stays, Terms
 from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Records, Site
 from gpuyard.kernel.tenancy import Share, Tenancy
 from gpuyard.kernel.timetable import enter, first_time, strike
 
-__all__ = ["change_tenanted", "give_back", "join_tenant", "note_borrower_of"]
+__all__ = ["end_due", "give_back", "join_tenant", "line_up_due", "next_to_come", "note_borrower_of"]
 
 
-@kernel
-def change_tenanted(
+@inlined
+def end_due(
     jobs: Jobs,
     demand: Records,
     dependencies: Dependencies,
@@ -44,7 +44,7 @@ def change_tenanted(
     releaser: Releaser,
     now: int,
 ) -> None:
-    """Apply the changes of an instant: END, RELEASE and SUBMIT, TICK."""
+    """END: let the jobs end that do now, and others be tried for what they held; likewise the nodes that come now."""
     state = stays.state
     while first_time(stays.ends, NEVER) == now:
         row = int(stays.ends.row[0])
@@ -68,19 +68,31 @@ def change_tenanted(
         tell_others(dependencies, events, row, now)
         state[Gain.ACTIVE] -= 1
         state[Gain.CHUNKS] -= stays.chunks[nth(wish)]
-    while True:
-        row = next_eligible(jobs, dependencies, events, now)
-        if row == NOBODY:
-            break
-        wish = int(jobs.claim[nth(row)]["demand"])
-        state[Gain.ACTIVE] += 1
-        state[Gain.CHUNKS] += stays.chunks[nth(wish)]
+
+
+@inlined
+def next_to_come(jobs: Jobs, dependencies: Dependencies, events: Events, stays: Stays, now: int) -> int:
+    """RELEASE, then SUBMIT: return the next job that becomes eligible now; NOBODY when there is none left."""
+    row = next_eligible(jobs, dependencies, events, now)
+    if row != NOBODY:
+        stays.state[Gain.ACTIVE] += 1
+        stays.state[Gain.CHUNKS] += stays.chunks[nth(jobs.claim[nth(row)]["demand"])]
         stays.stay[nth(row)]["since"] = now
-        join_tenant(jobs, events, stays, tenancy, row, wish)
+    return row
+
+
+@kernel
+def line_up_due(
+    jobs: Jobs, dependencies: Dependencies, events: Events, stays: Stays, tenancy: Tenancy, row: int, now: int
+) -> None:
+    """Let a job that has become eligible wait, and all that do now; then TICK."""
+    while row != NOBODY:
+        join_tenant(jobs, events, stays, tenancy, row, int(jobs.claim[nth(row)]["demand"]))
+        row = next_to_come(jobs, dependencies, events, stays, now)
     while first_time(stays.ticks, NEVER) == now:
         row = int(stays.ticks.row[0])
         strike(stays.ticks, row)
-        state[Gain.TICKS] += 1
+        stays.state[Gain.TICKS] += 1
         wish = int(jobs.claim[nth(row)]["demand"])
         if stays.stay[nth(row)]["attempt"] == NOBODY:
             _promote(jobs, stays, tenancy, row, wish)
@@ -113,10 +125,13 @@ def note_borrower_of(tenancy: Tenancy, number: int) -> None:
 def join_tenant(jobs: Jobs, events: Events, stays: Stays, tenancy: Tenancy, row: int, wish: int) -> None:
     """Let a job wait in its place in the order."""
     stays.stay[nth(row)]["key"] = key_to_wait(jobs, stays, row, wish)
-    lane = int(tenancy.ledger.asker[nth(tenancy.ledger.asker_of[nth(row)])]["lane"])
+    asker = tenancy.ledger.asker[nth(tenancy.ledger.asker_of[nth(row)])]
+    lane, tenant = int(asker["lane"]), int(asker["tenant"])
     line_up(stays, lane, row)
     events.counter[Count.WAITING] += 1
-    tenancy.ledger.tenant[nth(tenancy.ledger.asker[nth(tenancy.ledger.asker_of[nth(row)])]["tenant"])]["waiting"] += 1
+    if tenancy.ledger.tenant[nth(tenant)]["waiting"] == 0:
+        note_share(tenancy.ledger, tenant)
+    tenancy.ledger.tenant[nth(tenant)]["waiting"] += 1
     if stays.stay[nth(row)]["place"] == 0:
         _change_first(stays, tenancy, lane)
 

@@ -33,7 +33,7 @@ from gpuyard.kernel.regaining import Regainer
 from gpuyard.kernel.stays import Gain, Stays
 from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Queue, Records, Site
 from gpuyard.kernel.tenancy import ANY_TYPE, Between, Share, Tenancy
-from gpuyard.kernel.tenant_instants import change_tenanted, give_back, join_tenant, note_borrower_of
+from gpuyard.kernel.tenant_instants import end_due, give_back, join_tenant, line_up_due, next_to_come, note_borrower_of
 from gpuyard.kernel.timetable import enter, first_time
 from gpuyard.kernel.worth import work_saved
 
@@ -69,12 +69,16 @@ def run_tenanted(
             if now == NEVER or now > stop:
                 break
             count[Count.LAST] = now
-            change_tenanted(jobs, demand, dependencies, site, log, events, stays, tenancy, releaser, now)
+            end_due(jobs, demand, dependencies, site, log, events, stays, tenancy, releaser, now)
+            row = next_to_come(jobs, dependencies, events, stays, now)
+            if row != NOBODY and count[Count.WAITING] == 0 and _is_alone(jobs, log, events, stays, now):
+                if _start_at_once(jobs, demand, site, log, events, stays, tenancy, placer, row, now):
+                    count[Count.PASSES] += 1
+                    continue
+                tenancy.ledger.state[Share.LEFT] = 1
+            line_up_due(jobs, dependencies, events, stays, tenancy, row, now)
         now = int(count[Count.LAST])
-        state[Gain.PAUSED] = (
-            log.slots.size - count[Count.SLOTS] < state[Gain.CHUNKS]
-            or stays.attempt.size - state[Gain.ATTEMPTS] < state[Gain.ACTIVE]
-        )
+        state[Gain.PAUSED] = _lacks_log(log, events, stays)
         if state[Gain.PAUSED] > 0:
             break
         count[Count.PASSES] += 1
@@ -95,6 +99,45 @@ def run_tenanted(
 
 
 @inlined
+def _lacks_log(log: Log, events: Events, stays: Stays) -> bool:
+    """Return whether there is no room to write down what the next pass may do."""
+    state = stays.state
+    return bool(
+        log.slots.size - events.counter[Count.SLOTS] < state[Gain.CHUNKS]
+        or stays.attempt.size - state[Gain.ATTEMPTS] < state[Gain.ACTIVE]
+    )
+
+
+@inlined
+def _is_alone(jobs: Jobs, log: Log, events: Events, stays: Stays, now: int) -> bool:
+    """Return whether nothing else happens at an instant at which a job has become eligible, and may be written down."""
+    if next_arrival(jobs, events) == now or first_time(stays.ticks, NEVER) == now:
+        return False
+    return not _lacks_log(log, events, stays)
+
+
+@inlined
+def _start_at_once(
+    jobs: Jobs,
+    demand: Records,
+    site: Site,
+    log: Log,
+    events: Events,
+    stays: Stays,
+    tenancy: Tenancy,
+    placer: Placer,
+    row: int,
+    now: int,
+) -> bool:
+    """Let the only job that wants to start run if it is admitted and there is room; return whether it does."""
+    number, first = int(tenancy.ledger.asker_of[nth(row)]), int(events.counter[Count.SLOTS])
+    if not _try(demand, site, log, events, tenancy, placer, row, number)[0]:
+        return False
+    _run(jobs, site, log, events, stays, tenancy, row, number, first, now)
+    return True
+
+
+@inlined
 def _offer_once(jobs: Jobs, stays: Stays, tenancy: Tenancy, now: int) -> bool:
     """Let those be taken away who started before this instant, if somebody may be and it was not done in this pass.
 
@@ -108,7 +151,7 @@ def _offer_once(jobs: Jobs, stays: Stays, tenancy: Tenancy, now: int) -> bool:
     return True
 
 
-@kernel
+@inlined
 def _make_round(
     jobs: Jobs,
     demand: Records,
@@ -202,6 +245,28 @@ def _try(
     return False, NOBODY, 0
 
 
+@inlined
+def _run(
+    jobs: Jobs,
+    site: Site,
+    log: Log,
+    events: Events,
+    stays: Stays,
+    tenancy: Tenancy,
+    row: int,
+    number: int,
+    first: int,
+    now: int,
+) -> None:
+    """Let a job of an asker run, which holds the slots from ``first`` on, and charge it."""
+    begin_attempt(jobs, events, stays, row, first, now)
+    if tenancy.ledger.state[Share.PREEMPTS] > 0:
+        announce(stays, row)
+    charge(tenancy.ledger, number, resource_held(jobs, site, log, tenancy.ledger, row), 1)
+    tenancy.ledger.state[Share.CHANCE] += 1
+    note_borrower_of(tenancy, number)
+
+
 @kernel
 def _start(
     jobs: Jobs,
@@ -223,12 +288,7 @@ def _start(
     stand_out(stays, lane, row)
     events.counter[Count.WAITING] -= 1
     tenancy.ledger.tenant[nth(tenancy.ledger.asker[nth(number)]["tenant"])]["waiting"] -= 1
-    begin_attempt(jobs, events, stays, row, first, now)
-    if tenancy.ledger.state[Share.PREEMPTS] > 0:
-        announce(stays, row)
-    charge(tenancy.ledger, number, resource_held(jobs, site, log, tenancy.ledger, row), 1)
-    tenancy.ledger.state[Share.CHANCE] += 1
-    note_borrower_of(tenancy, number)
+    _run(jobs, site, log, events, stays, tenancy, row, number, first, now)
     raised = raise_hopes(tenancy, lane)
     reorder(tenancy, number)
     if stays.lane[nth(lane)]["waiting"] > 0:
