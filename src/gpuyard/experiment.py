@@ -26,6 +26,7 @@ from gpuyard.metrics import (
     decisions_table,
     deficits_of,
     fragmentation,
+    job_times,
     jobs_table,
     judge,
     measured,
@@ -227,25 +228,28 @@ def result_of(
     fragments = fragmentation(record, drawn.holdings, drawn.start, drawn.stop)
     edges = bin_edges(drawn.start, drawn.stop, bin_width)
     deficits = deficits_of(record, drawn.holdings, tenant_weights, np.union1d(edges, measured(drawn, window, warmup)))
+    times = job_times(record)
+    numbers = summarise(  # before the tables, which fill as much memory as it takes
+        record,
+        drawn,
+        window=window,
+        warmup=warmup,
+        until=until,
+        fragments=fragments,
+        judged=judged,
+        tenant_weights=tenant_weights,
+        deficits=deficits,
+        alone=alone,
+        times=times,
+    )
     return Result(
-        jobs=jobs_table(record, drawn),
-        attempts=attempts_table(record),
+        numbers=numbers,
+        scenario=_echo(record, drawn.model, scenario or {}),
         timeline=timeline_table(
             record, drawn, bin_width=bin_width, fragments=fragments, tenant_weights=tenant_weights, deficits=deficits
         ),
-        numbers=summarise(
-            record,
-            drawn,
-            window=window,
-            warmup=warmup,
-            until=until,
-            fragments=fragments,
-            judged=judged,
-            tenant_weights=tenant_weights,
-            deficits=deficits,
-            alone=alone,
-        ),
-        scenario=_echo(record, drawn.model, scenario or {}),
+        jobs=jobs_table(record, drawn, times),
+        attempts=attempts_table(record),
         decisions=None if record.decisions is None else decisions_table(record),
         services=None if judged is None else services_table(record, judged[0]),
         tenants=tenants_table(record, drawn.start, drawn.stop, bin_width=bin_width) if record.tenants else None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import gcd
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +17,12 @@ from gpuyard.kernel.score_tables import Scores
 from gpuyard.kernel.tables import ARRAY, CAPACITY, CHUNK, DEMAND, HOLD, NODE, Dependencies, Records, Site
 from gpuyard.locality import largest_block, lower_domains, lower_rails
 from gpuyard.policy import OWN_PLACEMENTS, Policy
+from gpuyard.wishes import WHOLE, exclusive_jobs, segments, wishes
 from gpuyard.workload import Workload, array_tasks, to_ticks
 
 __all__ = [
     "Asked",
     "Rejections",
-    "distinct",
-    "exclusive_jobs",
     "lower_demands",
     "lower_dependencies",
     "lower_durations",
@@ -51,11 +49,8 @@ _PLACEMENTS = {
     "gpu-packing": Placement.GPU_PACKING,
     "gpu-clustering": Placement.GPU_CLUSTERING,
 }
-_MOST_KINDS = 62
 _MOST_WORDS = 2**27
 """64-bit words of an index over nodes: 1 GiB."""
-_WHOLE = 1000
-"""Thousandths of a GPU in a whole one, of a core in a core."""
 _FOR_EVER = 2**32
 """Parents that never end: a job with so many is not submitted to the engine."""
 
@@ -97,24 +92,8 @@ class Asked:
 
 def lower_demands(workload: Workload, cluster: Cluster, policy: Policy) -> Asked:
     """Return the distinct demands of a workload on a cluster."""
-    gpus = workload.gpus
-    milli = workload.integers("gpu_milli", _WHOLE)
-    alone = exclusive_jobs(workload, policy)
-    fraction = (gpus == 1) & (milli < _WHOLE) & ~alone
-    quantum = gcd(_WHOLE, *(int(value) for value in np.unique(milli[fraction]))) if fraction.any() else _WHOLE
-    share = np.where(fraction, milli // quantum, 0)
-    nodes = workload.integers("nodes", 0)
-    spread = (workload.integers("spread", 0) > 0) | policy.spread
-    spread &= (gpus > 0) & ~fraction & ~alone
-    nodes = np.where(spread, 0, nodes)
-    pieces = np.where(gpus > 0, gpus, np.maximum(nodes, 1))
-    cpu = _per_piece(workload.floats("cpus"), _WHOLE, pieces, cluster.node_cpus is not None)
-    memory = _per_piece(workload.floats("memory_gib"), 1024, pieces, cluster.node_memory_gib is not None)
-    kinds = _allowed_kinds(workload, cluster, gpus)
-    segment = np.where(spread | fraction, 0, _segments(workload, policy))
-    columns = [gpus, share, cpu, memory, kinds, nodes, spread.astype(np.int64), alone.astype(np.int64), segment]
-    demand, first = distinct(columns)
-    gpus, share, cpu, memory, kinds, nodes, spread_, alone_, segment = (column[first] for column in columns)
+    demand, columns, quantum = wishes(workload, cluster, policy)
+    gpus, share, cpu, memory, kinds, nodes, spread_, alone_, segment = columns
     largest = _largest(cluster)
     several, chunks = _shapes(gpus, nodes, kinds, spread_, largest, cluster.nodes)
     demands = np.zeros(gpus.size, DEMAND)
@@ -123,7 +102,7 @@ def lower_demands(workload: Workload, cluster: Cluster, policy: Policy) -> Asked
     ):
         demands[name] = column
     demands["alone"], demands["segment"] = alone_, segment
-    quanta = _WHOLE // quantum if fraction.any() else int(rule_of(policy) == Placement.RAIL_ALIGNED)
+    quanta = WHOLE // quantum if quantum else int(rule_of(policy) == Placement.RAIL_ALIGNED)
     if policy.backfill in ("fit", "easy") and policy.replay == "schedule":
         demands["lane"] = np.arange(gpus.size)
     _mark_plain(demands, cluster, policy, fraction=quanta > 0)
@@ -156,24 +135,6 @@ def with_types(asked: Asked, cluster: Cluster, policy: Policy) -> tuple[Asked, N
     return Asked(demands=demands, demand=asked.demand, chunks=chunks, quanta=asked.quanta), found
 
 
-def exclusive_jobs(workload: Workload, policy: Policy) -> NDArray[np.bool_]:
-    """Return which jobs have their nodes to themselves, shape (jobs,); raise ConfigError where the policy decides."""
-    alone = (workload.integers("exclusive", 0) > 0) | policy.exclusive
-    if policy.decide is not None and alone.any():
-        raise ConfigError(
-            f"job '{workload.held['job_id'][int(np.argmax(alone))]}' is exclusive, which '{policy.name}' does not "
-            f"know; choose an order and a placement, or drop 'exclusive'"
-        )
-    return alone
-
-
-def _segments(workload: Workload, policy: Policy) -> NDArray[np.int64]:
-    """Return the nodes of a segment of each job; 0 for none, and where the placement does not look at it."""
-    if policy.placement != "topology-block":
-        return np.zeros(len(workload), np.int64)
-    return workload.integers("segment", 0)
-
-
 def _mark_plain(demands: Records, cluster: Cluster, policy: Policy, *, fraction: bool) -> None:
     """Mark the demands that the engine's own loop can place, and write their chunks."""
     levels = policy.placement == "packed" and bool(cluster.levels.names)
@@ -186,28 +147,6 @@ def _mark_plain(demands: Records, cluster: Cluster, policy: Policy, *, fraction:
     demands["large"] = large
     demands["many"] = demands["gpus"] // large
     demands["rest"] = demands["gpus"] % large
-
-
-def _per_piece(amount: NDArray[np.float64], unit: int, pieces: NDArray[np.int64], bound: bool) -> NDArray[np.int64]:
-    """Return each piece's part of a resource in whole units, rounded up; nothing where it does not bind."""
-    if not bound:
-        return np.zeros(amount.size, np.int64)
-    whole = np.rint(np.nan_to_num(amount) * unit).astype(np.int64)
-    return -(-whole // pieces)
-
-
-def _allowed_kinds(workload: Workload, cluster: Cluster, gpus: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return for each job the bit set of the GPU types it may use; a job without GPUs may use any node."""
-    types = cluster.gpu_types
-    if len(types) > _MOST_KINDS:
-        raise ConfigError(f"a cluster may have {_MOST_KINDS} GPU types, '{cluster.name}' has {len(types)}")
-    every = (1 << len(types)) - 1
-    codes, names = workload.labels("gpu_type", "")
-    masks = np.empty(len(names), np.int64)
-    for code, name in enumerate(names):
-        wanted = {part.strip() for part in name.split("|")} - {""}
-        masks[code] = sum(1 << kind for kind, known in enumerate(types) if known in wanted) if wanted else every
-    return np.where(gpus > 0, masks[codes], every) if len(names) else np.full(gpus.size, every, np.int64)
 
 
 def _largest(cluster: Cluster) -> NDArray[np.int32]:
@@ -241,48 +180,20 @@ def _shapes(
     return several, chunks
 
 
-def distinct(columns: list[NDArray[np.int64]]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Return the number of each row's combination, and the first row of each combination."""
-    code = np.zeros(columns[0].size, np.int64)
-    many = 1
-    for column in columns:
-        part, parts = _numbered(column)
-        if parts > 1:
-            code, many = _numbered(code * parts + part)
-    first = np.empty(many, np.int64)
-    first[code[::-1]] = np.arange(code.size - 1, -1, -1)
-    return code.astype(np.int32), first[: many if code.size else 0]
-
-
-def _numbered(values: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
-    """Return the rank of each value among the distinct ones, and how many those are."""
-    if values.size == 0:
-        return values, 1
-    low, high = int(values.min()), int(values.max())
-    if low == high:
-        return np.zeros(values.size, np.int64), 1
-    if high - low < 4 * values.size + 1024:
-        present = np.zeros(high - low + 1, np.bool_)
-        present[values - low] = True
-        return (np.cumsum(present) - 1)[values - low], int(present.sum())
-    distinct, rank = np.unique(values, return_inverse=True)
-    return rank.astype(np.int64), distinct.size
-
-
 def reject_contradictions(workload: Workload, policy: Policy, rejections: Rejections) -> None:
     """Reject the jobs that ask for what no cluster has."""
     alone = exclusive_jobs(workload, policy)
-    fraction = (workload.gpus == 1) & (workload.integers("gpu_milli", _WHOLE) < _WHOLE)
+    fraction = (workload.gpus == 1) & (workload.integers("gpu_milli", WHOLE) < WHOLE)
     spread = ((workload.integers("spread", 0) > 0) | policy.spread) & (workload.gpus > 0) & ~fraction
     rejections.add(alone & spread, "asks for nodes to itself and for GPUs from anywhere")
-    segment, nodes = _segments(workload, policy), workload.integers("nodes", 0)
+    segment, nodes = segments(workload, policy), workload.integers("nodes", 0)
     uneven = (segment > 0) & (segment <= nodes) & (nodes % np.maximum(segment, 1) > 0)
     rejections.add(uneven & ~(fraction & ~alone) & ~spread, "asks for segments that do not divide its nodes")
 
 
 def lower_durations(workload: Workload, policy: Policy, rejections: Rejections) -> NDArray[np.int64]:
     """Return how long each job runs, in ticks; jobs that cannot be simulated are rejected."""
-    fraction = (workload.gpus == 1) & (workload.integers("gpu_milli", _WHOLE) < _WHOLE)
+    fraction = (workload.gpus == 1) & (workload.integers("gpu_milli", WHOLE) < WHOLE)
     spread = ((workload.integers("spread", 0) > 0) | policy.spread) & ~fraction
     wide = (workload.integers("nodes", 0) > workload.gpus) & (workload.gpus > 0) & ~spread
     rejections.add(wide, "asks for more nodes than GPUs")
@@ -411,7 +322,7 @@ def lower_site(
     node["free"] = node["size"] = cluster.node_gpus
     node["kind"] = cluster.node_type
     node["first_gpu"] = np.cumsum(cluster.node_gpus) - cluster.node_gpus
-    node["cpu"] = _capacity(cluster.node_cpus, _WHOLE, cluster.nodes)
+    node["cpu"] = _capacity(cluster.node_cpus, WHOLE, cluster.nodes)
     node["memory"] = _capacity(cluster.node_memory_gib, 1024, cluster.nodes)
     n_keys = int(node["free"].max()) + 1
     lowest = 0 if np.any(asked.demands["gpus"] == 0) else 1
@@ -464,7 +375,7 @@ def _lower_scores(
     if rule != Placement.FGD or mix is None:
         mixed = empty_mix(largest.size, asked.quanta)
     else:
-        if int(mix.sum()) * cluster.gpus * _WHOLE >= NEVER:
+        if int(mix.sum()) * cluster.gpus * WHOLE >= NEVER:
             raise ConfigError(f"placement fgd: {int(mix.sum()):,} jobs on {cluster.gpus:,} GPUs are too many to weigh")
         mixed = build_mix(asked.demands, mix, largest, asked.quanta)
     own = OWN_PLACEMENTS.get(str(policy.placement))

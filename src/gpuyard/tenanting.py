@@ -31,11 +31,12 @@ from gpuyard.kernel.tenancy import (
     Tenancy,
     build_tenancy,
 )
-from gpuyard.lowering import Asked, Rejections, distinct, with_types
+from gpuyard.lowering import Asked, Rejections, with_types
 from gpuyard.ordering import is_scored
 from gpuyard.policy import Policy
 from gpuyard.preemption import Preemption
 from gpuyard.tenancy import Quota, Tenants
+from gpuyard.wishes import distinct
 from gpuyard.workload import Workload
 
 __all__ = [

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from gpuyard.absent import Absent
 from gpuyard.errors import ConfigError, InputError
 from gpuyard.parents import ABSENT, Parents, coded_table, named, ranges, without_dangling
 from gpuyard.traces.schema import COLUMNS, ORIGIN, STATES, job_schema
@@ -67,9 +70,17 @@ def exact_sum(numbers: NDArray[np.int64]) -> int:
 def to_ticks(seconds: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return seconds as int64 microseconds, rounded half to even; not a number becomes NEVER."""
     known = np.isfinite(seconds)
+    if known.all():
+        return _rounded(seconds)
     ticks = np.full(seconds.shape, NEVER, dtype=np.int64)
-    ticks[known] = np.rint(seconds[known] * MICROSECOND).astype(np.int64)
+    if known.any():
+        ticks[known] = _rounded(seconds[known])
     return ticks
+
+
+def _rounded(seconds: NDArray[np.float64]) -> NDArray[np.int64]:
+    exact = seconds * MICROSECOND
+    return np.rint(exact, out=exact).astype(np.int64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +160,8 @@ class Workload:
         values = self.held[column]
         if values.null_count == len(self):
             return np.full(len(self), null, np.int64)
-        return values.cast(pa.int64()).fill_null(null).to_numpy().astype(np.int64)
+        known = values if values.null_count == 0 else values.cast(pa.int64()).fill_null(null)
+        return known.to_numpy().astype(np.int64)
 
     def labels(self, column: str, null: str = "other") -> tuple[NDArray[np.int64], tuple[str, ...]]:
         """Return a text column as codes, shape (jobs,), and the sorted names they index."""
@@ -199,6 +211,11 @@ class Workload:
     def gpus(self) -> NDArray[np.int64]:
         """int64, shape (jobs,): GPUs of each job."""
         return self.integers("gpus", 0)
+
+    @cached_property
+    def worked_out(self) -> dict[Hashable, Any]:
+        """What others have worked out of these jobs and will ask for again, by a key of their own."""
+        return {}
 
     def where(self, keep: NDArray[np.bool_], note: str) -> Workload:
         """Return only the jobs that ``keep`` (bool, shape (jobs,)) marks, with a note of what was left out.
@@ -260,7 +277,8 @@ class Workload:
 def _floats(column: pa.ChunkedArray) -> NDArray[np.float64]:
     if column.null_count == len(column):
         return np.full(len(column), np.nan)
-    return column.cast(pa.float64()).fill_null(float("nan")).to_numpy().astype(np.float64)
+    known = column if column.null_count == 0 else column.cast(pa.float64()).fill_null(float("nan"))
+    return known.to_numpy().astype(np.float64)
 
 
 def _replaced(table: pa.Table, name: str, column: pa.ChunkedArray) -> pa.Table:
@@ -279,10 +297,10 @@ def _complete(table: pa.Table) -> pa.Table:
     if twice:
         raise ConfigError(f"the job table has {twice} more than once; keep one column of each name")
     schema = job_schema(table.schema.metadata)
-    columns = []
+    columns, nothing = [], Absent(table.num_rows)
     for item in schema:
         if item.name not in table.column_names:
-            columns.append(pa.nulls(table.num_rows, item.type))
+            columns.append(nothing.column(item.type))
             continue
         try:
             columns.append(table[item.name].cast(item.type))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gpuyard.metrics.digests import cluster_digest, schedule_digest, workload_digest
+from gpuyard.metrics.facts import job_times
 from gpuyard.metrics.fairness import deficits_of
 from gpuyard.metrics.fragmentation import Fragmentation, fragmentation
 from gpuyard.metrics.services import judge, services_table
@@ -19,6 +20,7 @@ __all__ = [
     "decisions_table",
     "deficits_of",
     "fragmentation",
+    "job_times",
     "jobs_table",
     "judge",
     "measured",

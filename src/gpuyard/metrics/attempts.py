@@ -45,6 +45,7 @@ def preemption_numbers(record: Record, held: NDArray[np.float64], start: int, st
 
 def _is_first(record: Record) -> NDArray[np.bool_]:
     """Return which attempts are the first of their job."""
-    first = np.zeros(record.attempt_job.size, np.bool_)
-    first[np.unique(record.attempt_job, return_index=True)[1]] = True
-    return first
+    job, place = record.attempt_job, np.arange(record.attempt_job.size)
+    first = np.empty(len(record.workload), np.int64)
+    first[job[::-1]] = place[::-1]  # of several the last is written
+    return np.asarray(first[job] == place, dtype=np.bool_)

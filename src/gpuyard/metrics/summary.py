@@ -92,6 +92,7 @@ def summarise(
     tenant_weights: Mapping[str, float] | None = None,
     deficits: Deficits | None = None,
     alone: NDArray[np.float64] | None = None,
+    times: JobTimes | None = None,
 ) -> Numbers:
     """Return the numbers of ``summary.json``, as plain Python values; what does not exist is ``None``.
 
@@ -120,6 +121,8 @@ def summarise(
         worked out if not given.
     alone
         As :func:`gpuyard.apart.times_alone` returns them; without, nobody's slowdown against running alone is known.
+    times
+        As :func:`gpuyard.metrics.job_times` returns them; worked out if not given.
 
     Raises
     ------
@@ -129,7 +132,8 @@ def summarise(
     start, stop = _window(account, window, warmup)
     queue, judged = waiting(record), judged or judge(record)
     first = start + round(warmup * MICROSECOND)
-    view = _view(record, account, first, stop, _chosen(record, first, window, until))
+    fared = job_times(record) if times is None else times
+    view = _view(record, account, fared, (first, stop), _chosen(record, first, window, until))
     whole = next(_job_blocks(view, everyone(len(record.workload))))
     submitted, last = _extremes(view)
     return {
@@ -214,7 +218,10 @@ def _chosen(record: Record, start: int, window: tuple[float, float] | None, unti
     return chosen
 
 
-def _view(record: Record, account: EnergyAccount, start: int, stop: int, chosen: NDArray[np.bool_]) -> _View:
+def _view(
+    record: Record, account: EnergyAccount, times: JobTimes, window: tuple[int, int], chosen: NDArray[np.bool_]
+) -> _View:
+    start, stop = window
     inside = np.clip(record.attempt_end, start, stop) - np.clip(record.attempt_start, start, stop)
     held = account.holdings.attempt_milli * (inside / _MILLI_HOUR)
     power_mw = account.attempt_mw + account.attempt_idle_mw
@@ -222,7 +229,7 @@ def _view(record: Record, account: EnergyAccount, start: int, stop: int, chosen:
     return _View(
         record=record,
         account=account,
-        times=job_times(record),
+        times=times,
         start=start,
         stop=stop,
         chosen=chosen,
@@ -449,7 +456,7 @@ def _apart_in_time(view: _View, stages: Stages | None, judged: _Judged) -> Numbe
     inner = [start for start, _ in stages.values()][1:]
     number = np.searchsorted(inner, view.record.workload.submit, side="right")
     return {
-        name: _stage(_view(view.record, view.account, *bounds, view.chosen & (number == at)), judged)
+        name: _stage(_view(view.record, view.account, view.times, bounds, view.chosen & (number == at)), judged)
         for at, (name, bounds) in enumerate(stages.items())
     }
 

@@ -13,7 +13,7 @@ from gpuyard.energy.account import EnergyAccount
 from gpuyard.errors import ConfigError
 from gpuyard.metrics.columns import ATTEMPTS, DECISIONS, JOBS, schema
 from gpuyard.metrics.deadlines import lateness
-from gpuyard.metrics.facts import STATES, job_times, seconds
+from gpuyard.metrics.facts import STATES, JobTimes, job_times, seconds
 from gpuyard.record import EndReason, Outcome, Record
 from gpuyard.traces.schema import SERVICES
 from gpuyard.workload import MICROSECOND, NEVER
@@ -33,9 +33,12 @@ def metadata(record: Record) -> Mapping[bytes, bytes]:
     return known
 
 
-def jobs_table(record: Record, account: EnergyAccount) -> pa.Table:
-    """Return one row a job, in the order of the workload; columns as in :data:`gpuyard.metrics.columns.JOBS`."""
-    times, given = job_times(record), record.workload.held
+def jobs_table(record: Record, account: EnergyAccount, times: JobTimes | None = None) -> pa.Table:
+    """Return one row a job, in the order of the workload; columns as in :data:`gpuyard.metrics.columns.JOBS`.
+
+    ``times``: as :func:`gpuyard.metrics.job_times` returns them; worked out if not given.
+    """
+    times, given = job_times(record) if times is None else times, record.workload.held
     lengths = seconds(record.attempt_end - record.attempt_start)
     gpu_time = np.bincount(
         record.attempt_job, weights=account.holdings.attempt_milli / 1000 * lengths, minlength=len(record.workload)
@@ -160,10 +163,10 @@ def _reasons(record: Record) -> pa.Array:
 
 def _ordinal(job: NDArray[np.int32]) -> NDArray[np.int32]:
     """Return the number of each attempt among those of its job, from 1, in the order given."""
-    order = np.argsort(job, kind="stable")
-    ranked = job[order]
-    place = np.arange(job.size)
-    first = np.concatenate([[True], ranked[1:] != ranked[:-1]])[: job.size]
-    ordinal = np.empty(job.size, dtype=np.int32)
+    ordinal = np.ones(job.size, dtype=np.int32)
+    several = np.flatnonzero(np.bincount(job)[job] > 1)
+    order = several[np.argsort(job[several], kind="stable")]
+    ranked, place = job[order], np.arange(order.size)
+    first = np.concatenate([[True], ranked[1:] != ranked[:-1]])[: order.size]
     ordinal[order] = place - np.maximum.accumulate(np.where(first, place, 0)) + 1
     return ordinal

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from gpuyard.absent import Absent
 from gpuyard.parents import coded, ranges
 from gpuyard.services.book import Book
 from gpuyard.synthesis.distributions import WHOLE
@@ -148,9 +149,9 @@ class Tables:
         jobs = sum(batch.submit.size for batch in batches)
         order = np.argsort(np.concatenate([batch.submit for batch in batches]), kind="stable")
         columns = self._columns(batches, order)
-        arrays = [columns.get(field.name) for field in self.schema]
+        arrays, nothing = [columns.get(field.name) for field in self.schema], Absent(jobs)
         filled = [
-            pa.nulls(jobs, field.type) if array is None else array
+            nothing.column(field.type) if array is None else array
             for field, array in zip(self.schema, arrays, strict=True)
         ]
         table = pa.Table.from_arrays(filled, schema=self.schema)
@@ -370,5 +371,5 @@ def _taken(codes: NDArray[np.int64], names: pa.Array) -> pa.Array:
 
 def span_of(workload: Workload) -> float | None:
     """Return the seconds that a synthetic workload was made for, or None for another."""
-    span = (workload.table.schema.metadata or {}).get(SPAN)
+    span = (workload.held.schema.metadata or {}).get(SPAN)
     return None if span is None else float(span)
