@@ -386,6 +386,14 @@ def test_the_users_own_figures_are_not_passed_off_as_published():
     assert standing["jobs"] == ("assumption", "given by the user")
 
 
+def test_ends_are_told_by_jobs_and_by_gpu_time():
+    # Acme data, cluster_summary.csv: Kalos' jobs 54.1 / 6.2 / 39.7 %, GPU time 31.3 / 60.7 / 8.0 %
+    rows = {one.figure: one for one in describe(SynthesisSpec())}
+    assert rows["training, pretrain: completed / cancelled / failed"].value == "54.1% / 6.2% / 39.7%"
+    assert rows["training, pretrain: the same, by GPU time"].value == "31.3% / 60.7% / 8.0%"
+    assert rows["training, pretrain: ends of segments"].standing == "assumption"
+
+
 @pytest.mark.parametrize(
     ("given", "standing"),
     [({}, "computed"), ({"zipf_exponent": 0.0}, "assumption"), ({"user_sigma": 1.8}, "computed"),

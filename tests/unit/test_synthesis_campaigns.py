@@ -161,6 +161,16 @@ def test_campaigns_load_the_window_evenly(month):
     assert np.mean(busy) / 20_000 == pytest.approx(0.85 * 0.45, rel=0.1)
 
 
+def test_pre_training_ends_as_in_kalos_by_jobs_and_by_gpu_time_as_the_page_says(month):
+    # Kalos: 54.1 / 6.2 / 39.7 % of the jobs; of the GPU time hardware, which large campaigns meet more often, has more
+    codes, states = month.labels("state")
+    mine = pc.starts_with(month.table["job_id"], "training-pretrain").to_numpy(zero_copy_only=False)
+    work = month.gpus * month.floats("runtime") * mine
+    ended = {name: (codes == states.index(name)) & mine for name in ("completed", "cancelled", "failed")}
+    assert [each.sum() / mine.sum() for each in ended.values()] == pytest.approx([0.541, 0.062, 0.397], abs=0.01)
+    assert [work[each].sum() / work.sum() for each in ended.values()] == pytest.approx([0.25, 0.42, 0.33], abs=0.04)
+
+
 def test_larger_sites_have_larger_campaigns():
     largest = [
         int(synthesise(SynthesisSpec(days=7), gpus=gpus, seed=0).gpus.max()) for gpus in (1_152, 20_000, 170_000)

@@ -119,6 +119,7 @@ class Segmenting:
             ("checkpoints", f"{self.writing:g} s each, by Young's rule, and at least after each {every} of work",
              ASSUMPTION),
             ("pause between segments", _minutes(self.pause), ASSUMPTION),
+            ("ends of segments", "failed where hardware ends them, completed the last, others as drawn", ASSUMPTION),
         ]  # fmt: skip
 
 

@@ -190,8 +190,15 @@ def _kind(kind: Kind) -> list[Figure]:
         rows.append(_row(f"{name}: mean square of a day's multiplier", f"{kind.swing:g}", clumps))
     if kind.rhythm == "working-hours":
         rows.append(_row(f"{name}: submissions", "weekdays, 8 to 19 h", ASSUMPTION))
-    shares = " / ".join(f"{share:.1%}" for share in kind.states.jobs)
-    return [*rows, _row(f"{name}: completed / cancelled / failed", shares, kind.states.evidence)]
+    return [
+        *rows,
+        _row(f"{name}: completed / cancelled / failed", _ends(kind.states.jobs), kind.states.evidence),
+        _row(f"{name}: the same, by GPU time", _ends(kind.states.gpu_time), kind.states.evidence),
+    ]
+
+
+def _ends(shares: tuple[float, float, float]) -> str:
+    return " / ".join(f"{share:.1%}" for share in shares)
 
 
 def _fractions(name: str, kind: Kind) -> list[Figure]:
