@@ -24,6 +24,7 @@ STORED = (
     "replay_trace",
     "what_if",
     "services_under_load",
+    "services_while_building",
     "tenants_of_phase_1",
 )
 ON_REAL_TRACES = (
