@@ -15,6 +15,7 @@ from gpuyard.presets import load_preset, preset_names, preset_text
 from gpuyard.scenario import load
 from gpuyard.scenario.describe import compared_rows
 from gpuyard.scenario.stages import stages_of
+from gpuyard.synthesis import SynthesisSpec
 
 PHASES = ("phase-1", "phase-2", "phase-3", "phase-4")
 ANNOUNCED_MW = {"phase-1": 40, "phase-2": 100, "phase-3": 200, "phase-4": 1000}
@@ -133,6 +134,16 @@ def test_jobs_a_day_are_those_that_a_run_would_submit():
 def test_levels_are_the_same_for_all_readers_of_a_scenario(name):
     levels = Cluster.preset(name).levels.names
     assert levels == (("rack", "leaf", "pod") if name == "phase-1" else ("nvlink", "rack", "leaf", "pod", "hall"))
+
+
+@pytest.mark.parametrize(("name", "years"), [("phase-1", (2027, 2027)), ("phase-2", (2028, 2030)),
+                                             ("phase-3", (2031, 2035)), ("phase-4", (2036, 2036))])  # fmt: skip
+def test_the_workload_of_a_phase_lies_in_its_years_and_its_testbeds_are_there_from_phase_2_on(name, years):
+    asked = load(name).over({"workload": {"tenants": {"preset": "rd-centres"}}}, "test")
+    spec = SynthesisSpec.from_mapping(asked.checked.workload.synthesis())
+    assert years[0] <= spec.origin().year <= years[1]
+    assert spec.origin().weekday() == 0
+    assert (spec.move_ins() <= 0).all() == (name != "phase-1")
 
 
 @pytest.mark.parametrize("name", PHASES)
