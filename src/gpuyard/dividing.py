@@ -104,7 +104,7 @@ def schedule_apart(
         own, nodes = division.policies[number], np.flatnonzero(division.owner == number)
         try:
             check_times(own, begin, until, windows)
-            check_tenants(own, NO_TENANTS, windows=False)
+            check_tenants(own, NO_TENANTS)
             asked = jobs if own == policy else participants(workload, own, begin=begin, seed=seed)
             record = schedule_participants(
                 asked.only(rows, name),

@@ -22,6 +22,8 @@ from gpuyard.kernel.engine import run
 from gpuyard.kernel.expectations import Expectations, build_expectations
 from gpuyard.kernel.hunt import hunt_by_trial
 from gpuyard.kernel.jit import is_kept
+from gpuyard.kernel.joint import run_joint
+from gpuyard.kernel.joint_room import Roomer, find_no_room, find_room
 from gpuyard.kernel.latecomers import expect_latecomers
 from gpuyard.kernel.launch import Pointer, is_ready
 from gpuyard.kernel.planned import run_conservative, run_slurm
@@ -56,13 +58,17 @@ from gpuyard.workload import MICROSECOND, Workload
 __all__ = [
     "check_scores",
     "check_windowed",
+    "contenders_of",
     "is_loop_ready",
     "loop_of",
     "loop_tables",
     "lower_windows",
+    "no_windows",
     "note_absent",
     "note_running",
     "open_session",
+    "roomer_of",
+    "scorer_in",
 ]
 
 Loop = Callable[..., None]
@@ -88,9 +94,9 @@ def loop_of(policy: Policy, *, windowed: bool = False, shared: bool = False) -> 
     ``windowed``: nodes close at times; ``shared``: tenants share the cluster.
     """
     if windowed:
-        check_windowed(policy, closing=True)
+        check_windowed(policy)
     if shared or policy.preemption:
-        return run_celled if policy.cells else run_tenanted if shared else run_preempting
+        return _loop_with_attempts(policy, windowed=windowed, shared=shared)
     if policy.replay == "recorded":
         return run
     if policy.decide is not None:
@@ -102,34 +108,46 @@ def loop_of(policy: Policy, *, windowed: bool = False, shared: bool = False) -> 
     return run_scored if is_scored(policy) else _LOOPS[policy.backfill]
 
 
-def check_windowed(policy: Policy, *, closing: bool) -> None:
-    """Raise for a policy that does not go with windows over nodes; ``closing``: not only with nodes that come later."""
+def _loop_with_attempts(policy: Policy, *, windowed: bool, shared: bool) -> Loop:
+    """Return the event loop of a policy that preempts, or of a cluster that tenants share."""
+    if policy.cells:
+        return run_celled
+    if windowed or policy.backfill == "easy" or is_scored(policy):
+        return run_joint
+    return run_tenanted if shared else run_preempting
+
+
+def check_windowed(policy: Policy) -> None:
+    """Raise for a policy that does not go with maintenance, reserved nodes and nodes that come later."""
     choices = {
-        f"preemption {policy.preemption.rule}": bool(policy.preemption) and (closing or bool(policy.cells)),
+        "preemption cells": bool(policy.cells),
         "replay recorded": policy.replay == "recorded",
         "a policy of your own": policy.decide is not None,
     }
-    windows = "maintenance, reserved nodes and nodes that come later"
-    if closing and policy.preemption and not policy.cells:
-        windows = "maintenance, reserved nodes and partitions"
     for choice, chosen in choices.items():
         if chosen:
             raise ConfigError(
-                f"{windows} do not go with {choice}, which does not ask which nodes are open; choose an order and a "
-                "backfill by name and replay schedule, or leave out the windows"
+                f"maintenance, reserved nodes and nodes that come later do not go with {choice}, which does not ask "
+                "which nodes are open; choose an order and a backfill by name and replay schedule, or leave out the "
+                "windows"
             )
 
 
 def is_loop_ready(policy: Policy, asked: Asked | None = None, *, windowed: bool = False, shared: bool = False) -> bool:
     """Return whether all that a policy needs for some demands is compiled; without them, for any."""
     loop = loop_of(policy, windowed=windowed, shared=shared)
-    if loop is run_tenanted and not is_kept(regainer_of(policy)):
-        return False
-    if loop in _SCORED and not is_kept(_scorer(policy)):
-        return False
-    if loop in (run_easy, run_scored) and not is_kept(_reserver(policy, asked)):
-        return False
-    if loop is run_preempting and not is_kept(hunt_by_trial if asked is None else hunter_of(asked.demands, policy)):
+    needed: list[Callable[..., Any]] = []
+    if loop is run_tenanted:
+        needed.append(regainer_of(policy))
+    elif loop is run_joint:
+        needed += [roomer_of(policy), scorer_in(policy)]
+    elif loop in _SCORED:
+        needed.append(scorer_in(policy))
+    elif loop is run_preempting:
+        needed.append(hunt_by_trial if asked is None else hunter_of(asked.demands, policy))
+    if loop in (run_easy, run_scored):
+        needed.append(_reserver(policy, asked))
+    if not all(is_kept(each) for each in needed):
         return False
     if asked is None:
         return is_ready(loop, rule_of(policy))
@@ -168,9 +186,9 @@ def loop_tables(
         plans = _plans(policy, asked, site, estimate, running, by_position=loop not in _SCORED)
         if loop not in _SCORED:
             return (plans,)
-        closing = _no_windows(workload, cluster) if windows is None else windows
-        contenders = _contenders(policy, workload, cluster, asked, estimate, begin)
-        return plans, contenders, closing, Pointer(_scorer(policy), lambda *_: scorer_signature())
+        closing = no_windows(workload, cluster) if windows is None else windows
+        contenders = contenders_of(policy, workload, cluster, asked, estimate, begin)
+        return plans, contenders, closing, Pointer(scorer_in(policy), lambda *_: scorer_signature())
     expected = build_expectations(
         estimate=estimate,
         demands=asked.demands,
@@ -186,9 +204,9 @@ def loop_tables(
     passing = _PASSING[policy.backfill]
     if loop is run_windowed:
         return expected, windows, passing
-    contenders = _contenders(policy, workload, cluster, asked, estimate, begin)
+    contenders = contenders_of(policy, workload, cluster, asked, estimate, begin)
     own: Pointer | Windows = reserver if windows is None else windows
-    return contenders, expected, own, passing, Pointer(_scorer(policy), lambda *_: scorer_signature())
+    return contenders, expected, own, passing, Pointer(scorer_in(policy), lambda *_: scorer_signature())
 
 
 def _plans(
@@ -210,7 +228,7 @@ def _plans(
     )
 
 
-def _contenders(
+def contenders_of(
     policy: Policy,
     workload: Workload,
     cluster: Cluster,
@@ -218,14 +236,20 @@ def _contenders(
     estimate: NDArray[np.int64],
     begin: int | None = None,
 ) -> Contenders:
+    """Return the list of waiting jobs, empty, with what they are scored by; ``begin`` as for :func:`loop_tables`."""
     features = order_features(workload, policy, estimate[: len(workload)], cluster.gpus)
     accounts = lower_accounts(policy, workload, asked, cluster.gpus, begin)
     return build_contenders(features, asked.demands.size, score_weights(policy, cluster.gpus), accounts)
 
 
-def _scorer(policy: Policy) -> Scorer:
+def scorer_in(policy: Policy) -> Scorer:
     """Return what scores the waiting jobs in a loop that scores."""
     return scorer_of(policy) if is_scored(policy) else as_listed
+
+
+def roomer_of(policy: Policy) -> Roomer:
+    """Return what makes room where all is together; nothing where nobody is preempted."""
+    return find_room if policy.preemption else find_no_room
 
 
 def _reserver(policy: Policy, asked: Asked | None = None) -> Reserver:
@@ -236,7 +260,7 @@ def _reserver(policy: Policy, asked: Asked | None = None) -> Reserver:
     return reserve_nothing if plain or policy.backfill != "easy" else reserve_special
 
 
-def _no_windows(workload: Workload, cluster: Cluster) -> Windows:
+def no_windows(workload: Workload, cluster: Cluster) -> Windows:
     """Return the windows of a site whose nodes are always open."""
     instants = np.empty(0, np.int64)
     return build_windows(instants, instants, [], np.empty((len(workload), 0), np.bool_), cluster.nodes)
@@ -309,7 +333,7 @@ def open_session(
         workload=workload,
         cluster=cluster,
         asked=asked,
-        contenders=_contenders(policy, workload, cluster, asked, estimate),
+        contenders=contenders_of(policy, workload, cluster, asked, estimate),
         tables=tables,
         estimate=estimate,
     )

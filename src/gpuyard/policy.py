@@ -446,17 +446,20 @@ def _check_preemption(policy: Policy) -> None:
     rule = policy.preemption.rule
     if rule == "none":
         return
+    scored = policy.order in (*OWN_ORDERS, "wfp", "unicef", "themis", "multifactor")
+    backfill, plans = f"backfill {policy.backfill}", policy.backfill in ("conservative", "slurm")
     reasons = {
-        f"backfill {policy.backfill}": policy.backfill not in ("none", "fit"),
-        "replay recorded": policy.replay == "recorded",
-        "a policy of your own": policy.decide is not None,
-        f"order {policy.order}": policy.order in (*OWN_ORDERS, "wfp", "unicef", "themis", "multifactor"),
+        f"{backfill}, whose plans count on when jobs end: who is preempted ends earlier, and comes back": plans,
+        "replay recorded, which starts every job when the record does": policy.replay == "recorded",
+        "a policy of your own, which decides itself": policy.decide is not None,
+        f"{backfill}: cells have a pass of their own": rule == "cells" and policy.backfill == "easy",
+        f"order {policy.order}: cells have a pass of their own": rule == "cells" and scored,
     }
     for choice, chosen in reasons.items():
         if chosen:
+            instead = "none or fit and an order with a fixed key" if rule == "cells" else "none, fit or easy"
             raise ConfigError(
-                f"preemption {rule} does not go with {choice}; choose backfill none or fit, an order with a fixed key "
-                "and replay schedule"
+                f"preemption {rule} does not go with {choice}; choose replay schedule and backfill {instead}"
             )
     if rule in ("srtf", "srsf", "time-slice") and policy.order != "fifo":
         raise ConfigError(f"preemption {rule} is an order of its own; leave out order = {policy.order}")

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuyard.beginning import Beginning, set_beginning
-from gpuyard.celling import ask_for_cells, celled_tables
+from gpuyard.celling import ask_for_cells
 from gpuyard.cluster import Cluster
 from gpuyard.deciding import Session
 from gpuyard.errors import ConfigError, EngineError
+from gpuyard.jointing import attempt_tables
 from gpuyard.kernel import build
 from gpuyard.kernel.beginning import place_running
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
@@ -48,7 +49,6 @@ from gpuyard.policy import Policy
 from gpuyard.preempting import (
     Attempts,
     attempts_of,
-    preempting_tables,
     rank_by_level,
     useful_from,
     with_more_room,
@@ -59,12 +59,10 @@ from gpuyard.streams import signed_key
 from gpuyard.tenancy import NO_TENANTS, Tenants
 from gpuyard.tenanting import (
     check_tenants,
-    preemption_policy,
     share_out,
-    tenant_tables,
     with_bound,
 )
-from gpuyard.unfit import reject_unfit, reject_without_nodes
+from gpuyard.unfit import reject_unfit
 from gpuyard.windows import NodeWindow, check_partitions
 from gpuyard.workload import MICROSECOND, Workload, exact_sum
 
@@ -133,7 +131,7 @@ def schedule(
         For a cluster, an ``until``, a ``begin``, windows or tenants that cannot be simulated.
     """
     check_times(policy, begin, until, windows)
-    check_tenants(policy, tenants, windows=any(not each.is_commission for each in windows))
+    check_tenants(policy, tenants)
     policy = with_bound(policy, tenants)
     return schedule_participants(
         participants(workload, policy, begin=begin, seed=seed),
@@ -236,8 +234,7 @@ def _lower(
     later, closed = _apart(windows, workload, cluster, policy, -NEVER if middle is None else middle.begin)
     rejections = Rejections(len(workload))
     asked, shared = share_out(workload, cluster, policy, tenants, lower_demands(workload, cluster, policy))
-    reject_unfit(workload, cluster, policy, asked, shared, rejections)
-    reject_without_nodes(workload, cluster, policy, asked, windows, rejections)
+    fits = reject_unfit(workload, cluster, policy, asked, rejections, shared=shared, windows=windows)
     asked = ask_for_cells(workload, cluster, policy, asked, rejections) if policy.cells else asked
     duration = lower_durations(workload, policy, rejections)
     if middle is not None:
@@ -270,20 +267,19 @@ def _lower(
     session = open_session(policy, **about, tables=(jobs, site, log, events))
     running = events.ends.row.size
     own: tuple[Any, ...]
+    since = None if middle is None else middle.begin
     if session is not None:
         own = session.tables
     elif policy.preemption or shared is not None:
-        given = (workload, preemption_policy(policy), asked, accepted, (duration, estimate))
-        own = preempting_tables(*given, node=site.node, running=running)
-        own = celled_tables(tenant_tables(own, shared, cluster, policy, accepted), about, policy)
+        more: dict[str, Any] = {"shared": shared, "windows": closing, "fits": fits, "running": running}
+        own = attempt_tables(policy, accepted, duration, **about, site=site, begin=since, **more)
     else:
-        since = None if middle is None else middle.begin
         own = loop_tables(policy, **about, site=site, running=running, windows=closing, begin=since)
     held = None if later is None else later.hold(jobs, asked.demands, site, log, events)
     if middle is not None:
         rows = set_beginning(jobs, middle, dependencies, accepted)
         start_engine(place_running, *tables, rows, np.empty((0, 0), np.int32) if shared is None else shared.variant)
-        note_running(own, jobs, site, log, events, rows, begin=middle.begin)
+        note_running(own, jobs, site, log, events, rows, begin=since)
     if held is not None:
         note_absent(own, jobs, site, log, events, held)
     return _Given(
@@ -311,7 +307,7 @@ def _apart(
     """
     closed = [each for each in windows if not each.is_commission]
     if windows:
-        check_windowed(policy, closing=bool(closed))
+        check_windowed(policy)
         check_partitions(windows)
     first = int(workload.submit.min(initial=NEVER))
     return latecomers(windows, cluster, first, begin), closed

@@ -32,16 +32,17 @@ from gpuyard.kernel.tenancy import (
     build_tenancy,
 )
 from gpuyard.lowering import Asked, Rejections, with_types
-from gpuyard.ordering import is_scored
 from gpuyard.policy import Policy
 from gpuyard.preemption import Preemption
-from gpuyard.tenancy import Quota, Tenants
+from gpuyard.tenancy import NO_TENANTS, Quota, Tenants
 from gpuyard.wishes import distinct
 from gpuyard.workload import Workload
 
 __all__ = [
     "Shared",
     "check_tenants",
+    "lower_tenancy",
+    "one_tenant",
     "preemption_policy",
     "regainer_of",
     "reject_never_admitted",
@@ -78,25 +79,25 @@ class Shared:
     """shape (demands, types): a demand of one type only; no types unless quotas are by type"""
 
 
-def check_tenants(policy: Policy, tenants: Tenants, *, windows: bool) -> None:
+def check_tenants(policy: Policy, tenants: Tenants) -> None:
     """Raise ConfigError for what tenants do not go with."""
     if not tenants:
         if policy.preemption.rule == "reclaim":
             raise ConfigError("preemption reclaim takes back what tenants lent, and there are no tenants; name some")
         return
     reasons = {
-        f"backfill {policy.backfill}": policy.backfill not in ("none", "fit"),
-        f"order {policy.order}": is_scored(policy),
-        "replay recorded": policy.replay == "recorded",
-        "a policy of your own": policy.decide is not None,
-        "maintenance, reserved nodes and partitions": windows,
+        f"backfill {policy.backfill}, whose plans know nothing of the quotas of the time for which they are made": (
+            policy.backfill not in ("none", "fit", "easy")
+        ),
+        "replay recorded, which starts jobs when the record does": policy.replay == "recorded",
+        "a policy of your own, which decides itself": policy.decide is not None,
         "cells": bool(policy.cells),
     }
     for choice, chosen in reasons.items():
         if chosen:
             raise ConfigError(
-                f"tenants do not go with {choice}; choose backfill none or fit, an order with a fixed key and replay "
-                "schedule, or leave the tenants out"
+                f"tenants do not go with {choice}; choose backfill none, fit or easy and replay schedule, or leave the "
+                "tenants out"
             )
 
 
@@ -162,6 +163,25 @@ def share_out(
         variant=variant,
     )
     return asked, shared
+
+
+def one_tenant(asked: Asked) -> Shared:
+    """Return what :func:`share_out` does where all jobs are the root's, and nothing is held against it."""
+    asker = np.zeros(asked.demands.size, ASKER)
+    asker["wish"] = np.arange(asker.size)
+    asker["gpus"] = thousandths_asked(asked.demands, asked.quanta)
+    asker["resource"] = NOBODY
+    return Shared(
+        tenants=NO_TENANTS,
+        demands=asked.demands.size,
+        parent=np.array([NOBODY], np.int32),
+        quota=np.zeros((1, 0), QUOTA),
+        group=np.zeros(0, GROUP),
+        asker=asker,
+        groups=np.empty((asker.size, 0), np.int64),
+        asker_of=asked.demand,
+        variant=np.empty((0, 0), np.int32),
+    )
 
 
 def _tenants_of(workload: Workload, tenants: Tenants) -> NDArray[np.int64]:
@@ -258,14 +278,19 @@ def _amounts(given: Quota | None, cluster: Cluster, resources: int, missing: int
     return np.array([round(given.get(kind, 0.0) * _WHOLE) for kind in cluster.gpu_types], np.int64)
 
 
-def reject_never_admitted(shared: Shared, fits: NDArray[np.bool_], rejections: Rejections) -> None:
-    """Reject the jobs that quotas or limits never admit; ``fits``: which demands the empty cluster can hold."""
+def reject_never_admitted(
+    shared: Shared, fits: NDArray[np.bool_], jobs: NDArray[np.bool_], rejections: Rejections
+) -> None:
+    """Reject those of some jobs, bool, shape (jobs,), that quotas or limits never admit.
+
+    ``fits``: which demands their nodes can hold when they are empty.
+    """
     asker, limited = shared.asker, np.zeros(shared.asker.size, np.bool_)
     for column in shared.groups.T:
         rows = np.flatnonzero(column != NOBODY)
         group = shared.group[column[rows]]
         limited[rows] |= (group["most_jobs"] < 1) | (group["most_gpus"] < asker["gpus"][rows])
-    rejections.add(limited[shared.asker_of], "asks for more than a limit ever admits")
+    rejections.add(jobs & limited[shared.asker_of], "asks for more than a limit ever admits")
     never = np.zeros(asker.size, np.bool_)
     for resource in range(shared.quota.shape[1]):
         rows = np.flatnonzero(asker["resource"] == resource)
@@ -276,7 +301,7 @@ def reject_never_admitted(shared: Shared, fits: NDArray[np.bool_], rejections: R
         only = shared.variant[asker["wish"][several], kind]
         held = (only != NOBODY) & fits[only]
         never[several] &= ~(held & _is_ever_admitted(shared, asker[several], kind))
-    rejections.add(never[shared.asker_of], "asks for more GPUs than its tenant may ever have")
+    rejections.add(jobs & never[shared.asker_of], "asks for more GPUs than its tenant may ever have")
 
 
 def _is_ever_admitted(shared: Shared, asker: Records, resource: int) -> NDArray[np.bool_]:
@@ -292,7 +317,7 @@ def _is_ever_admitted(shared: Shared, asker: Records, resource: int) -> NDArray[
     return admitted
 
 
-def _lower_tenancy(shared: Shared, cluster: Cluster, policy: Policy) -> Tenancy:
+def lower_tenancy(shared: Shared, cluster: Cluster, policy: Policy) -> Tenancy:
     """Return the tables of the loop for tenants."""
     asker = shared.asker.copy()
     link, pair, pair_of_node = _links(shared, asker)
@@ -394,7 +419,7 @@ def tenant_tables(
     """
     if shared is None:
         return own
-    tenancy = _lower_tenancy(shared, cluster, policy)
+    tenancy = lower_tenancy(shared, cluster, policy)
     pointer = Pointer(regainer_of(policy), regainer_signature)
     return _with_lanes(own[0], tenancy, accepted), tenancy, pointer
 

@@ -96,13 +96,13 @@ def test_what_holds_nodes_until_they_come_is_in_no_result():
     assert numbers["gpu"]["gpu_hours"] == pytest.approx(32 * 4 / 3600)
 
 
-def test_windows_that_close_nodes_are_still_refused_beside_preemption_and_tenants():
-    drain = NodeWindow(nodes=(0,), start=1.0, end=2.0)
-    with pytest.raises(ConfigError, match="partitions do not go with preemption priority"):
-        schedule(workload((0, 1, 1)), PAIR, Policy(preemption="priority"), windows=[*SECOND_LATER, drain])
-    tenants = Tenants.of({"tenant": [{"name": "a", "nominal": 4}]})
-    with pytest.raises(ConfigError, match="partitions; choose"):
-        schedule(workload((0, 1, 1)), PAIR, Policy(), windows=[*SECOND_LATER, drain], tenants=tenants)
+def test_windows_that_close_nodes_go_with_preemption_beside_nodes_that_come_later():
+    """The second node comes at 10 and the first is closed from 4 to 12: the urgent job takes the first at once."""
+    drain = NodeWindow(nodes=(0,), start=4.0, end=12.0)
+    jobs = workload((0, 3, 4), (1, 2, 4, HIGH), (1, 6, 4, HIGH))
+    record = schedule(jobs, PAIR, Policy(preemption="priority"), windows=[*SECOND_LATER, drain])
+    starts = [(job, start // SECOND) for job, start in zip(record.attempt_job, record.attempt_start, strict=True)]
+    assert starts == [(0, 0), (1, 1), (2, 10), (0, 12)]
 
 
 def test_cells_of_nodes_that_come_later_are_refused():

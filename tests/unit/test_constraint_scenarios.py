@@ -145,8 +145,8 @@ def test_a_saved_run_has_its_partitions_and_runs_again(tmp_path: Path) -> None:
 
 
 def test_partitions_are_refused_where_nobody_asks_which_nodes_are_open(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="do not go with preemption las"):
-        run(parted(tmp_path).apply_sets(["policy.name=las"]))
+    with pytest.raises(ConfigError, match="do not go with replay recorded"):
+        run(parted(tmp_path).apply_sets(["policy.replay=recorded"]))
     with pytest.raises(ConfigError, match="partition 'debug' names '9'"):
         run(parted(tmp_path).apply_sets(['partition=[{name="debug", nodes="9"}]']))
     with pytest.raises(ConfigError, match="virtual clusters have their own"):

@@ -10,7 +10,6 @@ import pytest
 
 from conftest import Row, cluster, workload
 from gpuyard.cluster import Cluster
-from gpuyard.errors import ConfigError
 from gpuyard.policy import BACKFILLS, Policy
 from gpuyard.simulation import schedule
 from gpuyard.workload import Workload
@@ -69,5 +68,7 @@ def test_a_job_no_larger_than_its_part_is_as_fast_alone(tell, submit, expected):
 
 
 def test_nobody_is_preempted_in_its_name():
-    with pytest.raises(ConfigError, match="preemption priority does not go with order themis"):
-        Policy(order="themis", preemption="priority")
+    """Preemption goes by levels: among jobs of one level rho decides who is first, and nobody has to make room."""
+    jobs = workload((0, 100, 8), (1, 10, 8))
+    record = schedule(jobs, cluster(8), Policy(order="themis", preemption="priority"))
+    assert record.attempt_start.tolist() == [0, 100 * SECOND]

@@ -212,7 +212,7 @@ def _place(
 @inlined
 def _stands(jobs: Jobs, demand: Records, site: Site, queue: Queue, expected: Expectations, now: int) -> bool:
     """Return whether the reservation of an earlier pass stands as it was; if not, it is renewed or dropped."""
-    still_first = not expect_longer(jobs, expected, now) and _is_first(jobs, queue, expected)
+    still_first = not expect_longer(expected, now) and _is_first(jobs, queue, expected)
     if still_first and expected.promise[Promise.RELEASED] == 0:
         return True
     if still_first and _comes_out_the_same(jobs, demand, site, expected):

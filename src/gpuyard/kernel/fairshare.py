@@ -21,10 +21,12 @@ from gpuyard.kernel.tables import Events, Jobs, Log, Records
 __all__ = [
     "Accounts",
     "build_accounts",
+    "charge_time",
     "decay_usage",
     "next_recalculation",
     "note_factors",
     "work_out_factors",
+    "write_factors",
 ]
 
 _LN2 = 0.6931471805599453
@@ -100,9 +102,25 @@ def note_factors(
             decay_usage(accounts)
             accounts.state[0] += accounts.state[1]
         work_out_factors(accounts)
-    for place in range(size):
+    write_factors(accounts, waiting, 0, size)
+
+
+@inlined
+def write_factors(accounts: Accounts, waiting: Records, first: int, last: int) -> None:
+    """Write the factors of the waiting jobs from the place ``first`` to before ``last``."""
+    for place in range(first, last):
         this = waiting[nth(place)]
         this["fairshare"] = accounts.factor[nth(accounts.leaf[nth(this["row"])])]
+
+
+@inlined
+def charge_time(accounts: Accounts, row: int, wish: int, time: int) -> None:
+    """Charge the account of a job, and those above, with the GPUs that it asked for during a time."""
+    held = accounts.thousandths[nth(wish)] * time
+    account = int(accounts.leaf[nth(row)])
+    while account != NOBODY:
+        accounts.held[nth(account)] += held
+        account = int(accounts.parent[nth(account)])
 
 
 @kernel
@@ -123,11 +141,7 @@ def _charge(accounts: Accounts, jobs: Jobs, log: Log, events: Events, end: int) 
         this = jobs.job[nth(row)]
         last = this["start"] + this["duration"]
         time = min(last, end) - max(this["start"], begin)
-        held = accounts.thousandths[nth(jobs.claim[nth(row)]["demand"])] * time
-        account = int(accounts.leaf[nth(row)])
-        while account != NOBODY:
-            accounts.held[nth(account)] += held
-            account = int(accounts.parent[nth(account)])
+        charge_time(accounts, row, int(jobs.claim[nth(row)]["demand"]), int(time))
         if last > end:
             accounts.running[nth(kept)] = row
             kept += 1

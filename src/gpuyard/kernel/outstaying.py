@@ -6,23 +6,22 @@ from gpuyard.kernel.agenda import enter, strike
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.expectations import CHUNK_ROOM, Expectations
 from gpuyard.kernel.jit import inlined, inner
-from gpuyard.kernel.tables import Jobs
 
 __all__ = ["expect_longer"]
 
 
 @inlined
-def expect_longer(jobs: Jobs, expected: Expectations, now: int) -> bool:
+def expect_longer(expected: Expectations, now: int) -> bool:
     """Correct the expected ends that have come though their jobs still run; return whether there were any."""
     ends = expected.ends
     if ends.size[0] == 0 or ends.time[nth(ends.order[0] * CHUNK_ROOM)] > now:
         return False
-    _double(jobs, expected, now)
+    _double(expected, now)
     return True
 
 
 @inner
-def _double(jobs: Jobs, expected: Expectations, now: int) -> None:
+def _double(expected: Expectations, now: int) -> None:
     """Double the estimates of these running jobs until their expected ends are later than now."""
     ends = expected.ends
     while True:
@@ -31,7 +30,8 @@ def _double(jobs: Jobs, expected: Expectations, now: int) -> None:
         if end > now:
             return
         strike(ends, end, row)
-        start, length = int(jobs.job[nth(row)]["start"]), int(expected.estimate[nth(row)])
+        length = int(expected.estimate[nth(row)])
+        start = end - length
         while start + length <= now:
             length *= 2
         expected.estimate[nth(row)] = length

@@ -338,11 +338,14 @@ def reserve_open(
     placer: Placer,
     releaser: Releaser,
     head: int,
+    wish: int,
     now: int,
 ) -> None:
-    """As :func:`reserve`, where windows close nodes: also their ends are instants that are gone through."""
+    """As :func:`reserve`, where windows close nodes: also their ends are instants that are gone through.
+
+    ``wish`` is the head's demand, or that with one of its GPU types alone.
+    """
     promise, count = expected.promise, events.counter
-    wish = int(jobs.claim[head]["demand"])
     asked = demand[wish]
     first = count[Count.SLOTS]
     drop_reservation(expected)

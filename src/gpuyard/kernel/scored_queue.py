@@ -111,7 +111,7 @@ def _schedule(  # noqa: PLR0912, PLR0915  # one body: a second call of what plac
     The head is the first job that finds no room; while it is sought (``headless``), nobody is held back for it.
     """
     count, promise = events.counter, expected.promise
-    outstayed = expect_longer(jobs, expected, now)
+    outstayed = expect_longer(expected, now)
     size = _line_up(jobs, log, contenders, expected, events, passing, scorer, now)
     headless = True
     started, vain = 0, 0

@@ -112,7 +112,7 @@ def _schedule(
 ) -> None:
     """Make one pass in order: each job is tried on the nodes open to it, and beside what is promised to the first."""
     count, promise = events.counter, expected.promise
-    outstayed = expect_longer(jobs, expected, now)
+    outstayed = expect_longer(expected, now)
     headless = True
     started = 0
     while size > 0:
@@ -134,6 +134,6 @@ def _schedule(
         elif passing == Passing.BESIDE and headless:
             headless = False
             if promise[Promise.HEAD] != row or promise[Promise.RELEASED] > 0 or started > 0 or outstayed:
-                reserve_open(jobs, demand, site, log, events, expected, windows, placer, releaser, row, now)
+                reserve_open(jobs, demand, site, log, events, expected, windows, placer, releaser, row, wish, now)
     close_for(site, windows, 0, now, 0)
     forget_started(contenders, events, started)

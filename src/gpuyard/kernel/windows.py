@@ -19,10 +19,12 @@ __all__ = [
     "Windows",
     "build_windows",
     "close_for",
+    "conceal",
     "hide_reserved",
     "is_window_end",
     "next_opening",
     "next_window_end",
+    "reveal",
 ]
 
 WINDOW = np.dtype(
@@ -118,8 +120,13 @@ def is_window_end(windows: Windows, now: int) -> bool:
 def _hide(site: Site, windows: Windows, node: int) -> None:
     """Hide a node and its GPUs for one more reason."""
     windows.hidden[node] += 1
-    if windows.hidden[node] > 1:
-        return
+    if windows.hidden[node] == 1:
+        conceal(site, node)
+
+
+@kernel
+def conceal(site: Site, node: int) -> None:
+    """Let nobody find a node, nor its GPUs."""
     withdraw_node(site, node)
     if site.quanta > 0:
         this = site.node[node]
@@ -133,8 +140,13 @@ def _hide(site: Site, windows: Windows, node: int) -> None:
 def _show(site: Site, windows: Windows, node: int) -> None:
     """Show a node and its GPUs again, if there is no other reason to hide it."""
     windows.hidden[node] -= 1
-    if windows.hidden[node] > 0:
-        return
+    if windows.hidden[node] == 0:
+        reveal(site, node)
+
+
+@kernel
+def reveal(site: Site, node: int) -> None:
+    """Let a node be found again, with what it has free."""
     offer_node(site, node)
     if site.quanta > 0:
         this = site.node[node]

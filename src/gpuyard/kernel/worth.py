@@ -8,7 +8,10 @@ from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.stays import Stays, Terms
 from gpuyard.kernel.tables import Jobs
 
-__all__ = ["attempt_length", "time_lost", "work_saved"]
+__all__ = ["LONGEST_ATTEMPT", "attempt_length", "expected_length", "time_lost", "work_saved"]
+
+LONGEST_ATTEMPT = 2**61
+"""What an attempt is expected to last at most, microseconds."""
 
 
 @inlined
@@ -27,6 +30,23 @@ def attempt_length(jobs: Jobs, stays: Stays, row: int) -> int:
     work, saved = int(jobs.job[nth(row)]["duration"]), int(this["saved"])
     length = work - saved + _checkpoints(stays, work, saved) * terms[Terms.COST]
     return int(length + terms[Terms.RESTART] if this["times"] > 0 else length)
+
+
+@kernel
+def expected_length(stays: Stays, row: int) -> int:
+    """Return how long the scheduler expects an attempt that begins next to last.
+
+    It believes in the estimate, twice that, four times that, and so on: the first that is more than what is saved.
+    """
+    this, terms = stays.stay[nth(row)], stays.terms
+    work, saved = int(stays.estimate[nth(row)]), int(this["saved"])
+    while work <= saved and work < 2 * LONGEST_ATTEMPT:
+        work *= 2
+    checkpoints = _checkpoints(stays, work, saved)
+    if checkpoints * float(terms[Terms.COST]) >= LONGEST_ATTEMPT:
+        return LONGEST_ATTEMPT
+    length = work - saved + checkpoints * terms[Terms.COST]
+    return int(min(length + terms[Terms.RESTART] if this["times"] > 0 else length, LONGEST_ATTEMPT))
 
 
 @inlined

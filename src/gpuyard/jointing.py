@@ -1,0 +1,127 @@
+"""What the loops are given that preempt, share a cluster out, or do both beside scores, reservations and windows."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuyard.celling import celled_tables
+from gpuyard.cluster import Cluster
+from gpuyard.kernel.codes import NEVER
+from gpuyard.kernel.expectations import build_expectations
+from gpuyard.kernel.joint import run_joint
+from gpuyard.kernel.joint_room import roomer_signature
+from gpuyard.kernel.joint_tables import Party, build_joint
+from gpuyard.kernel.launch import Pointer
+from gpuyard.kernel.scored_queue import Passing
+from gpuyard.kernel.scorers import scorer_signature
+from gpuyard.kernel.stays import Stays, Terms
+from gpuyard.kernel.tables import Site
+from gpuyard.kernel.windows import Windows
+from gpuyard.kernel.worth import LONGEST_ATTEMPT
+from gpuyard.loops import contenders_of, loop_of, no_windows, roomer_of, scorer_in
+from gpuyard.lowering import Asked
+from gpuyard.ordering import is_scored
+from gpuyard.policy import Policy
+from gpuyard.preempting import preempting_tables
+from gpuyard.tenanting import Shared, lower_tenancy, one_tenant, preemption_policy, tenant_tables
+from gpuyard.unfit import Fits
+from gpuyard.workload import Workload
+
+__all__ = ["attempt_tables"]
+
+_PASSING: Final = {"none": Passing.NOBODY, "fit": Passing.ALL, "easy": Passing.BESIDE}
+
+
+def attempt_tables(
+    policy: Policy,
+    accepted: NDArray[np.bool_],
+    duration: NDArray[np.int64],
+    *,
+    workload: Workload,
+    cluster: Cluster,
+    asked: Asked,
+    site: Site,
+    estimate: NDArray[np.int64],
+    running: int,
+    shared: Shared | None,
+    windows: Windows | None,
+    fits: Fits,
+    begin: int | None,
+) -> tuple[Any, ...]:
+    """Return what a loop takes beyond what all loops take, in its order, that preempts or shares a cluster out.
+
+    Parameters
+    ----------
+    accepted
+        bool, shape (jobs,): jobs that take part.
+    duration, estimate
+        int64 microseconds: how long jobs run, shape (jobs,), and what is believed of it, shape (rows,).
+    running
+        How many jobs can run at once.
+    shared
+        Tenants, where there are any.
+    windows
+        Over the site's nodes, where there are any.
+    fits
+        What the empty site can hold.
+    begin
+        The instant at which the simulation begins with a given state, if it does.
+
+    Raises
+    ------
+    ConfigError
+        As :func:`gpuyard.preempting.preempting_tables`.
+    """
+    given = (workload, preemption_policy(policy), asked, accepted, (duration, estimate))
+    own = preempting_tables(*given, node=site.node, running=running)
+    if loop_of(policy, windowed=windows is not None, shared=shared is not None) is not run_joint:
+        about = {"workload": workload, "cluster": cluster, "asked": asked}
+        return celled_tables(tenant_tables(own, shared, cluster, policy, accepted), about, policy)
+    expected = build_expectations(
+        estimate=np.append(_first_attempts(own[0], estimate[: len(workload)]), estimate[len(workload) :]),
+        demands=asked.demands,
+        node=site.node,
+        running=running,
+        quanta=asked.quanta,
+        counts=policy.backfill == "easy" and policy.reservation == "counts",
+        positions=0,
+    )
+    tenancy = lower_tenancy(one_tenant(asked) if shared is None else shared, cluster, policy)
+    state = np.zeros(Party.SIZE, np.int64)
+    state[Party.PASSING] = _PASSING[policy.backfill]
+    state[Party.SKIPS] = policy.backfill == "fit" and windows is None
+    state[Party.SHARED] = shared is not None
+    state[Party.PREEMPTS] = bool(policy.preemption)
+    state[Party.SCORED] = is_scored(policy)
+    joint = build_joint(
+        tenants=tenancy.ledger.tenant.size,
+        askers=tenancy.ledger.asker.size,
+        running=running,
+        place=fits.place,
+        fits=fits.fits,
+        demands=asked.demands.size,
+        state=state,
+    )
+    return (
+        own[0],
+        contenders_of(policy, workload, cluster, asked, estimate, begin),
+        expected,
+        tenancy,
+        no_windows(workload, cluster) if windows is None else windows,
+        joint,
+        Pointer(roomer_of(policy), roomer_signature),
+        Pointer(scorer_in(policy), lambda *_: scorer_signature()),
+    )
+
+
+def _first_attempts(stays: Stays, estimate: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return how long the scheduler expects each job's first attempt to last, with the checkpoints that it writes."""
+    length = np.maximum(estimate, 1)
+    interval, cost = int(stays.terms[Terms.INTERVAL]), int(stays.terms[Terms.COST])
+    if interval in (0, NEVER) or cost == 0:
+        return length
+    checkpoints = np.minimum((length - 1) // interval, LONGEST_ATTEMPT // cost)
+    return np.minimum(length + checkpoints * cost, LONGEST_ATTEMPT)

@@ -1,0 +1,201 @@
+"""Who may be taken away in a pass: listed once, when somebody first asks; and who of them is next."""
+
+from __future__ import annotations
+
+from gpuyard.kernel.bits import nth
+from gpuyard.kernel.codes import NOBODY
+from gpuyard.kernel.jit import inlined, kernel
+from gpuyard.kernel.joint_tables import Joint, Party
+from gpuyard.kernel.levels import gpu_time, running_level
+from gpuyard.kernel.quotas import fair_share, is_within_quota, resource_held, resources_of
+from gpuyard.kernel.stays import Rule, Stays, Terms
+from gpuyard.kernel.tables import Jobs, Log, Records, Site
+from gpuyard.kernel.tenancy import Ledger, Reclaim, Share
+from gpuyard.kernel.worth import time_lost
+
+__all__ = ["begin_fair", "is_candidate", "is_lent", "list_prey", "next_fair", "takes_back"]
+
+
+@kernel
+def list_prey(jobs: Jobs, stays: Stays, ledger: Ledger, joint: Joint, now: int) -> None:
+    """List the running jobs that may be taken away in this pass: by level, the highest first, then as victims go."""
+    terms, rule, found = stays.terms, stays.terms[Terms.RULE], 0
+    for place in range(stays.ends.size[0]):
+        row = int(stays.ends.row[nth(place)])
+        this = stays.stay[nth(row)]
+        if this["fixed"] > 0 or this["times"] >= terms[Terms.MOST] or now - this["since"] < terms[Terms.MIN_RUN]:
+            continue
+        if joint.state[Party.SHARED] > 0 and this["since"] == now:
+            continue
+        wish = int(jobs.claim[nth(row)]["demand"])
+        its = joint.prey[nth(found)]
+        its["level"], its["row"], its["attempt"] = running_level(stays, row, wish, now), row, this["attempt"]
+        its["loss"], its["taken"] = 0, 0
+        if terms[Terms.LEAST_LOST] > 0:
+            its["loss"] = gpu_time(time_lost(jobs, stays, row, now), int(stays.thousandths[nth(wish)]))
+        elif rule not in (Rule.REMAINING, Rule.REMAINING_SERVICE):
+            its["loss"] = -this["since"]
+        found += 1
+    joint.state[Party.LISTED] = found
+    _sort(joint.prey, found)
+    for number in range(joint.queue.size):
+        joint.queue[nth(number)]["prey"] = NOBODY
+    for at in range(found - 1, -1, -1):
+        queue = joint.queue[nth(_tenant_of(ledger, joint, at))]
+        joint.prey[nth(at)]["next"] = queue["prey"]
+        queue["prey"] = at
+
+
+@inlined
+def _tenant_of(ledger: Ledger, joint: Joint, at: int) -> int:
+    return int(ledger.asker[nth(ledger.asker_of[nth(joint.prey[nth(at)]["row"])])]["tenant"])
+
+
+@inlined
+def _is_later(prey: Records, one: int, other: int) -> bool:
+    """Return whether one goes after another: lower level, more to lose or started earlier, higher row."""
+    left, right = prey[nth(one)], prey[nth(other)]
+    if left["level"] != right["level"]:
+        return bool(left["level"] < right["level"])
+    if left["loss"] != right["loss"]:
+        return bool(left["loss"] > right["loss"])
+    return bool(left["row"] > right["row"])
+
+
+@inlined
+def _swap(prey: Records, one: int, other: int) -> None:
+    left, right = prey[nth(one)], prey[nth(other)]
+    level, loss, row, attempt = int(left["level"]), int(left["loss"]), int(left["row"]), int(left["attempt"])
+    left["level"], left["loss"], left["row"], left["attempt"] = (
+        right["level"],
+        right["loss"],
+        right["row"],
+        right["attempt"],
+    )
+    right["level"], right["loss"], right["row"], right["attempt"] = level, loss, row, attempt
+
+
+@kernel
+def _sink(prey: Records, size: int, at: int) -> None:
+    child = 2 * at + 1
+    while child < size:
+        if child + 1 < size and _is_later(prey, child + 1, child):
+            child += 1
+        if _is_later(prey, at, child):
+            break
+        _swap(prey, at, child)
+        at = child
+        child = 2 * at + 1
+
+
+@kernel
+def _sort(prey: Records, size: int) -> None:
+    for at in range(size // 2 - 1, -1, -1):
+        _sink(prey, size, at)
+    for last in range(size - 1, 0, -1):
+        _swap(prey, 0, last)
+        _sink(prey, last, 0)
+
+
+@inlined
+def is_candidate(stays: Stays, joint: Joint, at: int) -> bool:
+    """Return whether one of the list still runs as it did, and was not taken in this try."""
+    its = joint.prey[nth(at)]
+    return bool(stays.stay[nth(its["row"])]["attempt"] == its["attempt"] and its["taken"] != joint.state[Party.TRY])
+
+
+@inlined
+def takes_back(ledger: Ledger, number: int, resource: int) -> bool:
+    """Return whether a job of an asker may take back what other tenants borrowed, whoever they are."""
+    reclaim = ledger.state[Share.RECLAIM]
+    if resource == NOBODY or reclaim in (Reclaim.NEVER, Reclaim.FAIR):
+        return False
+    return is_within_quota(ledger, number, resource)
+
+
+@inlined
+def is_lent(
+    jobs: Jobs, site: Site, log: Log, stays: Stays, ledger: Ledger, joint: Joint, at: int, tenant: int, resource: int
+) -> bool:
+    """Return whether one of the list holds GPUs of a resource that its tenant borrows from another."""
+    other = _tenant_of(ledger, joint, at)
+    if other == tenant or not is_candidate(stays, joint, at):
+        return False
+    if resource_held(jobs, site, log, ledger, int(joint.prey[nth(at)]["row"])) != resource:
+        return False
+    return _borrows_from(ledger, other, tenant, resource)
+
+
+@kernel
+def _borrows_from(ledger: Ledger, other: int, tenant: int, resource: int) -> bool:
+    """Return whether what a tenant's own jobs hold is borrowed from another.
+
+    Its own jobs are above its own nominal quota, and it and each tenant above it that is not the other or above the
+    other is above its quota.
+    """
+    resources = resources_of(ledger)
+    own = ledger.quota[nth(other * resources + resource)]
+    if own["own_used"] <= own["own_nominal"]:
+        return False
+    node = other
+    while node != NOBODY and not node <= tenant < ledger.tenant[nth(node)]["end"]:
+        quota = ledger.quota[nth(node * resources + resource)]
+        if quota["used"] <= quota["nominal"]:
+            return False
+        node = int(ledger.tenant[nth(node)]["parent"])
+    return True
+
+
+@kernel
+def begin_fair(joint: Joint) -> None:
+    """Let all of the list be looked at under a strategy of fair sharing."""
+    for number in range(joint.queue.size):
+        joint.queue[nth(number)]["cursor"] = joint.queue[nth(number)]["prey"]
+
+
+@kernel
+def next_fair(
+    jobs: Jobs,
+    site: Site,
+    log: Log,
+    stays: Stays,
+    ledger: Ledger,
+    joint: Joint,
+    tenant: int,
+    resource: int,
+    share: float,
+    strategy: int,
+) -> int:
+    """Return the first, in the list of the tenant that borrows most, whom a strategy allows to take, or NOBODY."""
+    while True:
+        largest, most = NOBODY, 0.0
+        for other in range(ledger.tenant.size):
+            its = fair_share(ledger, other, NOBODY, 0)
+            if other == tenant or its <= most or not _borrows_from(ledger, other, tenant, resource):
+                continue
+            if _look(jobs, site, log, stays, ledger, joint, other, resource) != NOBODY:
+                largest, most = other, its
+        if largest == NOBODY:
+            return NOBODY
+        at = int(joint.queue[nth(largest)]["cursor"])
+        joint.queue[nth(largest)]["cursor"] = joint.prey[nth(at)]["next"]
+        gpus = int(ledger.asker[nth(ledger.asker_of[nth(joint.prey[nth(at)]["row"])])]["gpus"])
+        if strategy == 0 and share <= fair_share(ledger, largest, resource, -gpus):
+            return at
+        if strategy == 1 and share < most:
+            return at
+
+
+@kernel
+def _look(
+    jobs: Jobs, site: Site, log: Log, stays: Stays, ledger: Ledger, joint: Joint, tenant: int, resource: int
+) -> int:
+    """Return the first of a tenant's that was not looked at and holds GPUs of a resource, or NOBODY."""
+    queue = joint.queue[nth(tenant)]
+    while queue["cursor"] != NOBODY:
+        at = int(queue["cursor"])
+        held = resource_held(jobs, site, log, ledger, int(joint.prey[nth(at)]["row"]))
+        if is_candidate(stays, joint, at) and held == resource:
+            return at
+        queue["cursor"] = joint.prey[nth(at)]["next"]
+    return NOBODY

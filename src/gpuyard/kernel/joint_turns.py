@@ -1,0 +1,211 @@
+"""Whose turn it is among the waiting jobs of a pass: by the share of the tenant, level, score or key, and row.
+
+Each queue is a heap of places, the queues are one of their first jobs.  A queue's place among the others changes only
+when its first job has been tried: only then may its tenant's share have changed.
+"""
+
+from __future__ import annotations
+
+from gpuyard.kernel.bits import nth
+from gpuyard.kernel.codes import NOBODY, Count
+from gpuyard.kernel.contenders import MICROSECONDS, Contenders
+from gpuyard.kernel.fair_attempts import bring_up_to_date
+from gpuyard.kernel.fairshare import write_factors
+from gpuyard.kernel.jit import inlined, inner, kernel
+from gpuyard.kernel.joint_tables import Joint, Party
+from gpuyard.kernel.levels import level_of_waiting
+from gpuyard.kernel.scorers import Scorer, Weight
+from gpuyard.kernel.stays import Gain, Stays
+from gpuyard.kernel.tables import Events, Jobs
+from gpuyard.kernel.tenancy import Between, Ledger, Share
+
+__all__ = ["close_ranks", "line_up_all", "next_turn", "queue_up", "score_all_places", "score_place", "turn_over"]
+
+
+@inner
+def score_all_places(
+    contenders: Contenders, jobs: Jobs, events: Events, stays: Stays, joint: Joint, scorer: Scorer, now: int
+) -> bool:
+    """Score the waiting jobs at the beginning of a pass; return whether all scores are numbers."""
+    bring_up_to_date(contenders.accounts, jobs, stays, now)
+    waiting = int(events.counter[Count.WAITING])
+    contenders.weights[Weight.PRESENT] = stays.state[Gain.ACTIVE]
+    return _score(contenders, events, scorer, 0, waiting, now)
+
+
+@inner
+def score_place(contenders: Contenders, events: Events, scorer: Scorer, place: int, now: int) -> bool:
+    """Score a job that waits again, in the pass in which it was preempted; return whether that is a number."""
+    return _score(contenders, events, scorer, place, place + 1, now)
+
+
+@kernel
+def _score(contenders: Contenders, events: Events, scorer: Scorer, first: int, last: int, now: int) -> bool:
+    if contenders.accounts.parent.size > 0:
+        write_factors(contenders.accounts, contenders.waiting, first, last)
+    for place in range(first, last):
+        contenders.waiting[nth(place)]["wait"] = (now - contenders.eligible[nth(place)]) / MICROSECONDS
+    scorer(now / MICROSECONDS, contenders.waiting[first:last], contenders.score[first:last], contenders.weights)
+    for place in range(first, last):
+        score = contenders.score[nth(place)]
+        if score != score:  # noqa: PLR0124  # which is how one knows that it is no number
+            contenders.fault[0] = contenders.waiting[nth(place)]["row"]
+            contenders.fault[1] = now
+            events.counter[Count.CANCEL] = 1
+            return False
+    return True
+
+
+@inlined
+def _goes_before(contenders: Contenders, stays: Stays, joint: Joint, one: int, other: int) -> bool:
+    """Return whether the job at a place goes before that at another of the same share."""
+    if joint.level[nth(one)] != joint.level[nth(other)]:
+        return bool(joint.level[nth(one)] < joint.level[nth(other)])
+    if contenders.score[nth(one)] != contenders.score[nth(other)]:
+        return bool(contenders.score[nth(one)] > contenders.score[nth(other)])
+    left, right = contenders.waiting[nth(one)]["row"], contenders.waiting[nth(other)]["row"]
+    if stays.stay[nth(left)]["key"] != stays.stay[nth(right)]["key"]:
+        return bool(stays.stay[nth(left)]["key"] < stays.stay[nth(right)]["key"])
+    return bool(left < right)
+
+
+@inlined
+def _queue_before(contenders: Contenders, stays: Stays, ledger: Ledger, joint: Joint, one: int, other: int) -> bool:
+    """Return whether a queue goes before another: by share, then by their first jobs."""
+    if ledger.tenant[nth(one)]["share"] != ledger.tenant[nth(other)]["share"]:
+        return bool(ledger.tenant[nth(one)]["share"] < ledger.tenant[nth(other)]["share"])
+    left, right = joint.turn[nth(joint.queue[nth(one)]["first"])], joint.turn[nth(joint.queue[nth(other)]["first"])]
+    return _goes_before(contenders, stays, joint, int(left), int(right))
+
+
+@kernel
+def _sink(contenders: Contenders, stays: Stays, joint: Joint, first: int, size: int, at: int, place: int) -> None:
+    """Put a place into a heap of ``size``, at ``at`` or below."""
+    turn = joint.turn
+    child = 2 * at + 1
+    while child < size:
+        if child + 1 < size and _goes_before(
+            contenders, stays, joint, int(turn[nth(first + child + 1)]), int(turn[nth(first + child)])
+        ):
+            child += 1
+        if _goes_before(contenders, stays, joint, place, int(turn[nth(first + child)])):
+            break
+        turn[nth(first + at)] = turn[nth(first + child)]
+        at = child
+        child = 2 * at + 1
+    turn[nth(first + at)] = place
+
+
+@kernel
+def _sink_queue(contenders: Contenders, stays: Stays, ledger: Ledger, joint: Joint, at: int) -> None:
+    """Move a queue down the heap of queues to where it belongs."""
+    top, size = joint.top, int(joint.state[Party.QUEUES])
+    moved = int(top[nth(at)])
+    child = 2 * at + 1
+    while child < size:
+        if child + 1 < size and _queue_before(
+            contenders, stays, ledger, joint, int(top[nth(child + 1)]), int(top[nth(child)])
+        ):
+            child += 1
+        if _queue_before(contenders, stays, ledger, joint, moved, int(top[nth(child)])):
+            break
+        top[nth(at)] = top[nth(child)]
+        at = child
+        child = 2 * at + 1
+    top[nth(at)] = moved
+
+
+@inlined
+def _queue_of(contenders: Contenders, ledger: Ledger, place: int) -> int:
+    """Return the queue of the job at a place: its tenant's, or the one for all."""
+    if ledger.state[Share.BETWEEN] == Between.QUEUE:
+        return 0
+    row = contenders.waiting[nth(place)]["row"]
+    return int(ledger.asker[nth(ledger.asker_of[nth(row)])]["tenant"])
+
+
+@kernel
+def line_up_all(contenders: Contenders, stays: Stays, ledger: Ledger, joint: Joint) -> None:
+    """Let all waiting jobs be tried, in the order of this moment."""
+    queue, waiting = joint.queue, int(joint.state[Party.LENGTH])
+    for number in range(queue.size):
+        queue[nth(number)]["size"] = 0
+    for place in range(waiting):
+        queue[nth(_queue_of(contenders, ledger, place))]["size"] += 1
+        joint.level[nth(place)] = level_of_waiting(stays, int(contenders.waiting[nth(place)]["row"]))
+    first, queues = 0, 0
+    for number in range(queue.size):
+        queue[nth(number)]["first"] = first
+        first += queue[nth(number)]["size"]
+        if queue[nth(number)]["size"] > 0:
+            joint.top[nth(queues)] = number
+            queues += 1
+        queue[nth(number)]["size"] = 0
+    for place in range(waiting):
+        its = queue[nth(_queue_of(contenders, ledger, place))]
+        joint.turn[nth(its["first"] + its["size"])] = place
+        its["size"] += 1
+    joint.state[Party.QUEUES] = queues
+    for number in range(queues):
+        its = queue[nth(joint.top[nth(number)])]
+        for at in range(its["size"] // 2 - 1, -1, -1):
+            place = int(joint.turn[nth(its["first"] + at)])
+            _sink(contenders, stays, joint, int(its["first"]), int(its["size"]), at, place)
+    for at in range(queues // 2 - 1, -1, -1):
+        _sink_queue(contenders, stays, ledger, joint, at)
+
+
+@inlined
+def next_turn(joint: Joint) -> int:
+    """Return the place whose turn it is, or NOBODY."""
+    return int(joint.turn[nth(joint.queue[nth(joint.top[0])]["first"])]) if joint.state[Party.QUEUES] > 0 else NOBODY
+
+
+@kernel
+def turn_over(contenders: Contenders, stays: Stays, ledger: Ledger, joint: Joint) -> None:
+    """Note that the job whose turn it was has been tried."""
+    its = joint.queue[nth(joint.top[0])]
+    its["size"] -= 1
+    first, size = int(its["first"]), int(its["size"])
+    if size > 0:
+        _sink(contenders, stays, joint, first, size, 0, int(joint.turn[nth(first + size)]))
+    else:
+        joint.state[Party.QUEUES] -= 1
+        joint.top[0] = joint.top[nth(joint.state[Party.QUEUES])]
+    if joint.state[Party.QUEUES] > 0:
+        _sink_queue(contenders, stays, ledger, joint, 0)
+
+
+@kernel
+def queue_up(contenders: Contenders, stays: Stays, joint: Joint, place: int) -> None:
+    """Let a job be tried in this pass that waits since it was preempted in it, where one queue is for all."""
+    its = joint.queue[0]
+    if joint.state[Party.QUEUES] == 0:
+        joint.state[Party.QUEUES] = 1
+        joint.top[0] = 0
+        its["first"] = 0
+    joint.level[nth(place)] = level_of_waiting(stays, int(contenders.waiting[nth(place)]["row"]))
+    at = int(its["size"])
+    its["size"] += 1
+    while at > 0:
+        above = int(joint.turn[nth(its["first"] + ((at - 1) >> 1))])
+        if _goes_before(contenders, stays, joint, above, place):
+            break
+        joint.turn[nth(its["first"] + at)] = above
+        at = (at - 1) >> 1
+    joint.turn[nth(its["first"] + at)] = place
+
+
+@kernel
+def close_ranks(contenders: Contenders, joint: Joint) -> None:
+    """Close the gaps that jobs left in the list when they started."""
+    kept = 0
+    for place in range(joint.state[Party.LENGTH]):
+        if contenders.waiting[nth(place)]["row"] == NOBODY:
+            continue
+        if kept < place:
+            contenders.waiting[nth(kept)] = contenders.waiting[nth(place)]
+            contenders.eligible[nth(kept)] = contenders.eligible[nth(place)]
+            contenders.score[nth(kept)] = contenders.score[nth(place)]
+        kept += 1
+    joint.state[Party.LENGTH] = kept
