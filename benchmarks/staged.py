@@ -56,7 +56,7 @@ def main(report: str, *words: str) -> int:
     builtins.__import__ = watch.import_module  # type: ignore[assignment]  # the same call
 
     from gpuyard import cli  # noqa: PLC0415  # after the stopwatch was started
-    from gpuyard.cli import running  # noqa: PLC0415  # likewise
+    from gpuyard.cli import process, running  # noqa: PLC0415  # likewise
     from gpuyard.report import html  # noqa: PLC0415  # likewise
 
     @contextmanager
@@ -70,6 +70,7 @@ def main(report: str, *words: str) -> int:
         write_report(*given)
         watch("printing")
 
+    process.prepare()
     running.progress = listened
     html.write_report = timed_report
     code = cli.main(words)

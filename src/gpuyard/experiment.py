@@ -220,7 +220,10 @@ def result_of(
     scenario: Mapping[str, object] | None = None,
     progress: Progress | None = None,
 ) -> Result:
-    """Return the result of a record: account, numbers, tables and the echo of the scenario."""
+    """Return the result of a record: account, numbers, tables and the echo of the scenario.
+
+    The numbers come first, and what only they need is left before the tables are made, which take as much memory.
+    """
     drawn = account(record, energy)
     if progress is not None:
         progress("metrics", None)
@@ -229,7 +232,7 @@ def result_of(
     edges = bin_edges(drawn.start, drawn.stop, bin_width)
     deficits = deficits_of(record, drawn.holdings, tenant_weights, np.union1d(edges, measured(drawn, window, warmup)))
     times = job_times(record)
-    numbers = summarise(  # before the tables, which fill as much memory as it takes
+    numbers = summarise(
         record,
         drawn,
         window=window,
@@ -242,17 +245,22 @@ def result_of(
         alone=alone,
         times=times,
     )
+    timeline = timeline_table(
+        record, drawn, bin_width=bin_width, fragments=fragments, tenant_weights=tenant_weights, deficits=deficits
+    )
+    del fragments, deficits
+    jobs = jobs_table(record, drawn, times)
+    model, start, stop = drawn.model, drawn.start, drawn.stop
+    del times, drawn
     return Result(
         numbers=numbers,
-        scenario=_echo(record, drawn.model, scenario or {}),
-        timeline=timeline_table(
-            record, drawn, bin_width=bin_width, fragments=fragments, tenant_weights=tenant_weights, deficits=deficits
-        ),
-        jobs=jobs_table(record, drawn, times),
+        scenario=_echo(record, model, scenario or {}),
+        timeline=timeline,
+        jobs=jobs,
         attempts=attempts_table(record),
         decisions=None if record.decisions is None else decisions_table(record),
         services=None if judged is None else services_table(record, judged[0]),
-        tenants=tenants_table(record, drawn.start, drawn.stop, bin_width=bin_width) if record.tenants else None,
+        tenants=tenants_table(record, start, stop, bin_width=bin_width) if record.tenants else None,
     )
 
 

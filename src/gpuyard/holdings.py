@@ -29,9 +29,16 @@ class Holdings:
 
 
 def asked_milli(workload: Workload) -> NDArray[np.int64]:
-    """Return what each job asks for in thousandths of a GPU, int64, shape (jobs,)."""
-    share = workload.integers("gpu_milli", 0)
-    return np.where(share > 0, share, workload.gpus * 1000)
+    """Return what each job asks for in thousandths of a GPU, int64, shape (jobs,); worked out once, to be read only."""
+    known = workload.worked_out
+    if "asked_milli" not in known:
+        milli = workload.gpus * 1000
+        if workload.has("gpu_milli"):
+            share = workload.integers("gpu_milli", 0)
+            milli = np.where(share > 0, share, milli)
+        known["asked_milli"] = milli
+    found: NDArray[np.int64] = known["asked_milli"]
+    return found
 
 
 def hold(record: Record) -> Holdings:

@@ -21,7 +21,7 @@ from gpuyard.commissioning import absence
 from gpuyard.energy.calendar import Periods, periods
 from gpuyard.energy.model import EnergyModel, job_load
 from gpuyard.holdings import Holdings, hold
-from gpuyard.intervals import Spans, Steps
+from gpuyard.intervals import Spans
 from gpuyard.record import Outcome, Record
 from gpuyard.traces.schema import ZONE
 from gpuyard.workload import NEVER
@@ -123,11 +123,12 @@ class EnergyAccount:
     notes: tuple[str, ...] = ()
     absent: Absent | None = None
 
-    @cached_property
-    def power(self) -> Steps:
-        """The IT power of the site from event to event, milliwatts."""
+    def it_nanojoules(self, edges: NDArray[np.int64]) -> list[int]:
+        """Return the exact IT energy of the site between each pair of ascending edges (microseconds) inside the run."""
+        spans, drawn = self._changes
         base = self.node_idle_mw + self.switches_mw + self.other_mw
-        return Steps.of(*self._changes, base=base, start=self.start, stop=self.stop)
+        pairs = zip(spans.integrals(drawn, edges), np.diff(edges).tolist(), strict=True)
+        return [energy + base * length for energy, length in pairs]
 
     @cached_property
     def _changes(self) -> tuple[Spans, NDArray[np.int64]]:

@@ -200,8 +200,7 @@ def _power(account: EnergyAccount, edges: NDArray[np.int64]) -> dict[str, NDArra
     cells = np.union1d(edges, now.edges[(now.edges > edges[0]) & (now.edges < edges[-1])])
     first = np.searchsorted(cells, edges[:-1])
     row = now.row(cells[:-1])
-    integrals = account.power.integrals(cells)
-    it_kwh = np.array([energy / NANOJOULES_PER_KWH for energy in integrals])
+    it_kwh = np.array([energy / NANOJOULES_PER_KWH for energy in account.it_nanojoules(cells)])
     facility_kwh = it_kwh * now.pue[row]
     hours = np.diff(edges) / (3600 * MICROSECOND)
     it, facility = np.add.reduceat(it_kwh, first), np.add.reduceat(facility_kwh, first)
