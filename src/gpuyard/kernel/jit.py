@@ -23,7 +23,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
 from numba.core import caching
-from numba.core.codegen import JITCodeLibrary
+from numba.core.codegen import CPUCodegen, JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.environment import lookup_environment
 from numba.core.registry import CPUDispatcher
@@ -85,14 +85,33 @@ _CHANGED = (
     "add_linking_library",
     "get_pointer_to_function",
     "_optimize_final_module",
+    "_optimize_functions",
     "_finalize_specific",
 )
 _USED = ("_raise_if_finalized", "_finalize_dynamic_globals")
-HAS_PARTS = hasattr(Compiler, "_compile_bytecode") and all(hasattr(JITCodeLibrary, each) for each in _CHANGED + _USED)
+HAS_PARTS = (
+    hasattr(Compiler, "_compile_bytecode")
+    and all(hasattr(JITCodeLibrary, each) for each in _CHANGED + _USED)
+    and hasattr(CPUCodegen, "_function_pass_manager")
+)
 """Whether Numba finishes its code libraries in the steps that are changed here."""
 
 
-class _Part(JITCodeLibrary):
+class _Library(JITCodeLibrary):
+    """Code whose functions are simplified by one pass manager.
+
+    Numba makes one for each function, those that are declared only included: a twentieth of a first run.
+    """
+
+    def _optimize_functions(self, ll_module: Any) -> None:
+        ll_module.data_layout = self._codegen._data_layout
+        passes, builder = self._codegen._function_pass_manager()  # type: ignore[no-untyped-call]
+        for function in ll_module.functions:
+            if not function.is_declaration:
+                passes.run(function, builder)
+
+
+class _Part(_Library):
     """Code that is only ever linked into other code, without what it calls itself: a whole links that once."""
 
     def finalize(self) -> None:
@@ -112,7 +131,7 @@ class _Part(JITCodeLibrary):
         pass
 
 
-class _Whole(JITCodeLibrary):
+class _Whole(_Library):
     """Code that runs, with all its parts and theirs.
 
     Nobody else calls its copies of them.  LLVM is told so, and then hands each only what it uses of the tables that it
