@@ -7,6 +7,7 @@ from gpuyard.kernel.attempting import begin_attempt, end_attempt, keep_gain
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.booty import offer_fresh
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
+from gpuyard.kernel.foresight import MAYBE, foresee
 from gpuyard.kernel.heads import gather_heads, head_of, settle_head
 from gpuyard.kernel.hunt import try_place
 from gpuyard.kernel.instants import next_arrival, skip_rejected
@@ -197,7 +198,9 @@ def _make_round(
             if lose_hope(tenancy, lane):
                 heads = gather_heads(waiting, state) if offered else settle_head(waiting, state, heads)
                 continue
-            taken = regainer(jobs, demand, site, log, events, stays, tenancy, placer, releaser, row, now)
+            taken = foresee(jobs, demand, site, log, stays, tenancy, row)
+            if taken == MAYBE:
+                taken = regainer(jobs, demand, site, log, events, stays, tenancy, placer, releaser, row, now)
         if taken > 0:
             _preempt_caught(jobs, site, log, events, stays, tenancy, taken, row, now)
             _start(jobs, site, log, events, stays, tenancy, lane, row, first, now)
