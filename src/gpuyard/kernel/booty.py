@@ -93,6 +93,7 @@ def _offer(jobs: Jobs, stays: Stays, tenancy: Tenancy, row: int, now: int) -> No
     _note_key(jobs, stays, tenancy, row, now)
     put_prey(tenancy, row)
     tenant = tenant_of(tenancy, row)
+    tenancy.ledger.tenant[nth(tenant)]["offered"] += jobs.claim[nth(row)]["slots"]
     note_borrower(tenancy, tenant)
     tenancy.ledger.state[Share.CHANCE] += 1
     reconsider(tenancy, tenant)

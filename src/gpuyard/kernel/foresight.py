@@ -1,7 +1,8 @@
 """Whether what a job's own tenant runs at a lower urgency is enough to make room for it, counted beforehand.
 
 Most jobs that try to make room in long overload may take from their own tenant alone, and would find too few whole
-nodes even so.  To see that, their tenant's jobs are looked at once; nobody is taken off and put back.
+nodes even so.  To see that, their tenant's jobs are looked at once; nobody is taken off and put back.  Who lacks
+several nodes does not look again until so many slots were given back or may be taken.
 """
 
 from __future__ import annotations
@@ -33,7 +34,15 @@ def foresee(jobs: Jobs, demand: Records, site: Site, log: Log, stays: Stays, ten
         return MAYBE
     if not _takes_own_only(tenancy.ledger, number):
         return MAYBE
+    if _offers(tenancy.ledger, number) < stays.stay[nth(row)]["patience"]:
+        return 0
     return _foresee(jobs, demand, site, log, stays, tenancy, row, number)
+
+
+@inlined
+def _offers(ledger: Ledger, number: int) -> int:
+    """Return how many slots were given back, or may be taken from an asker's tenant since, ever since the beginning."""
+    return int(ledger.state[Share.GIVEN] + ledger.tenant[nth(ledger.asker[nth(number)]["tenant"])]["offered"])
 
 
 @inlined
@@ -64,7 +73,9 @@ def _foresee(
                 given += int(ledger.asker[nth(ledger.asker_of[nth(other)])]["gpus"])
         if _is_held_even_so(ledger, int(asker["tenant"]), resource, int(asker["gpus"]) - given):
             return NOBODY
-    return MAYBE if _fits_without(jobs, demand[nth(asker["wish"])], site, log, stays, tenancy, found) else 0
+    short = _nodes_short(jobs, demand[nth(asker["wish"])], site, log, stays, tenancy, found)
+    stays.stay[nth(row)]["patience"] = _offers(ledger, number) + short
+    return 0 if short > 0 else MAYBE
 
 
 @inlined
@@ -95,8 +106,8 @@ def _list_own(tenancy: Tenancy, tenant: int, level: int) -> int:
 
 
 @kernel
-def _fits_without(jobs: Jobs, asked: Records, site: Site, log: Log, stays: Stays, tenancy: Tenancy, found: int) -> bool:
-    """Return whether a plain job would find room if those listed were away."""
+def _nodes_short(jobs: Jobs, asked: Records, site: Site, log: Log, stays: Stays, tenancy: Tenancy, found: int) -> int:
+    """Return how many nodes at least a plain job would lack if those listed were away; 0 if it would find room."""
     large, many, rest = int(asked["large"]), int(asked["many"]), int(asked["rest"])
     fitting = members(site.openings, 1, large, many)
     smaller = members(site.openings, 1, rest, many + 1) if rest > 0 else many + 1
@@ -115,4 +126,4 @@ def _fits_without(jobs: Jobs, asked: Records, site: Site, log: Log, stays: Stays
         claim = jobs.claim[nth(tenancy.booty.seen[nth(place)])]
         for slot in range(claim["slot"], claim["slot"] + claim["slots"]):
             back[nth(log.slots[nth(slot)]["node"])] = 0
-    return fitting >= many and smaller > many
+    return max(many - fitting, many + 1 - smaller, 0)

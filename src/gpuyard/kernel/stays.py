@@ -27,6 +27,7 @@ STAY = np.dtype(
         ("end", np.int64),  # of the running attempt, or NEVER
         ("expected", np.int64),  # when the running attempt is expected to end
         ("key", np.int64),  # of a waiting job in the queue; of one that may be taken away, among these
+        ("patience", np.int64),  # of a waiting job among tenants: of slots, before which it cannot make room
         ("level", np.int64),  # at which a running job may be taken away; NOBODY if it may not now
         ("bin", np.int32),  # thresholds reached
         ("times", np.int32),  # how often it was preempted

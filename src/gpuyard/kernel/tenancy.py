@@ -82,6 +82,7 @@ TENANT = np.dtype(
         ("weight", np.float64),
         ("share", np.float64),  # up to date while its own jobs wait
         ("prey_gpus", np.int64),  # thousandths that those of its jobs hold that may be taken away
+        ("offered", np.int64),  # slots of its jobs that may be taken away, ever since the beginning
         ("lent", np.int64),  # as many of these as Share.LENT counts
         ("waiting", np.int32),  # its own jobs that wait
         ("parent", np.int32),  # NOBODY for the root
@@ -160,7 +161,9 @@ class Share(IntEnum):
     """jobs that waited after the last pass, or found no room before this one"""
     RESOURCES = 14
     """with quotas"""
-    SIZE = 15
+    GIVEN = 15
+    """slots given back"""
+    SIZE = 16
 
 
 class Held(IntEnum):

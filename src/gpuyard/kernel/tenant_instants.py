@@ -52,6 +52,7 @@ def end_due(
         if is_latecomer(stays, row):
             let_come(jobs, demand, site, log, events, stays, releaser, row)
             tenancy.ledger.state[Share.FREE] += stays.thousandths[nth(wish)]
+            tenancy.ledger.state[Share.GIVEN] += jobs.claim[nth(row)]["slots"]
             tenancy.ledger.state[Share.ROOM] += 1
             tenancy.ledger.state[Share.CHANCE] += 1
             continue
@@ -104,6 +105,7 @@ def line_up_due(
 def give_back(jobs: Jobs, stays: Stays, tenancy: Tenancy, row: int, resource: int) -> None:
     """Let others be tried for what a job held, which has been taken off those that it was charged to."""
     number = int(tenancy.ledger.asker_of[nth(row)])
+    tenancy.ledger.state[Share.GIVEN] += jobs.claim[nth(row)]["slots"]
     tenancy.ledger.state[Share.ROOM] += 1
     tenancy.ledger.state[Share.CHANCE] += 1
     note_borrower_of(tenancy, number)
@@ -125,6 +127,7 @@ def note_borrower_of(tenancy: Tenancy, number: int) -> None:
 def join_tenant(jobs: Jobs, events: Events, stays: Stays, tenancy: Tenancy, row: int, wish: int) -> None:
     """Let a job wait in its place in the order."""
     stays.stay[nth(row)]["key"] = key_to_wait(jobs, stays, row, wish)
+    stays.stay[nth(row)]["patience"] = 0
     asker = tenancy.ledger.asker[nth(tenancy.ledger.asker_of[nth(row)])]
     lane, tenant = int(asker["lane"]), int(asker["tenant"])
     line_up(stays, lane, row)
@@ -157,6 +160,7 @@ def _promote(jobs: Jobs, stays: Stays, tenancy: Tenancy, row: int, wish: int) ->
     this = stays.stay[nth(row)]
     this["attained"] = 0
     this["bin"] = 0
+    this["patience"] = 0
     stand_out(stays, lane, row)
     this["key"] = key_to_wait(jobs, stays, row, wish)
     line_up(stays, lane, row)
