@@ -25,6 +25,7 @@ from gpuyard.metrics.fairness import Fared, deficits_of, fairness_block, weights
 from gpuyard.metrics.fidelity import oversubscribed_block, recorded_block
 from gpuyard.metrics.fragmentation import Fragmentation, fragmentation
 from gpuyard.metrics.groups import Groups, by_gpus, by_label, by_member, everyone, percentile_block
+from gpuyard.metrics.misnomers import misnomers
 from gpuyard.metrics.queueing import is_saturated, waiting
 from gpuyard.metrics.services import Judged, judge, services_block
 from gpuyard.metrics.stages import Stages, stages_of, years_of
@@ -136,6 +137,7 @@ def summarise(
     view = _view(record, account, fared, (first, stop), _chosen(record, first, window, until))
     whole = next(_job_blocks(view, everyone(len(record.workload))))
     submitted, last = _extremes(view)
+    warnings = misnomers(record.tenants, record.workload)
     return {
         **whole,
         "makespan_s": None if submitted is None or last is None else (last - submitted) / MICROSECOND,
@@ -162,6 +164,7 @@ def summarise(
         "engine": _engine(record),
         "window": {"start_s": start / MICROSECOND, "end_s": stop / MICROSECOND, "warmup_s": warmup},
         "saturated": is_saturated(record, queue, view.start, view.stop),
+        **({"warnings": warnings} if warnings else {}),
     }
 
 

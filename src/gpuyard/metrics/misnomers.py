@@ -1,0 +1,61 @@
+"""Names in ``[tenants]`` that no job has, though some job has one that is nearly the same: likely slips of the pen."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Iterable
+
+import numpy as np
+
+from gpuyard.entitlement import owners
+from gpuyard.tenancy import Tenants
+from gpuyard.units import counted
+from gpuyard.workload import Workload
+
+__all__ = ["misnomers"]
+
+_NEAR = 0.75
+"""How alike two names are at least, of 1, to be taken for one."""
+
+
+def misnomers(tenants: Tenants, workload: Workload) -> list[str]:
+    """Return a sentence for each tenant without jobs and each limit about none, where jobs have a name that is near.
+
+    A tenant is only suspected where the jobs of the near name belong to nobody, and a value in ``where`` of a limit
+    also if no name is near: what no job has is no limit.
+    """
+    if not tenants:
+        return []
+    return [*_of_tenants(tenants, workload), *_of_limits(tenants, workload)]
+
+
+def _of_tenants(tenants: Tenants, workload: Workload) -> Iterable[str]:
+    owner = owners(tenants.paths, workload)
+    codes, names = workload.labels("tenant", "")
+    nobodys: Counter[str] = Counter()
+    for code, jobs in zip(*np.unique(codes[owner == 0], return_counts=True), strict=True):
+        parts = names[code].split("/")
+        nobodys.update({"/".join(parts[:depth]): int(jobs) for depth in range(1, len(parts) + 1)})
+    without = set(tenants.paths) - {tenants.paths[place] for place in np.unique(owner).tolist()}
+    for name in sorted(without & {each.name for each in tenants.tenants}):
+        near = _nearest(name, {each for each in nobodys if each})
+        if near:
+            yield f"No job belongs to the tenant '{name}', and {counted(nobodys[near], 'job')} of '{near}' to nobody."
+
+
+def _of_limits(tenants: Tenants, workload: Workload) -> Iterable[str]:
+    for limit in tenants.limits:
+        for column, value in limit.where.items():
+            known = set(tenants.paths) if column == "tenant" else set(workload.labels(column, "")[1])
+            if value in known:
+                continue
+            near = _nearest(value, known - {""})
+            what = "there is no such tenant" if column == "tenant" else "no job has it"
+            hint = f"; did you mean '{near}'?" if near else ""
+            yield f"A limit is about jobs of the {column} '{value}', and {what}{hint or '.'}"
+
+
+def _nearest(name: str, names: set[str]) -> str | None:
+    found = difflib.get_close_matches(name, sorted(names), n=1, cutoff=_NEAR)
+    return found[0] if found else None

@@ -1,0 +1,58 @@
+"""Names in tenants and limits that are likely slips of the pen."""
+
+from __future__ import annotations
+
+from conftest import cluster, workload
+from gpuyard.experiment import simulate
+from gpuyard.metrics.misnomers import misnomers
+from gpuyard.report.sections import notices
+from gpuyard.tenancy import Limit, Tenant, Tenants
+
+JOBS = workload(
+    (0, 10, 1, {"tenant": "steel/vision", "user": "anna", "qos": "normal"}),
+    (0, 10, 1, {"tenant": "steel/vision", "user": "bob", "qos": None}),
+    (0, 10, 1, {"tenant": "biology", "user": None, "qos": None}),
+)
+
+
+def said(*names: str, **where: str) -> list[str]:
+    limits = (Limit(where=where, jobs=1),) if where else ()
+    return misnomers(Tenants(tenants=tuple(Tenant(name=name) for name in names), limits=limits), JOBS)
+
+
+def test_a_tenant_without_jobs_is_suspected_where_a_near_name_belongs_to_nobody():
+    assert said("stel/vision", "biology") == [
+        "No job belongs to the tenant 'stel/vision', and 2 jobs of 'steel/vision' to nobody."
+    ]
+    assert said("stel", "biology") == ["No job belongs to the tenant 'stel', and 2 jobs of 'steel' to nobody."]
+    assert said("steel/vision", "biolgy") == [
+        "No job belongs to the tenant 'biolgy', and 1 job of 'biology' to nobody."
+    ]
+
+
+def test_tenants_that_merely_have_no_jobs_are_not():
+    assert said("steel", "biology", "battery") == []
+    assert said("steel/vision", "steel/visions", "biology") == [], "the near name has an owner"
+    assert said("steel/vision") == [], "of nobody, and near to nobody"
+
+
+def test_a_value_of_a_limit_that_no_job_has_is_told_with_the_nearest():
+    assert said(user="ana") == ["A limit is about jobs of the user 'ana', and no job has it; did you mean 'anna'?"]
+    assert said(qos="high") == ["A limit is about jobs of the qos 'high', and no job has it."]
+    assert said("steel", tenant="stel") == [
+        "A limit is about jobs of the tenant 'stel', and there is no such tenant; did you mean 'steel'?"
+    ]
+    assert said("steel", tenant="steel", user="bob", qos="normal") == []
+
+
+def test_without_tenants_there_is_nothing_to_say():
+    assert misnomers(Tenants(), JOBS) == []
+
+
+def test_a_run_begins_with_it():
+    tenants = {"tenant": [{"name": "stel", "nominal": 1}], "limit": [{"where": {"user": "ana"}, "jobs": 1}]}
+    result = simulate(JOBS, cluster(4), policy="fifo-fit", tenants={**tenants, "nominal": 3})
+    assert len(result.numbers["warnings"]) == 2
+    assert set(result.numbers["warnings"]) <= set(notices(result))
+    right = simulate(JOBS, cluster(4), policy="fifo-fit", tenants={"tenant": [{"name": "steel", "nominal": 4}]})
+    assert "warnings" not in right.numbers
