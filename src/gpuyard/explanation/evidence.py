@@ -396,6 +396,7 @@ def _promises(
         until=run.get("until"),
         begin=run.get("begin"),
         windows=_windows(result),
+        tenants=Tenants.of(_section(result, "tenants")),
         decisions=True,
     )
     if schedule_digest(record) != result.digest:

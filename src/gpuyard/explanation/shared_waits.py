@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from gpuyard.explanation.sharing import Sharing
 from gpuyard.explanation.story import Blocker, Held, Stretch
 from gpuyard.explanation.yard import Shortage, Yard, allowed_nodes, demand_of, find_shortage, held_milli
 from gpuyard.preempting import rank_of_jobs
-from gpuyard.workload import MICROSECOND
+from gpuyard.workload import MICROSECOND, NEVER
 
 __all__ = ["find_shared_stretches", "waits_of"]
 
@@ -45,6 +46,9 @@ class _Moment:
     may_take: bool | None = None
     shares: tuple[tuple[str, float], ...] = ()
     own: float | None = None
+    entry: int = -1
+    """the promise to the blocker"""
+    planned: int = NEVER
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -102,6 +106,7 @@ def _moments(evidence: Evidence, row: int, since: int, until: int) -> Iterator[_
         end[(end >= since) & (end < until)],
         came[(came > since) & (came < until)],
         nodes[(nodes > since) & (nodes < until)],
+        *judge.turns(since, until),
     ]
     for now in np.unique(np.concatenate(changes)).tolist():
         started = []
@@ -155,12 +160,19 @@ class _Judge:
         self.usable = allowed_nodes(self.yard, demand_of(evidence, row))
         self.level = _levels(evidence)
         self.strict = evidence.policy.backfill == "none"
-        self.steady = evidence.policy.preemption.rule in _STEADY
+        self.steady = evidence.policy.preemption.rule in _STEADY and not evidence.scored
+        self.promises = evidence.promises if evidence.policy.backfill == "easy" else None
         victims = evidence.attempt_by >= 0
         self.made_room_for = set(
             zip(evidence.attempt_by[victims].tolist(), evidence.attempt_end[victims].tolist(), strict=True)
         )
         self.queue = _Queue(evidence, row, self.sharing.owner, since, until if self.strict and self.steady else since)
+
+    def turns(self, since: int, until: int) -> Iterator[Ticks]:
+        """Yield the instants at which others were promised something, or nodes opened."""
+        ends = np.array([end for _, _, end, _ in self.evidence.windows], np.int64)
+        for instants in (ends, np.empty(0, np.int64) if self.promises is None else self.promises.time):
+            yield instants[(instants > since) & (instants < until)]
 
     def hold(self, attempt: int) -> None:
         self.yard.hold(attempt)
@@ -215,7 +227,7 @@ class _Judge:
 
     def _seen(self, now: int) -> _Moment:
         row = self.row
-        refusal, shortage = self._own_reasons(row)
+        refusal, shortage = self._own_reasons(row, now)
         free, allowed = float(self.yard.milli.sum()) / 1000, float(self.yard.milli[self.usable].sum()) / 1000
         known = _Moment(
             time=now,
@@ -228,37 +240,64 @@ class _Judge:
         )
         first = self.queue.first(now) if self.strict and self.steady else None
         if first is not None:
-            return replace(known, blocker=first, behind=self._why(first))
+            return replace(known, blocker=first, behind=self._why(first, now))
         if refusal is not None and not (refusal.tenant == "" and refusal.by == "quota" and shortage is not None):
             return replace(known, reason=refusal.by, held=refusal)
         if shortage is not None:
-            return replace(known, reason=shortage.reason)
-        return replace(known, reason="placement" if self.steady else "order")
+            return replace(known, reason=shortage.reason, **self._own_promise(now))
+        return replace(known, **self._beside_reservation(now))
+
+    def _entry(self, now: int) -> int:
+        """Return the promise that stands after the passes of an instant, or -1: not to a job that runs."""
+        entry = -1 if self.promises is None else self.promises.last(now)
+        if self.promises is None or entry < 0:
+            return -1
+        evidence, head = self.evidence, self.promises.job[entry]
+        runs = (evidence.attempt_job == head) & (evidence.attempt_start <= now) & (evidence.attempt_end > now)
+        return -1 if runs.any() else entry
+
+    def _own_promise(self, now: int) -> dict[str, Any]:
+        """Return what the job was itself promised, where it is the first."""
+        entry = self._entry(now)
+        if self.promises is None or entry < 0 or self.promises.job[entry] != self.row:
+            return {}
+        return {"planned": int(self.promises.begin[entry])}
+
+    def _beside_reservation(self, now: int) -> dict[str, Any]:
+        """Return why a job waits for which there was room that its quotas and limits admitted it to."""
+        entry = self._entry(now)
+        if self.promises is None or entry < 0 or self.promises.job[entry] == self.row:
+            return {"reason": "placement" if self.steady else "order"}
+        return {"reason": "reservation", "blocker": int(self.promises.job[entry]), "entry": entry}
 
     def _may_take(self, row: int) -> bool | None:
         """Return whether other tenants' GPUs might be taken back for a job, ``None`` where none ever are."""
         evidence = self.evidence
-        if not evidence.policy.preemption or evidence.tenants.reclaim not in ("any", "lower"):
+        takes_back = evidence.tenants.has_quotas and evidence.tenants.reclaim in ("any", "lower")
+        if not evidence.policy.preemption or not takes_back:
             return None
         return self.sharing.is_within_quota(row)
 
-    def _why(self, row: int) -> str | None:
+    def _why(self, row: int, now: int) -> str | None:
         """Return why a job that is first waits."""
-        refusal, shortage = self._own_reasons(row)
+        refusal, shortage = self._own_reasons(row, now)
         return refusal.by if refusal is not None else None if shortage is None else shortage.reason
 
-    def _own_reasons(self, row: int) -> tuple[Held | None, Shortage | None]:
+    def _own_reasons(self, row: int, now: int) -> tuple[Held | None, Shortage | None]:
         """Return the quota or limit that does not admit a job, and what else it lacks.
 
         Of the types of which only some admit it, what counts is room on these.
         """
         limit, refused = self.sharing.limit(row), self.sharing.refused_types(row)
+        shut = self.evidence.closed_nodes(row, now)
         if limit is not None or not refused:
-            return limit, find_shortage(self.evidence, self.yard, row)
+            return limit, find_shortage(self.evidence, self.yard, row, shut)
         held = next(iter(refused.values()))
         closed = np.isin(self.yard.kind, list(refused))
         if bool(closed[self._nodes_of(row)].all()):
-            return held, find_shortage(self.evidence, self.yard, row)
+            return held, find_shortage(self.evidence, self.yard, row, shut)
+        if shut is not None:
+            return None, find_shortage(self.evidence, self.yard, row, closed | shut)
         shortage = find_shortage(self.evidence, self.yard, row, closed)
         if shortage is not None and shortage.reason == "closed":
             return held, None  # there is room on a type whose quota is used up
@@ -288,7 +327,7 @@ def _stretch(evidence: Evidence, run: Sequence[_Moment], until: int) -> Stretch:
         start=first.time / MICROSECOND,
         end=until / MICROSECOND,
         reason=first.reason,
-        blocker=None if first.blocker is None else _blocker(evidence, first),
+        blocker=None if first.blocker is None else _blocker(evidence, run),
         fits=first.shortage is None,
         free=_range([moment.free for moment in run]),
         allowed=_range([moment.allowed for moment in run]),
@@ -300,6 +339,7 @@ def _stretch(evidence: Evidence, run: Sequence[_Moment], until: int) -> Stretch:
         may_take=first.may_take,
         share=_range(own) if own else None,
         shares=dict(first.shares),
+        planned=None if run[-1].planned == NEVER else run[-1].planned / MICROSECOND,
     )
 
 
@@ -310,10 +350,22 @@ def _held(run: Sequence[Held]) -> Held | None:
     return replace(run[0], used=(min(each.used[0] for each in run), max(each.used[1] for each in run)))
 
 
-def _blocker(evidence: Evidence, moment: _Moment) -> Blocker:
-    row = int(moment.blocker or 0)
-    return Blocker(
-        job_id=evidence.names[row], gpus=held_milli(evidence, row) / 1000, reason=moment.behind, free=moment.free
+def _blocker(evidence: Evidence, run: Sequence[_Moment]) -> Blocker:
+    first, last = run[0], run[-1]
+    row = int(first.blocker or 0)
+    about = Blocker(
+        job_id=evidence.names[row], gpus=held_milli(evidence, row) / 1000, reason=first.behind, free=first.free
+    )
+    promises = evidence.promises
+    if promises is None or last.entry < 0:
+        return about
+    begin, nodes = int(promises.begin[last.entry]), promises.nodes(last.entry)
+    return replace(
+        about,
+        free=None,
+        promised=None if begin == NEVER else begin / MICROSECOND,
+        nodes=None if nodes is None else tuple(evidence.cluster.node_names[node] for node in nodes),
+        extra_gpus=promises.extra(last.entry),
     )
 
 
