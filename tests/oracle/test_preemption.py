@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import strategies as st
 
+from conftest import cluster, workload
 from gpuyard import choices
 from gpuyard.cluster import Cluster
+from gpuyard.policy import Policy
 from gpuyard.workload import Workload
 from oracle.comparing import EXAMPLES, compare
 from oracle.test_commissioning import commissionings
@@ -136,3 +140,35 @@ def test_a_beginning_in_the_middle_under_every_placement(rule, placement):
         agree(data, rule, site, jobs, 1, {"begin": begin}, placement=placement)
 
     checked(f"preemption, begin, every kind {rule} {placement}", max(EXAMPLES // 4, 4), check)
+
+
+def crowd(dice: random.Random, placement: str) -> tuple[Cluster, Workload, Policy]:
+    """Return many small jobs, some of them gangs, and up to three large ones that are more urgent."""
+    nodes, kinds = dice.randint(3, 8), dice.choice(["a", "ab"])
+    site = cluster(
+        *((dice.choice(kinds), 4) for _ in range(nodes)),
+        cpus=[dice.choice([4, 8, 8]) for _ in range(nodes)],
+        levels=[[number // 2 for number in range(nodes)]],
+    )
+    rows = [(dice.randrange(3), dice.randrange(5, 30), 2, {"nodes": 2, "cpus": 2.0}) for _ in range(dice.randrange(4))]
+    for _ in range(dice.randrange(8, 16)):
+        gpus, share = dice.choice([1, 1, 2]), dice.choice([None, None, 500])
+        more = {"cpus": dice.choice([1.0, 2.0]), "gpu_milli": share if gpus == 1 else None}
+        rows.append((dice.randrange(3), dice.randrange(5, 30), gpus, more))
+    for _ in range(dice.randrange(1, 4)):
+        gpus = dice.choice([2, 4, 6, 8])
+        more = {"priority": dice.choice([1, 2]), "cpus": float(gpus)}
+        more |= dice.choice([{}, {}, {"nodes": 2}, {"spread": True}, {"exclusive": True}])
+        rows.append((dice.randrange(3, 12), dice.randrange(2, 9), gpus, more))
+    rule = {"rule": "priority", "victims": dice.choice(["latest-start", "least-lost"])}
+    rule["checkpoint_interval"] = dice.choice([0.0, 3.0])
+    policy = Policy(backfill=dice.choice(["none", "fit"]), placement=placement, preemption=rule)
+    return site, workload(*sorted(rows, key=lambda row: row[0])), policy
+
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
+def test_large_jobs_for_which_many_small_ones_make_room(placement):
+    """Up to 18 jobs may be taken off for one, of which some are spared: they are tried in growing steps."""
+    for seed in range(8 * EXAMPLES):
+        site, jobs, policy = crowd(random.Random(seed), placement)
+        compare(jobs, site, policy, seed % 4, None)

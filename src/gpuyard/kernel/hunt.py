@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from gpuyard.kernel.bits import nth
-from gpuyard.kernel.codes import NOBODY, Count
+from gpuyard.kernel.codes import NOBODY, Count, Placement
 from gpuyard.kernel.imagined import put_back, take_away
 from gpuyard.kernel.index import members
 from gpuyard.kernel.jit import compiler, inlined, kernel, pointed
@@ -245,41 +245,124 @@ def hunt_by_trial(
     level: int,
     now: int,
 ) -> int:
-    """Take candidates off until the job can be placed, put back who is not needed, and place it."""
+    """Take candidates off until the job can be placed, put back who is not needed, and place it.
+
+    A job that can be placed still can with more room, but for blocks: there it is tried after each that is taken off,
+    otherwise in growing steps, and then between the last two.  Likewise it still can where its nodes are not touched.
+    """
     listed = list_candidates(jobs, stays, level, now)
     wish = int(jobs.claim[nth(row)]["demand"])
     first = int(events.counter[Count.SLOTS])
-    taken, chunk, at, noted = 0, 0, 0, 0
+    steady = site.rule != Placement.TOPOLOGY_BLOCK
+    taken, chunk, at, noted, failed, step = 0, 0, 0, 0, 0, 1
     placed = False
     while not placed:
         found = candidate(stays, listed, taken, chunk, at, level, now)
-        if found == NOBODY:
-            break
-        this = stays.catch[nth(taken)]
-        this["row"] = found
-        this["spared"] = 0
-        this["gpus"] = noted
-        noted = take_away(jobs, demand, site, log, stays.noted_gpu, releaser, found, noted)
-        taken += 1
-        chunk, at = _after(stays, chunk, at)
-        placed = try_place(demand, site, log, events, placer, row, wish)
-    if not placed:
-        while taken > 0:
-            taken -= 1
+        if found != NOBODY:
             this = stays.catch[nth(taken)]
-            noted = put_back(jobs, demand, site, log, stays.noted_gpu, int(this["row"]), noted)
+            this["row"] = found
+            this["spared"] = 0
+            this["gpus"] = noted
+            noted = take_away(jobs, demand, site, log, stays.noted_gpu, releaser, found, noted)
+            taken += 1
+            chunk, at = _after(stays, chunk, at)
+        if taken == failed:
+            break
+        if found == NOBODY or taken == failed + step:
+            placed = try_place(demand, site, log, events, placer, row, wish)
+            if not placed:
+                failed = taken
+                step += step if steady else 0
+    if not placed:
+        _move(jobs, demand, site, log, stays, releaser, taken, 0, noted)
         return 0
+    off = taken
+    while taken - failed > 1:
+        middle = (taken + failed) >> 1
+        if placed:
+            undo_place(demand, site, log, events, releaser, row, wish, first)
+        noted = _move(jobs, demand, site, log, stays, releaser, off, middle, noted)
+        off = middle
+        placed = try_place(demand, site, log, events, placer, row, wish)
+        if placed:
+            taken = middle
+        else:
+            failed = middle
+    if not placed:
+        _move(jobs, demand, site, log, stays, releaser, off, taken, noted)
+        try_place(demand, site, log, events, placer, row, wish)
+    _spare_by_trial(jobs, demand, site, log, events, stays, placer, releaser, row, wish, taken, first, steady)
+    return taken
+
+
+@kernel
+def _move(
+    jobs: Jobs,
+    demand: Records,
+    site: Site,
+    log: Log,
+    stays: Stays,
+    releaser: Releaser,
+    off: int,
+    wanted: int,
+    noted: int,
+) -> int:
+    """Let so many candidates be off, of which the first ``off`` are; return how many GPUs are noted then."""
+    for place in range(off, wanted):
+        row = int(stays.catch[nth(place)]["row"])
+        noted = take_away(jobs, demand, site, log, stays.noted_gpu, releaser, row, noted)
+    for place in range(off - 1, wanted - 1, -1):
+        noted = put_back(jobs, demand, site, log, stays.noted_gpu, int(stays.catch[nth(place)]["row"]), noted)
+    return noted
+
+
+@kernel
+def _spare_by_trial(
+    jobs: Jobs,
+    demand: Records,
+    site: Site,
+    log: Log,
+    events: Events,
+    stays: Stays,
+    placer: Placer,
+    releaser: Releaser,
+    row: int,
+    wish: int,
+    taken: int,
+    first: int,
+    steady: bool,
+) -> None:
+    """Put back who is not needed by a job that is placed in the slots from ``first`` on, the last but one first."""
+    stale = False
     for place in range(taken - 2, -1, -1):
-        undo_place(demand, site, log, events, releaser, row, wish, first)
         this = stays.catch[nth(place)]
         end = int(stays.catch[nth(place + 1)]["gpus"])
+        if steady and not _meets(log, jobs.claim[nth(this["row"])], first, int(events.counter[Count.SLOTS])):
+            put_back(jobs, demand, site, log, stays.noted_gpu, int(this["row"]), end)
+            this["spared"] = 1
+            stale = True
+            continue
+        undo_place(demand, site, log, events, releaser, row, wish, first)
         put_back(jobs, demand, site, log, stays.noted_gpu, int(this["row"]), end)
+        stale = False
         if try_place(demand, site, log, events, placer, row, wish):
             this["spared"] = 1
         else:
             take_away(jobs, demand, site, log, stays.noted_gpu, releaser, int(this["row"]), int(this["gpus"]))
             try_place(demand, site, log, events, placer, row, wish)
-    return taken
+    if stale:
+        undo_place(demand, site, log, events, releaser, row, wish, first)
+        try_place(demand, site, log, events, placer, row, wish)
+
+
+@kernel
+def _meets(log: Log, claim: Any, first: int, end: int) -> bool:
+    """Return whether a job holds anything on the nodes of the slots from ``first`` to before ``end``."""
+    for mine in range(claim["slot"], claim["slot"] + claim["slots"]):
+        for its in range(first, end):
+            if log.slots[nth(mine)]["node"] == log.slots[nth(its)]["node"]:
+                return True
+    return False
 
 
 @inlined
