@@ -312,7 +312,8 @@ def _virtual_clusters(result: Result) -> list[VirtualCluster]:
     if not isinstance(tables, list):
         return []
     policy = _section(result, "policy")
-    return [VirtualClusterSection.model_validate(table).virtual_cluster(policy) for table in tables]
+    sections = (VirtualClusterSection.model_validate(table) for table in tables)
+    return [each for section in sections for each in section.virtual_clusters(policy)]
 
 
 def _section(result: Result, name: str) -> Mapping[str, Any]:

@@ -8,9 +8,11 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
+from gpuyard.errors import ConfigError
 from gpuyard.policy import Policy, named_policy
 from gpuyard.scenario.keys import Instant, Items, Names, Seconds, Section
 from gpuyard.scenario.policy_keys import PolicySection
+from gpuyard.virtual_cluster_files import read_virtual_clusters
 from gpuyard.virtual_clusters import VirtualCluster
 from gpuyard.windows import NodeWindow
 
@@ -84,7 +86,10 @@ class PartitionSection(Section):
 class VirtualClusterSection(Section):
     """``[[virtual_cluster]]``: some nodes have a queue of their own for some jobs; nothing else runs there."""
 
-    name: str = Field(description="What results call it, and without partition, tenant and user, whose jobs it has.")
+    name: str = Field(
+        default="", description="What results call it, and without partition, tenant and user, whose jobs it has."
+    )
+    file: str | None = Field(default=None, description="In place of all else: CSV with a virtual cluster a row.")
     nodes: Items | None = Field(
         default=None,
         description="Its nodes: numbers, ranges such as '0-15', names, domains of a level such as 'rack 3', or 'all'.",
@@ -101,8 +106,18 @@ class VirtualClusterSection(Section):
         description="Its own scheduler: with a name, that one; without, keys in place of those of [policy].",
     )
 
-    def virtual_cluster(self, policy: Mapping[str, Any]) -> VirtualCluster:
-        """Return the virtual cluster; ``policy`` is the section ``[policy]`` of the run."""
+    def virtual_clusters(self, policy: Mapping[str, Any]) -> tuple[VirtualCluster, ...]:
+        """Return the virtual cluster, or those of the file; ``policy`` is the section ``[policy]`` of the run."""
+        if self.file is None:
+            return (self._virtual_cluster(policy),)
+        beside = sorted(self.model_fields_set - {"file"})
+        if beside:
+            raise ConfigError(
+                f"'{beside[0]}' stands beside 'file', which says all of its virtual clusters; leave one out"
+            )
+        return read_virtual_clusters(self.file)
+
+    def _virtual_cluster(self, policy: Mapping[str, Any]) -> VirtualCluster:
         return VirtualCluster(
             name=self.name,
             nodes=tuple(self.nodes or ()),

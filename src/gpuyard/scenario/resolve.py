@@ -178,7 +178,7 @@ class Resolver:
         """Return the virtual clusters."""
         given = self._checked.policy.model_dump(exclude_none=True)
         with self._blamed_on("virtual_cluster"):
-            return tuple(table.virtual_cluster(given) for table in self._checked.virtual_cluster)
+            return tuple(each for table in self._checked.virtual_cluster for each in table.virtual_clusters(given))
 
     def tenants(self) -> Tenants:
         """Return who shares the cluster, with quotas and limits."""

@@ -223,6 +223,9 @@ def _read(source: str | Path, folder: Path) -> tuple[dict[str, Any], str, str, P
         with_paths(layer["workload"], path.parent)
         with_path(layer["workload"].get("tenants"), path.parent)
     with_path(layer.get("tenants"), path.parent)
+    divided = layer.get("virtual_cluster")
+    for table in divided if isinstance(divided, list) else ():
+        with_path(table, path.parent)
     return layer, str(path), str(path.resolve()), path.parent
 
 
