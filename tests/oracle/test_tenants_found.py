@@ -127,3 +127,16 @@ def test_jobs_are_rejected_for_the_reason_that_keeps_them_out(kind):
                 assert (reason == BY_QUOTA) == kept_out
 
     checked(f"reasons {kind}", EXAMPLES, check)
+
+
+def test_a_job_that_lacks_several_nodes_of_its_own_tenant_makes_room_when_so_many_have_come_free():
+    """It does not look again before, and may not miss the moment: two nodes are free at 20, the third is taken back."""
+    rows = [(0, 10, 8, 0, "sky"), (0, 20, 8, 0, "sky"), (0, 100, 8, 0, "red"), (0, 200, 8, 2, "red")]
+    rows.append((5, 30, 24, 1, "red"))
+    jobs = workload(*((at, run, asked, {"priority": high, "tenant": owner}) for at, run, asked, high, owner in rows))
+    for reclaim in ("never", "any"):
+        shared = Tenants(tenants=tuple(Tenant(name=each) for each in ("sky", "red")), reclaim=reclaim)
+        policy = Policy(backfill="fit", preemption={"rule": "priority"})
+        compare(jobs, cluster(8, 8, 8, 8), policy, 0, None, tenants=shared)
+        record = schedule(jobs, cluster(8, 8, 8, 8), policy, tenants=shared)
+        assert record.start[4] == 20_000_000
