@@ -58,7 +58,7 @@ def test_a_first_run_compiles_the_engine(benchmark: BenchmarkFixture, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("phase", "days", "most_bytes"), [("phase-1", 30.0, 2_500_000_000), ("phase-4", 30.0, 14_000_000_000)]
+    ("phase", "days", "most_bytes"), [("phase-1", 30.0, 1_800_000_000), ("phase-4", 30.0, 9_500_000_000)]
 )
 def test_a_month_of_a_phase_with_all_outputs(
     benchmark: BenchmarkFixture, tmp_path: Path, phase: str, days: float, most_bytes: int
