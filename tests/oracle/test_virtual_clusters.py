@@ -22,6 +22,7 @@ from gpuyard.virtual_clusters import VirtualCluster, divide
 from gpuyard.windows import NodeWindow
 from gpuyard.workload import Workload
 from oracle.comparing import EXAMPLES, story, told, without_gpu_numbers
+from oracle.test_commissioning import commissionings
 from oracle.test_constraints import in_arrays, recorded, windows
 from oracle.test_schedules import checked
 from reference import RULES, Fate, simulate
@@ -151,7 +152,7 @@ def test_a_beginning_and_windows_over_virtual_clusters_are_those_of_the_referenc
         if data.draw(st.booleans()):
             closed = data.draw(windows(site.nodes, scale), label="windows")
             more["windows"] = [replace(each, tenants=()) for each in closed]
-            if "begin" not in more and data.draw(st.booleans()):
+            if data.draw(st.booleans()):
                 node = data.draw(st.integers(0, site.nodes - 1))
                 more["windows"].append(NodeWindow.commissioned((node,), data.draw(st.integers(0, 9)) * scale))
         policy = data.draw(policies(scale=scale, variant=variant), label="policy")
@@ -166,11 +167,17 @@ def test_policies_of_their_own_are_those_of_the_reference(rule):
     def check(data: st.DataObject) -> None:
         site = data.draw(st.one_of(crowded_sites(), clusters(6)), label="cluster")
         jobs = data.draw(ranked(data.draw(crowded_workloads(site, 1))))
+        more: dict[str, object] = {}
+        if data.draw(st.booleans()):
+            jobs, more["begin"] = data.draw(recorded(jobs, 1)), data.draw(st.integers(0, 5))
+        if data.draw(st.booleans()):
+            more["windows"] = data.draw(commissionings(site.nodes, 1), label="later")
         jobs, parts = data.draw(divided(site, jobs), label="virtual clusters")
         kinds = [preemptive_policies(rule), policies(), fair_policies(data.draw(st.sampled_from(VARIANTS)))]
         parts = [replace(each, policy=data.draw(st.none() | st.one_of(kinds))) for each in parts]
         policy = data.draw(st.one_of(kinds), label="policy")
-        same(jobs, site, policy, parts, data.draw(st.integers(0, 3), label="seed"), until_at(data, 1))
+        until = data.draw(st.none() | st.none() | st.integers(5, 20), label="until")
+        same(jobs, site, policy, parts, data.draw(st.integers(0, 3), label="seed"), until, **more)
 
     checked(f"virtual clusters of their own policies {rule}", EXAMPLES, check)
 
