@@ -17,8 +17,8 @@ for block in blocks:
     year, years = SPLIT[block["name"]]
     cuts = [first + block["nodes"] * part // years for part in range(years + 1)]
     for part, (low, high) in enumerate(pairwise(cuts)):
-        if year + part > 2027:
-            later.append({"nodes": [f"{low}-{high - 1}"], "start": f"{(year + part - 2027) * DAYS}d"})
+        when = {"start": f"{(year + part - 2027) * DAYS}d", "phase": block["name"]}
+        later.append({"nodes": [f"{low}-{high - 1}"], **when})
     first += block["nodes"]
 time = {"workload": {"days": 14 * DAYS}, "run": {"until": 14 * DAYS * 86_400}}
 layer = {"cluster": {"blocks": blocks}, "commission": later, **time}
@@ -33,8 +33,6 @@ for number, stage in summary["stages"].items():
         f"{stage['gpu']['utilization']:5.1%}  {stage['energy']['mean_mw']:7.2f}  {waits['training'] / 60:9.1f} min"
         f"  {waits['realtime']:12.0f} s  {stage['services']['time_attained']:9.2%}"
     )
-for name, (year, years) in SPLIT.items():
-    mine = [summary["stages"][str(year - 2026 + part)] for part in range(years)]
-    hours = sum(stage["gpu"]["gpu_hours"] for stage in mine) / 1000
-    mwh = sum(stage["energy"]["facility_kwh"] for stage in mine) / 1000
+for name, phase in summary["phases"].items():
+    hours, mwh = phase["gpu"]["gpu_hours"] / 1000, phase["energy"]["facility_kwh"] / 1000
     print(f"while {name} comes: {hours:6.1f} thousand GPU-hours, {mwh:6.1f} MWh at the meter")

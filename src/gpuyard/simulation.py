@@ -63,7 +63,7 @@ from gpuyard.tenanting import (
     with_bound,
 )
 from gpuyard.unfit import reject_unfit
-from gpuyard.windows import NodeWindow, check_partitions
+from gpuyard.windows import NodeWindow, check_windows
 from gpuyard.workload import MICROSECOND, Workload, exact_sum
 
 __all__ = ["check_times", "is_compiled", "schedule", "schedule_participants"]
@@ -308,7 +308,7 @@ def _apart(
     closed = [each for each in windows if not each.is_commission]
     if windows:
         check_windowed(policy)
-        check_partitions(windows)
+        check_windows(windows)
     first = int(workload.submit.min(initial=NEVER))
     return latecomers(windows, cluster, first, begin), closed
 

@@ -15,7 +15,7 @@ from gpuyard.errors import ConfigError
 from gpuyard.units import counted
 from gpuyard.workload import MICROSECOND, NEVER, Workload
 
-__all__ = ["NodeWindow", "check_partitions", "closed_gpus", "node_numbers", "there_from", "unlisted", "window_tables"]
+__all__ = ["NodeWindow", "check_windows", "closed_gpus", "node_numbers", "there_from", "unlisted", "window_tables"]
 
 EVER = -1e12
 """Seconds since the origin at which windows begin that have no beginning: before anything that can be simulated."""
@@ -35,6 +35,8 @@ class NodeWindow:
         Whose jobs are invited; without any, it is maintenance: nobody's are.
     is_commission
         The nodes are not there before ``end``: see :meth:`commissioned`.
+    phase
+        The phase of the site that begins when they come.
     is_partition, is_default
         All other nodes are closed to the jobs of a partition: see :meth:`partition`.
 
@@ -51,6 +53,7 @@ class NodeWindow:
     tenants: tuple[str, ...] = ()
     partitions: tuple[str, ...] = ()
     is_commission: bool = False
+    phase: str = ""
     is_partition: bool = False
     is_default: bool = False
 
@@ -63,12 +66,12 @@ class NodeWindow:
             raise ConfigError(f"a window over nodes ends after it starts, got {self.start:g} s to {self.end:g} s")
 
     @classmethod
-    def commissioned(cls, nodes: tuple[int | str, ...], start: float) -> NodeWindow:
+    def commissioned(cls, nodes: tuple[int | str, ...], start: float, phase: str = "") -> NodeWindow:
         """Return the window over nodes that are there from ``start`` on (s since the origin), and closed ever before.
 
-        Until then they do not count as up, and draw nothing.
+        Until then they do not count as up, and draw nothing.  With a name, a ``phase`` of the site begins with them.
         """
-        return cls(nodes=nodes, start=EVER, end=start, is_commission=True)
+        return cls(nodes=nodes, start=EVER, end=start, is_commission=True, phase=phase)
 
     @classmethod
     def partition(cls, name: str, nodes: tuple[int | str, ...], *, is_default: bool = False) -> NodeWindow:
@@ -141,8 +144,33 @@ def unlisted(windows: Sequence[NodeWindow], workload: Workload) -> NDArray[np.bo
     return strange[codes] if listed and strange.any() else np.zeros(len(workload), np.bool_)
 
 
-def check_partitions(windows: Sequence[NodeWindow]) -> None:
-    """Raise ConfigError for a partition that is given twice, or several that jobs without a partition are of."""
+def check_windows(windows: Sequence[NodeWindow]) -> None:
+    """Raise ConfigError for windows that contradict each other.
+
+    A partition is given twice, or several are those of jobs without a partition; two phases begin at one instant, or
+    one begins again after another.
+    """
+    _check_partitions(windows)
+    _check_phases(windows)
+
+
+def _check_phases(windows: Sequence[NodeWindow]) -> None:
+    named = sorted((each for each in windows if each.phase), key=lambda each: each.end_tick)
+    over: set[str] = set()
+    for before, after in pairwise(named):
+        if after.phase == before.phase:
+            continue
+        both = f"'{before.phase}' and '{after.phase}'"
+        if after.end_tick == before.end_tick:
+            raise ConfigError(
+                f"the phases {both} begin at one instant, {after.end:g} s; give them one name or two times"
+            )
+        over.add(before.phase)
+        if after.phase in over:
+            raise ConfigError(f"the phase '{after.phase}' begins again after '{before.phase}'; give it another name")
+
+
+def _check_partitions(windows: Sequence[NodeWindow]) -> None:
     partitions = [each for each in windows if each.is_partition]
     names = [each.partitions[0] for each in partitions]
     for at, name in enumerate(names):
@@ -216,7 +244,8 @@ def window_tables(windows: Sequence[NodeWindow]) -> dict[str, list[dict[str, obj
             tables.setdefault("partition", []).append(partition | ({"default": True} if each.is_default else {}))
             continue
         if each.is_commission:
-            tables.setdefault("commission", []).append({"nodes": list(each.nodes), "start": each.end})
+            later: dict[str, object] = {"nodes": list(each.nodes), "start": each.end}
+            tables.setdefault("commission", []).append(later | ({"phase": each.phase} if each.phase else {}))
             continue
         table: dict[str, object] = {"nodes": list(each.nodes), "start": each.start, "end": each.end}
         for name, names in (("user", each.users), ("tenant", each.tenants), ("partition", each.partitions)):

@@ -166,10 +166,16 @@ def test_switches_and_storage_of_a_block_come_with_its_nodes() -> None:
 
 def test_a_scenario_commissions_nodes() -> None:
     asked = load("phase-1").apply_sets(
-        ["cluster.nodes=4", "cluster.gpus_per_node=8", "workload.days=0.1", "commission=[{nodes='2-3', start='1h'}]"]
+        [
+            "cluster.nodes=4",
+            "cluster.gpus_per_node=8",
+            "workload.days=0.1",
+            "commission=[{nodes='2-3', start='1h', phase='p2'}]",
+        ]
     )
     result = run_it(asked)
-    assert result.scenario["commission"] == [{"nodes": "2-3", "start": "1h"}]
+    assert result.scenario["commission"] == [{"nodes": "2-3", "start": "1h", "phase": "p2"}]
+    assert list(result.summary()["phases"]) == ["before p2", "p2"]
     assert result.timeline["gpus_up"][0].as_py() == 16.0
 
 

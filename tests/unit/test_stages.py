@@ -7,14 +7,15 @@ from dataclasses import replace
 import pytest
 
 from conftest import cluster, workload
+from gpuyard.errors import ConfigError
 from gpuyard.experiment import result_of
-from gpuyard.metrics.stages import years_of
+from gpuyard.metrics.stages import phases_of, years_of
 from gpuyard.report.html import report_html
 from gpuyard.report.stages import stage_grids
 from gpuyard.report.text import group_tables
 from gpuyard.result import Result
 from gpuyard.traces.schema import ORIGIN, ZONE
-from gpuyard.windows import NodeWindow
+from gpuyard.windows import NodeWindow, check_windows
 from records import record
 
 HOUR = 3_600
@@ -73,6 +74,48 @@ def test_a_report_has_a_table_of_the_stages_and_one_of_the_years(result: Result)
     assert 'href="#stages"' in page
     assert "By calendar year" in page
     assert {str(table.title) for table in group_tables(result)} >= {"By stage of the site", "By calendar year"}
+
+
+def named(*phases: tuple[str, float, str]) -> tuple[NodeWindow, ...]:
+    return tuple(NodeWindow.commissioned((node,), hours * HOUR, phase) for node, hours, phase in phases)
+
+
+def test_a_phase_lasts_from_its_name_to_the_next_over_all_stages_between() -> None:
+    def phases(*given: tuple[str, float, str]) -> dict[str, tuple[float, float]] | None:
+        jobs = workload((0, 6 * HOUR, 1))
+        made = replace(record(jobs, cluster(1, 1, 1, 1), (0, 0, 6 * HOUR, [(0, 1)])), windows=named(*given))
+        found = phases_of(made, 0, 6 * HOUR * SECOND)
+        return found and {name: (each[0] / HOUR / SECOND, each[1] / HOUR / SECOND) for name, each in found.items()}
+
+    assert phases(("1", 2, "p2"), ("2", 3, ""), ("3", 5, "p3")) == {"before p2": (0, 2), "p2": (2, 5), "p3": (5, 6)}
+    assert phases(("0", 0, "p1"), ("1", 2, "p2"), ("2", 4, "p2")) == {"p1": (0, 2), "p2": (2, 6)}
+    assert phases(("1", 2, "p2"), ("2", 9, "p3")) == {"before p2": (0, 2), "p2": (2, 6)}
+    assert phases(("1", 2, "")) is None
+
+
+def test_numbers_and_tables_of_a_phase_are_those_of_its_stages() -> None:
+    windows = named(("1", 2, "<b>p2</b>"))
+    result = result_of(ran("2027-05-01T00:00:00+09:00", windows=windows))
+    phases, stages = result.numbers["phases"], result.numbers["stages"]
+    assert list(phases) == ["before <b>p2</b>", "<b>p2</b>"]
+    assert list(phases.values()) == list(stages.values())
+    _, grid = stage_grids(result)
+    assert (grid.caption, [row[2] for row in grid.rows]) == ("By phase of the site", ["1", "2"])
+    page = report_html(result)
+    assert "&lt;b&gt;p2&lt;/b&gt;" in page
+    assert "<b>p2</b>" not in page
+
+
+@pytest.mark.parametrize(
+    ("phases", "complaint"),
+    [
+        ((("0", 2, "p1"), ("1", 2, "p2")), "the phases 'p1' and 'p2' begin at one instant, 7200 s"),
+        ((("0", 0, "p1"), ("1", 2, "p2"), ("2", 4, "p1")), "the phase 'p1' begins again after 'p2'"),
+    ],
+)
+def test_phases_that_contradict_each_other_are_refused(phases: tuple, complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        check_windows(named(*phases))
 
 
 def test_a_run_within_one_year_and_without_stages_has_neither() -> None:

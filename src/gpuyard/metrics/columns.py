@@ -287,6 +287,7 @@ def _of_stages(prefix: str, kind: str, begins: str, null: str) -> tuple[Key, ...
     )
 
 
+_PHASES: Final = _of_stages("phases.*.", "phase", "when the first nodes of the phase come", "where none has a name")
 _YEARS: Final = _of_stages("years.*.", "year", "when the calendar year begins", "in a run within one year")
 
 SUMMARY: Final[tuple[Key, ...]] = (
@@ -361,6 +362,7 @@ SUMMARY: Final[tuple[Key, ...]] = (
     _key("maintenance.gpu_hours", "GPU h", "GPUs closed to everybody, held or not, over time; they stay up"),
     _key("maintenance.share", "0 to 1", "their share of the GPU-hours up"),
     *_of_stages("stages.*.", "stage", "when the nodes of the stage are commissioned", "where none are"),
+    *_PHASES,
     *_YEARS,
     _key("services.count", "services", "services judged; the block is null where the workload has none"),
     _key("services.not_judged", "services", "services whose replicas in the workload are not those they want"),
@@ -406,7 +408,7 @@ _AS_BY_CLASS: Final = {
     key
     for group in ("by_tenant", "by_gpus", "by_virtual_cluster", "stages.*.by_class")
     for key in _of_groups(f"{group}.*.")
-} | {*_YEARS}
+} | {*_PHASES, *_YEARS}
 _GROUPS: Final = (
     "by_class",
     "by_tenant",
@@ -419,6 +421,8 @@ _GROUPS: Final = (
     "tenants.by_tenant",
     "stages",
     "stages.*.by_class",
+    "phases",
+    "phases.*.by_class",
     "years",
     "years.*.by_class",
 )
@@ -482,6 +486,7 @@ def _keys() -> str:
             path, meaning = f"{stem}.{{mean, p50, p90, p95, p99, max}}", meaning.removeprefix("mean: ")
         lines.append(f"| `{path}` | {key.unit} | {meaning.replace('|', chr(92) + '|')} |")
     lines.append("| `by_tenant.*`, `by_gpus.*`, `stages.*.by_class.*` | | as `by_class.*` |")
+    lines.append("| `phases.*` | | as `stages.*`, of the phases that have a name; null where none has |")
     lines.append("| `years.*` | | as `stages.*`, of calendar years; null in a run within one year |")
     lines.append("| `by_virtual_cluster.*` | | also as `by_class.*`; the rates are those of its own GPUs |")
     return "\n".join(lines) + "\n"

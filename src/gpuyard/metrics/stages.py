@@ -1,4 +1,4 @@
-"""Stages of a run of which the numbers are told apart: stages of a site that grows, and calendar years."""
+"""Stages of a run of which the numbers are told apart: stages and phases of a site that grows, and calendar years."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gpuyard.record import Record
 from gpuyard.traces.schema import ORIGIN, ZONE
 from gpuyard.windows import there_from
 
-__all__ = ["Stages", "stages_of", "years_of"]
+__all__ = ["Stages", "phases_of", "stages_of", "years_of"]
 
 Stages = dict[str, tuple[int, int]]
 """From when to before when, microseconds since the origin, by name; one after the other without a gap."""
@@ -27,6 +27,22 @@ def stages_of(record: Record, start: int, stop: int) -> Stages | None:
     begins = np.unique(there_from(record.windows, record.cluster))
     inner = begins[(begins > start) & (begins < stop)].tolist()
     return {str(number): each for number, each in enumerate(pairwise([start, *inner, stop]), start=1)}
+
+
+def phases_of(record: Record, start: int, stop: int) -> Stages | None:
+    """Return the phases between two instants, each of the stages from its name on; None where no phase has a name.
+
+    What is before the first is called after it: ``before phase-2``.
+    """
+    named = sorted((each.end_tick, each.phase) for each in record.windows if each.phase)
+    stages = stages_of(record, start, stop)
+    if not named or stages is None:
+        return None
+    found: Stages = {}
+    for begin, end in stages.values():
+        name = next((phase for tick, phase in reversed(named) if tick <= begin), f"before {named[0][1]}")
+        found[name] = (found.get(name, (begin, end))[0], end)
+    return found
 
 
 def years_of(record: Record, start: int, stop: int) -> Stages | None:

@@ -28,7 +28,7 @@ from gpuyard.metrics.groups import Groups, by_gpus, by_label, by_member, everyon
 from gpuyard.metrics.misnomers import misnomers
 from gpuyard.metrics.queueing import is_saturated, waiting
 from gpuyard.metrics.services import Judged, judge, services_block
-from gpuyard.metrics.stages import Stages, stages_of, years_of
+from gpuyard.metrics.stages import Stages, phases_of, stages_of, years_of
 from gpuyard.metrics.tenants import tenants_block
 from gpuyard.record import EndReason, Record
 from gpuyard.windows import closed_gpus, there_from
@@ -156,6 +156,7 @@ def summarise(
         "deadlines": deadline_block(record, view.times, view.chosen),
         "maintenance": _maintenance(view),
         "stages": _apart_in_time(view, stages_of(record, view.start, view.stop), judged),
+        "phases": _apart_in_time(view, phases_of(record, view.start, view.stop), judged),
         "years": _apart_in_time(view, years_of(record, view.start, view.stop), judged),
         "services": services_block(judged, view.start, view.stop),
         "tenants": tenants_block(record, view.start, view.stop, view.chosen, view.held, lost_hours(record, view.held)),

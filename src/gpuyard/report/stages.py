@@ -1,4 +1,4 @@
-"""Stages of a site that grows and calendar years, for a report: tables with a row for each."""
+"""Stages and phases of a site that grows and calendar years, for a report: tables with a row for each."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Final
 
 from gpuyard.report.measures import lookup, number_at
 from gpuyard.report.sections import Column, Grid
-from gpuyard.report.wording import clean, format_value, natural_key
+from gpuyard.report.wording import clean, format_value
 from gpuyard.result import Result
 
 __all__ = ["stage_grids"]
 
 _TABLES: Final = (
     ("stages", "By stage of the site", "Stage", "From one commissioning of nodes to the next."),
+    ("phases", "By phase of the site", "Phase", "A phase begins with the nodes that have its name."),
     ("years", "By calendar year", "Year", ""),
 )
 _COLUMNS: Final = (
@@ -31,7 +32,7 @@ _MOST: Final = 6
 
 
 def stage_grids(result: Result) -> list[Grid]:
-    """Return a table of the stages and one of the years, where the numbers tell them apart."""
+    """Return a table of the stages, one of the phases and one of the years, where the numbers tell them apart."""
     return [grid for each in _TABLES if (grid := _grid(result, *each)) is not None]
 
 
@@ -48,7 +49,7 @@ def _grid(result: Result, key: str, caption: str, first: str, note: str) -> Grid
             *(format_value(lookup(known[name], path), form) for path, _, form, _ in told),
             *(format_value(lookup(known[name], f"by_class.{each}.wait_s.mean"), "seconds") for each in classes),
         )
-        for name in sorted(known, key=natural_key)
+        for name in sorted(known, key=lambda name: number_at(known[name], "start_s") or 0.0)
     )
     columns = (
         Column(label=first, numeric=False),

@@ -61,6 +61,9 @@ class CommissionSection(Section):
 
     nodes: Items = Field(description="Numbers, ranges such as '0-15', names, or domains of a level such as 'hall 1'.")
     start: Instant = Field(description="From when on they are there, since the origin, or a date or timestamp.")
+    phase: str | None = Field(
+        default=None, min_length=1, description="The phase of the site that begins with them, such as 'phase-2'."
+    )
 
     def window(self, origin: Callable[[], datetime]) -> NodeWindow:
         """Return the window over these nodes; without an offset a timestamp has that of the origin."""
@@ -68,7 +71,7 @@ class CommissionSection(Section):
         if isinstance(start, str):
             zero, moment = origin(), datetime.fromisoformat(start)
             start = ((moment if moment.tzinfo else moment.replace(tzinfo=zero.tzinfo)) - zero).total_seconds()
-        return NodeWindow.commissioned(tuple(self.nodes), start)
+        return NodeWindow.commissioned(tuple(self.nodes), start, self.phase or "")
 
 
 class PartitionSection(Section):

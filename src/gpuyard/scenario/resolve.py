@@ -21,7 +21,7 @@ from gpuyard.scenario.tenant_keys import due_shares, tenants_of
 from gpuyard.tenancy import NO_TENANTS, Tenants
 from gpuyard.units import counted, parse_window
 from gpuyard.virtual_clusters import VirtualCluster, divide, virtual_cluster_tables
-from gpuyard.windows import NodeWindow, check_partitions
+from gpuyard.windows import NodeWindow, check_windows
 from gpuyard.workload import Workload
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ class Resolver:
                     window = table.window(self._second_0)
                     window.node_numbers(self._cluster)
                     found.append(window)
-                check_partitions(found)
+                check_windows(found)
         return tuple(found)
 
     def _second_0(self) -> datetime:
