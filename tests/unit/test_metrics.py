@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from gpuyard.metrics.columns import SUMMARY, leaves, undocumented
 from gpuyard.metrics.groups import percentile_block
 from gpuyard.policy import Policy
 from gpuyard.record import Outcome
+from gpuyard.traces.schema import ORIGIN
 from records import record
 from serving import ran, services
 
@@ -291,7 +293,10 @@ def test_every_key_is_explained_and_every_explained_key_exists():
         workload((0, 1, 1, {"deadline": 3.0})), cluster(1), windows=[NodeWindow(nodes=(0,), start=5, end=6)]
     ).summary()
     assert undocumented(constrained) == []
-    served = numbers(ran(services()))
+    asked = services()
+    facts = {**asked.held.schema.metadata, ORIGIN: b"2027-12-31T23:55:00+00:00"}
+    asked = replace(asked, held=asked.held.replace_schema_metadata(facts))
+    served = numbers(replace(ran(asked), windows=(NodeWindow.commissioned((0,), 0.0, "p1"),)))
     assert undocumented(served) == []
     grown = simulate(
         workload((0, 9, 1, {"job_class": "training"})), cluster(1, 1), windows=[NodeWindow.commissioned((1,), start=5)]
@@ -302,10 +307,10 @@ def test_every_key_is_explained_and_every_explained_key_exists():
     ).summary()
     assert undocumented(apart) == []
     lent = simulate(
-        workload((0, 9, 1, {"tenant": "a"})),
+        workload((0, 9, 1, {"tenant": "a"}), (0, 9, 1, {"tenant": "alpha"})),
         cluster(1),
         policy="fifo-fit",
-        tenants={"tenant": [{"name": "a", "nominal": 1}]},
+        tenants={"tenant": [{"name": "a", "nominal": 1}, {"name": "alpho"}]},
     ).summary()
     assert undocumented(lent) == []
     every = (found, replayed, constrained, served, grown, apart, lent)

@@ -441,7 +441,8 @@ def leaves(numbers: Mapping[str, object], prefix: str = "") -> Iterator[str]:
 def undocumented(numbers: Mapping[str, object]) -> list[str]:
     """Return the paths of a summary that :data:`SUMMARY` does not explain; a block that is null is explained."""
     known = {key.path for key in SUMMARY}
-    blocks = {path.rsplit(".", 1)[0].split(".")[0] for path in known if "." in path}
+    parts = [path.split(".") for path in known]
+    blocks = {".".join(each[:depth]) for each in parts for depth in range(1, len(each)) if each[depth - 1] != "*"}
     return [path for path in dict.fromkeys(leaves(numbers)) if path not in known and path not in blocks]
 
 
