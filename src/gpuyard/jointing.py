@@ -96,6 +96,7 @@ def attempt_tables(
     state[Party.SHARED] = shared is not None
     state[Party.PREEMPTS] = bool(policy.preemption)
     state[Party.SCORED] = is_scored(policy)
+    state[Party.RECALLS] = tenancy.ledger.quota.size == 0 and policy.placement != "topology-block"
     joint = build_joint(
         tenants=tenancy.ledger.tenant.size,
         askers=tenancy.ledger.asker.size,

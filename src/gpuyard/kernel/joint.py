@@ -1,7 +1,8 @@
 """The event loop that has all together: levels and tenants, scores, reservations, and nodes that are closed at times.
 
-Every waiting job is tried in every pass, and nothing is remembered between two tries: what one job learns of its
-chances says little of the next, which may be shorter, more urgent, of another tenant, or invited where it is not.
+Every waiting job is looked at in every pass: what one job learns of its chances says little of the next, which may be
+shorter, more urgent, of another tenant, or invited where it is not.  Only a job that asks for the same, is no more
+urgent, and has no nodes that the other had not, is not tried where that one was refused in the same pass.
 ``docs/semantics.md``, *Scores, easy and windows beside preemption and tenants*, is the specification.
 """
 
@@ -28,6 +29,7 @@ from gpuyard.kernel.joint_turns import (
     turn_over,
 )
 from gpuyard.kernel.latecomers import is_latecomer
+from gpuyard.kernel.levels import level_of_waiting
 from gpuyard.kernel.outstaying import expect_longer
 from gpuyard.kernel.placement import Placer, Releaser
 from gpuyard.kernel.quotas import holder_of, resources_of
@@ -38,7 +40,7 @@ from gpuyard.kernel.stays import Gain, Stays
 from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Queue, Records, Site
 from gpuyard.kernel.tenancy import ANY_TYPE, Ledger, Tenancy
 from gpuyard.kernel.timetable import first_time
-from gpuyard.kernel.windows import Windows, close_for, hide_reserved, is_window_end, next_window_end
+from gpuyard.kernel.windows import Windows, begins_later, close_for, hide_reserved, is_window_end, next_window_end
 from gpuyard.kernel.worth import work_saved
 
 __all__ = ["run_joint"]
@@ -95,6 +97,8 @@ def run_joint(
             break
         count[Count.PASSES] += 1
         joint.state[Party.LISTED] = NOBODY
+        joint.state[Party.STAMP] += 1
+        joint.state[Party.OPENS] = not begins_later(windows, now)
         scored = joint.state[Party.SCORED] > 0
         if count[Count.WAITING] > 0 and (
             not scored or score_all_places(contenders, jobs, events, stays, joint, scorer, now)
@@ -158,6 +162,7 @@ def _make_round(
                 preempt_victims(jobs, events, stays, ledger, contenders, expected, joint, taken, row, now)
                 start_at(jobs, site, log, events, stays, ledger, contenders, expected, place, first, short, now)
                 anew = True
+                state[Party.STAMP] += taken > 0
                 again = taken > 0 and state[Party.SHARED] > 0
             elif state[Party.PASSING] != Passing.BESIDE:
                 _pass_over(ledger, joint, row)
@@ -227,6 +232,8 @@ def _find_place(
     wish = int(jobs.claim[nth(row)]["demand"])
     if not short and promise[Promise.COUNTS] > 0 and expected.thousandths[nth(wish)] > promise[Promise.EXTRA]:
         return False, NOBODY, 0
+    if joint.state[Party.RECALLS] > 0 and _is_vain(stays, expected, tenancy.ledger, windows, joint, row, short):
+        return False, NOBODY, 0
     close_for(site, windows, row, now, int(expected.estimate[nth(row)]))
     if not short:
         hide_reserved(site, windows, expected, True)
@@ -236,7 +243,38 @@ def _find_place(
         taken = roomer(jobs, demand, site, log, events, stays, tenancy, windows, joint, placer, releaser, row, now)
     if not short:
         hide_reserved(site, windows, expected, False)
+    if not placed and taken == 0 and joint.state[Party.RECALLS] > 0:
+        _note_vain(stays, expected, tenancy.ledger, windows, joint, row, short)
     return placed or taken > 0, admitted, taken
+
+
+@inlined
+def _is_vain(
+    stays: Stays, expected: Expectations, ledger: Ledger, windows: Windows, joint: Joint, row: int, short: bool
+) -> bool:
+    """Return whether a job of the same asker with no worse chances was refused, and nothing was given back since.
+
+    Before there is a head, nobody was refused but by limits, which do not admit this one either.
+    """
+    this = joint.vain[nth(ledger.asker_of[nth(row)])]
+    if this["stamp"] != joint.state[Party.STAMP] or this["standing"] != windows.standing[nth(row)]:
+        return False
+    if this["level"] > level_of_waiting(stays, row) or (short and this["short"] == 0):
+        return False
+    return bool(joint.state[Party.OPENS] > 0 or this["length"] <= expected.estimate[nth(row)])
+
+
+@inlined
+def _note_vain(
+    stays: Stays, expected: Expectations, ledger: Ledger, windows: Windows, joint: Joint, row: int, short: bool
+) -> None:
+    """Remember that a job was refused."""
+    this = joint.vain[nth(ledger.asker_of[nth(row)])]
+    this["stamp"] = joint.state[Party.STAMP]
+    this["standing"] = windows.standing[nth(row)]
+    this["level"] = level_of_waiting(stays, row)
+    this["length"] = expected.estimate[nth(row)]
+    this["short"] = short
 
 
 @inlined

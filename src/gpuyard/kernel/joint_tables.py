@@ -38,6 +38,17 @@ PREY = np.dtype(
 )
 """A running job that may be taken away in a pass."""
 
+VAIN = np.dtype(
+    [
+        ("stamp", np.int64),  # Party.STAMP at which it was refused
+        ("level", np.int64),
+        ("length", np.int64),  # of the attempt that was expected
+        ("standing", np.int32),  # by which windows close nodes to it
+        ("short", np.int32),  # 1 = not even the reserved nodes would do
+    ]
+)
+"""The job of an asker that was tried in vain last."""
+
 
 class Party(IntEnum):
     """Places in the state of the loop."""
@@ -64,7 +75,13 @@ class Party(IntEnum):
     """queues with jobs that are still to be tried"""
     WISH = 10
     """the demand of the head for which the reservation was made: its own, or that with one of its types alone"""
-    SIZE = 11
+    STAMP = 11
+    """number of times that something was given back, or time passed: who was refused at the same one would be again"""
+    RECALLS = 12
+    """1 = who was refused is remembered; quotas change with each start who may be taken from, so not with quotas"""
+    OPENS = 13
+    """1 = no window begins after this instant: how long a job stays does not matter to any"""
+    SIZE = 14
 
 
 class Joint(NamedTuple):
@@ -75,6 +92,7 @@ class Joint(NamedTuple):
     queue: Records  # shape (tenants,)
     top: NDArray[np.int32]  # a heap of queues
     over: NDArray[np.int64]  # shape (askers,): the round in which its jobs are passed over
+    vain: Records  # shape (askers,)
     prey: Records
     place: NDArray[np.int32]  # shape (jobs,): which nodes each job may use at all
     fits: NDArray[np.int8]  # shape (places * demands,): 1 = those nodes can hold the demand when they are empty
@@ -104,6 +122,7 @@ def build_joint(
         queue=np.zeros(tenants, QUEUE),
         top=np.empty(tenants + 1, np.int32),
         over=np.zeros(askers, np.int64),
+        vain=np.zeros(askers, VAIN),
         prey=np.empty(running + 1, PREY),
         place=place,
         fits=known.ravel(),

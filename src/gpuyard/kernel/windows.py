@@ -17,6 +17,7 @@ from gpuyard.kernel.tables import Records, Site
 __all__ = [
     "WINDOW",
     "Windows",
+    "begins_later",
     "build_windows",
     "close_for",
     "conceal",
@@ -105,6 +106,15 @@ def next_opening(windows: Windows, row: int, now: int) -> int:
         if keeps_out > 0 and now < end < found:
             found = end
     return found
+
+
+@kernel
+def begins_later(windows: Windows, now: int) -> bool:
+    """Return whether a window begins after an instant."""
+    later = False
+    for number in range(windows.window.size):
+        later = later or windows.window[number]["start"] > now
+    return bool(later)
 
 
 @kernel
