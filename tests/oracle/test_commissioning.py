@@ -33,7 +33,7 @@ def with_names(data: st.DataObject, jobs: Workload) -> Workload:
     return Workload.from_table(jobs.table.from_pylist(rows, schema=jobs.table.schema))
 
 
-@pytest.mark.parametrize("order", ["fifo", "sjf", "wfp", "multifactor"])
+@pytest.mark.parametrize("order", ["fifo", "sjf", "wfp", "themis", "multifactor"])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_nodes_that_come_later_have_the_schedule_of_the_reference(variant, order):
     def check(data: st.DataObject) -> None:

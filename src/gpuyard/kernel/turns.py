@@ -19,7 +19,11 @@ def score_all(
 ) -> bool:
     """Score the waiting jobs; return whether all scores are numbers.  If not, the simulation stops."""
     note_factors(contenders.accounts, jobs, log, events, contenders.waiting, waiting, now)
-    contenders.weights[Weight.PRESENT] = waiting + events.counter[Count.RUNNING]
+    present = waiting + events.counter[Count.RUNNING]
+    if jobs.job.size > contenders.feature.size:
+        for place in range(events.counter[Count.RUNNING]):
+            present -= events.ends.row[nth(place)] >= contenders.feature.size  # holds nodes until they come: no job
+    contenders.weights[Weight.PRESENT] = present
     scorer(now / MICROSECONDS, contenders.waiting[:waiting], contenders.score[:waiting], contenders.weights)
     for place in range(waiting):
         score = contenders.score[nth(place)]
