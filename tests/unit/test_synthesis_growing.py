@@ -131,6 +131,20 @@ def test_recorded_requests_go_on_from_stage_to_stage_and_the_load_is_met(tmp_pat
     assert work[later].sum() / (1_024 * 2 * DAY) == pytest.approx(0.6, rel=0.01)
 
 
+def test_a_stage_of_a_long_growth_meets_its_load_though_control_intervals_are_longer_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # 100 minutes, where a stage alone has 50: calibrated with its own, the first offers 0.609
+    monkeypatch.setattr("gpuyard.services.book.MOST_INTERVALS", 120)
+    spec = SynthesisSpec.from_mapping({"days": 8, "load": 0.6, "classes": {"realtime": 1}})
+    stages = (Stage(0, 4 * DAY, 64, 64, None), Stage(4 * DAY, 8 * DAY, 128, 128, None))
+    jobs = synthesise_growing(spec, stages, seed=0)
+    submit, work = jobs.floats("submit_time"), jobs.gpus * jobs.floats("runtime")
+    later = submit >= 4 * DAY
+    assert work[~later].sum() / (64 * 4 * DAY) == pytest.approx(0.6, rel=0.01)
+    assert work[later].sum() / (128 * 4 * DAY) == pytest.approx(0.6, rel=0.01)
+
+
 def test_a_kind_of_service_that_a_stage_is_the_first_to_have_begins_cold() -> None:
     spec = SynthesisSpec.from_mapping({"days": 2, "load": 0.8, "classes": {"realtime": 1}, "services": {
         "image": {}, "reasoning": {}}})  # fmt: skip

@@ -82,6 +82,8 @@ class Book:
         The recorded requests of the kinds that replay some.
     replayed
         Seconds of the recordings that were replayed before second 0.
+    whole
+        Seconds of the longer workload that this is a part of: its control intervals are as long as that one's.
     holidays
         Public holidays, as numbers of days, 0 for that of second 0.
     """
@@ -94,6 +96,7 @@ class Book:
     recordings: Mapping[str, Recording]
     holidays: tuple[int, ...] = ()
     replayed: float = 0.0
+    whole: float = 0.0
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a window without an end, and for a service of a kind that is not there."""
@@ -115,7 +118,7 @@ class Book:
 
     def width(self, interval: float) -> float:
         """Return the seconds that a control interval really has: a multiple where there would be too many."""
-        return interval * max(1, math.ceil(self.span / interval / MOST_INTERVALS))
+        return interval * max(1, math.ceil(max(self.span, self.whole) / interval / MOST_INTERVALS))
 
     def edges(self, interval: float) -> Floats:
         """Return the beginnings of the control intervals and the end of the last, s."""

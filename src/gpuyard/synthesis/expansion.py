@@ -34,7 +34,7 @@ class Site(NamedTuple):
     growth: float  # exponent of campaigns beyond the cluster they were published for
     node_cpus: float | None  # CPU cores of its smallest node; None where it states none: CPU stages are then delays
     start: datetime  # second 0 of the window
-    before: float = 0.0  # seconds of the workload that lie before the window
+    part: tuple[float, float] = (0.0, 0.0)  # of a longer workload: seconds that lie before the window, and of all
 
 
 class Stage(NamedTuple):

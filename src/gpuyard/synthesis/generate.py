@@ -107,17 +107,18 @@ def generation(
     node_cpus: float | None = None,
     node_gpus: tuple[int, ...] = (),
     most_jobs: int | None = None,
-    before: float = 0.0,
+    part: tuple[float, float] = (0.0, 0.0),
 ) -> Generation:
     """Return what :func:`synthesise` would make, to be made table by table; the parameters are the same.
 
-    ``most_jobs`` is how many jobs there may be, any number if None; ``before``, seconds of a longer workload that lie
-    before this part of it, after which recorded requests go on.
+    ``most_jobs`` is how many jobs there may be, any number if None; ``part``, of a longer workload that this is a
+    part of, the seconds that lie before, after which recorded requests go on, and the seconds of all of it, by which
+    control intervals of services are as long as there.
     """
     largest = gpus if max_gpus_per_job is None else max_gpus_per_job
     if gpus < 1 or not 1 <= largest <= gpus:
         raise ConfigError(f"a job takes 1 to gpus={gpus} GPUs, got max_gpus_per_job={max_gpus_per_job}")
-    planner = Planner(spec, Site(gpus, largest, spec.campaign_growth, node_cpus, spec.origin(), before), seed)
+    planner = Planner(spec, Site(gpus, largest, spec.campaign_growth, node_cpus, spec.origin(), part), seed)
     if most_jobs is not None:
         planner.check_size(most_jobs)
     plan = planner.planned()

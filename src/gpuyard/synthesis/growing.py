@@ -69,7 +69,7 @@ def synthesise_growing(
                 node_cpus=stage.node_cpus,
                 node_gpus=stage.node_gpus,
                 most_jobs=MOST_JOBS // len(stages),
-                before=stage.begin,
+                part=(stage.begin, stages[-1].end),
             )
         )
         if progress is not None:

@@ -233,7 +233,7 @@ class Planner:
         redraw = self.realtime[0].redraw
         book, requests = make_services(
             self.spec.services, self.service_gpus(), largest=self.site.largest, span=span, origin=self.spec.origin(),
-            seed=self.seed, redraw=redraw, holidays=self._holidays(span), replayed=self.site.before,
+            seed=self.seed, redraw=redraw, holidays=self._holidays(span), part=self.site.part,
         )  # fmt: skip
         made = replicas(book)
         notes = tuple(

@@ -164,13 +164,13 @@ def make_services(
     seed: int,
     redraw: int,
     holidays: Collection[date] = (),
-    replayed: float = 0.0,
+    part: tuple[float, float] = (0.0, 0.0),
 ) -> tuple[Book, dict[str, Requests]]:
     """Return the services whose replicas hold ``gpus`` GPUs on average over the window, and the requests they replay.
 
     A kind that is too large for its part, or whose replicas have more than ``largest`` GPUs, leaves its part to the
     others.  Where there is room for no kind at all, one service keeps as many replicas of one GPU as come nearest.
-    ``replayed``: seconds of recorded requests that lie before the window.
+    ``part``: where the window is one of a longer workload, the seconds of it that lie before, and of all of it.
     """
     wanted = round(gpus, 6)
     parts = _parts([kind for kind in kinds if kind.gpus <= largest], wanted)
@@ -180,8 +180,8 @@ def make_services(
         if kind.requests is not None
     }
     services: list[Service] = []
-    for kind, part in parts.items():
-        services += _sized(kind, part, span, seed, f"synthesis:realtime-{kind.name}:{redraw}")
+    for kind, mine in parts.items():
+        services += _sized(kind, mine, span, seed, f"synthesis:realtime-{kind.name}:{redraw}")
     known = {kind.name: kind for kind in parts}
     if not services and round(wanted) > 0:
         smallest = replace(min(kinds, key=lambda each: each.gpus), gpus=1)
@@ -194,7 +194,7 @@ def make_services(
     book = Book(
         span=span, midnight=midnight, weekday=origin.weekday(), kinds=known, services=tuple(services),
         recordings=recordings, holidays=tuple(sorted((each - origin.date()).days for each in holidays)),
-        replayed=replayed,
+        replayed=part[0], whole=part[1],
     )  # fmt: skip
     return _calibrated(_normalised(book), wanted), {name: each for name, each in requests.items() if name in known}
 
