@@ -120,9 +120,10 @@ def attempt_tables(
 
 def _first_attempts(stays: Stays, estimate: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return how long the scheduler expects each job's first attempt to last, with the checkpoints that it writes."""
-    length = np.maximum(estimate, 1)
-    interval, cost = int(stays.terms[Terms.INTERVAL]), int(stays.terms[Terms.COST])
-    if interval in (0, NEVER) or cost == 0:
+    length, cost = np.maximum(estimate, 1), int(stays.terms[Terms.COST])
+    if cost == 0:
         return length
+    own = stays.interval[: length.size] if stays.interval.size else stays.terms[Terms.INTERVAL]
+    interval = np.where(own == 0, NEVER, own)
     checkpoints = np.minimum((length - 1) // interval, LONGEST_ATTEMPT // cost)
     return np.minimum(length + checkpoints * cost, LONGEST_ATTEMPT)

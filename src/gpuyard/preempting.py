@@ -8,8 +8,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuyard.checkpointing import check_progress, common_interval, intervals_of, saved_by
 from gpuyard.errors import ConfigError
-from gpuyard.kernel.codes import ABSENT, NEVER, NOBODY
+from gpuyard.kernel.codes import ABSENT, NOBODY
 from gpuyard.kernel.expectations import thousandths_asked
 from gpuyard.kernel.hunt import Hunter, hunt_by_trial, hunt_listed, hunt_nothing, hunter_signature
 from gpuyard.kernel.launch import Pointer
@@ -27,7 +28,6 @@ __all__ = [
     "hunter_of",
     "preempting_tables",
     "rank_by_level",
-    "saved_by",
     "useful_from",
     "with_more_room",
 ]
@@ -139,9 +139,11 @@ def preempting_tables(
     )
     plain = bool(np.all(asked.demands["plain"][np.unique(asked.demand[accepted])] > 0))
     terms = _terms(policy, plain=plain)
+    interval = intervals_of(workload, given)
     threshold = np.array([ticks(each) for each in given.final_thresholds], np.int64)
     milli = thousandths_asked(asked.demands, asked.quanta)
     _check_times(policy, duration[accepted], estimate[: len(workload)][accepted], milli[asked.demand[accepted]], terms)
+    check_progress(workload, given, interval, duration, accepted)
     bin_level = np.arange(threshold.size + 1)
     if given.rule == "gittins":
         service = _service(duration, milli[asked.demand])[accepted & (milli[asked.demand] > 0)]
@@ -155,6 +157,7 @@ def preempting_tables(
         estimate=estimate,
         fixed=np.append(~_preemptible(workload), nodes == 0),
         urgency=np.append(urgency, nodes),
+        interval=np.append(interval, nodes) if interval.size else interval,
         demand=np.where(accepted, asked.demand, NOBODY),
         demands=asked.demands,
         chunks=asked.chunks,
@@ -200,7 +203,7 @@ def _terms(policy: Policy, *, plain: bool) -> NDArray[np.int64]:
     terms[Terms.SLICE] = ticks(given.final_slice)
     terms[Terms.MIN_RUN] = ticks(given.min_run)
     terms[Terms.MOST] = 2**31 if given.max_preemptions is None else given.max_preemptions
-    terms[Terms.INTERVAL] = NEVER if given.checkpoint_interval is None else ticks(given.checkpoint_interval)
+    terms[Terms.INTERVAL] = common_interval(given)
     terms[Terms.COST] = ticks(given.checkpoint_cost)
     terms[Terms.RESTART] = ticks(given.restart_cost)
     terms[Terms.BY_SERVICE] = given.rule != "las"
@@ -216,7 +219,6 @@ def _check_times(
     terms: NDArray[np.int64],
 ) -> None:
     """Raise for what would not fit 64 bits; all of the jobs that take part."""
-    longest = int(duration.max(initial=0))
     times = {
         "preemption srsf": estimate + terms[Terms.RESTART],
         "preemption gittins": duration,
@@ -232,12 +234,6 @@ def _check_times(
                 f"{name}: {times[name][most] / MICROSECOND:.3g} s on {milli[most] / _WHOLE:g} GPUs are too many GPU "
                 "microseconds for 64 bits; choose another, or leave out the job"
             )
-    interval, cost = int(terms[Terms.INTERVAL]), int(terms[Terms.COST])
-    if cost and longest // interval * cost >= _LONGEST:
-        raise ConfigError(
-            f"a job of {longest / MICROSECOND:.3g} s with a checkpoint of {cost / MICROSECOND:g} s every "
-            f"{interval / MICROSECOND:g} s would never end; choose a longer checkpoint_interval"
-        )
 
 
 def _service(time: NDArray[np.int64], milli: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -298,7 +294,7 @@ def attempts_of(stays: Stays, *, preempts: bool) -> Attempts:
     )
 
 
-def useful_from(policy: Policy, attempts: Attempts, begin: int, stop: int) -> NDArray[np.int64] | None:
+def useful_from(given: Workload, policy: Policy, attempts: Attempts, begin: int, stop: int) -> NDArray[np.int64] | None:
     """Return the useful time of attempts without what those that began before ``begin`` had saved by then.
 
     ``begin``, ``stop``: from when to when the simulation goes, microseconds.
@@ -307,14 +303,7 @@ def useful_from(policy: Policy, attempts: Attempts, begin: int, stop: int) -> ND
         return None
     useful = attempts.useful.copy()
     for attempt in np.flatnonzero(attempts.start < begin).tolist():
-        left = int(useful[attempt]) - saved_by(policy.preemption, begin - int(attempts.start[attempt]))
+        passed = begin - int(attempts.start[attempt])
+        left = int(useful[attempt]) - saved_by(given, policy.preemption, int(attempts.job[attempt]), passed)
         useful[attempt] = min(left, min(int(attempts.end[attempt]), stop) - begin)
     return useful
-
-
-def saved_by(given: Preemption, passed: int) -> int:
-    """Return the work that a first attempt, which goes on, has saved after so many microseconds."""
-    if given.checkpoint_interval is None:
-        return 0
-    interval, cost = ticks(given.checkpoint_interval), ticks(given.checkpoint_cost)
-    return passed // (interval + cost) * interval if interval else passed

@@ -132,7 +132,7 @@ def schedule(
     """
     check_times(policy, begin, until, windows)
     check_tenants(policy, tenants)
-    policy = with_bound(policy, tenants)
+    policy = with_bound(policy, tenants, workload)
     return schedule_participants(
         participants(workload, policy, begin=begin, seed=seed),
         cluster,
@@ -368,7 +368,7 @@ def _record(
         attempt_start=np.maximum(attempt.start, -NEVER if middle is None else middle.begin),
         attempt_end=np.minimum(attempt.end, stop),
         attempt_reason=reason.astype(np.int8),
-        attempt_useful=attempt.useful if middle is None else useful_from(policy, attempt, middle.begin, stop),
+        attempt_useful=attempt.useful if middle is None else useful_from(workload, policy, attempt, middle.begin, stop),
         attempt_cause=attempt.cause,
         attempt_guest=attempt.guest if policy.cells else None,
         slot_offset=np.append(attempt.slot, slots.stop) - slots.start,

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuyard.checkpointing import may_be_fruitless
 from gpuyard.cluster import Cluster
 from gpuyard.errors import ConfigError, unknown_name
 from gpuyard.kernel.codes import NEVER, NOBODY
@@ -101,13 +102,13 @@ def check_tenants(policy: Policy, tenants: Tenants) -> None:
             )
 
 
-def with_bound(policy: Policy, tenants: Tenants) -> Policy:
+def with_bound(policy: Policy, tenants: Tenants, workload: Workload) -> Policy:
     """Return the policy with a bound on preemptions where what tenants take from each other could go round for ever.
 
     ``docs/semantics.md``, *No livelock*, says where that is.
     """
     given = policy.preemption
-    if not (given.may_be_fruitless and tenants.has_quotas and tenants.reclaim in ("any", "fair")):
+    if not (tenants.has_quotas and tenants.reclaim in ("any", "fair") and may_be_fruitless(workload, given)):
         return policy
     return replace(policy, preemption=replace(given, max_preemptions=_MOST_FRUITLESS))
 

@@ -315,7 +315,7 @@ _DURATION = (0.0, _LATEST, "a duration must be a finite number of seconds, and n
 _MOST = float(np.finfo(np.float64).max)
 _RANGES: dict[str, tuple[float, float, str, str]] = {
     **dict.fromkeys(("submit_time", "not_before", "deadline", "start_time", "end_time"), _TIME),
-    **dict.fromkeys(("runtime", "time_limit", "think_time"), _DURATION),
+    **dict.fromkeys(("runtime", "time_limit", "think_time", "checkpoint_interval"), _DURATION),
     "gpus": (0, _MOST, "GPUs cannot be negative", "write 0 for a job without GPUs"),
     "gpu_milli": (1, 999, "a share of a GPU is 1 to 999 thousandths", "leave it null for whole GPUs"),
     "nodes": (1, _MOST, "a job runs on at least 1 node", "leave it null for as few as hold its GPUs"),

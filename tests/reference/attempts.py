@@ -15,6 +15,8 @@ class Past:
 
     attempts: list[Attempt]
     promoted: int | None = None
+    interval: int | None = None
+    """the job's own work between two checkpoints; ``None``: as the policy says"""
 
     @property
     def saved(self) -> int:
@@ -44,15 +46,20 @@ class Costs:
             restart=ticks(given.restart_cost),
         )
 
+    def interval_of(self, past: Past) -> int | None:
+        """Return the work between two checkpoints of a job."""
+        return self.interval if past.interval is None else past.interval
+
     def before_work(self, past: Past) -> int:
         """Return what the next attempt takes before it works."""
         return self.restart if past.attempts else 0
 
     def checkpoints(self, past: Past, work: int) -> int:
         """Return how many checkpoints the next attempt writes if it is left alone."""
-        if not self.interval or past.saved >= work:
+        interval = self.interval_of(past)
+        if not interval or past.saved >= work:
             return 0
-        return (work - 1) // self.interval - past.saved // self.interval
+        return (work - 1) // interval - past.saved // interval
 
     def length(self, past: Past, work: int) -> int:
         """Return how long the next attempt lasts if it is left alone."""
@@ -68,25 +75,27 @@ class Costs:
     def kept(self, past: Past, work: int, lasted: int) -> int:
         """Return what the present attempt adds to what is saved if it is preempted now."""
         after = max(lasted - self.before_work(past), 0)
-        if self.interval is None:
+        interval = self.interval_of(past)
+        if interval is None:
             return 0
-        if self.interval == 0:
+        if interval == 0:
             return min(after, work - past.saved)
-        return self.complete(past, work, after) * self.interval
+        return self.complete(past, work, after) * interval
 
     def lost(self, past: Past, work: int, lasted: int) -> int:
         """Return the time that is lost if the present attempt is preempted now."""
         after = max(lasted - self.before_work(past), 0)
-        if self.interval is None:
+        interval = self.interval_of(past)
+        if interval is None:
             return after
-        if self.interval == 0:
+        if interval == 0:
             return 0
-        lost = after - self.complete(past, work, after) * (self.interval + self.checkpoint)
-        assert lost < self.interval + self.checkpoint, "more is lost than a checkpoint interval and its cost"
+        lost = after - self.complete(past, work, after) * (interval + self.checkpoint)
+        assert lost < interval + self.checkpoint, "more is lost than a checkpoint interval and its cost"
         return lost
 
     def complete(self, past: Past, work: int, after: int) -> int:
-        return min(after // (self.interval + self.checkpoint), self.checkpoints(past, work))
+        return min(after // (self.interval_of(past) + self.checkpoint), self.checkpoints(past, work))
 
 
 def service(job: Job, time: int) -> int:

@@ -29,7 +29,10 @@ class CellSimulation(PreemptiveSimulation):
         Simulation.__init__(self, *given, **more)
         self.terms = self.policy.preemption
         self.costs = Costs.of(self.terms)
-        self.pasts = {job.row: Past(attempts=self.fates[job.row].attempts) for job in self.waiting}
+        self.pasts = {
+            job.row: Past(attempts=self.fates[job.row].attempts, interval=job.checkpoint_interval)
+            for job in self.waiting
+        }
         self.line: list[int] = []
         self.held: dict[int, Held] = {}
         self.site = Forest(self.hierarchy, [0] * (len(self.hierarchy.names) - 1) + [self.hierarchy.tops])

@@ -51,6 +51,8 @@ class Job:
     """name and user"""
     array_limit: int | None = None
     preemptible: bool = True
+    checkpoint_interval: int | None = None
+    """work between two of its own; ``None``: as the policy says"""
     number: int = -1
     """the row that random numbers are drawn by, if it is another: that in the whole workload"""
 
@@ -139,6 +141,11 @@ def ticks(seconds: float | None) -> int | None:
     return None if seconds is None else round(seconds * SECOND)
 
 
+def at_least_one(seconds: float | None) -> int | None:
+    """Return microseconds: above 0 if the seconds are."""
+    return max(ticks(seconds), 1) if seconds else ticks(seconds)
+
+
 def read(workload: Workload, policy: Policy) -> list[Job]:
     """Return the jobs by row."""
     rows = workload.table.to_pylist()
@@ -178,6 +185,7 @@ def read(workload: Workload, policy: Policy) -> list[Job]:
             array=None if row.get("array") is None else (row["array"], row["user"]),
             array_limit=row.get("array_limit"),
             preemptible=row.get("preemptible") is not False,
+            checkpoint_interval=at_least_one(row.get("checkpoint_interval")),
         )
         jobs.append(job)
     return jobs

@@ -23,7 +23,10 @@ class PreemptiveSimulation(Simulation):
         super().__init__(*given, **more)
         assert not self.recorded
         self.terms = self.policy.preemption
-        self.pasts = {job.row: Past(attempts=self.fates[job.row].attempts) for job in self.waiting}
+        self.pasts = {
+            job.row: Past(attempts=self.fates[job.row].attempts, interval=job.checkpoint_interval)
+            for job in self.waiting
+        }
         lengths = {job: self.yard.lengths[job.row] for job in self.waiting}
         self.levels = Levels.of(self.terms, lengths, self.ranking.estimates)
         self.promise = Promise(self.policy)
@@ -68,7 +71,8 @@ class PreemptiveSimulation(Simulation):
         for row, fate in enumerate(self.fates):
             for number, each in enumerate(fate.attempts):
                 if each.start < begin:
-                    before = self.levels.costs.kept(Past(attempts=[]), self.yard.lengths[row], begin - each.start)
+                    past = replace(self.pasts[row], attempts=[])
+                    before = self.levels.costs.kept(past, self.yard.lengths[row], begin - each.start)
                     useful = min(each.useful - before, each.end - begin)
                     fate.attempts[number] = each._replace(start=begin, useful=useful)
 

@@ -34,12 +34,12 @@ class TenantedPreemptiveSimulation(PreemptiveSimulation):
             or tenants.reclaim in {"lower", "never"}
         ):
             return False
+        intervals = {ticks(terms.checkpoint_interval), *(job.checkpoint_interval for job in self.jobs)}
         if terms.checkpoint_interval is None:
             return True
-        before_any_is_saved = ticks(terms.restart_cost)
-        if terms.checkpoint_interval:
-            before_any_is_saved += ticks(terms.checkpoint_interval) + ticks(terms.checkpoint_cost)
-        return ticks(terms.min_run) <= before_any_is_saved
+        own = [each for each in intervals if each is not None]
+        written = [each + ticks(terms.checkpoint_cost) if each else 0 for each in own]
+        return ticks(terms.min_run) <= ticks(terms.restart_cost) + max(written)
 
     def held(self, gone: Sequence[Run] = ()) -> Held:
         return held_in(self.yard, self.tenancy, gone)

@@ -105,11 +105,11 @@ def test_attempts_that_save_something_get_their_work_done_without_a_bound(goes_r
 
 
 def test_the_bound_is_for_what_can_go_round_only():
-    _, _, rule, shared = by_shares()
+    jobs, _, rule, shared = by_shares()
     round_and_round = under(rule)
 
     def bound(policy: Policy = round_and_round, tenants: Tenants = shared) -> int | None:
-        return with_bound(policy, tenants).preemption.max_preemptions
+        return with_bound(policy, tenants, jobs).preemption.max_preemptions
 
     assert bound() == bound(under(rule, checkpoint_interval=1.0)) == 1000
     assert bound(under(rule, checkpoint_interval=0.0, restart_cost=1.0)) == 1000

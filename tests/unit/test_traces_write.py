@@ -65,6 +65,7 @@ def tables(draw: st.DrawFn, texts: st.SearchStrategy[str]) -> pa.Table:
             "depends_on": draw(maybe(st.just(parents))), "think_time": draw(maybe(SPANS)),
             "nice": draw(maybe(st.integers(-(2**31), 2**31 - 1))), "deadline": draw(maybe(TIMES)),
             "segment": draw(maybe(st.integers(1, 9))), "array": array,
+            "checkpoint_interval": draw(maybe(st.sampled_from([0.0, 0.5, 900.0]))),
             "array_limit": draw(maybe(st.integers(1, 9))) if array else None,
             "job_class": draw(maybe(texts)), "tenant": draw(maybe(texts)), "user": draw(maybe(texts)),
             "partition": draw(maybe(texts)), "qos": draw(maybe(texts)), "job_name": draw(maybe(texts)),
@@ -98,7 +99,7 @@ def test_the_csv_is_the_data_as_it_stands(tmp_path: Path) -> None:
     first, header, line = (tmp_path / "jobs.csv").read_text().splitlines()
     assert first == "# gpuyard trace; origin=2024-03-31T01:30:00.250000+09:00; zone=Asia/Seoul; format=philly"
     assert header.startswith("job_id,submit_time,start_time,end_time,runtime,time_limit,gpus,")
-    assert line == '"a",0,,,0.1,,1,,,,,,,true,,,,,,,,,,,,,"=cmd()",,,,,'
+    assert line == '"a",0,,,0.1,,1,,,,,,,true,,,,,,,,,,,,,,"=cmd()",,,,,'
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuyard.checkpointing import saved_by
 from gpuyard.explanation.cells import held_meanwhile, owners_of
 from gpuyard.explanation.evidence import Evidence
 from gpuyard.explanation.sharing import right_of
 from gpuyard.explanation.story import Made, Stay, Took
 from gpuyard.explanation.yard import held_milli
-from gpuyard.preempting import rank_of_jobs, saved_by
+from gpuyard.preempting import rank_of_jobs
 from gpuyard.workload import MICROSECOND
 
 __all__ = ["find_stays"]
@@ -78,7 +79,9 @@ def _start(evidence: Evidence, attempt: int) -> int:
 def _useful(evidence: Evidence, attempt: int) -> int:
     """Return the useful time of an attempt, with what was saved before the simulation began."""
     before = int(evidence.attempt_start[attempt]) - _start(evidence, attempt)
-    return int(evidence.attempt_useful[attempt]) + saved_by(evidence.policy.preemption, before)
+    row = int(evidence.attempt_job[attempt])
+    saved = saved_by(evidence.workload, evidence.policy.preemption, row, before)
+    return int(evidence.attempt_useful[attempt]) + saved
 
 
 def _victims(evidence: Evidence, row: int, start: int) -> list[int]:

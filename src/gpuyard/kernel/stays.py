@@ -88,7 +88,7 @@ class Terms(IntEnum):
     MOST = 4
     """preemptions of a job"""
     INTERVAL = 5
-    """of checkpoints; 0 = nothing is lost, NEVER = there are none"""
+    """of checkpoints, where jobs state none of their own; 0 = nothing is lost, NEVER = there are none"""
     COST = 6
     """of a checkpoint"""
     RESTART = 7
@@ -131,6 +131,7 @@ class Stays(NamedTuple):
     stay: Records  # shape (jobs,)
     estimate: NDArray[np.int64]  # shape (jobs,): at least 1
     urgency: NDArray[np.int64]  # shape (jobs,): level where that is fixed
+    interval: NDArray[np.int64]  # shape (jobs,) or empty: of a job's checkpoints, in the place of Terms.INTERVAL
     thousandths: NDArray[np.int64]  # shape (demands,): GPUs asked for
     chunks: NDArray[np.int64]  # shape (demands,): most slots
     threshold: NDArray[np.int64]  # microseconds, or GPU microseconds
@@ -158,6 +159,7 @@ def build_stays(
     estimate: NDArray[np.int64],
     fixed: NDArray[np.bool_],
     urgency: NDArray[np.int64],
+    interval: NDArray[np.int64],
     demand: NDArray[np.int32],
     demands: Records,
     chunks: NDArray[np.int64],
@@ -187,6 +189,7 @@ def build_stays(
         stay=stay,
         estimate=np.maximum(estimate, 1),
         urgency=urgency,
+        interval=interval,
         thousandths=thousandths_asked(demands, quanta),
         chunks=chunks,
         threshold=threshold,

@@ -15,9 +15,17 @@ LONGEST_ATTEMPT = 2**61
 
 
 @inlined
-def _checkpoints(stays: Stays, work: int, saved: int) -> int:
+def _interval_of(stays: Stays, row: int) -> int:
+    """Return the work between two checkpoints of a job: 0 = nothing is lost, NEVER = there are none."""
+    if stays.interval.size > 0:
+        return int(stays.interval[nth(row)])
+    return int(stays.terms[Terms.INTERVAL])
+
+
+@inlined
+def _checkpoints(stays: Stays, row: int, work: int, saved: int) -> int:
     """Return how many checkpoints an attempt writes that begins with ``saved`` work and is not interrupted."""
-    interval = stays.terms[Terms.INTERVAL]
+    interval = _interval_of(stays, row)
     if interval in (0, NEVER) or work <= saved:
         return 0
     return int((work - 1) // interval - saved // interval)
@@ -28,7 +36,7 @@ def attempt_length(jobs: Jobs, stays: Stays, row: int) -> int:
     """Return how long an attempt that begins now lasts if nothing interrupts it."""
     this, terms = stays.stay[nth(row)], stays.terms
     work, saved = int(jobs.job[nth(row)]["duration"]), int(this["saved"])
-    length = work - saved + _checkpoints(stays, work, saved) * terms[Terms.COST]
+    length = work - saved + _checkpoints(stays, row, work, saved) * terms[Terms.COST]
     return int(length + terms[Terms.RESTART] if this["times"] > 0 else length)
 
 
@@ -42,7 +50,7 @@ def expected_length(stays: Stays, row: int) -> int:
     work, saved = int(stays.estimate[nth(row)]), int(this["saved"])
     while work <= saved and work < 2 * LONGEST_ATTEMPT:
         work *= 2
-    checkpoints = _checkpoints(stays, work, saved)
+    checkpoints = _checkpoints(stays, row, work, saved)
     if checkpoints * float(terms[Terms.COST]) >= LONGEST_ATTEMPT:
         return LONGEST_ATTEMPT
     length = work - saved + checkpoints * terms[Terms.COST]
@@ -59,15 +67,15 @@ def _after_restart(stays: Stays, row: int, now: int) -> int:
 @inlined
 def _kept_checkpoints(jobs: Jobs, stays: Stays, row: int, passed: int) -> int:
     """Return how many checkpoints a running attempt has written, ``passed`` microseconds after its restart."""
-    period = stays.terms[Terms.INTERVAL] + stays.terms[Terms.COST]
-    most = _checkpoints(stays, int(jobs.job[nth(row)]["duration"]), int(stays.stay[nth(row)]["saved"]))
+    period = _interval_of(stays, row) + stays.terms[Terms.COST]
+    most = _checkpoints(stays, row, int(jobs.job[nth(row)]["duration"]), int(stays.stay[nth(row)]["saved"]))
     return min(passed // int(period), most)
 
 
 @kernel
 def work_saved(jobs: Jobs, stays: Stays, row: int, now: int) -> int:
     """Return how much work of a running attempt would be kept if it ended now."""
-    interval = stays.terms[Terms.INTERVAL]
+    interval = _interval_of(stays, row)
     if interval == NEVER:
         return 0
     passed = _after_restart(stays, row, now)
@@ -79,7 +87,7 @@ def work_saved(jobs: Jobs, stays: Stays, row: int, now: int) -> int:
 @kernel
 def time_lost(jobs: Jobs, stays: Stays, row: int, now: int) -> int:
     """Return how much time of a running attempt would have been for nothing if it ended now, but for its restart."""
-    interval = stays.terms[Terms.INTERVAL]
+    interval = _interval_of(stays, row)
     if interval == 0:
         return 0
     passed = _after_restart(stays, row, now)

@@ -34,7 +34,7 @@ FIRST_DATE, LAST_DATE = -62_135_596_800.0, 253_402_300_799.0
 
 _TYPES = {column.name: column.dtype for column in COLUMNS}
 _TIMES = ("submit_time", "start_time", "end_time", "not_before", "deadline")
-_DURATIONS = ("runtime", "time_limit", "think_time")
+_DURATIONS = ("runtime", "time_limit", "think_time", "checkpoint_interval")
 _BOUNDS: dict[str, tuple[float, float, str]] = {
     **dict.fromkeys(_TIMES, (-MOST_SECONDS, MOST_SECONDS, "the time is beyond 1e12 s")),
     **dict.fromkeys(_DURATIONS, (0.0, MOST_SECONDS, "a duration must be between 0 and 1e12 s")),

@@ -148,6 +148,14 @@ COLUMNS: tuple[Column, ...] = (
         meaning="the job may be preempted, under a policy that preempts",
     ),
     Column(
+        name="checkpoint_interval",
+        dtype=pa.float64(),
+        unit="s",
+        null="that of the policy's preemption",
+        meaning="work between two checkpoints, under a policy that preempts; 0: a preempted job loses nothing; "
+        "as much as the job's work, or more: it begins from the start",
+    ),
+    Column(
         name="priority",
         dtype=pa.int32(),
         unit="rank",

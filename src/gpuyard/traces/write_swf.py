@@ -54,6 +54,7 @@ NOT_HELD = (
     "spread",
     "exclusive",
     "preemptible",
+    "checkpoint_interval",
     "priority",
     "nice",
     "deadline",
