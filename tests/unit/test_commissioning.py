@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 import gpuyard as gy
@@ -14,7 +15,7 @@ from gpuyard import simulation
 from gpuyard.errors import ConfigError
 from gpuyard.loops import loop_of
 from gpuyard.scenario import Scenario, load
-from gpuyard.traces.schema import ORIGIN
+from gpuyard.traces.schema import ORIGIN, ZONE
 
 HOUR = 3600.0
 LATER = gy.NodeWindow.commissioned(("1",), 2 * HOUR)
@@ -198,10 +199,26 @@ def test_nodes_come_at_a_date_of_the_calendar(start: str) -> None:
 def test_a_date_is_refused_where_the_calendar_is_not_known_and_where_it_is_none(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("job_id,submit_time,runtime,gpus\na,0,5,1\n")
     over = {"workload": {"trace": str(tmp_path / "a.csv")}, "commission": [{"nodes": "1", "start": "2028-01-01"}]}
-    with pytest.raises(ConfigError, match="a date needs a synthetic workload"):
+    with pytest.raises(ConfigError, match="a date needs a workload of which the calendar is known"):
         run_it(load("phase-1").over(over, "test"))
     with pytest.raises(ConfigError, match=r"start: month must be in 1..12"):
         run_it(asked_with("'2028-13-01'"))
+
+
+@pytest.mark.parametrize("start", ["2027-03-28T03:00:00", "2027-03-28T01:00:00Z"])
+def test_nodes_come_at_a_date_of_a_trace_by_the_clock_of_its_zone(tmp_path: Path, start: str) -> None:
+    """From midnight to 3 o'clock is 2 hours in the night in which Berlin's clocks go forward."""
+    facts = {ORIGIN: b"2027-03-27T23:00:00+00:00", ZONE: b"Europe/Berlin"}
+    table = jobs((0, 8, 3 * HOUR), (0, 8, 3 * HOUR)).table.replace_schema_metadata(facts)
+    pq.write_table(table, tmp_path / "a.parquet")
+    over = {
+        "workload": {"trace": str(tmp_path / "a.parquet")},
+        "cluster": {"nodes": 2, "gpus_per_node": 8},
+        "commission": [{"nodes": "1", "start": start}],
+    }
+    result = run_it(load("phase-1").over(over, "test"))
+    assert result.jobs["start_time"].to_pylist() == [0.0, 2 * HOUR]
+    assert gy.explain(result, "j1")
 
 
 @pytest.mark.parametrize("start", ["2027-06-30T09:00:00+09:00", '"2027-06-30T09:00:00+09:00"'])

@@ -20,6 +20,7 @@ from gpuyard.explanation.past import FairPast
 from gpuyard.kernel.tables import Records
 from gpuyard.lowering import Asked, lower_demands
 from gpuyard.metrics import cluster_digest, decisions_table, schedule_digest, workload_digest
+from gpuyard.metrics.stages import second_0
 from gpuyard.metrics.tables import LOST
 from gpuyard.ordering import estimate_run_times, is_scored, order_features, score_weights, scorer_of, static_rank
 from gpuyard.policy import Policy, named_policy
@@ -275,7 +276,7 @@ def gather(
         result=result,
         read_promises=partial(_promises, result, jobs, site, policy, note),
         read_windows=partial(_closed, result, jobs, site),
-        there_from=there_from(_windows(result), site),
+        there_from=there_from(_windows(result, jobs), site),
         read_beliefs=partial(_beliefs, jobs, policy, seed),
         site=site,
         numbers=np.arange(site.nodes),
@@ -297,7 +298,7 @@ def _lent(attempts: pa.Table) -> NDArray[np.bool_]:
 
 def _closed(result: Result, workload: Workload, cluster: Cluster) -> list[Closed]:
     found = []
-    for window in _windows(result):
+    for window in _windows(result, workload):
         if window.is_commission:
             continue
         nodes = np.zeros(cluster.nodes, np.bool_)
@@ -321,11 +322,12 @@ def _section(result: Result, name: str) -> Mapping[str, Any]:
     return section if isinstance(section, Mapping) else {}
 
 
-def _windows(result: Result) -> list[NodeWindow]:
+def _windows(result: Result, jobs: Workload) -> list[NodeWindow]:
     """Return the windows over nodes as the scenario has them: maintenance, reservations, commissioning."""
 
     def origin() -> datetime:
-        return datetime.fromisoformat(str(_section(result, "workload").get("start")))
+        known = second_0(jobs)
+        return known or datetime.fromisoformat(str(_section(result, "workload").get("start")))
 
     found = []
     for name, section in (
@@ -396,7 +398,7 @@ def _promises(
         seed=int(run.get("seed", 0)),
         until=run.get("until"),
         begin=run.get("begin"),
-        windows=_windows(result),
+        windows=_windows(result, workload),
         tenants=Tenants.of(_section(result, "tenants")),
         decisions=True,
     )

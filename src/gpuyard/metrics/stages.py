@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -11,8 +11,9 @@ import numpy as np
 from gpuyard.record import Record
 from gpuyard.traces.schema import ORIGIN, ZONE
 from gpuyard.windows import there_from
+from gpuyard.workload import Workload
 
-__all__ = ["Stages", "phases_of", "stages_of", "years_of"]
+__all__ = ["Stages", "phases_of", "second_0", "stages_of", "years_of"]
 
 Stages = dict[str, tuple[int, int]]
 """From when to before when, microseconds since the origin, by name; one after the other without a gap."""
@@ -45,20 +46,30 @@ def phases_of(record: Record, start: int, stop: int) -> Stages | None:
     return found
 
 
+def second_0(workload: Workload) -> datetime | None:
+    """Return when second 0 is, by the clock of the workload's zone or of its origin; None where it is not known."""
+    facts = workload.held.schema.metadata or {}
+    origin, zone = (facts.get(key, b"").decode() for key in (ORIGIN, ZONE))
+    try:
+        zero = datetime.fromisoformat(origin)
+        return zero.astimezone(ZoneInfo(zone)) if zone and zero.tzinfo else zero.replace(tzinfo=zero.tzinfo or UTC)
+    except (ZoneInfoNotFoundError, OverflowError, ValueError, OSError):
+        return None
+
+
 def years_of(record: Record, start: int, stop: int) -> Stages | None:
     """Return the calendar years between two instants; None where the calendar is not known, or it is one year.
 
     Years begin at midnight in the zone of the workload, or by the offset of its origin.
     """
-    facts = record.workload.held.schema.metadata or {}
-    origin, zone = (facts.get(key, b"").decode() for key in (ORIGIN, ZONE))
+    found = second_0(record.workload)
+    if found is None:
+        return None
+    clock, zero = found.tzinfo, found.astimezone(UTC)
     try:
-        zero = datetime.fromisoformat(origin)
-        clock: tzinfo = ZoneInfo(zone) if zone and zero.tzinfo else zero.tzinfo or UTC
-        zero = zero if zero.tzinfo else zero.replace(tzinfo=UTC)
         first, last = ((zero + instant * _TICK).astimezone(clock).year for instant in (start, max(stop - 1, start)))
         edges = [(datetime(year, 1, 1, tzinfo=clock) - zero) // _TICK for year in range(first + 1, last + 1)]
-    except (ZoneInfoNotFoundError, OverflowError, ValueError, OSError):
+    except (OverflowError, ValueError):
         return None
     if first == last:
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Self
 
 from pydantic import Field, model_validator
@@ -70,7 +70,8 @@ class CommissionSection(Section):
         start = self.start
         if isinstance(start, str):
             zero, moment = origin(), datetime.fromisoformat(start)
-            start = ((moment if moment.tzinfo else moment.replace(tzinfo=zero.tzinfo)) - zero).total_seconds()
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=zero.tzinfo)
+            start = (moment.astimezone(UTC) - zero.astimezone(UTC)).total_seconds()  # one clock may change its offset
         return NodeWindow.commissioned(tuple(self.nodes), start, self.phase or "")
 
 

@@ -201,10 +201,15 @@ class Resolver:
         return tuple(found)
 
     def _second_0(self) -> datetime:
-        """Return second 0 of a synthetic workload; of a trace it is not known before it is read."""
-        if self._checked.workload.trace is not None or self._checked.workload.fit is not None:
-            raise ConfigError("a date needs a synthetic workload, whose calendar is known; give start = '90d' or so")
-        return self._spec.origin()
+        """Return second 0 of the workload; a trace is read for it."""
+        from gpuyard.metrics.stages import second_0
+
+        if self._checked.workload.trace is None and self._checked.workload.fit is None:
+            return self._spec.origin()
+        zero = second_0(self.workload(lambda stage, share: None)[0])
+        if zero is None:
+            raise ConfigError("a date needs a workload of which the calendar is known; give start = '90d' or so")
+        return zero
 
     def energy(self) -> EnergyModel:
         """Return the energy model."""
