@@ -86,7 +86,7 @@ def rank_users(tree: Tree, usage: NDArray[np.float64], total: float, factor: NDA
         if this["shares"] == 0:
             this["level"] = 0.0
         else:
-            this["level"] = math.inf if parts == 0 else this["shares"] * used / parts
+            this["level"] = math.inf if parts == 0 else float(this["shares"] * used) / float(parts)
     for depth in range(tree.depth.size - 1):
         begin, end = int(tree.depth[nth(depth)]), int(tree.depth[nth(depth + 1)])
         _sort(tree, begin, end)
