@@ -123,7 +123,7 @@ def _first_attempts(stays: Stays, estimate: NDArray[np.int64]) -> NDArray[np.int
     length, cost = np.maximum(estimate, 1), int(stays.terms[Terms.COST])
     if cost == 0:
         return length
-    own = stays.interval[: length.size] if stays.interval.size else stays.terms[Terms.INTERVAL]
+    own = stays.stay["interval"][: length.size]
     interval = np.where(own == 0, NEVER, own)
     checkpoints = np.minimum((length - 1) // interval, LONGEST_ATTEMPT // cost)
     return np.minimum(length + checkpoints * cost, LONGEST_ATTEMPT)

@@ -29,6 +29,7 @@ STAY = np.dtype(
         ("key", np.int64),  # of a waiting job in the queue; of one that may be taken away, among these
         ("patience", np.int64),  # of a waiting job among tenants: of slots, before which it cannot make room
         ("level", np.int64),  # at which a running job may be taken away; NOBODY if it may not now
+        ("interval", np.int64),  # of its checkpoints; 0 = nothing is lost, NEVER = there are none
         ("bin", np.int32),  # thresholds reached
         ("times", np.int32),  # how often it was preempted
         ("attempt", np.int32),  # number of the running attempt, or NOBODY
@@ -131,7 +132,6 @@ class Stays(NamedTuple):
     stay: Records  # shape (jobs,)
     estimate: NDArray[np.int64]  # shape (jobs,): at least 1
     urgency: NDArray[np.int64]  # shape (jobs,): level where that is fixed
-    interval: NDArray[np.int64]  # shape (jobs,) or empty: of a job's checkpoints, in the place of Terms.INTERVAL
     thousandths: NDArray[np.int64]  # shape (demands,): GPUs asked for
     chunks: NDArray[np.int64]  # shape (demands,): most slots
     threshold: NDArray[np.int64]  # microseconds, or GPU microseconds
@@ -179,6 +179,7 @@ def build_stays(
     stay["end"] = NEVER
     stay["level"] = stay["attempt"] = stay["place"] = stay["fresh"] = NOBODY
     stay["fixed"] = fixed
+    stay["interval"] = interval if interval.size else terms[Terms.INTERVAL]
     lane = np.zeros(lanes, LINE)
     sizes = np.bincount(demands["lane"][demand[demand >= 0]], minlength=lanes)
     lane["base"] = np.cumsum(sizes) - sizes
@@ -189,7 +190,6 @@ def build_stays(
         stay=stay,
         estimate=np.maximum(estimate, 1),
         urgency=urgency,
-        interval=interval,
         thousandths=thousandths_asked(demands, quanta),
         chunks=chunks,
         threshold=threshold,

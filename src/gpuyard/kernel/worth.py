@@ -17,9 +17,7 @@ LONGEST_ATTEMPT = 2**61
 @inlined
 def _interval_of(stays: Stays, row: int) -> int:
     """Return the work between two checkpoints of a job: 0 = nothing is lost, NEVER = there are none."""
-    if stays.interval.size > 0:
-        return int(stays.interval[nth(row)])
-    return int(stays.terms[Terms.INTERVAL])
+    return int(stays.stay[nth(row)]["interval"])
 
 
 @inlined
