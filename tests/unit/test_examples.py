@@ -25,6 +25,7 @@ STORED = (
     "what_if",
     "services_under_load",
     "services_while_building",
+    "slurm_site",
     "tenants_of_phase_1",
 )
 ON_REAL_TRACES = (
