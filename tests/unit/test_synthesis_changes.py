@@ -25,7 +25,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 GPUS = 2_400
 COMMON = (
     "share", "gpus", "fractions", "reference_gpus", "runtime", "priority", "activity", "preemptible", "burst", "rhythm",
-    "rank_correlation", "states",
+    "rank_correlation", "states", "checkpoint_interval",
 )  # fmt: skip
 
 

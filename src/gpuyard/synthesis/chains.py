@@ -23,7 +23,15 @@ from gpuyard.synthesis.changes import Changes
 from gpuyard.synthesis.distributions import LogCdf, Sizes
 from gpuyard.synthesis.expansion import Draws, Jobs, Main, Site, Stage, joined
 from gpuyard.synthesis.published import ASSUMPTION, Evidence, like_class
-from gpuyard.synthesis.reading import read_curve, read_part, read_positive, read_sizes, read_span, read_whole
+from gpuyard.synthesis.reading import (
+    read_checkpoints,
+    read_curve,
+    read_part,
+    read_positive,
+    read_sizes,
+    read_span,
+    read_whole,
+)
 from gpuyard.synthesis.stages import spread, within
 
 __all__ = [
@@ -145,8 +153,9 @@ class Evaluation:
             raise ConfigError(f"tasks of {given.where} must be from 1 to {MOST_TASKS}, got {tasks}")
         priority = given.take("priority", read_whole, self.stage.priority)
         activity = given.take("activity", read_part, self.stage.activity)
+        interval = given.take("checkpoint_interval", read_checkpoints, self.stage.checkpoint_interval)
         changed = Evaluation(
-            stage=self.stage._replace(priority=priority, activity=activity),
+            stage=self.stage._replace(priority=priority, activity=activity, checkpoint_interval=interval),
             sizes=given.take("gpus", read_sizes, self.sizes),
             runtimes=given.take("runtime", read_curve, self.runtimes),
             tasks=tasks,

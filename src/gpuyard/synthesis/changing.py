@@ -12,6 +12,7 @@ from gpuyard.synthesis.expansion import Main
 from gpuyard.synthesis.kinds import Kind, Rhythm, reshared
 from gpuyard.synthesis.published import Evidence, States
 from gpuyard.synthesis.reading import (
+    read_checkpoints,
     read_curve,
     read_fractions,
     read_number,
@@ -55,12 +56,13 @@ def changed_kinds(job_class: str, kinds: tuple[Kind, ...], table: Mapping[str, o
 
 def _changed(kind: Kind, given: Changes) -> Kind:
     """Return a kind with what a user changed of it but for its share."""
-    before = Main(kind.priority, kind.activity, kind.preemptible, kind.runtimes)
+    before = Main(kind.priority, kind.activity, kind.preemptible, kind.runtimes, kind.checkpoint_interval)
     after = Main(
         priority=given.take("priority", read_whole, kind.priority),
         activity=given.take("activity", read_part, kind.activity),
         preemptible=given.take("preemptible", _read_choice, kind.preemptible),
         runtimes=given.take("runtime", read_curve, kind.runtimes),
+        checkpoint_interval=given.take("checkpoint_interval", read_checkpoints, kind.checkpoint_interval),
     )
     sizes = given.take("gpus", read_sizes, kind.sizes)
     fractions = given.take("fractions", read_fractions, kind.fractions)
@@ -74,6 +76,7 @@ def _changed(kind: Kind, given: Changes) -> Kind:
         priority=after.priority,
         activity=after.activity,
         preemptible=after.preemptible,
+        checkpoint_interval=after.checkpoint_interval,
         fractions=fractions,
         states=given.take("states", _read_states, kind.states),
         burst=given.take("burst", _read_burst, kind.burst),

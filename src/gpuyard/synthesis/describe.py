@@ -24,6 +24,7 @@ from gpuyard.synthesis.published import (
     WEEKLY_EVIDENCE,
     Evidence,
 )
+from gpuyard.synthesis.reading import NO_CHECKPOINTS
 from gpuyard.synthesis.realtime import DEFAULT_SERVICES, PRIORITY, SERVICE_EVIDENCE
 from gpuyard.synthesis.series import LARGE_JOBS
 from gpuyard.synthesis.spec import BUILT_IN, DEFAULT_CLASSES, ClassShare, SynthesisSpec
@@ -172,6 +173,7 @@ def _kind(kind: Kind) -> list[Figure]:
     ]
     if not kind.preemptible:
         rows.append(_row(f"{name}: preemption", "its jobs are not preemptible", ASSUMPTION))
+    rows += _checkpoints(name, kind)
     if kind.expansion is not None:
         rows += [_row(f"{name}: {figure}", value, evidence) for figure, value, evidence in kind.expansion.figures()]
     if kind.rank_correlation:
@@ -195,6 +197,24 @@ def _kind(kind: Kind) -> list[Figure]:
         _row(f"{name}: completed / cancelled / failed", _ends(kind.states.jobs), kind.states.evidence),
         _row(f"{name}: the same, by GPU time", _ends(kind.states.gpu_time), kind.states.evidence),
     ]
+
+
+def _checkpoints(name: str, kind: Kind) -> list[Figure]:
+    """Return what its jobs lose when they are preempted, where they say so."""
+    stated = {stage.name: _interval(stage.checkpoint_interval) for stage in kind.stages}
+    if all(stage.checkpoint_interval is None for stage in kind.stages):
+        return []
+    alike = len(set(stated.values())) == 1
+    value = next(iter(stated.values())) if alike else ", ".join(f"{stage}: {each}" for stage, each in stated.items())
+    return [_row(f"{name}: work between checkpoints, when preempted", value, ASSUMPTION)]
+
+
+def _interval(seconds: float | None) -> str:
+    if seconds is None:
+        return "the policy's"
+    if seconds == 0:
+        return "nothing is lost"
+    return "no checkpoints" if seconds == NO_CHECKPOINTS else f"{seconds:g} s"
 
 
 def _ends(shares: tuple[float, float, float]) -> str:

@@ -46,6 +46,7 @@ class Stage(NamedTuple):
     array_limit: int | None = None  # tasks of one array that may be eligible or running at once
     preemptible: bool = True
     domain: int = 1  # GPUs, from the first on, that share a domain of fast links
+    checkpoint_interval: float | None = None  # s of work between two, 0: nothing is lost; None: not stated
 
 
 class Main(NamedTuple):
@@ -55,13 +56,20 @@ class Main(NamedTuple):
     activity: float
     preemptible: bool
     runtimes: LogCdf
+    checkpoint_interval: float | None = None  # as of Stage
 
     def changed(self, stage: Stage, after: Main) -> Stage:
         """Return a stage with what it repeats as it is ``after`` a change."""
         priority = after.priority if stage.priority == self.priority else stage.priority
         activity = after.activity if stage.activity == self.activity else stage.activity
         preemptible = after.preemptible if stage.preemptible == self.preemptible else stage.preemptible
-        return stage._replace(priority=priority, activity=activity, preemptible=preemptible)
+        own = stage.checkpoint_interval
+        return stage._replace(
+            priority=priority,
+            activity=activity,
+            preemptible=preemptible,
+            checkpoint_interval=after.checkpoint_interval if own == self.checkpoint_interval else own,
+        )
 
 
 class Draws:

@@ -17,7 +17,15 @@ from gpuyard.synthesis.changes import Changes
 from gpuyard.synthesis.distributions import LogCdf, Sizes
 from gpuyard.synthesis.expansion import Draws, Jobs, Main, Site, Stage
 from gpuyard.synthesis.published import ASSUMPTION, Evidence
-from gpuyard.synthesis.reading import read_counts, read_curve, read_part, read_positive, read_sizes, read_whole
+from gpuyard.synthesis.reading import (
+    read_checkpoints,
+    read_counts,
+    read_curve,
+    read_part,
+    read_positive,
+    read_sizes,
+    read_whole,
+)
 from gpuyard.synthesis.stages import Steps, spread, within
 from gpuyard.units import counted
 
@@ -65,6 +73,7 @@ class Part:
                 priority=given.take("priority", read_whole, stage.priority),
                 activity=given.take("activity", read_part, stage.activity),
                 array_limit=limit or None,
+                checkpoint_interval=given.take("checkpoint_interval", read_checkpoints, stage.checkpoint_interval),
             ),
             runtimes=given.take(
                 "runtime", read_curve, after.runtimes if self.runtimes == before.runtimes else self.runtimes

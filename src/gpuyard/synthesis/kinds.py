@@ -62,6 +62,9 @@ class Kind:
         Parts of a GPU that its jobs of one GPU ask for; only where each submission is one job.
     preemptible
         Whether its jobs may be preempted.
+    checkpoint_interval
+        s of work between two checkpoints of its jobs, 0 where nothing is lost; None: not stated, so that the policy's
+        holds.
     expansion
         Makes several jobs of each submission; ``sizes`` and ``runtimes`` are then those of the stage that holds most of
         the GPU time, and ``burst`` counts units.  None: each submission is one job.
@@ -85,13 +88,20 @@ class Kind:
     swing: float = 1.0
     profile: str | None = None
     preemptible: bool = True
+    checkpoint_interval: float | None = None
     fractions: Fractions = WHOLE_GPUS
     expansion: Expansion | None = None
 
     @property
     def stages(self) -> tuple[Stage, ...]:
         """The stages that its jobs are of: one of its own name, unless an expansion has others."""
-        own = Stage(self.name, self.priority, self.activity, preemptible=self.preemptible)
+        own = Stage(
+            self.name,
+            self.priority,
+            self.activity,
+            preemptible=self.preemptible,
+            checkpoint_interval=self.checkpoint_interval,
+        )
         return (own,) if self.expansion is None else self.expansion.stages
 
     @property

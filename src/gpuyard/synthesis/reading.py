@@ -9,9 +9,11 @@ from typing import Any
 
 from gpuyard.errors import ConfigError
 from gpuyard.synthesis.distributions import Fractions, LogCdf, Sizes
-from gpuyard.units import parse_seconds
+from gpuyard.units import MOST_DAYS, parse_seconds
 
 __all__ = [
+    "NO_CHECKPOINTS",
+    "read_checkpoints",
     "read_counts",
     "read_curve",
     "read_fractions",
@@ -25,6 +27,9 @@ __all__ = [
     "read_weights",
     "read_whole",
 ]
+
+NO_CHECKPOINTS = MOST_DAYS * 86_400.0
+"""s between two checkpoints that mean that there is none: as long as the longest workload, so that no job is longer."""
 
 
 def read_number(key: str, value: object) -> float:
@@ -78,6 +83,22 @@ def read_span(key: str, value: object) -> float:
     found = parse_seconds(value)
     if not 0 < found < math.inf:
         raise ConfigError(f"{key} must be a time above 0, got {value!r}")
+    return found
+
+
+def read_checkpoints(key: str, value: object) -> float:
+    """Return the seconds of work between two checkpoints: a time, 0 where nothing is lost, or ``none``."""
+    if value == "none":
+        return NO_CHECKPOINTS
+    remedy = f"{key} must be a time such as 15m, 0 where a preempted job loses nothing, or 'none', got {value!r}"
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ConfigError(remedy)
+    try:
+        found = parse_seconds(value)
+    except ConfigError:
+        raise ConfigError(remedy) from None
+    if found > NO_CHECKPOINTS:
+        raise ConfigError(f"{key} is over {MOST_DAYS:,.0f} days, got {value!r}; write 'none' for jobs that write none")
     return found
 
 

@@ -15,7 +15,7 @@ from gpuyard.absent import Absent
 from gpuyard.parents import coded, ranges
 from gpuyard.services.book import Book
 from gpuyard.synthesis.distributions import WHOLE
-from gpuyard.synthesis.expansion import ITEMS, Jobs
+from gpuyard.synthesis.expansion import ITEMS, Jobs, Stage
 from gpuyard.synthesis.kinds import Kind
 from gpuyard.synthesis.spec import SynthesisSpec
 from gpuyard.synthesis.tenants import Tenant
@@ -191,6 +191,7 @@ class Tables:
             "state": _texts(of("state"), list(STATE_NAMES)),
             "activity": pa.array(np.array([one.activity for one in stages])[stage]),
             "preemptible": _preemptible(np.array([not one.preemptible for one in stages])[stage]),
+            "checkpoint_interval": _checkpoints(stages, stage),
         }
 
 
@@ -220,6 +221,15 @@ def _segments(domain: NDArray[np.int64], gpus: NDArray[np.int64], node_gpus: tup
 def _preemptible(kept: NDArray[np.bool_]) -> pa.Array:
     """Return false for jobs that are kept, such as replicas of services, and null for the others."""
     return pa.array(np.zeros(kept.size, dtype=np.bool_), mask=~kept)
+
+
+def _checkpoints(stages: list[Stage], stage: NDArray[np.int64]) -> pa.Array | None:
+    """Return the seconds of work between two checkpoints, null where a job states none; None where no stage does."""
+    if all(one.checkpoint_interval is None for one in stages):
+        return None
+    stated = [np.nan if one.checkpoint_interval is None else one.checkpoint_interval for one in stages]
+    seconds = np.array(stated, dtype=np.float64)[stage]
+    return pa.array(seconds, mask=np.isnan(seconds))
 
 
 def _users(tenant: Tenant) -> pa.Array:
