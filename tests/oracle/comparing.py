@@ -17,6 +17,8 @@ from reference import SECOND, Attempt, Fate, simulate
 
 EXAMPLES = int(os.environ.get("GPUYARD_EXAMPLES", "15" if numba.config.DISABLE_JIT else "30"))
 """How many workloads are tried for each case."""
+FEWER = max(EXAMPLES // 5, 3)
+"""Likewise, where there are hundreds of cases that differ in one choice each."""
 
 
 Slots = list[tuple[int, int, int]]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from gpuyard.policy import Policy
 from gpuyard.tenancy import RECLAIMS
 from gpuyard.workload import Workload
-from oracle.comparing import EXAMPLES, compare
+from oracle.comparing import FEWER, compare
 from oracle.test_schedules import checked
 from reference import RULES
 from strategies import crowded_sites, crowded_workloads, preemptive_policies, ranked
@@ -39,7 +39,7 @@ def test_engine_and_reference_save_alike(rule, backfill):
         policy = data.draw(preemptive_policies(rule, scale, backfill=backfill), label="policy")
         compare(with_checkpoints(data, jobs, policy, scale), site, policy, 0, None)
 
-    checked(f"own checkpoints {rule} {backfill}", EXAMPLES, one)
+    checked(f"own checkpoints {rule} {backfill}", FEWER, one)
 
 
 @pytest.mark.parametrize("reclaim", RECLAIMS)
@@ -52,4 +52,4 @@ def test_engine_and_reference_save_alike_among_tenants(rule, reclaim):
         shared = data.draw(tenants(site, reclaim=reclaim), label="tenants")
         compare(with_checkpoints(data, jobs, policy, 1), site, policy, 0, None, tenants=shared)
 
-    checked(f"own checkpoints of tenants {rule} {reclaim}", EXAMPLES, one)
+    checked(f"own checkpoints of tenants {rule} {reclaim}", FEWER, one)
