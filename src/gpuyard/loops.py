@@ -120,16 +120,15 @@ def _loop_with_attempts(policy: Policy, *, windowed: bool, shared: bool) -> Loop
 def check_windowed(policy: Policy) -> None:
     """Raise for a policy that does not go with maintenance, reserved nodes and nodes that come later."""
     choices = {
-        "preemption cells": bool(policy.cells),
-        "replay recorded": policy.replay == "recorded",
-        "a policy of your own": policy.decide is not None,
+        "cells": (bool(policy.cells), "leave out [policy.cells]"),
+        "replay recorded": (policy.replay == "recorded", "choose replay schedule"),
+        "a policy of your own": (policy.decide is not None, "choose an order and a backfill by name"),
     }
-    for choice, chosen in choices.items():
+    for choice, (chosen, remedy) in choices.items():
         if chosen:
             raise ConfigError(
-                f"maintenance, reserved nodes and nodes that come later do not go with {choice}, which does not ask "
-                "which nodes are open; choose an order and a backfill by name and replay schedule, or leave out the "
-                "windows"
+                "maintenance, reserved nodes, partitions with nodes and nodes that come later do not go with "
+                f"{choice}, where nobody asks which nodes are open; {remedy}, or go without the windows"
             )
 
 

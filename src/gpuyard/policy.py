@@ -459,7 +459,8 @@ def _check_preemption(policy: Policy) -> None:
         if chosen:
             instead = "none or fit and an order with a fixed key" if rule == "cells" else "none, fit or easy"
             raise ConfigError(
-                f"preemption {rule} does not go with {choice}; choose replay schedule and backfill {instead}"
+                f"preemption {rule} does not go with {choice}; choose replay schedule and backfill {instead}, or leave "
+                f"out {'[policy.cells]' if rule == 'cells' else 'the preemption'}"
             )
     if rule in ("srtf", "srsf", "time-slice") and policy.order != "fifo":
         raise ConfigError(f"preemption {rule} is an order of its own; leave out order = {policy.order}")

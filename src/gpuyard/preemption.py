@@ -194,8 +194,8 @@ def _checked_tiers(given: Preemption) -> dict[str, int]:
             raise ConfigError(f"'tiers.{name}' must be a whole number of less than 32 bits, got {tier!r}")
     if "tiers" in PREEMPTIONS[given.rule].options and not given.tiers:
         raise ConfigError(
-            f"preemption {given.rule} goes by tiers, and there are none; name some, such as tiers = "
-            "{ debug = 2, normal = 1 }"
+            f"preemption {given.rule} goes by tiers, and there are none; name some in [policy.preemption], beside "
+            f"rule = '{given.rule}', such as tiers = {{ debug = 2, normal = 1 }}"
         )
     return {str(name): tier for name, tier in given.tiers.items()}
 

@@ -10,6 +10,7 @@ import pytest
 from conftest import cluster, workload
 from gpuyard.cluster import Cluster
 from gpuyard.errors import ConfigError
+from gpuyard.experiment import simulate as run
 from gpuyard.policy import Policy
 from gpuyard.simulation import schedule
 from gpuyard.tenancy import NO_TENANTS, Tenants
@@ -123,3 +124,13 @@ def test_nobody_is_admitted_where_what_runs_at_the_beginning_is_above_a_limit(te
 def test_cells_know_nothing_of_what_was_before():
     with pytest.raises(ConfigError, match="preemption cells knows nothing"):
         schedule(workload((0, 1, 1)), FOUR, Policy(cells={"owners": {"a": {"node": 1}}}), begin=0.5)
+
+
+@pytest.mark.parametrize(("columns", "said"), [({}, 1), (since(5), 0)])
+def test_a_beginning_without_recorded_starts_is_noted(columns, said):
+    """Two jobs that nothing is known of were submitted before 10: both are left to do, however long ago that was."""
+    jobs = workload((0, 10, 1, columns), (1, 10, 1, {}), (20, 10, 1, {}))
+    numbers = run(jobs, FOUR, policy="fifo", begin=10).summary()
+    found = [text for text in numbers.get("warnings", ()) if text.startswith("No start is recorded")]
+    assert len(found) == said
+    assert all("2 jobs submitted before wait for it" in text for text in found)

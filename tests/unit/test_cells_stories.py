@@ -345,7 +345,7 @@ def test_cells_do_not_go_with_quotas_or_windows():
     policy, jobs = Policy(cells={"owners": {"a": {"node": 1}}}), workload((0, 1, 1, of("a")))
     with pytest.raises(ConfigError, match="tenants do not go with cells"):
         schedule(jobs, PAIR, policy, tenants=Tenants(tenants=({"name": "a", "nominal": 4},)))
-    with pytest.raises(ConfigError, match="preemption cells"):
+    with pytest.raises(ConfigError, match="do not go with cells"):
         schedule(jobs, PAIR, policy, windows=[NodeWindow(start=0, end=1, nodes=(0,))])
     with pytest.raises(ConfigError, match="preemption cells"):
         schedule(jobs, PAIR, policy, begin=0.0)

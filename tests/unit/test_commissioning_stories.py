@@ -106,5 +106,5 @@ def test_windows_that_close_nodes_go_with_preemption_beside_nodes_that_come_late
 
 
 def test_cells_of_nodes_that_come_later_are_refused():
-    with pytest.raises(ConfigError, match="come later do not go with preemption cells"):
+    with pytest.raises(ConfigError, match=r"come later do not go with cells, .* leave out \[policy\.cells\], or"):
         schedule(workload((0, 1, 1)), PAIR, Policy(cells={"owners": {"a": {"node": 1}}}), windows=SECOND_LATER)

@@ -136,7 +136,10 @@ def test_the_placement_that_slurms_guide_calls_more_ideal(tell):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"rule": "qos"}, "preemption qos goes by tiers, and there are none"),
+        (
+            {"rule": "qos"},
+            r"qos goes by tiers, and there are none; name some in \[policy.preemption\], beside rule = 'qos'",
+        ),
         (
             {"rule": "priority", "tiers": {"a": 1}},
             "'tiers' has no meaning under preemption = priority; .* partition or",

@@ -122,7 +122,7 @@ def test_notes_of_reader_and_account_are_on_the_page():
     page = report_html(replace(result, numbers=numbers, scenario=scenario))
     assert "<li>65 rows repeat an earlier row</li>" in page
     assert "<li>2 attempts draw nothing</li>" in page
-    assert "<li>3 rows of the workload could not be read as jobs.</li>" in page
+    assert "<li>3 rows of the workload are no jobs and were left out; &#39;gpuyard validate&#39; says why.</li>" in page
 
 
 def test_settings_read_as_words_and_long_tables_take_one_row():

@@ -214,6 +214,12 @@ def test_a_set_value_is_toml_or_else_text() -> None:
     }
 
 
+def test_a_set_value_that_begins_as_a_list_and_is_none_says_why() -> None:
+    with pytest.raises(ConfigError, match=r"begins as a list or a table of TOML and is none: .*; write it as"):
+        parse_sets(['commission=[{nodes="5", start=2027-13-01}]'])
+    assert parse_sets(["run.title='[draft]'"]) == {"run": {"title": "[draft]"}}
+
+
 @pytest.mark.parametrize("text", ["run.seed", "seed=3", ".seed=3", "run.=3", "=3"])
 def test_what_sets_nothing_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match=r"write section\.key=value"):

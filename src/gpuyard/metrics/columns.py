@@ -401,7 +401,11 @@ SUMMARY: Final[tuple[Key, ...]] = (
     _key("window.end_s", "s", "end of the window, since the origin"),
     _key("window.warmup_s", "s", "left out at the start of the window"),
     _key("saturated", "yes or no", "the queue grows without bound; null where that cannot be said"),
-    _key("warnings", "sentences", "names of tenants and of limits that are likely misspelt; left out where none are"),
+    _key(
+        "warnings",
+        "sentences",
+        "likely slips: names in tenants and limits that no job has, a beginning without recorded starts; else left out",
+    ),
 )
 
 _AS_BY_CLASS: Final = {

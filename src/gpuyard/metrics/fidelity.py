@@ -10,9 +10,10 @@ from gpuyard.intervals import Steps
 from gpuyard.metrics.facts import JobTimes
 from gpuyard.metrics.groups import percentile_block
 from gpuyard.record import Record
+from gpuyard.units import counted
 from gpuyard.workload import MICROSECOND, NEVER, to_ticks
 
-__all__ = ["oversubscribed_block", "recorded_block"]
+__all__ = ["nothing_ran", "oversubscribed_block", "recorded_block"]
 
 _GPU_HOUR = 1000 * 3600 * MICROSECOND
 
@@ -78,3 +79,17 @@ def _above_capacity(
     steps = Steps.of(spans, demand, base=0, start=first, stop=last)
     excess = Steps(steps.times, np.maximum(steps.values - record.cluster.gpus * 1000, 0))
     return excess.peak(start, stop) / 1000, excess.integrals(np.array([start, stop]))[0] / _GPU_HOUR
+
+
+def nothing_ran(record: Record) -> list[str]:
+    """Say that a beginning in the middle knows of no job that ran, because no start is recorded."""
+    if not record.begin or np.isfinite(record.workload.floats("start_time")).any():
+        return []
+    before = int(np.count_nonzero(record.workload.submit < record.begin))
+    if not before:
+        return []
+    return [
+        f"No start is recorded of the jobs that are left at the beginning ({record.begin / MICROSECOND:,.0f} s), so "
+        f"that none runs then: {counted(before, 'job')} submitted before {'waits' if before == 1 else 'wait'} for it. "
+        "To leave them out, filter by time (workload.window)."
+    ]

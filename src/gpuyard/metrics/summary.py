@@ -22,7 +22,7 @@ from gpuyard.metrics.deficits import Deficits
 from gpuyard.metrics.digests import schedule_digest
 from gpuyard.metrics.facts import STATES, JobTimes, job_times
 from gpuyard.metrics.fairness import Fared, deficits_of, fairness_block, weights_of
-from gpuyard.metrics.fidelity import oversubscribed_block, recorded_block
+from gpuyard.metrics.fidelity import nothing_ran, oversubscribed_block, recorded_block
 from gpuyard.metrics.fragmentation import Fragmentation, fragmentation
 from gpuyard.metrics.groups import Groups, by_gpus, by_label, by_member, everyone, percentile_block
 from gpuyard.metrics.misnomers import misnomers
@@ -137,7 +137,7 @@ def summarise(
     view = _view(record, account, fared, (first, stop), _chosen(record, first, window, until))
     whole = next(_job_blocks(view, everyone(len(record.workload))))
     submitted, last = _extremes(view)
-    warnings = misnomers(record.tenants, record.workload)
+    warnings = [*misnomers(record.tenants, record.workload), *nothing_ran(record)]
     return {
         **whole,
         "makespan_s": None if submitted is None or last is None else (last - submitted) / MICROSECOND,

@@ -152,7 +152,8 @@ def notices(result: Result) -> list[str]:
     said += _spared(result)
     rows = number_at(result.scenario, "provenance.workload_rejected_rows")
     if rows:
-        said.append(f"{rows:,.0f} {'row' if rows == 1 else 'rows'} of the workload could not be read as jobs.")
+        were = "row of the workload is no job" if rows == 1 else "rows of the workload are no jobs"
+        said.append(f"{rows:,.0f} {were} and {'was' if rows == 1 else 'were'} left out; 'gpuyard validate' says why.")
     left = number_at(result.scenario, "provenance.workload_jobs_not_over")
     if left:
         said.append(

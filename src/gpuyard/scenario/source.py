@@ -170,11 +170,27 @@ def parse_sets(assignments: Iterable[str]) -> dict[str, Any]:
 
 
 def parse_value(text: str) -> Any:
-    """Return the TOML value of a text, or the text itself where it is none."""
+    """Return the TOML value of a text, or the text itself where it is none.
+
+    Raises
+    ------
+    ConfigError
+        For what begins as a list or a table, and is none.
+    """
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except tomllib.TOMLDecodeError as problem:
+        if text.startswith(("[", "{")):
+            raise ConfigError(
+                f"'{text}' begins as a list or a table of TOML and is none: {_where(problem)}; write it as in a "
+                'scenario file, such as [{name="a", nodes="0-7"}]'
+            ) from None
         return text
+
+
+def _where(problem: tomllib.TOMLDecodeError) -> str:
+    """Return what TOML says, without the place: that counts from before the value."""
+    return str(problem).partition(" (at ")[0]
 
 
 def _chain(source: str | Path) -> Iterator[tuple[dict[str, Any], str]]:
