@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from conftest import cluster, workload
 from gpuyard.experiment import simulate
-from gpuyard.metrics.misnomers import misnomers
+from gpuyard.metrics.misnomers import misnamed, misnomers
+from gpuyard.policy import Policy
 from gpuyard.report.sections import notices
 from gpuyard.tenancy import Limit, Tenant, Tenants
 
@@ -56,3 +57,19 @@ def test_a_run_begins_with_it():
     assert set(result.numbers["warnings"]) <= set(notices(result))
     right = simulate(JOBS, cluster(4), policy="fifo-fit", tenants={"tenant": [{"name": "steel", "nominal": 4}]})
     assert "warnings" not in right.numbers
+
+
+def test_a_tier_or_factor_of_a_name_that_is_near_is_told():
+    tiers = {"rule": "qos", "tiers": {"normla": 1, "high": 2}}
+    policy = Policy(order="multifactor", preemption=tiers, weights={"qos": 1}, qos={"noraml": 0.5})
+    assert misnamed(policy, JOBS) == [
+        "No job is of the qos 'normla', which has a tier; did you mean 'normal'?",
+        "No job is of the qos 'noraml', which has a factor; did you mean 'normal'?",
+    ]
+    assert misnamed(policy, JOBS)[0] in simulate(JOBS, cluster(4), policy=policy).summary()["warnings"]
+
+
+def test_a_tier_of_nobody_is_not_where_the_near_name_has_its_own():
+    tiers = {"rule": "qos", "tiers": {"normal": 1, "normal2": 2, "urgent": 3}}
+    assert misnamed(Policy(preemption=tiers), JOBS) == []
+    assert misnamed(Policy(), JOBS) == []

@@ -404,7 +404,7 @@ SUMMARY: Final[tuple[Key, ...]] = (
     _key(
         "warnings",
         "sentences",
-        "likely slips: names in tenants and limits that no job has, a beginning without recorded starts; else left out",
+        "likely slips: names in tenants, limits and tiers that no job has, a beginning without recorded starts",
     ),
 )
 

@@ -1,4 +1,4 @@
-"""Names in ``[tenants]`` that no job has, though some job has one that is nearly the same: likely slips of the pen."""
+"""Names in ``[tenants]`` and ``[policy]`` that no job has, though some job has one that is nearly the same."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from collections.abc import Iterable
 import numpy as np
 
 from gpuyard.entitlement import owners
+from gpuyard.policy import Policy
 from gpuyard.tenancy import Tenants
 from gpuyard.units import counted
 from gpuyard.workload import Workload
 
-__all__ = ["misnomers"]
+__all__ = ["misnamed", "misnomers"]
 
 _NEAR = 0.75
 """How alike two names are at least, of 1, to be taken for one."""
@@ -28,6 +29,24 @@ def misnomers(tenants: Tenants, workload: Workload) -> list[str]:
     if not tenants:
         return []
     return [*_of_tenants(tenants, workload), *_of_limits(tenants, workload)]
+
+
+def misnamed(policy: Policy, workload: Workload) -> list[str]:
+    """Return a sentence for each QOS or partition with a tier or a factor that no job has, where a name is near.
+
+    The near name is only suspected where it has no tier, no factor of its own.
+    """
+    rule = policy.preemption.rule
+    tables = [("tier", rule, set(policy.preemption.tiers))] if rule in ("partition", "qos") else []
+    tables += [("factor", "qos", set(policy.qos)), ("factor", "partition", set(policy.partitions))]
+    said = []
+    for what, column, given in tables:
+        known = set(workload.labels(column, "")[1]) - {""} if given else set()
+        for name in sorted(given - known):
+            near = _nearest(name, known - given)
+            if near:
+                said.append(f"No job is of the {column} '{name}', which has a {what}; did you mean '{near}'?")
+    return said
 
 
 def _of_tenants(tenants: Tenants, workload: Workload) -> Iterable[str]:

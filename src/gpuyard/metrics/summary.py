@@ -25,7 +25,7 @@ from gpuyard.metrics.fairness import Fared, deficits_of, fairness_block, weights
 from gpuyard.metrics.fidelity import nothing_ran, oversubscribed_block, recorded_block
 from gpuyard.metrics.fragmentation import Fragmentation, fragmentation
 from gpuyard.metrics.groups import Groups, by_gpus, by_label, by_member, everyone, percentile_block
-from gpuyard.metrics.misnomers import misnomers
+from gpuyard.metrics.misnomers import misnamed, misnomers
 from gpuyard.metrics.queueing import is_saturated, waiting
 from gpuyard.metrics.services import Judged, judge, services_block
 from gpuyard.metrics.stages import Stages, phases_of, stages_of, years_of
@@ -137,7 +137,8 @@ def summarise(
     view = _view(record, account, fared, (first, stop), _chosen(record, first, window, until))
     whole = next(_job_blocks(view, everyone(len(record.workload))))
     submitted, last = _extremes(view)
-    warnings = [*misnomers(record.tenants, record.workload), *nothing_ran(record)]
+    warnings = [*misnomers(record.tenants, record.workload), *misnamed(record.policy, record.workload)]
+    warnings += nothing_ran(record)
     return {
         **whole,
         "makespan_s": None if submitted is None or last is None else (last - submitted) / MICROSECOND,
