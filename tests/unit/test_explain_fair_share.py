@@ -65,10 +65,11 @@ def test_the_factors_of_any_instant_are_those_of_the_reference(seed, fair_share)
     accounts = lower_accounts(chosen, jobs, asked, site.gpus, None)
     milli = accounts.thousandths[asked.demand[record.attempt_job]]
     past = FairPast(accounts, record.attempt_job, record.attempt_start, record.attempt_end, milli)
+    stays = {row: [(fate.start, fate.end)] for row, fate in enumerate(told(record)) if fate.start is not None}
     for now in (3, 9, 30, 60, 5):
         sharing = Sharing.of(chosen, read(jobs, chosen), None)
         assert sharing is not None
-        sharing.come_to(now * MICROSECOND, told(record))
+        sharing.come_to(now * MICROSECOND, stays)
         expected = [sharing.factors.get(row, 1.0) for row in range(len(jobs))]
         assert past.factors(now * MICROSECOND).tolist() == expected
 

@@ -10,10 +10,7 @@ from explained import story, told
 
 PAIR: tuple[Row, ...] = ((0, 100, 4), (20, 10, 4))
 """On 4 GPUs: job 1 comes after 20 s, needs all of them, and is short."""
-NOTE = (
-    "Note: Jobs preempt each other in this run: why a job waited, and among which nodes its placement chose, is not "
-    "told then."
-)
+NOTE = "Note: Jobs preempt each other in this run: among which nodes a placement chose is not told then."
 
 
 def under(rule: str, **terms: object) -> dict[str, object]:
@@ -28,7 +25,8 @@ def test_the_whole_story_of_a_job_that_made_room_and_went_on() -> None:
         "It did not wait.",
         "Attempt 1: from 0 s for 20 s on n0 (4 GPUs).",
         "  It made room for job 1: 1m 20s (80 s) were left of it, 10 s of the other.",
-        "It waited 10 s.",
+        "It waited 10 s:",
+        "  from 20 s for 10 s: too few GPUs: 0 free of the 4 it needs.",
         "Attempt 2: from 30 s for 1m 30s (90 s) on n0 (4 GPUs); 10 s of it were not useful.",
         "Ended at 2m (120 s): completed.",
         "In 2 attempts it held its GPUs for 1m 50s (110 s), of which 1m 40s (100 s) were useful.",
@@ -77,7 +75,8 @@ def test_a_job_that_waits_again_when_the_run_stops_says_so() -> None:
     assert lines[4:-1] == [
         "Attempt 1: from 0 s for 20 s on n0 (4 GPUs); 5 s of it were not useful.",
         "  It made room for job 1: it had got 80 GPU seconds, the other 0.",
-        "It waited when the simulation stopped.",
+        "It waited when the simulation stopped:",
+        "  from 20 s for 5 s: too few GPUs: 0 free of the 4 it needs.",
         "In 1 attempt it held its GPUs for 20 s, of which 15 s were useful.",
     ]
 
@@ -90,3 +89,33 @@ def test_an_attempt_that_began_before_the_simulation_is_told_from_its_start_on()
     assert "It did not wait.\nAttempt 1: from 0 s for 12 s on" in told
     assert "It made room for job 1: it had run for 12 s, the other for 0 s." in told
     assert "it held its GPUs for 20 s, of which 20 s were useful." in told
+
+
+def test_the_reasons_of_waits_are_told_where_jobs_preempt() -> None:
+    """Job 2 is the head from 2 s on; of 4 GPUs job 1 gives one back at 8 s, job 0 two at 10 s; job 3 would run on."""
+    jobs: tuple[Row, ...] = ((0, 10, 2), (0, 8, 1, {"priority": 1}), (2, 5, 4), (3, 20, 1))
+    policy = {"policy": gy.Policy(backfill="easy", preemption="priority")}
+    head, behind = (story(job, *jobs, site=cluster(4), **policy).stretches for job in ("2", "3"))
+    assert [(each.start, each.end, each.reason, each.free, each.planned) for each in head] == [
+        (2.0, 10.0, "gpus", (1.0, 2.0), 10.0)
+    ]
+    assert [(each.start, each.end, each.reason) for each in behind] == [
+        (3.0, 10.0, "reservation"),
+        (10.0, 15.0, "gpus"),
+    ]
+    assert behind[0].blocker is not None
+    assert (behind[0].blocker.job_id, behind[0].blocker.promised) == ("2", 10.0)
+
+
+def test_an_urgent_job_waits_for_the_first_of_a_strict_queue_and_passes_those_behind_it() -> None:
+    """Job 1 takes nothing, because job 0 cannot be preempted; the most urgent job 3 comes before it, and starts."""
+    lasting = {"preemptible": False}
+    jobs: tuple[Row, ...] = ((0, 10, 3, lasting), (1, 5, 4, {"priority": 1}), (2, 4, 1), (3, 2, 1, {"priority": 2}))
+    policy = {"policy": gy.Policy(preemption="priority")}
+    first, behind, urgent = (story(job, *jobs, site=cluster(4), **policy) for job in ("1", "2", "3"))
+    assert [(each.start, each.end, each.reason) for each in first.stretches] == [(1.0, 10.0, "gpus")]
+    assert [(each.start, each.end, each.reason, each.blocker and each.blocker.job_id) for each in behind.stretches] == [
+        (2.0, 10.0, "order", "1"),
+        (10.0, 15.0, "gpus", None),
+    ]
+    assert urgent.start == 3.0

@@ -44,6 +44,9 @@ def package(tmp_path: Path) -> Path:
 def run_in_new_process(package: Path, code: str = RUN) -> list[str]:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("NUMBA_")}
     environment |= {"PYTHONPATH": str(package)}
+    environment |= {
+        "PYTHONDONTWRITEBYTECODE": "1"
+    }  # of two texts of one size and one second, Python would run the first
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False, cwd=package
     )

@@ -120,7 +120,8 @@ def story_of(evidence: Evidence, job_id: str) -> Story:
     evidence, row = alone(evidence, row)
     rejected = facts["state"] == "rejected"
     told = not rejected and not evidence.policy.preemption
-    if evidence.tenants and not rejected:
+    shared = evidence.tenants or (evidence.policy.preemption and not evidence.policy.cells)
+    if shared and not rejected:
         stretches = find_shared_stretches(evidence, row)
     else:
         stretches = find_stretches(evidence, row) if told else ()
@@ -171,7 +172,7 @@ def _asked(evidence: Evidence, row: int) -> dict[str, Any]:
 def _notes(evidence: Evidence) -> tuple[str, ...]:
     """Return what is not known, and how it could be."""
     notes = []
-    if evidence.policy.preemption and evidence.tenants:
+    if evidence.policy.preemption and not evidence.policy.cells:
         notes.append("Jobs preempt each other in this run: among which nodes a placement chose is not told then.")
     elif evidence.policy.preemption:
         notes.append(

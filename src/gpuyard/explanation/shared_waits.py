@@ -1,4 +1,4 @@
-"""Why a job waited where tenants share the cluster: a quota, a limit, room, or another job of its own queue.
+"""Why a job waited among tenants, or where jobs preempt each other: a quota, a limit, room, another job of its queue.
 
 What held it is worked out as the job saw it at its turn: after what ended at an instant, and after those starts that
 came before its turn in the order of that moment.  Where that order goes by levels that change with time, it is what
@@ -200,13 +200,14 @@ class _Judge:
     def _turn(self, started: Sequence[int]) -> int:
         """Return before which of the starts of an instant, which are in their order, the job had its turn.
 
-        Each start for which others made room begins the pass anew, so only those after the last of them count.
+        Among tenants each start for which others made room begins the pass anew, so only those after the last count.
         """
         evidence, done = self.evidence, 0
         if not self.steady:
             return len(started)
         for place, attempt in enumerate(started):
-            if (int(evidence.attempt_job[attempt]), int(evidence.attempt_start[attempt])) in self.made_room_for:
+            made_room = (int(evidence.attempt_job[attempt]), int(evidence.attempt_start[attempt])) in self.made_room_for
+            if made_room and evidence.tenants:
                 done = place + 1
         held = []
         turn = len(started)

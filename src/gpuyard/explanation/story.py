@@ -283,7 +283,7 @@ class Story:
     virtual_cluster: str | None = None
     """the one that it belongs to, and in whose queue it waited"""
     attempts: tuple[Stay, ...] = ()
-    """of a run that preempts; its waits have stretches only where tenants share the cluster, all of them in order"""
+    """of a run that preempts; its waits have stretches, all of them in order, but in cells"""
     cells: InCells | None = None
     """where the cluster is handed out in cells"""
 

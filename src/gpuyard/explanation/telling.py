@@ -325,8 +325,8 @@ def _attempts(story: Story) -> list[str]:
     if story.end is not None:
         lines.append(f"Ended at {when(story.end)}: {_how(story)}.")
     elif story.attempts[-1].made_room is not None:
-        lines += _waited(story, story.attempts[-1].end, math.inf)[1:]
-        lines.append("It waited when the simulation stopped.")
+        why = _waited(story, story.attempts[-1].end, math.inf)[1:]
+        lines += [f"It waited when the simulation stopped{':' if why else '.'}", *why]
     else:
         lines.append(_ending(story))
     held = lasting(sum(stay.end - stay.start for stay in story.attempts))
