@@ -119,3 +119,24 @@ def test_an_urgent_job_waits_for_the_first_of_a_strict_queue_and_passes_those_be
         (10.0, 15.0, "gpus", None),
     ]
     assert urgent.start == 3.0
+
+
+def test_what_was_free_is_what_a_job_saw_at_its_turn_though_others_made_room_after_it() -> None:
+    """Job 3 is tried first at 2 s, with 1 GPU free; job 2 then takes job 0's two; at 7 s it gives its 3 back."""
+    kept = {"priority": 3, "preemptible": False}
+    jobs: tuple[Row, ...] = (
+        (0, 20, 2),
+        (0, 20, 1, kept),
+        (2, 5, 3, {"priority": 1}),
+        (2, 5, 4, {"priority": 2}),
+    )
+    first = story("3", *jobs, site=cluster(4), policy=gy.Policy(backfill="fit", preemption="priority"))
+    assert [(each.start, each.end, each.free) for each in first.stretches] == [(2.0, 20.0, (1.0, 3.0))]
+
+
+def test_a_wait_has_its_reason_though_its_times_are_no_binary_fractions() -> None:
+    """55,004.321 less 12.047 is a little more than 54,992.274 in binary."""
+    jobs: tuple[Row, ...] = ((54_992.0, 12.321, 4), (54_992.274, 5, 4))
+    lines = told("1", *jobs, site=cluster(4), policy=gy.Policy(backfill="fit", preemption="priority"))
+    at = lines.index("It waited 12.047 s:")
+    assert lines[at + 1].endswith("for 12.047 s: too few GPUs: 0 free of the 4 it needs.")

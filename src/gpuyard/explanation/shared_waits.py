@@ -183,16 +183,26 @@ class _Judge:
         self.sharing.give_back(attempt)
 
     def moment(self, now: int, started: Sequence[int], left: Sequence[int]) -> _Moment:
-        """Return what held the job back at an instant at which these attempts started and these ended."""
-        for attempt in left:
-            if self.evidence.attempt_start[attempt] < now:
+        """Return what held the job back at an instant at which these attempts started and these ended.
+
+        Who made room for a job that was tried after this one was still there; among tenants all are tried again then.
+        """
+        lasting = [attempt for attempt in started if self.evidence.attempt_end[attempt] > now]
+        ended = [attempt for attempt in left if self.evidence.attempt_start[attempt] < now]
+        later: list[int] = []
+        if not self.evidence.tenants:
+            after = self.evidence.attempt_job[lasting[self._turn(lasting) :]]
+            later = [attempt for attempt in ended if self.evidence.attempt_by[attempt] in after]
+        for attempt in ended:
+            if attempt not in later:
                 self.give_back(attempt)
         self.yard.come_to(now)
-        lasting = [attempt for attempt in started if self.evidence.attempt_end[attempt] > now]
         turn = self._turn(lasting)
         for attempt in lasting[:turn]:
             self.hold(attempt)
         found = self._seen(now)
+        for attempt in later:
+            self.give_back(attempt)
         for attempt in lasting[turn:]:
             self.hold(attempt)
         return found

@@ -313,8 +313,11 @@ _SAID: Final = {
 def _attempts(story: Story) -> list[str]:
     """Return the attempts of a job one after the other, and what they came to."""
     lines = []
+    before = story.eligible
     for stay in story.attempts:
-        lines += _waited(story, stay.start - stay.waited, stay.start, _held(story, stay))
+        since = stay.start if before is None or stay.waited == 0 else before
+        lines += _waited(story, since, stay.start, _held(story, stay))
+        before = stay.end
         lines.append(_attempt(stay))
         if stay.took_from:
             took = _named(stay.took_from[:_MOST_NODES], len(stay.took_from))
