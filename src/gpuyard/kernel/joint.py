@@ -13,9 +13,9 @@ from gpuyard.kernel.codes import NEVER, NOBODY, Count, Promise
 from gpuyard.kernel.contenders import Contenders
 from gpuyard.kernel.expectations import Expectations
 from gpuyard.kernel.fairshare import next_recalculation
-from gpuyard.kernel.hunt import try_place
 from gpuyard.kernel.instants import next_arrival, skip_rejected
 from gpuyard.kernel.jit import inlined, kernel
+from gpuyard.kernel.joint_admission import try_admitted
 from gpuyard.kernel.joint_changes import change_jointly, preempt_victims, start_at
 from gpuyard.kernel.joint_room import Roomer
 from gpuyard.kernel.joint_tables import Joint, Party
@@ -32,13 +32,12 @@ from gpuyard.kernel.latecomers import is_latecomer
 from gpuyard.kernel.levels import level_of_waiting
 from gpuyard.kernel.outstaying import expect_longer
 from gpuyard.kernel.placement import Placer, Releaser
-from gpuyard.kernel.quotas import holder_of, resources_of
 from gpuyard.kernel.reservation import drop_reservation, reserve_open
 from gpuyard.kernel.scored_queue import Passing
 from gpuyard.kernel.scorers import Scorer
 from gpuyard.kernel.stays import Gain, Stays
 from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Queue, Records, Site
-from gpuyard.kernel.tenancy import ANY_TYPE, Ledger, Tenancy
+from gpuyard.kernel.tenancy import Ledger, Tenancy
 from gpuyard.kernel.timetable import first_time
 from gpuyard.kernel.windows import Windows, begins_later, close_for, hide_reserved, is_window_end, next_window_end
 from gpuyard.kernel.worth import work_saved
@@ -237,7 +236,7 @@ def _find_place(
     close_for(site, windows, row, now, int(expected.estimate[nth(row)]))
     if not short:
         hide_reserved(site, windows, expected, True)
-    placed, admitted = _try(demand, site, log, events, tenancy, joint, placer, row)
+    placed, admitted = try_admitted(demand, site, log, events, tenancy, joint, placer, row)
     taken = 0
     if not placed and joint.state[Party.PREEMPTS] > 0:
         taken = roomer(jobs, demand, site, log, events, stays, tenancy, windows, joint, placer, releaser, row, now)
@@ -275,33 +274,3 @@ def _note_vain(
     this["level"] = level_of_waiting(stays, row)
     this["length"] = expected.estimate[nth(row)]
     this["short"] = short
-
-
-@inlined
-def _try(
-    demand: Records, site: Site, log: Log, events: Events, tenancy: Tenancy, joint: Joint, placer: Placer, row: int
-) -> tuple[bool, int]:
-    """Place a job if it is admitted and there is room; return also the demand with which it was admitted first.
-
-    A type whose nodes could not hold the job if they were empty does not count as admitting it.
-    """
-    ledger = tenancy.ledger
-    number = int(ledger.asker_of[nth(row)])
-    asker = ledger.asker[nth(number)]
-    wish = int(asker["wish"])
-    if asker["resource"] != ANY_TYPE:
-        if holder_of(ledger, number, int(asker["resource"]))[0] != NOBODY:
-            return False, NOBODY
-        return try_place(demand, site, log, events, placer, row, wish), wish
-    types = resources_of(ledger)
-    admitted = NOBODY
-    for kind in range(types):
-        if demand[nth(wish)]["kinds"] >> kind & 1 and holder_of(ledger, number, kind)[0] == NOBODY:
-            only = int(tenancy.variant[nth(wish * types + kind)])
-            if joint.fits[nth(joint.place[nth(row)] * demand.size + only)] == 0:
-                continue
-            if try_place(demand, site, log, events, placer, row, only):
-                return True, only
-            if admitted == NOBODY:
-                admitted = only
-    return False, admitted
