@@ -88,6 +88,11 @@ Scores, easy and windows beside preemption and tenants
   again after a preemption.
 - A reservation that no pass has come to its head for stays, unless somebody has started in the meantime.
 - By counts, jobs of no GPUs are never more than extra.
+- slurm: who was not admitted before the head of a round was found has had its turn in it.  The order of those who are
+  planned is that of each moment (shares change with each start), and so are their prey, and whether they are admitted.
+- slurm: whom a job has made room with is out of the plan, and if it starts again in the pass, it is in it as one that
+  has had its turn.  Who runs and holds nothing is in the plan with the GPUs that it asked for.
+- slurm: the length of a planned stay is that which is expected at the job's turn, also if it starts.
 """
 
 from reference.entry import simulate

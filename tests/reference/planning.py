@@ -9,8 +9,10 @@ from gpuyard.policy import Policy
 from gpuyard.workload import NEVER
 from reference.backfilling import Strict
 from reference.jobs import Job, ticks
-from reference.yard import Yard
+from reference.yard import Run, Yard
 
+Span = tuple[int, int, int]
+"""From when to before when how many GPUs (thousandths) are taken."""
 BEGIN_IS_AN_INSTANT = True
 """Whether conservative makes a pass when a reservation begins and nothing else happens.
 
@@ -20,10 +22,10 @@ Without it, jobs that hold a reservation can be forgotten on an empty cluster.
 
 @dataclass(kw_only=True)
 class Plan:
-    """Who takes how many GPUs (thousandths) from when to before when, microseconds."""
+    """Who takes how many GPUs from when to before when, microseconds."""
 
     gpus: int
-    spans: list[tuple[int, int, int]] = field(default_factory=list)
+    spans: list[Span] = field(default_factory=list)
 
     def take(self, begin: int, end: int, gpus: int) -> None:
         self.spans.append((begin, end, gpus))
@@ -145,31 +147,55 @@ class Slurm(Strict):
 
     def decide(self, yard: Yard, queue: Sequence[Job]) -> None:
         left = yard.start_in_order(queue)
-        if self.due is not None and self.due <= yard.now:
-            self.due = None
-        if self.planned is None or yard.now - self.planned >= self.interval:
-            self.planned = yard.now
+        if self.comes_to_plan(yard.now):
             self.make_plan(yard, left[: self.depth])
-        elif left and self.due is None:
+        else:
+            self.see_to_next(bool(left))
+
+    def comes_to_plan(self, now: int) -> bool:
+        """Return whether a pass plans, now that it is made."""
+        if self.due is not None and self.due <= now:
+            self.due = None
+        if self.planned is not None and now - self.planned < self.interval:
+            return False
+        self.planned = now
+        return True
+
+    def see_to_next(self, waits: bool) -> None:
+        """Let a pass be due for the next planning, after one that did not plan, if somebody waits."""
+        if waits and self.due is None:
             self.due = self.planned + self.interval
 
     def rounded_up(self, at: int) -> int:
         return -(-at // self.resolution) * self.resolution
 
-    def make_plan(self, yard: Yard, jobs: Sequence[Job]) -> None:
-        plan = Plan(gpus=yard.gpus)
+    def absences(self, yard: Yard) -> list[Span]:
+        """Return what nodes hold that are not there yet."""
+        spans = []
         for since in yard.arrivals():
             absent = [node for node, at in yard.coming.items() if at == since]
-            plan.take(-NEVER, self.rounded_up(since), yard.gpus_of(absent))
-        for run in yard.running.values():
-            plan.take(run.start, self.rounded_up(max(run.expected_end, yard.now + 1)), run.job.thousandths)
+            spans.append((-NEVER, self.rounded_up(since), yard.gpus_of(absent)))
+        return spans
+
+    def stay(self, run: Run, now: int) -> Span:
+        """Return what a running job holds, as it is expected."""
+        return run.start, self.rounded_up(max(run.expected_end, now + 1)), run.job.thousandths
+
+    def make_plan(self, yard: Yard, jobs: Sequence[Job]) -> None:
+        stays = [self.stay(run, yard.now) for run in yard.running.values()]
+        plan = Plan(gpus=yard.gpus, spans=self.absences(yard) + stays)
         for job in jobs:
             duration = self.rounded_up(yard.durations[job.row])
             at = next(plan.begins(yard.now, duration, job.thousandths), None)
             if at == yard.now and not yard.start(job):
-                again = min(plan.changes(yard.now)[:1] + yard.openings(job), default=None)
-                at = None if again is None else next(plan.begins(again, duration, job.thousandths), None)
+                at = next_begin(plan, yard, job, duration)
             if at is not None and at <= yard.now + self.window:
                 plan.take(at, at + duration, job.thousandths)
             if not yard.crowded:
                 plan.check(yard.now)
+
+
+def next_begin(plan: Plan, yard: Yard, job: Job, duration: int) -> int | None:
+    """Return when a job has its GPUs in a plan, later than now, when it could not be placed."""
+    again = min(plan.changes(yard.now)[:1] + yard.openings(job), default=None)
+    return None if again is None else next(plan.begins(again, duration, job.thousandths), None)

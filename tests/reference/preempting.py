@@ -11,6 +11,7 @@ from reference.jobs import WHOLE, Attempt, Fate, Job, Piece, asked, ended_as, sl
 from reference.levels import Levels
 from reference.placing import place
 from reference.promising import Promise
+from reference.replanning import Planner
 from reference.sharing import Stays
 from reference.simulator import Simulation
 from reference.yard import Run
@@ -30,6 +31,8 @@ class PreemptiveSimulation(Simulation):
         lengths = {job: self.yard.lengths[job.row] for job in self.waiting}
         self.levels = Levels.of(self.terms, lengths, self.ranking.estimates)
         self.promise = Promise(self.policy)
+        self.planner = Planner(self.policy)
+        self.scheduler = self.planner
         for job in self.waiting:
             self.expect(job)
         self.line: list[int] = []
@@ -142,11 +145,38 @@ class PreemptiveSimulation(Simulation):
 
     def decide(self) -> None:
         """Make one pass."""
+        self.planner.begin_pass(self.yard)
+        if self.planner.is_used:
+            self.try_and_plan()
+        else:
+            self.try_in_order()
+        self.planner.end_pass(waits=bool(self.queue()))
+
+    def try_and_plan(self) -> None:
+        """Start jobs up to the first that neither can be placed nor makes room; then plan, if it is time."""
+        tried: set[int] = set()
+        while (job := self.first_but(tried)) is not None:
+            tried.add(job.row)
+            if not self.starts(job, tried):
+                tried.remove(job.row)
+                break
+        if not self.planner.plans:
+            return
+        self.planner.begin_plan(self.yard)
+        while self.planner.has_turns_left() and (job := self.first_but(tried)) is not None:
+            tried.add(job.row)
+            prey = {run.job.row for run in self.candidates(job, tried)}
+            self.planner.give_turn(self.yard, job, prey, lambda job: self.starts(job, tried))
+
+    def first_but(self, tried: set[int]) -> Job | None:
+        """Return the first job of the queue that has not been tried."""
+        return min((job for job in self.queue() if job.row not in tried), key=self.place_in_queue, default=None)
+
+    def try_in_order(self) -> None:
         tried: set[int] = set()
         refused: set[tuple[object, ...]] = set()
         self.promise.begin_pass()
-        while left := [job for job in self.queue() if job.row not in tried]:
-            job = min(left, key=self.place_in_queue)
+        while (job := self.first_but(tried)) is not None:
             tried.add(job.row)
             if self.asked(job) in refused or self.starts(job, tried):
                 continue

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from reference.jobs import Job, Piece, ticks
 from reference.preempting import PreemptiveSimulation
-from reference.tenanted import held_in, let_lead, refusal
+from reference.tenanted import held_in, is_admitted, let_lead, refusal
 from reference.tenants import Held, Path, Tenancy
 from reference.yard import Run
 
@@ -46,25 +46,80 @@ class TenantedPreemptiveSimulation(PreemptiveSimulation):
 
     def decide(self) -> None:
         """Make one pass: rounds, until one ends without preemption."""
+        self.planner.begin_pass(self.yard)
         while self.makes_room_in_a_round():
             pass
+        self.planner.end_pass(waits=bool(self.queue()))
 
     def makes_room_in_a_round(self) -> bool:
         """Make one round; return whether it ended with a preemption."""
+        if self.planner.is_used:
+            return self.makes_room_in_a_planned_round()
         refused: set[tuple[object, ...]] = set()
         self.promise.begin_pass()
         while left := [job for job in self.queue() if self.refusal(job) not in refused]:
-            shares = self.tenancy.shares(self.held(), left)
-            job = min(left, key=lambda job: (shares[self.tenancy.tenant_of(job)], *self.place_in_queue(job)))
-            pieces = self.find_without(job, [])
-            if pieces is not None:
-                self.begin_attempt(job, pieces)
-            elif self.made_room_among_tenants(job):
+            job = self.first_of(left)
+            if self.starts_at_once(job):
+                continue
+            if self.made_room_among_tenants(job):
                 return True
-            else:
-                refused.add(self.refusal(job))
-                let_lead(self.promise, self.yard, self.tenancy, job)
+            refused.add(self.refusal(job))
+            let_lead(self.promise, self.yard, self.tenancy, job)
         return False
+
+    def makes_room_in_a_planned_round(self) -> bool:
+        """Make one round with a plan, if this pass plans; return whether it ended with a preemption."""
+        over: set[int] = set()
+        while left := [job for job in self.queue() if job.row not in over]:
+            job = self.first_of(left)
+            if self.starts_at_once(job):
+                continue
+            if self.made_room_among_tenants(job):
+                return True
+            if is_admitted(self.yard, self.tenancy, job):
+                break
+            over.add(job.row)
+        if not self.planner.plans:
+            return False
+        self.planner.begin_plan(self.yard)
+        while self.planner.has_turns_left() and (left := [job for job in self.queue() if job.row not in over]):
+            job = self.first_of(left)
+            over.add(job.row)
+            admitted, ran = is_admitted(self.yard, self.tenancy, job), set(self.yard.running)
+            self.planner.give_turn(self.yard, job, self.prey(job), self.starts_somehow, is_admitted=admitted)
+            if ran - set(self.yard.running):
+                return True
+        return False
+
+    def first_of(self, left: Sequence[Job]) -> Job:
+        """Return the first in the order of this moment."""
+        shares = self.tenancy.shares(self.held(), left)
+        return min(left, key=lambda job: (shares[self.tenancy.tenant_of(job)], *self.place_in_queue(job)))
+
+    def starts_at_once(self, job: Job) -> bool:
+        """Start a job if it is admitted and can be placed; return whether it has started."""
+        pieces = self.find_without(job, [])
+        if pieces is not None:
+            self.begin_attempt(job, pieces)
+        return pieces is not None
+
+    def starts_somehow(self, job: Job) -> bool:
+        return self.starts_at_once(job) or self.made_room_among_tenants(job)
+
+    def prey(self, job: Job) -> set[int]:
+        """Return the rows of those who run that are candidates for a job before anybody is taken off."""
+        found: set[int] = set()
+        for resource, asked_now in self.tenancy.tries(job):
+            own, others = self.might_go(asked_now, resource)
+            lent = [run for run in others if self.is_lent(run, asked_now, resource, [])]
+            if self.tenancy.tenants.reclaim == "fair":
+                held, has_any = self.held(), job.gpus > 0
+                tenant_of = self.tenancy.tenant_of
+                lent = [run for run in lent if has_any and self.tenancy.borrowed_share(held, tenant_of(run.job)) > 0]
+            elif self.tenancy.tenants.reclaim == "never" or not self.tenancy.is_entitled(self.held(), job, resource):
+                lent = []
+            found |= {run.job.row for run in [*own, *lent]}
+        return found
 
     def refusal(self, job: Job) -> tuple[object, ...]:
         return refusal(job, self.tenancy, self.yard, self.policy)
@@ -113,6 +168,15 @@ class TenantedPreemptiveSimulation(PreemptiveSimulation):
 
     def taken_off(self, job: Job, resource: str, gone: Sequence[Run]) -> Iterator[Run]:
         """Say who is taken off next, again and again; ``gone`` grows by each of them meanwhile."""
+        own, others = self.might_go(job, resource)
+        if self.tenancy.tenants.reclaim in {"any", "lower"}:
+            yield from self.taken_back(job, resource, others, gone)
+        if self.tenancy.tenants.reclaim == "fair":
+            yield from self.taken_fairly(job, resource, others, gone)
+        yield from own
+
+    def might_go(self, job: Job, resource: str) -> tuple[list[Run], list[Run]]:
+        """Return the less urgent of a job's own tenant, and those of others that hold what it asks for; as listed."""
         tenant, level = self.tenancy.tenant_of(job), self.level(job)
         listed = sorted(filter(self.may_go, self.yard.running.values()), key=self.place_in_list)
         own = [run for run in listed if self.tenancy.tenant_of(run.job) == tenant]
@@ -123,11 +187,7 @@ class TenantedPreemptiveSimulation(PreemptiveSimulation):
         ]
         if self.tenancy.tenants.reclaim == "lower":
             others = [run for run in others if self.level(run.job) > level]
-        if self.tenancy.tenants.reclaim in {"any", "lower"}:
-            yield from self.taken_back(job, resource, others, gone)
-        if self.tenancy.tenants.reclaim == "fair":
-            yield from self.taken_fairly(job, resource, others, gone)
-        yield from (run for run in own if self.level(run.job) > level)
+        return [run for run in own if self.level(run.job) > level], others
 
     def may_go(self, run: Run) -> bool:
         return self.may_be_preempted(run) and run.start < self.yard.now

@@ -8,6 +8,7 @@ from gpuyard.policy import Policy
 from reference.backfilling import Strict
 from reference.jobs import Job, asked
 from reference.promising import Promise
+from reference.replanning import Planner
 from reference.tenants import Held, Tenancy
 from reference.yard import Run, Yard
 
@@ -28,11 +29,20 @@ def refusal(job: Job, tenancy: Tenancy, yard: Yard, policy: Policy) -> tuple[obj
     return tenant, tenancy.groups(job), asked(job, yard.cluster, str(policy.placement))
 
 
+def admitted(yard: Yard, tenancy: Tenancy, job: Job) -> Job | None:
+    """Return what a job asks for on the first type that admits it now, and that could hold it."""
+    return tenancy.admitted(held_in(yard, tenancy), yard.empty(job), job, yard.rule)
+
+
+def is_admitted(yard: Yard, tenancy: Tenancy, job: Job) -> bool:
+    return admitted(yard, tenancy, job) is not None
+
+
 def let_lead(promise: Promise, yard: Yard, tenancy: Tenancy, job: Job) -> None:
     """Let a job that was refused be the head if it is admitted; it asks for the first type then that admits it."""
     if not promise.is_made:
         return
-    asked_now = tenancy.admitted(held_in(yard, tenancy), yard.empty(job), job, yard.rule)
+    asked_now = admitted(yard, tenancy, job)
     if asked_now is not None:
         promise.find_head(yard, asked_now)
 
@@ -44,21 +54,61 @@ class AmongTenants(Strict):
         super().__init__(policy)
         self.tenancy = tenancy
         self.promise = Promise(policy)
+        self.planner = Planner(policy)
+
+    @property
+    def due(self) -> int | None:
+        return self.planner.due
 
     def decide(self, yard: Yard, queue: Sequence[Job]) -> None:
+        self.planner.begin_pass(yard)
+        if self.planner.is_used:
+            self.try_and_plan(yard, queue)
+        else:
+            self.try_in_order(yard, queue)
+        self.planner.end_pass(waits=any(job.row not in yard.running for job in queue))
+
+    def try_in_order(self, yard: Yard, queue: Sequence[Job]) -> None:
         alike = {job.row: refusal(job, self.tenancy, yard, self.policy) for job in queue}
         left = list(queue)
         self.promise.begin_pass()
         while left:
-            held = held_in(yard, self.tenancy)
-            shares = self.tenancy.shares(held, left)
-            job = min(left, key=lambda job: (shares[self.tenancy.tenant_of(job)], queue.index(job)))
-            closed = self.promise.closed(yard, job)
-            pieces = None if closed is None else self.tenancy.find(held, yard.room(closed), job, yard.rule)
-            if pieces is None:
+            job = self.first_of(yard, left)
+            if self.starts(yard, job):
+                left.remove(job)
+            else:
                 left = [other for other in left if alike[other.row] != alike[job.row]]
                 let_lead(self.promise, yard, self.tenancy, job)
-            else:
-                left.remove(job)
-                self.promise.note_start(yard, job)
-                yard.hold(job, pieces)
+
+    def try_and_plan(self, yard: Yard, queue: Sequence[Job]) -> None:
+        """Start jobs up to the first that is admitted and cannot be placed; then plan, if it is time."""
+        left = list(queue)
+        while left:
+            job = self.first_of(yard, left)
+            if not self.starts(yard, job) and is_admitted(yard, self.tenancy, job):
+                break
+            left.remove(job)
+        if not self.planner.plans:
+            return
+        self.planner.begin_plan(yard)
+        while left and self.planner.has_turns_left():
+            job = self.first_of(yard, left)
+            left.remove(job)
+            admitted_now = is_admitted(yard, self.tenancy, job)
+            self.planner.give_turn(yard, job, [], lambda job: self.starts(yard, job), is_admitted=admitted_now)
+
+    def first_of(self, yard: Yard, left: Sequence[Job]) -> Job:
+        """Return the first in the order of this moment, of jobs in the order of the queue."""
+        shares = self.tenancy.shares(held_in(yard, self.tenancy), left)
+        return min(left, key=lambda job: (shares[self.tenancy.tenant_of(job)], left.index(job)))
+
+    def starts(self, yard: Yard, job: Job) -> bool:
+        """Start a job if it is admitted and can be placed; return whether it has started."""
+        closed = self.promise.closed(yard, job)
+        if closed is None:
+            return False
+        pieces = self.tenancy.find(held_in(yard, self.tenancy), yard.room(closed), job, yard.rule)
+        if pieces is not None:
+            self.promise.note_start(yard, job)
+            yard.hold(job, pieces)
+        return pieces is not None
