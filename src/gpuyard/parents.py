@@ -6,6 +6,8 @@ them (Arrow's dictionary), and keeps these through sorting and choosing rows.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -53,7 +55,7 @@ class Parents:
         return pairs >> 32, pairs & 0xFFFFFFFF
 
 
-def coded(count: NDArray[np.int64], rows: NDArray[np.int32], ids: pa.Array) -> pa.Array:
+def coded(count: NDArray[np.integer[Any]], rows: NDArray[np.int32], ids: pa.Array) -> pa.Array:
     """Return the column of jobs of which each has so many parents, with these rows of ``ids``; null where none."""
     return _lists(count, rows, ids, count == 0)
 
@@ -67,7 +69,10 @@ def coded_table(table: pa.Table) -> pa.Table:
 
 
 def named(table: pa.Table) -> pa.Table:
-    """Return the table with the names of parents, as its schema says."""
+    """Return the table with the names of parents and with all texts, as the schema of jobs says."""
+    for at, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type):
+            table = table.set_column(at, pa.field(field.name, pa.string()), table.column(at).cast(pa.string()))
     return _with(table, table[COLUMN].cast(NAMES)) if _is_coded(table) else table
 
 
@@ -100,7 +105,9 @@ def _rows(names: pa.Array, ids: pa.Array) -> NDArray[np.int32]:
     return np.asarray(pc.index_in(names, value_set=ids).fill_null(ABSENT).to_numpy(), dtype=np.int32)
 
 
-def _lists(count: NDArray[np.int64], rows: NDArray[np.int32], ids: pa.Array, none: NDArray[np.bool_]) -> pa.Array:
+def _lists(
+    count: NDArray[np.integer[Any]], rows: NDArray[np.int32], ids: pa.Array, none: NDArray[np.bool_]
+) -> pa.Array:
     offsets = np.concatenate(([0], np.cumsum(count))).astype(np.int32)
     flat = pa.DictionaryArray.from_arrays(pa.array(rows), ids)
     return pa.ListArray.from_arrays(pa.array(offsets, mask=np.concatenate((none, [False]))), flat)

@@ -88,7 +88,8 @@ class Workload:
     """Jobs in the schema of :mod:`gpuyard.traces.schema`, sorted by submit time, then by row of the source.
 
     Build one with :meth:`from_table` or :meth:`from_trace`; both sort and check.  ``held`` is :attr:`table` as it is
-    kept, with the parents of jobs coded as rows (:mod:`gpuyard.parents`).
+    kept: the parents of jobs coded as rows and, where the jobs were made, texts that many share coded as well
+    (:mod:`gpuyard.parents`).
     """
 
     held: pa.Table
@@ -179,8 +180,7 @@ class Workload:
         """Return which of the names in a text column each job has, null as -1; worked out once."""
         if column not in self._codes:
             encoded = pa.concat_arrays(self.held[column].chunks).dictionary_encode()
-            code = encoded.indices.fill_null(-1).to_numpy()
-            self._codes[column] = code, encoded.dictionary.to_pylist()
+            self._codes[column] = _of_names_that_occur(encoded.indices.fill_null(-1).to_numpy(), encoded.dictionary)
         return self._codes[column]
 
     @cached_property
@@ -272,6 +272,15 @@ class Workload:
             rejected=self.rejected + other.rejected,
             notes=self.notes + other.notes,
         )
+
+
+def _of_names_that_occur(code: NDArray[np.int32], names: pa.Array) -> tuple[NDArray[np.int32], list[str]]:
+    """Return codes, -1 for none, and their names without those that no code means."""
+    occurs = np.bincount(code + 1, minlength=len(names) + 1)[1:] > 0
+    if occurs.all():
+        return code, names.to_pylist()
+    left = np.append(np.cumsum(occurs, dtype=np.int32) - 1, np.int32(-1))
+    return left[code], names.filter(pa.array(occurs)).to_pylist()
 
 
 def _floats(column: pa.ChunkedArray) -> NDArray[np.float64]:

@@ -11,9 +11,11 @@ from pyarrow import parquet
 
 from gpuyard.cli import main
 from gpuyard.errors import ConfigError
+from gpuyard.metrics.digests import workload_digest
 from gpuyard.scenario import load
-from gpuyard.synthesis import ClassShare, Generation, SynthesisSpec, Tenant, generation, synthesise
+from gpuyard.synthesis import ClassShare, Generation, SynthesisSpec, Tenant, generate, generation, synthesise
 from gpuyard.synthesis.calibration import Chosen
+from gpuyard.synthesis.gathering import Gathered
 from gpuyard.traces.write import write_table
 from gpuyard.workload import Workload
 
@@ -92,3 +94,38 @@ def test_the_command_writes_table_by_table_what_it_would_make_at_once(tmp_path, 
 
 def test_chosen_or_changed_jobs_are_not_made_table_by_table():
     assert load("phase-1").over({"workload": {"tenant": ["bio"]}}, "test").generation() is None
+
+
+def test_a_workload_at_once_is_the_same_from_parts_of_any_size(monkeypatch):
+    spec = SynthesisSpec(days=3, think_time=600.0)
+    whole = synthesise(spec, gpus=4_000, seed=3, node_cpus=112.0)
+    monkeypatch.setattr(generate, "CHUNK", 1_000)
+    parts = synthesise(spec, gpus=4_000, seed=3, node_cpus=112.0)
+    assert parts.table.equals(whole.table)
+    assert workload_digest(parts) == workload_digest(whole)
+    assert parts.parents.rows.tolist() == whole.parents.rows.tolist()
+
+
+@pytest.mark.parametrize(
+    ("kind", "parts"),
+    [
+        (pa.int32(), [[1, 2], [], None, [None, 5]]),
+        (pa.float64(), [None, [None], [1.5, None, 2.5]]),
+        (pa.bool_(), [[True, None], None]),
+        (pa.string(), [["a"], None, [None, "bc"]]),
+        (pa.dictionary(pa.int32(), pa.string()), [["b", "a"], None, ["c", None, "b"], ["a", "d"]]),
+        (pa.float64(), [None, [None, None]]),
+        (pa.list_(pa.string()), []),
+    ],
+)
+def test_a_column_is_what_its_parts_are(kind, parts):
+    gathered, told = Gathered(kind, most=20), []
+    for part in parts:
+        values = [None] * 3 if part is None else part
+        array = pa.array(values, pa.string()).dictionary_encode() if pa.types.is_dictionary(kind) else None
+        gathered.add(None if part is None else (array or pa.array(values, kind)), len(values))
+        told += values
+    made = gathered.array()
+    made.validate(full=True)
+    assert made.type == kind
+    assert made.to_pylist() == told

@@ -8,6 +8,7 @@ import pytest
 
 from conftest import cluster, starts, workload
 from gpuyard.errors import ConfigError, InputError
+from gpuyard.metrics.digests import workload_digest
 from gpuyard.workload import NEVER, Workload, to_ticks
 
 
@@ -184,3 +185,18 @@ def test_dependencies_that_go_back_in_the_table_are_no_circle() -> None:
     circle = table.append_column("depends_on", pa.array([["b"], ["c", "b"], None], pa.list_(pa.string())))
     with pytest.raises(InputError, match=r"row 1.*circle"):
         Workload.from_table(circle)
+
+
+def test_coded_texts_are_texts_to_all_who_ask() -> None:
+    plain = workload((0, 1, 1), (1, 1, 2), (2, 1, 3), (3, 1, 1))
+    names = pa.array(["nobody", "lab", "shop", "nobody else"])
+    at = plain.held.schema.get_field_index("tenant")
+    codes, texts = pa.array([2, 1, None, 2], pa.int32()), pa.array(["shop", "lab", None, "shop"])
+    coded = Workload(held=plain.held.set_column(at, "tenant", pa.DictionaryArray.from_arrays(codes, names)))
+    told = Workload(held=plain.held.set_column(at, "tenant", texts))
+    assert coded.table.equals(told.table)
+    assert coded.labels("tenant")[1] == told.labels("tenant")[1] == ("lab", "other", "shop")
+    assert coded.labels("tenant")[0].tolist() == told.labels("tenant")[0].tolist() == [2, 0, 1, 2]
+    assert workload_digest(coded) == workload_digest(told)
+    late = coded.where(np.array([False, True, True, False]), "early")
+    assert late.labels("tenant")[1] == ("lab", "other")

@@ -63,7 +63,7 @@ def workload_digest(workload: Workload) -> str:
         elif pa.types.is_list(field.type):
             _add_parents(digest, workload, column)
         else:
-            _add_column(digest, column.combine_chunks())
+            _add_column(digest, _one(column).cast(field.type))
     return digest.hexdigest()
 
 

@@ -9,13 +9,14 @@ import pyarrow as pa
 
 from gpuyard.errors import ConfigError
 from gpuyard.synthesis.arrivals import Clock, flat_clock
+from gpuyard.synthesis.batch import Batch, in_order
 from gpuyard.synthesis.expansion import Site
 from gpuyard.synthesis.moving_in import MovedIn, services_of_tenants
 from gpuyard.synthesis.planning import MOST_JOBS, Plan, Planner
 from gpuyard.synthesis.rhythm import orders
 from gpuyard.synthesis.series import batches, service_batches
 from gpuyard.synthesis.spec import SynthesisSpec
-from gpuyard.synthesis.table import Tables, in_order
+from gpuyard.synthesis.table import Tables
 from gpuyard.synthesis.tenants import Tenant
 from gpuyard.units import counted
 from gpuyard.workload import Workload
@@ -79,22 +80,18 @@ class Generation:
         """
         if rows < 1:
             raise ConfigError(f"a table has 1 row or more, got {rows}")
-        return self._made(rows, whole=False)
-
-    def _made(self, rows: int, *, whole: bool) -> Iterator[pa.Table]:
-        """Return the jobs in order of submission, in tables of about so many, or as one with its parents coded."""
-        spec, span = self._spec, self._plan.span
-        series = service_batches(self._services)
-        series += [batches(order, spec, span, self._seed) for order in self._orders]
         parts = -(-self.jobs // rows)
-        ends = self._busiest().times(np.arange(1, parts) / parts).tolist()
-        for found in in_order(series, ends):
-            if found or parts == 1:
-                yield self._tables.table(found, whole=whole)
+        return (self._tables.table(found) for found in self._parts(parts) if found or parts == 1)
+
+    def _parts(self, parts: int) -> Iterator[list[Batch]]:
+        """Return the jobs in so many parts, one after the other, in each kind by kind."""
+        series = service_batches(self._services)
+        series += [batches(order, self._spec, self.span, self._seed) for order in self._orders]
+        return in_order(series, self._busiest().times(np.arange(1, parts) / parts).tolist())
 
     def workload(self) -> Workload:
         """Return all jobs at once."""
-        (table,) = self._made(max(self.jobs, 1), whole=True)
+        table = self._tables.whole(self._parts(-(-self.jobs // CHUNK)), self.jobs)
         return Workload(held=table, name="synthetic", notes=self.notes)
 
 

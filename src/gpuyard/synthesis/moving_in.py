@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuyard.streams import Stream
+from gpuyard.synthesis.batch import Batch, part
 from gpuyard.synthesis.expansion import ITEMS, Jobs
 from gpuyard.synthesis.planning import Services
 from gpuyard.synthesis.realtime import replicas
 from gpuyard.synthesis.spec import SynthesisSpec
-from gpuyard.synthesis.table import Batch, part
 from gpuyard.synthesis.tenants import owners
 
 __all__ = ["MovedIn", "services_of_tenants", "without_absent"]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gpuyard.services.kinds import ServiceKind
 from gpuyard.streams import Stream
 from gpuyard.synthesis.arrivals import Arrivals, Bursts, Clock
+from gpuyard.synthesis.batch import Batch, Link
 from gpuyard.synthesis.calibration import BLOCK, MILLI, Chosen, Supply, draws_of
 from gpuyard.synthesis.expansion import Jobs
 from gpuyard.synthesis.limits import factor_limits, modal_limits
@@ -20,7 +21,6 @@ from gpuyard.synthesis.published import States
 from gpuyard.synthesis.realtime import Replicas, replica_kind
 from gpuyard.synthesis.spec import SynthesisSpec
 from gpuyard.synthesis.standing import stretch_by_stretch, stretches
-from gpuyard.synthesis.table import Batch, Link
 from gpuyard.synthesis.tenants import owners
 from gpuyard.synthesis.unit_supply import UnitSupply
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuyard.synthesis.batch import Batch, cut, joined, part
 from gpuyard.synthesis.calibration import BLOCK
-from gpuyard.synthesis.table import Batch, cut, joined, part
 
 __all__ = ["stretch_by_stretch", "stretches"]
 
