@@ -9,19 +9,19 @@ from numpy.typing import NDArray
 
 from gpuyard.celling import celled_tables
 from gpuyard.cluster import Cluster
-from gpuyard.kernel.codes import NEVER
-from gpuyard.kernel.expectations import build_expectations
-from gpuyard.kernel.joint import run_joint
+from gpuyard.kernel.codes import NEVER, Promise
+from gpuyard.kernel.expectations import Expectations, build_expectations
 from gpuyard.kernel.joint_room import roomer_signature
 from gpuyard.kernel.joint_tables import Party, build_joint
 from gpuyard.kernel.launch import Pointer
+from gpuyard.kernel.outlook import Outlook, build_outlook
 from gpuyard.kernel.scored_queue import Passing
 from gpuyard.kernel.scorers import scorer_signature
 from gpuyard.kernel.stays import Stays, Terms
 from gpuyard.kernel.tables import Site
 from gpuyard.kernel.windows import Windows
 from gpuyard.kernel.worth import LONGEST_ATTEMPT
-from gpuyard.loops import contenders_of, loop_of, no_windows, roomer_of, scorer_in
+from gpuyard.loops import JOINT_LOOPS, contenders_of, loop_of, no_windows, roomer_of, scorer_in
 from gpuyard.lowering import Asked
 from gpuyard.ordering import is_scored
 from gpuyard.policy import Policy
@@ -32,7 +32,7 @@ from gpuyard.workload import Workload
 
 __all__ = ["attempt_tables"]
 
-_PASSING: Final = {"none": Passing.NOBODY, "fit": Passing.ALL, "easy": Passing.BESIDE}
+_PASSING: Final = {"none": Passing.NOBODY, "fit": Passing.ALL, "easy": Passing.BESIDE, "slurm": Passing.BESIDE}
 
 
 def attempt_tables(
@@ -77,7 +77,7 @@ def attempt_tables(
     """
     given = (workload, preemption_policy(policy), asked, accepted, (duration, estimate))
     own = preempting_tables(*given, node=site.node, running=running)
-    if loop_of(policy, windowed=windows is not None, shared=shared is not None) is not run_joint:
+    if loop_of(policy, windowed=windows is not None, shared=shared is not None) not in JOINT_LOOPS:
         about = {"workload": workload, "cluster": cluster, "asked": asked}
         return celled_tables(tenant_tables(own, shared, cluster, policy, accepted), about, policy)
     expected = build_expectations(
@@ -110,11 +110,30 @@ def attempt_tables(
         own[0],
         contenders_of(policy, workload, cluster, asked, estimate, begin),
         expected,
+        *_outlook(policy, expected, running),
         tenancy,
         no_windows(workload, cluster) if windows is None else windows,
         joint,
         Pointer(roomer_of(policy), roomer_signature),
         Pointer(scorer_in(policy), lambda *_: scorer_signature()),
+    )
+
+
+def _outlook(policy: Policy, expected: Expectations, running: int) -> tuple[Outlook, ...]:
+    """Return what is planned with, if anything is."""
+    if policy.backfill != "slurm":
+        return ()
+    planning = policy.planning
+    return (
+        build_outlook(
+            free=int(expected.promise[Promise.FREE]),
+            rows=expected.estimate.size,
+            running=running,
+            depth=planning.depth,
+            interval=planning.interval,
+            window=planning.window,
+            resolution=planning.resolution,
+        ),
     )
 
 

@@ -23,6 +23,7 @@ from gpuyard.kernel.expectations import Expectations, build_expectations
 from gpuyard.kernel.hunt import hunt_by_trial
 from gpuyard.kernel.jit import is_kept
 from gpuyard.kernel.joint import run_joint
+from gpuyard.kernel.joint_planned import run_joint_slurm
 from gpuyard.kernel.joint_room import Roomer, find_no_room, find_room
 from gpuyard.kernel.latecomers import expect_latecomers
 from gpuyard.kernel.launch import Pointer, is_ready
@@ -56,6 +57,7 @@ from gpuyard.windows import NodeWindow
 from gpuyard.workload import MICROSECOND, Workload
 
 __all__ = [
+    "JOINT_LOOPS",
     "check_scores",
     "check_windowed",
     "contenders_of",
@@ -85,6 +87,8 @@ _SCORED_PLANS: Final[Mapping[str, Loop]] = {"conservative": run_scored_conservat
 """By backfill, for orders with a score, and for sites whose nodes close at times."""
 _SCORED: Final = (run_scored, run_scored_windowed, *_SCORED_PLANS.values())
 """Loops that take a function that scores."""
+JOINT_LOOPS: Final = (run_joint, run_joint_slurm)
+"""Loops that have preemption, tenants, scores and windows together."""
 _PASSING: Final = {"none": int(Passing.NOBODY), "fit": int(Passing.ALL), "easy": int(Passing.BESIDE)}
 
 
@@ -112,6 +116,8 @@ def _loop_with_attempts(policy: Policy, *, windowed: bool, shared: bool) -> Loop
     """Return the event loop of a policy that preempts, or of a cluster that tenants share."""
     if policy.cells:
         return run_celled
+    if policy.backfill == "slurm":
+        return run_joint_slurm
     if windowed or policy.backfill == "easy" or is_scored(policy):
         return run_joint
     return run_tenanted if shared else run_preempting
@@ -138,7 +144,7 @@ def is_loop_ready(policy: Policy, asked: Asked | None = None, *, windowed: bool 
     needed: list[Callable[..., Any]] = []
     if loop is run_tenanted:
         needed.append(regainer_of(policy))
-    elif loop is run_joint:
+    elif loop in JOINT_LOOPS:
         needed += [roomer_of(policy), scorer_in(policy)]
     elif loop in _SCORED:
         needed.append(scorer_in(policy))

@@ -87,9 +87,8 @@ def check_tenants(policy: Policy, tenants: Tenants) -> None:
             raise ConfigError("preemption reclaim takes back what tenants lent, and there are no tenants; name some")
         return
     reasons = {
-        f"backfill {policy.backfill}, whose plans know nothing of the quotas of the time for which they are made": (
-            policy.backfill not in ("none", "fit", "easy")
-        ),
+        f"backfill {policy.backfill}, whose promises are for good: quotas of that time are not known": policy.backfill
+        == "conservative",
         "replay recorded, which starts jobs when the record does": policy.replay == "recorded",
         "a policy of your own, which decides itself": policy.decide is not None,
         "cells": bool(policy.cells),
@@ -97,8 +96,8 @@ def check_tenants(policy: Policy, tenants: Tenants) -> None:
     for choice, chosen in reasons.items():
         if chosen:
             raise ConfigError(
-                f"tenants do not go with {choice}; choose backfill none, fit or easy and replay schedule, or leave the "
-                "tenants out"
+                f"tenants do not go with {choice}; choose backfill none, fit, easy or slurm and replay schedule, "
+                "or leave the tenants out"
             )
 
 

@@ -14,12 +14,23 @@ URGENT = {"priority": 1}
 LIMIT: dict[str, Any] = {"limit": [{"jobs": 100}]}
 
 
-@pytest.mark.parametrize("backfill", ["conservative", "slurm"])
-def test_plans_are_refused_beside_preemption_and_tenants(backfill: str) -> None:
-    with pytest.raises(ConfigError, match=f"backfill {backfill}, whose plans count on when jobs end"):
-        gy.Policy(backfill=backfill, preemption="priority")
-    with pytest.raises(ConfigError, match=f"backfill {backfill}, whose plans know nothing of the quotas"):
-        gy.simulate(workload((0, 1, 1)), cluster(1), policy=gy.Policy(backfill=backfill), tenants=LIMIT)
+def test_promises_for_good_are_refused_beside_preemption_and_tenants() -> None:
+    promises = "backfill conservative, whose promises are for good: "
+    with pytest.raises(ConfigError, match=promises + "who is preempted comes back.*choose .*easy or slurm"):
+        gy.Policy(backfill="conservative", preemption="priority")
+    policy = gy.Policy(backfill="conservative")
+    with pytest.raises(ConfigError, match=promises + "quotas of that time.*easy or slurm"):
+        gy.simulate(workload((0, 1, 1)), cluster(1), policy=policy, tenants=LIMIT)
+
+
+def test_the_plan_of_slurm_goes_with_preemption_and_tenants() -> None:
+    """Job 1 takes its place at 1, from the only job that its user may run."""
+    jobs = workload((0, 5, 1, {"user": "ann"}), (1, 5, 1, {"user": "ann"} | URGENT))
+    policy = gy.Policy(backfill="slurm", preemption="priority")
+    limit: dict[str, Any] = {"limit": [{"each": ["user"], "jobs": 1}]}
+    result = gy.simulate(jobs, cluster(2), policy=policy, tenants=limit)
+    stays = sorted((row["job_id"], row["start_time"], row["end_time"]) for row in result.attempts.to_pylist())
+    assert stays == [("0", 0, 1), ("0", 6, 10), ("1", 1, 6)]
 
 
 def test_recorded_replay_is_refused_beside_preemption_and_tenants() -> None:

@@ -367,6 +367,7 @@ def test_an_uneven_level_can_be_left_out():
         ({"placement": "packed"}, "leave 'placement' out"),
         ({"spread": True}, "leave 'spread' out"),
         ({"backfill": "easy"}, "does not go with backfill easy"),
+        ({"backfill": "slurm"}, "does not go with backfill slurm: cells have a pass of their own"),
         ({"order": "wfp"}, "does not go with order wfp"),
         ({"preemption": "priority"}, "leave out preemption = priority"),
         ({"preemption": {"rule": "cells", "min_run": 5}}, "leave 'min_run' out"),

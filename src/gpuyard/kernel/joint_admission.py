@@ -5,14 +5,14 @@ from __future__ import annotations
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.hunt import try_place
-from gpuyard.kernel.jit import inlined
+from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.joint_tables import Joint
 from gpuyard.kernel.placement import Placer
 from gpuyard.kernel.quotas import holder_of, resources_of
 from gpuyard.kernel.tables import Events, Log, Records, Site
 from gpuyard.kernel.tenancy import ANY_TYPE, Tenancy
 
-__all__ = ["try_admitted"]
+__all__ = ["is_admitted", "try_admitted"]
 
 
 @inlined
@@ -43,3 +43,21 @@ def try_admitted(
             if admitted == NOBODY:
                 admitted = only
     return False, admitted
+
+
+@kernel
+def is_admitted(demand: Records, tenancy: Tenancy, joint: Joint, row: int) -> bool:
+    """Return whether a job is admitted, as by :func:`try_admitted`."""
+    ledger = tenancy.ledger
+    number = int(ledger.asker_of[nth(row)])
+    asker = ledger.asker[nth(number)]
+    wish = int(asker["wish"])
+    if asker["resource"] != ANY_TYPE:
+        return bool(holder_of(ledger, number, int(asker["resource"]))[0] == NOBODY)
+    types = resources_of(ledger)
+    for kind in range(types):
+        if demand[nth(wish)]["kinds"] >> kind & 1 and holder_of(ledger, number, kind)[0] == NOBODY:
+            only = int(tenancy.variant[nth(wish * types + kind)])
+            if joint.fits[nth(joint.place[nth(row)] * demand.size + only)] > 0:
+                return True
+    return False

@@ -12,7 +12,18 @@ from gpuyard.kernel.codes import NEVER
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.plans import SHIFT, WIDTH, Profile, Used
 
-__all__ = ["advance", "change", "copy_profile", "first_room", "free_before", "least_free", "next_change", "plus"]
+__all__ = [
+    "add_step",
+    "advance",
+    "begin_profile",
+    "change",
+    "copy_profile",
+    "first_room",
+    "free_before",
+    "least_free",
+    "next_change",
+    "plus",
+]
 
 
 @inlined
@@ -334,3 +345,39 @@ def copy_profile(source: Profile, target: Profile) -> None:
             target.free[nth(step)] = source.free[nth(step + more)]
     target.used[Used.STRETCHES] = target.used[Used.FRESH] = stretches
     target.used[Used.RETURNED] = 0
+
+
+@inlined
+def _open_stretch(profile: Profile, number: int, first: int, free: int) -> None:
+    """Let a stretch, kept in the room of its number, begin with its first step."""
+    base = number << SHIFT
+    profile.time[nth(base)], profile.free[nth(base)] = first, free
+    this = profile.stretch[nth(number)]
+    this["first"], this["low"], this["high"], this["pending"] = first, free, free, 0
+    this["room"], this["size"] = number, 1
+    profile.used[Used.STRETCHES] = profile.used[Used.FRESH] = number + 1
+
+
+@kernel
+def begin_profile(profile: Profile, first: int, free: int) -> None:
+    """Let so much be free from ``first`` on, for ever, and forget all else."""
+    profile.used[Used.RETURNED] = 0
+    _open_stretch(profile, 0, first, free)
+
+
+@kernel
+def add_step(profile: Profile, instant: int, more: int) -> None:
+    """Let so much more, not nothing, be free from an instant on, for ever; no step may begin later than that yet."""
+    number = int(profile.used[Used.STRETCHES]) - 1
+    this = profile.stretch[nth(number)]
+    last = (number << SHIFT) + int(this["size"]) - 1
+    free = profile.free[nth(last)] + more
+    if profile.time[nth(last)] < instant:
+        if this["size"] == WIDTH:
+            _open_stretch(profile, number + 1, instant, free)
+            return
+        this["size"] += 1
+        last += 1
+    profile.time[nth(last)], profile.free[nth(last)] = instant, free
+    this["low"] = min(this["low"], free)
+    this["high"] = max(this["high"], free)
