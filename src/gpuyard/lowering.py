@@ -136,13 +136,17 @@ def with_types(asked: Asked, cluster: Cluster, policy: Policy) -> tuple[Asked, N
 
 
 def _mark_plain(demands: Records, cluster: Cluster, policy: Policy, *, fraction: bool) -> None:
-    """Mark the demands that the engine's own loop can place, and write their chunks."""
+    """Mark the demands that the engine's own loop can place or give back, and write their chunks."""
     levels = policy.placement == "packed" and bool(cluster.levels.names)
     direct = policy.placement in ("first-fit", "best-fit", "worst-fit", "packed")
-    simple = direct and len(cluster.gpu_types) == 1 and not fraction
-    asked = (demands["nodes"] == 0) & (demands["spread"] == 0) & (demands["gpus"] > 0) & (demands["kinds"] > 0)
+    asked = (demands["gpus"] > 0) & (demands["kinds"] > 0)
     free = asked & (demands["cpu"] == 0) & (demands["memory"] == 0) & (demands["alone"] == 0)
-    demands["plain"] = free & simple & ((demands["several"] == 0) | (not levels))
+    demands["bare"] = free & direct & (not fraction)
+    shaped = (demands["bare"] == 1) & (demands["nodes"] == 0) & (demands["spread"] == 0)
+    one_kind = len(cluster.gpu_types) == 1
+    demands["plain"] = shaped & one_kind & ((demands["several"] == 0) | (not levels))
+    tightest = policy.placement in ("best-fit", "packed")
+    demands["single"] = shaped & (demands["plain"] == 0) & (demands["several"] == 0) & tightest
     large = np.where(demands["several"] == 1, max(int(_largest(cluster).max()), 1), np.maximum(demands["gpus"], 1))
     demands["large"] = large
     demands["many"] = demands["gpus"] // large

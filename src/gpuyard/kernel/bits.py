@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]  # it has no types
 from numba import types
+from numba.core.cgutils import get_or_insert_function
 from numba.core.extending import intrinsic, overload
+from numba.np.arrayobj import make_array
+from numpy.typing import NDArray
 
-__all__ = ["ONE", "draw", "highest", "nth", "ones", "trailing_zeros"]
+__all__ = ["ONE", "draw", "fetch", "highest", "nth", "ones", "trailing_zeros"]
 
 ONE = np.int64(1)
 _MASK = 2**64 - 1
@@ -44,6 +47,13 @@ def nth(number: int | np.int64 | np.int32) -> int:
     Measured on the heap: a fifth of the time.
     """
     return number  # type: ignore[return-value]  # NumPy takes its own whole numbers as indices
+
+
+def fetch(table: NDArray[Any], number: int) -> None:
+    """Ask the memory for an entry of a one-dimensional table that is needed soon; nothing else happens.
+
+    Where jobs are many, what an end looks up is in no cache: a tenth to a fifth of the loop's time was waiting for it.
+    """
 
 
 def draw(stream: int, row: int, chunk: int, choices: int) -> int:
@@ -80,6 +90,30 @@ def _ones_in(context: Any, word: Any) -> Any:
         return builder.ctpop(values[0])
 
     return types.int64(types.int64), generate
+
+
+@intrinsic
+def _ask_memory(context: Any, table: Any, number: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        array = make_array(signature.args[0])(context, builder, values[0])
+        size = ir.Constant(ir.IntType(64), context.get_abi_sizeof(context.get_data_type(table.dtype)))
+        byte = ir.IntType(8).as_pointer()
+        place = builder.gep(builder.bitcast(array.data, byte), [builder.mul(values[1], size)])
+        flag = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+        prefetch = get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(prefetch, [place, *(ir.Constant(flag, each) for each in (0, 3, 1))])  # to read, keep, data
+        return context.get_dummy_value()
+
+    return types.void(table, types.int64), generate
+
+
+@overload(fetch)
+def _fetch(table: Any, number: Any) -> Any:
+    def compiled(table: Any, number: Any) -> Any:
+        _ask_memory(table, np.int64(number))  # type: ignore[call-arg]  # the first argument is numba's own
+
+    return compiled
 
 
 @overload(trailing_zeros)

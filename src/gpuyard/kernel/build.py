@@ -156,7 +156,7 @@ def build_domains(
         lower = domain_of
     return Domains(
         levels=len(levels),
-        of_node=np.concatenate([*levels, np.empty(0, np.int32)]).astype(np.int32),
+        of_node=np.array(levels, np.int32).reshape(len(levels), node.size).T.ravel(),
         level=level,
         domain=np.concatenate([*parts, np.empty(0, DOMAIN)]),
         tally=np.concatenate([*tally, np.empty(0, np.int64)]).astype(np.int32),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
+from gpuyard.kernel.index import has_members
 from gpuyard.kernel.instants import next_eligible, next_end, next_instant, release, start_job
 from gpuyard.kernel.jit import inlined, kernel
-from gpuyard.kernel.placement import Placer, Releaser, place_plain
+from gpuyard.kernel.placement import Placer, Releaser, place_plain, place_single
 from gpuyard.kernel.queue import advance, first_job, gather, join, leave, unblock
 from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Queue, Records, Site
 
@@ -73,6 +74,7 @@ def _schedule(
     count = events.counter
     several = queue.lane.size > 1
     if several:
+        _rule_out(demand, site, queue)
         gather(queue, jobs, events)
     row = first_job(queue, events)
     while row != NOBODY:
@@ -80,10 +82,12 @@ def _schedule(
         asked = demand[nth(wish)]
         lane = asked["lane"]
         first = count[Count.SLOTS]
-        if asked["plain"] == 0:
-            placed = placer(site, demand, log, events, row, wish)
-        else:
+        if asked["plain"] != 0:
             placed = place_plain(site, log, events, asked["large"], asked["many"], asked["rest"])
+        elif asked["single"] != 0:
+            placed = place_single(site, log, events, asked["kinds"], asked["gpus"])
+        else:
+            placed = placer(site, demand, log, events, row, wish)
         if placed or forced > 0:
             start_job(jobs, log, events, row, first, now)
             leave(queue, events, lane)
@@ -92,3 +96,31 @@ def _schedule(
         if several:
             advance(queue, jobs, events)
         row = first_job(queue, events)
+
+
+@kernel
+def _rule_out(demand: Records, site: Site, queue: Queue) -> None:
+    """Block the lanes that find no room in this pass, as far as the counts of free nodes tell."""
+    for number in range(queue.lane.size):
+        lane = queue.lane[nth(number)]
+        if lane["waiting"] > 0 and lane["blocked"] == 0:
+            asked = demand[nth(number)]
+            if asked["bare"] != 0 and asked["spread"] == 0 and not _may_fit(demand, site, number):
+                lane["blocked"] = 1
+
+
+@inlined
+def _may_fit(demand: Records, site: Site, wish: int) -> bool:
+    """Return whether enough nodes of one type have free what a job on whole GPUs wants of each at least."""
+    asked = demand[nth(wish)]
+    for kind in range(site.openings.kinds):
+        if asked["kinds"] >> kind & 1:
+            least, chunks = asked["gpus"], 1
+            if asked["nodes"] > 0:
+                least, chunks = asked["gpus"] // asked["nodes"], asked["nodes"]
+            elif asked["several"] != 0:
+                least = site.largest[nth(kind)]
+                chunks = asked["gpus"] // max(least, 1)
+            if has_members(site.openings, kind, least, chunks):
+                return True
+    return False

@@ -11,16 +11,19 @@ __all__ = [
     "count_at",
     "first_item",
     "has_item",
+    "has_members",
     "insert",
     "item_at",
     "key_above",
     "key_last",
     "loosest_key",
+    "lowest_first",
     "lowest_item",
     "members",
     "next_item",
     "remove",
     "tightest_key",
+    "tightest_of",
 ]
 
 
@@ -143,6 +146,30 @@ def tightest_key(index: Index, kinds: int, least: int) -> int:
     return best
 
 
+@inlined
+def tightest_of(index: Index, kinds: int, least: int) -> int:
+    """As :func:`tightest_key`, on the hot path."""
+    best = NOBODY
+    for kind in range(index.kinds):
+        if kinds >> kind & 1:
+            key = key_above(index, kind, least)
+            if key != NOBODY and (best == NOBODY or key < best):
+                best = key
+    return best
+
+
+@inlined
+def lowest_first(index: Index, kinds: int, key: int) -> int:
+    """Return the lowest item with a key that one of the allowed kinds has in use."""
+    best = NOBODY
+    for kind in range(index.kinds):
+        if kinds >> kind & 1 and index.bits[nth(index.tops + kind * index.n_keys + key)] != 0:
+            item = first_item(index, kind, key)
+            if best == NOBODY or item < best:
+                best = item
+    return best
+
+
 @kernel
 def loosest_key(index: Index, kinds: int, most: int) -> int:
     """Return the largest key of all allowed kinds that is not above ``most``, or NOBODY."""
@@ -184,6 +211,17 @@ def members(index: Index, kinds: int, least: int, enough: int) -> int:
         if found >= enough:
             break
     return found
+
+
+@inlined
+def has_members(index: Index, kind: int, least: int, enough: int) -> bool:
+    """Return whether so many items of a kind have a key of at least ``least``."""
+    found = 0
+    for key in range(least, index.n_keys):
+        found += index.bits[nth(index.held + kind * index.n_keys + key)]
+        if found >= enough:
+            return True
+    return False
 
 
 @kernel

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpuyard.kernel.bits import nth
+from gpuyard.kernel.bits import fetch, nth
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
 from gpuyard.kernel.heap import pop, push
 from gpuyard.kernel.jit import inlined, kernel
@@ -20,6 +20,9 @@ __all__ = [
     "tell_others",
     "vacate",
 ]
+
+_AHEAD = 7
+"""Running jobs that are looked at before they end: the first three layers of the heap."""
 
 
 @inlined
@@ -80,8 +83,28 @@ def release(
     now: int,
 ) -> None:
     """Free what an ended job holds, and tell the jobs that depend on it."""
+    _look_ahead(jobs, dependencies, site, log, events)
     vacate(jobs, demand, site, log, releaser, row)
     tell_others(dependencies, events, row, now)
+
+
+@inlined
+def _look_ahead(jobs: Jobs, dependencies: Dependencies, site: Site, log: Log, events: Events) -> None:
+    """Fetch what the next end looks up, and for those that may come after it what to fetch then."""
+    row, hold = events.ends.row, dependencies.hold
+    if events.counter[Count.RUNNING] < _AHEAD:
+        return
+    first = jobs.claim[nth(row[0])]
+    if first["slots"] > 0:
+        fetch(site.node, log.slots[nth(first["slot"])]["node"])
+    for place in range(1, 3):
+        fetch(log.slots, jobs.claim[nth(row[nth(place)])]["slot"])
+    for place in range(3, _AHEAD):
+        fetch(jobs.claim, row[nth(place)])
+    if dependencies.child.size > 0:
+        fetch(dependencies.child, hold[nth(row[0])]["first_child"])
+        for place in range(1, 3):
+            fetch(hold, row[nth(place)])
 
 
 @inlined
@@ -89,7 +112,7 @@ def vacate(jobs: Jobs, demand: Records, site: Site, log: Log, releaser: Releaser
     """Free what a job holds."""
     this = jobs.claim[nth(row)]
     wish = int(this["demand"])
-    if demand[nth(wish)]["plain"] == 0:
+    if demand[nth(wish)]["bare"] == 0:
         releaser(site, demand, log, row, wish, this["slot"], int(this["slots"]))
     else:
         release_plain(site, log, this["slot"], int(this["slots"]))

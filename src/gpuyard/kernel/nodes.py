@@ -82,17 +82,17 @@ def _count(site: Site, node: int, before: int, after: int) -> None:
     low, high = int(site.domains.reach[nth(at + before)]), int(site.domains.reach[nth(at + after)])
     emptied = int(after == int(this["size"])) - int(before == int(this["size"]))
     if low != high or emptied != 0:
-        _recount(site.domains, node, site.node.size, int(this["kind"]), low, high, emptied)
+        _recount(site.domains, node, int(this["kind"]), low, high, emptied)
 
 
 @kernel
-def _recount(domains: Domains, node: int, nodes: int, kind: int, low: int, high: int, emptied: int) -> None:
+def _recount(domains: Domains, node: int, kind: int, low: int, high: int, emptied: int) -> None:
     """Count a node under the sizes of chunk before ``high``, no longer under those before ``low``."""
     tally = domains.tally
     for number in range(domains.levels):
         its = domains.level[nth(number)]
         size = its["size"]
-        domain = int(domains.of_node[nth(number * nodes + node)])
+        domain = int(domains.of_node[nth(node * domains.levels + number)])
         at = its["fitting"] + domain
         for fitting in range(low, high):
             tally[nth(at + fitting * size)] += 1

@@ -1,6 +1,7 @@
 """Place a whole job or nothing, and take it back when it ends.
 
-A *plain* job, whole GPUs by first, best or worst fit on a site of one GPU type, is placed inside the engine's own loop.
+A *plain* job, whole GPUs by first, best or worst fit on a site of one GPU type, is placed inside the engine's own loop;
+so is, by some loops, a *single* one, one chunk of whole GPUs by best fit on a site of several types.
 All others go through a pointer, to the smallest function that does for all jobs of the run, so that no more is
 compiled: :func:`place_group` for jobs of several chunks that are packed, :func:`place_whole` for all jobs on whole
 GPUs, :func:`place_shared` where some ask for a share of one and none is packed or spread, :func:`place_special` for
@@ -22,7 +23,7 @@ from gpuyard.kernel.bits import nth
 from gpuyard.kernel.choice import pick_any
 from gpuyard.kernel.codes import NOBODY, Count, Left, Placement
 from gpuyard.kernel.fraction import give_share, pick_gpu, take_share
-from gpuyard.kernel.index import first_item, key_above, key_last, members
+from gpuyard.kernel.index import first_item, key_above, key_last, lowest_first, members, tightest_of
 from gpuyard.kernel.jit import inlined, inner, inner_inlined, kernel, pointed
 from gpuyard.kernel.nodes import change_free, give_gpus, offer, take_gpus, withdraw, withdraw_node
 from gpuyard.kernel.packed import place_packed
@@ -35,6 +36,7 @@ __all__ = [
     "place_group",
     "place_plain",
     "place_shared",
+    "place_single",
     "place_special",
     "place_whole",
     "plan_chunks",
@@ -94,8 +96,24 @@ def _pick_plain(site: Site, tightest: int) -> int:
 
 
 @inner_inlined
+def place_single(site: Site, log: Log, events: Events, kinds: int, gpus: int) -> bool:
+    """Place a chunk of whole GPUs where it fits tightest on any of these GPU types; return whether it fits."""
+    key = tightest_of(site.openings, kinds, gpus)
+    if key == NOBODY:
+        return False
+    node = lowest_first(site.openings, kinds, key)
+    number = events.counter[Count.SLOTS]
+    slot = log.slots[nth(number)]
+    slot["node"] = node
+    slot["gpus"] = gpus
+    events.counter[Count.SLOTS] = number + 1
+    change_free(site, node, -gpus)
+    return True
+
+
+@inner_inlined
 def release_plain(site: Site, log: Log, first: int, chunks: int) -> None:
-    """Give back the slots of a plain job."""
+    """Give back the slots of a job that holds whole GPUs and nothing else."""
     for number in range(first, first + chunks):
         slot = log.slots[nth(number)]
         change_free(site, int(slot["node"]), int(slot["gpus"]))

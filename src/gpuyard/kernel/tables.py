@@ -89,6 +89,8 @@ DEMAND = np.dtype(
         ("rest", np.int64),  # GPUs of the last, smaller chunk; 0 = there is none
         ("alone", np.int64),  # 1 = its nodes hold nobody else, and all they have; ABSENT = they are not there yet
         ("segment", np.int64),  # chunks of a segment; 0 = the job is one; only where placement is by block
+        ("bare", np.int64),  # 1 = whole GPUs and nothing else, so that its nodes are given back in the loop
+        ("single", np.int64),  # 1 = bare, of one chunk, which goes where it fits tightest among several GPU types
     ]
 )
 """A distinct thing that jobs ask for."""
@@ -212,7 +214,7 @@ class Domains(NamedTuple):
     """
 
     levels: int
-    of_node: NDArray[np.int32]  # shape (levels * nodes,)
+    of_node: NDArray[np.int32]  # shape (nodes * levels,)
     level: Records
     domain: Records  # one more than its domains a level
     tally: NDArray[np.int32]
