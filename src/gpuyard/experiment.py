@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gpuyard import __version__
 from gpuyard.apart import check_apart, times_alone
+from gpuyard.beside import beside
 from gpuyard.cluster import Cluster
 from gpuyard.custom import Decider, OwnOrder, OwnPlacement
 from gpuyard.dividing import schedule_apart
@@ -30,6 +31,7 @@ from gpuyard.metrics import (
     jobs_table,
     judge,
     measured,
+    schedule_digest,
     services_table,
     summarise,
     tenants_table,
@@ -145,6 +147,8 @@ def simulate(
         check_apart(chosen)
     sharing = Tenants.of(tenants)
     tell("schedule", 0.0)
+    jobs.parents  # noqa: B018  # worked out once for both that look at it now
+    digested = beside(lambda: workload_digest(jobs))
     record = schedule_apart(
         jobs,
         cluster,
@@ -158,6 +162,7 @@ def simulate(
         decisions=decisions,
         progress=lambda share: tell("schedule", share),
     )
+    digested()
     tell("schedule", 1.0)
     run: dict[str, object] = {
         "seed": seed,
@@ -222,16 +227,31 @@ def result_of(
 ) -> Result:
     """Return the result of a record: account, numbers, tables and the echo of the scenario.
 
-    The numbers come first, and what only they need is left before the tables are made, which take as much memory.
+    What does not depend on each other is worked out side by side.
     """
+    judging, digesting = beside(lambda: judge(record)), beside(lambda: schedule_digest(record))
     drawn = account(record, energy)
     if progress is not None:
         progress("metrics", None)
-    judged = judge(record)
     fragments = fragmentation(record, drawn.holdings, drawn.start, drawn.stop)
     edges = bin_edges(drawn.start, drawn.stop, bin_width)
     deficits = deficits_of(record, drawn.holdings, tenant_weights, np.union1d(edges, measured(drawn, window, warmup)))
-    times = job_times(record)
+    times, judged = job_times(record), judging()
+
+    def tables() -> dict[str, pa.Table | None]:
+        timeline = timeline_table(
+            record, drawn, bin_width=bin_width, fragments=fragments, tenant_weights=tenant_weights, deficits=deficits
+        )
+        return {
+            "timeline": timeline,
+            "jobs": jobs_table(record, drawn, times),
+            "attempts": attempts_table(record),
+            "decisions": None if record.decisions is None else decisions_table(record),
+            "services": None if judged is None else services_table(record, judged[0]),
+            "tenants": tenants_table(record, drawn.start, drawn.stop, bin_width=bin_width) if record.tenants else None,
+        }
+
+    tabled = beside(tables)
     numbers = summarise(
         record,
         drawn,
@@ -244,24 +264,9 @@ def result_of(
         deficits=deficits,
         alone=alone,
         times=times,
+        digest=digesting(),
     )
-    timeline = timeline_table(
-        record, drawn, bin_width=bin_width, fragments=fragments, tenant_weights=tenant_weights, deficits=deficits
-    )
-    del fragments, deficits
-    jobs = jobs_table(record, drawn, times)
-    model, start, stop = drawn.model, drawn.start, drawn.stop
-    del times, drawn
-    return Result(
-        numbers=numbers,
-        scenario=_echo(record, model, scenario or {}),
-        timeline=timeline,
-        jobs=jobs,
-        attempts=attempts_table(record),
-        decisions=None if record.decisions is None else decisions_table(record),
-        services=None if judged is None else services_table(record, judged[0]),
-        tenants=tenants_table(record, start, stop, bin_width=bin_width) if record.tenants else None,
-    )
+    return Result(numbers=numbers, scenario=_echo(record, drawn.model, scenario or {}), **tabled())
 
 
 def _check_seconds(name: str, value: object) -> None:

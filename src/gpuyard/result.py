@@ -8,6 +8,7 @@ import shutil
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,6 +19,7 @@ import pyarrow.csv as csv_format
 import pyarrow.parquet as pq
 import tomli_w
 
+from gpuyard.beside import together
 from gpuyard.errors import ConfigError, InputError
 
 __all__ = ["FILES", "OPTIONAL_FILES", "Result", "check_folder"]
@@ -104,15 +106,11 @@ class Result:
         return target
 
     def _write(self, folder: Path, csv: bool) -> None:
-        for name in _TABLES:
-            table: pa.Table = getattr(self, name)
-            _write_parquet(table, folder / f"{name}.parquet")
-            if csv:
-                csv_format.write_csv(_flat(table), folder / f"{name}.csv")
-        for name in _OPTIONAL_TABLES:
-            extra: pa.Table | None = getattr(self, name)
-            if extra is not None:
-                _write_parquet(extra, folder / f"{name}.parquet")
+        tables = {name: getattr(self, name) for name in (*_TABLES, *_OPTIONAL_TABLES)}
+        there = {name: table for name, table in tables.items() if table is not None}
+        together(*(partial(_write_parquet, table, folder / f"{name}.parquet") for name, table in there.items()))
+        for name in _TABLES if csv else ():
+            csv_format.write_csv(_flat(tables[name]), folder / f"{name}.csv")
         text = json.dumps(self.numbers, indent=2, ensure_ascii=False, allow_nan=False)
         (folder / "summary.json").write_text(text + "\n", encoding="utf-8")
         scenario = _without_none(self.scenario)

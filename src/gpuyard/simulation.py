@@ -343,13 +343,16 @@ def _record(
     killed = (workload.runtime > workload.time_limit) & (policy.on_limit == "kill" and not forced)
     if middle is not None:
         killed &= ~middle.running
-    reason = np.where(killed[attempt.job], EndReason.TIME_LIMIT, EndReason.FINISHED)
+    reason = np.where(killed[attempt.job], np.int8(EndReason.TIME_LIMIT), np.int8(EndReason.FINISHED))
     if attempt.cause is not None:
         reason[attempt.cause != NOBODY] = EndReason.PREEMPTED
     reason[attempt.end > stop] = EndReason.STOPPED
     end = np.full(total, NEVER, np.int64)
     last = (reason != EndReason.STOPPED) & (reason != EndReason.PREEMPTED)
-    end[attempt.job[last]] = attempt.end[last]
+    if last.all():
+        end[attempt.job] = attempt.end
+    else:
+        end[attempt.job[last]] = attempt.end[last]
     slots = slice(0 if given.later is None else given.later.slots, int(count[Count.SLOTS]))
     running = count[Count.RUNNING] - (0 if given.later is None else np.count_nonzero(given.later.at > given.until))
     return Record(
@@ -365,9 +368,9 @@ def _record(
         reject_reason=given.rejections.reason,
         reject_reasons=tuple(given.rejections.texts),
         attempt_job=attempt.job,
-        attempt_start=np.maximum(attempt.start, -NEVER if middle is None else middle.begin),
+        attempt_start=attempt.start if middle is None else np.maximum(attempt.start, middle.begin),
         attempt_end=np.minimum(attempt.end, stop),
-        attempt_reason=reason.astype(np.int8),
+        attempt_reason=reason,
         attempt_useful=attempt.useful if middle is None else useful_from(workload, policy, attempt, middle.begin, stop),
         attempt_cause=attempt.cause,
         attempt_guest=attempt.guest if policy.cells else None,
@@ -389,11 +392,9 @@ def _attempts(given: _Given) -> Attempts:
     """Return all attempts in the order they started; where nobody is preempted, a job has one."""
     if given.stays is not None:
         return attempts_of(given.stays, preempts=given.preempts)
-    start = given.tables[0].job["start"]
     job = given.log.attempt_job[: given.events.counter[Count.ATTEMPTS]].copy()
-    return Attempts(
-        job=job, start=start[job], end=start[job] + given.duration[job], slot=given.tables[0].claim["slot"][job]
-    )
+    start = given.tables[0].job["start"][job]
+    return Attempts(job=job, start=start, end=start + given.duration[job], slot=given.tables[0].claim["slot"][job])
 
 
 def _decided(log: Decisions) -> Decided:

@@ -121,8 +121,8 @@ def _numbered(values: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
     if low == high:
         return np.zeros(values.size, np.int64), 1
     if high - low < 4 * values.size + 1024:
-        present = np.zeros(high - low + 1, np.bool_)
-        present[values - low] = True
-        return (np.cumsum(present) - 1)[values - low], int(present.sum())
+        present, above = np.zeros(high - low + 1, np.bool_), values - low if low else values
+        present[above] = True
+        return (np.cumsum(present) - 1)[above], int(present.sum())
     distinct, rank = np.unique(values, return_inverse=True)
     return rank.astype(np.int64), distinct.size

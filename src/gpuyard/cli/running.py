@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gpuyard.beside import beside
 from gpuyard.cli.options import (
     BackfillOption,
     BeginOption,
@@ -157,11 +158,14 @@ def _simulate(scenario: Scenario, stage: Stage) -> Result:
 
 
 def _save(result: Result, folder: Path, *, with_report: bool) -> None:
-    result.save(folder)
-    if with_report:
-        from gpuyard.report.html import write_report
+    if not with_report:
+        result.save(folder)
+        return
+    from gpuyard.report.html import report_html, write_page
 
-        write_report(result, folder / "report.html")
+    page = beside(lambda: report_html(result))
+    result.save(folder)
+    write_page(page(), folder / "report.html")
 
 
 def _print(result: Result, output: Path | None, *, json: bool, detail: bool) -> None:

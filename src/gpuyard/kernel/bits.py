@@ -95,13 +95,13 @@ def _ones_in(context: Any, word: Any) -> Any:
 @intrinsic
 def _ask_memory(context: Any, table: Any, number: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        array = make_array(signature.args[0])(context, builder, values[0])
+        array = make_array(signature.args[0])(context, builder, values[0])  # type: ignore[no-untyped-call]
         size = ir.Constant(ir.IntType(64), context.get_abi_sizeof(context.get_data_type(table.dtype)))
         byte = ir.IntType(8).as_pointer()
         place = builder.gep(builder.bitcast(array.data, byte), [builder.mul(values[1], size)])
         flag = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
-        prefetch = get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        prefetch = get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")  # type: ignore[no-untyped-call]
         builder.call(prefetch, [place, *(ir.Constant(flag, each) for each in (0, 3, 1))])  # to read, keep, data
         return context.get_dummy_value()
 

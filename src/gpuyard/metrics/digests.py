@@ -51,7 +51,13 @@ _AT_ONCE = 1 << 20
 
 
 def workload_digest(workload: Workload) -> str:
-    """Return the SHA-256 (hexadecimal) of all columns and the metadata of a workload's job table."""
+    """Return the SHA-256 (hexadecimal) of all columns and the metadata of a workload's job table, worked out once."""
+    if "digest" not in workload.worked_out:
+        workload.worked_out["digest"] = _workload_digest(workload)
+    return str(workload.worked_out["digest"])
+
+
+def _workload_digest(workload: Workload) -> str:
     digest = hashlib.sha256(b"gpuyard workload 1\n")
     for key, value in sorted((workload.held.schema.metadata or {}).items()):
         digest.update(b"%d:%b=%d:%b\n" % (len(key), key, len(value), value))

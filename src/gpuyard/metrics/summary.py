@@ -94,6 +94,7 @@ def summarise(
     deficits: Deficits | None = None,
     alone: NDArray[np.float64] | None = None,
     times: JobTimes | None = None,
+    digest: str | None = None,
 ) -> Numbers:
     """Return the numbers of ``summary.json``, as plain Python values; what does not exist is ``None``.
 
@@ -124,6 +125,8 @@ def summarise(
         As :func:`gpuyard.apart.times_alone` returns them; without, nobody's slowdown against running alone is known.
     times
         As :func:`gpuyard.metrics.job_times` returns them; worked out if not given.
+    digest
+        As :func:`gpuyard.metrics.schedule_digest` returns it; worked out if not given.
 
     Raises
     ------
@@ -163,7 +166,7 @@ def summarise(
         "tenants": tenants_block(record, view.start, view.stop, view.chosen, view.held, lost_hours(record, view.held)),
         "oversubscribed": oversubscribed_block(record, account.holdings, view.start, view.stop),
         "recorded": recorded_block(record, view.times, view.chosen),
-        "engine": _engine(record),
+        "engine": _engine(record, schedule_digest(record) if digest is None else digest),
         "window": {"start_s": start / MICROSECOND, "end_s": stop / MICROSECOND, "warmup_s": warmup},
         "saturated": is_saturated(record, queue, view.start, view.stop),
         **({"warnings": warnings} if warnings else {}),
@@ -480,11 +483,11 @@ def _stage(view: _View, judged: _Judged) -> Numbers:
     }
 
 
-def _engine(record: Record) -> Numbers:
+def _engine(record: Record, digest: str) -> Numbers:
     return {
         "events": record.events,
         "passes": record.passes,
         "wall_s": record.kernel_s,
         "events_per_s": _ratio(float(record.events), record.kernel_s),
-        "digest": schedule_digest(record),
+        "digest": digest,
     }
