@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gpuyard.celling import celled_tables
 from gpuyard.cluster import Cluster
-from gpuyard.kernel.codes import NEVER, Promise
+from gpuyard.kernel.codes import NEVER, NOBODY, Promise
 from gpuyard.kernel.expectations import Expectations, build_expectations
 from gpuyard.kernel.joint_room import roomer_signature
 from gpuyard.kernel.joint_tables import Party, build_joint
@@ -19,6 +19,7 @@ from gpuyard.kernel.scored_queue import Passing
 from gpuyard.kernel.scorers import scorer_signature
 from gpuyard.kernel.stays import Stays, Terms
 from gpuyard.kernel.tables import Site
+from gpuyard.kernel.tenancy import ANY_TYPE, Between, Ledger, Share
 from gpuyard.kernel.windows import Windows
 from gpuyard.kernel.worth import LONGEST_ATTEMPT
 from gpuyard.loops import JOINT_LOOPS, contenders_of, loop_of, no_windows, roomer_of, scorer_in
@@ -28,6 +29,7 @@ from gpuyard.policy import Policy
 from gpuyard.preempting import preempting_tables
 from gpuyard.tenanting import Shared, lower_tenancy, one_tenant, preemption_policy, tenant_tables
 from gpuyard.unfit import Fits
+from gpuyard.wishes import distinct
 from gpuyard.workload import Workload
 
 __all__ = ["attempt_tables"]
@@ -96,11 +98,20 @@ def attempt_tables(
     state[Party.SHARED] = shared is not None
     state[Party.PREEMPTS] = bool(policy.preemption)
     state[Party.SCORED] = is_scored(policy)
-    state[Party.RECALLS] = tenancy.ledger.quota.size == 0 and policy.placement != "topology-block"
+    state[Party.RECALLS] = policy.placement != "topology-block"
+    ledger = tenancy.ledger
+    by_share = ledger.state[Share.BETWEEN] != Between.QUEUE
+    state[Party.SHIFTS] = bool(policy.preemption) and (ledger.quota.size > 0 or by_share)
+    state[Party.LEAVES] = state[Party.RECALLS] and policy.backfill != "none" and not (state[Party.SHIFTS] and by_share)
+    state[Party.ORIGIN] = own[2]
+    closing = no_windows(workload, cluster) if windows is None else windows
     joint = build_joint(
-        tenants=tenancy.ledger.tenant.size,
-        askers=tenancy.ledger.asker.size,
+        tenants=ledger.tenant.size,
+        groups=ledger.group.size,
+        askers=ledger.asker.size,
         running=running,
+        kin=_kin_of(ledger, asked, closing, fits),
+        shut=_shut_for_good(closing),
         place=fits.place,
         fits=fits.fits,
         demands=asked.demands.size,
@@ -112,7 +123,7 @@ def attempt_tables(
         expected,
         *_outlook(policy, expected, running),
         tenancy,
-        no_windows(workload, cluster) if windows is None else windows,
+        closing,
         joint,
         Pointer(roomer_of(policy), roomer_signature),
         Pointer(scorer_in(policy), lambda *_: scorer_signature()),
@@ -135,6 +146,31 @@ def _outlook(policy: Policy, expected: Expectations, running: int) -> tuple[Outl
             resolution=planning.resolution,
         ),
     )
+
+
+def _kin_of(ledger: Ledger, asked: Asked, windows: Windows, fits: Fits) -> NDArray[np.int32]:
+    """Return the kin of each job, int32, shape (jobs,): who finds no room where another of them found none.
+
+    Where types are tried one by one, which are admitted depends on the asker as well.
+    """
+    by = ledger.asker[ledger.asker_of]
+    one = np.where(by["resource"] == ANY_TYPE, ledger.asker_of, NOBODY)
+    jobs = windows.standing.size
+    given = [by["tenant"], asked.demand, one, fits.place, windows.standing]
+    number, _ = distinct([each[:jobs].astype(np.int64) for each in given])
+    return number.astype(np.int32)
+
+
+def _shut_for_good(windows: Windows) -> NDArray[np.int8]:
+    """Return the nodes that are always closed to each standing: int8, shape (standings * nodes,)."""
+    nodes, many = windows.hidden.size, windows.window.size
+    standings = int(windows.standing.max(initial=0)) + 1
+    shut = np.zeros((standings, nodes), np.int8)
+    for number, window in enumerate(windows.window):
+        if window["end"] == NEVER:  # it is a partition's, which never began either
+            kept_out = windows.keeps_out[number::many] > 0
+            shut[np.ix_(kept_out, windows.node[window["first"] : window["last"]])] = 1
+    return shut.ravel()
 
 
 def _first_attempts(stays: Stays, estimate: NDArray[np.int64]) -> NDArray[np.int64]:

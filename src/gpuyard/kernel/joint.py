@@ -1,8 +1,9 @@
 """The event loop that has all together: levels and tenants, scores, reservations, and nodes that are closed at times.
 
-Every waiting job is looked at in every pass: what one job learns of its chances says little of the next, which may be
-shorter, more urgent, of another tenant, or invited where it is not.  Only a job that asks for the same, is no more
-urgent, and has no nodes that the other had not, is not tried where that one was refused in the same pass.
+What one job learns of its chances says little of the next, which may be shorter, more urgent, of another tenant, or
+invited where it is not.  So every waiting job is tried but those who are known to find no room, as another one like
+them found none (:mod:`gpuyard.kernel.joint_memory`), and, where everybody is tried, those of whom one that asks for
+the same was refused in the same pass.
 ``docs/semantics.md``, *Scores, easy and windows beside preemption and tenants*, is the specification.
 """
 
@@ -15,21 +16,23 @@ from gpuyard.kernel.expectations import Expectations
 from gpuyard.kernel.fairshare import next_recalculation
 from gpuyard.kernel.instants import next_arrival, skip_rejected
 from gpuyard.kernel.jit import inlined, kernel
-from gpuyard.kernel.joint_admission import try_admitted
+from gpuyard.kernel.joint_admission import admitted_with, holder_of_asker, try_admitted
 from gpuyard.kernel.joint_changes import change_jointly, preempt_victims, start_at
+from gpuyard.kernel.joint_memory import is_held, is_vain, note_held, note_pass, note_vain
+from gpuyard.kernel.joint_reach import may_find
 from gpuyard.kernel.joint_room import Roomer
 from gpuyard.kernel.joint_tables import Joint, Party
 from gpuyard.kernel.joint_turns import (
     close_ranks,
+    leave_off,
+    line_up_after,
     line_up_all,
     next_turn,
-    queue_up,
     score_all_places,
     score_place,
     turn_over,
 )
 from gpuyard.kernel.latecomers import is_latecomer
-from gpuyard.kernel.levels import level_of_waiting
 from gpuyard.kernel.outstaying import expect_longer
 from gpuyard.kernel.placement import Placer, Releaser
 from gpuyard.kernel.reservation import drop_reservation, reserve_open
@@ -43,6 +46,10 @@ from gpuyard.kernel.windows import Windows, begins_later, close_for, hide_reserv
 from gpuyard.kernel.worth import work_saved
 
 __all__ = ["run_joint"]
+
+
+_VAIN = 16
+"""Once a round has looked in vain at one in so many of those who wait, the hopeless are left off."""
 
 
 @kernel
@@ -84,6 +91,7 @@ def run_joint(
             count[Count.LAST] = now
             if is_window_end(windows, now):
                 expected.promise[Promise.RELEASED] = 1
+                joint.state[Party.GIVEN] += site.node.size + 1
             change_jointly(
                 jobs, demand, dependencies, site, log, events, stays, ledger, contenders, expected, joint, releaser, now
             )
@@ -96,7 +104,7 @@ def run_joint(
             break
         count[Count.PASSES] += 1
         joint.state[Party.LISTED] = NOBODY
-        joint.state[Party.STAMP] += 1
+        note_pass(site, tenancy.ledger, joint)
         joint.state[Party.OPENS] = not begins_later(windows, now)
         scored = joint.state[Party.SCORED] > 0
         if count[Count.WAITING] > 0 and (
@@ -146,44 +154,85 @@ def _make_round(
     line_up_all(contenders, stays, ledger, joint)
     headless = True
     again = False
-    place = next_turn(joint)
+    vain = 0
+    if state[Party.LEAVES] > 0 and (state[Party.SHARED] > 0 or state[Party.PASSING] == Passing.ALL):
+        leave_off(contenders, stays, ledger, expected, joint, headless, now)
+    place = next_turn(contenders, stays, ledger, joint)
     while place != NOBODY:
         row = int(contenders.waiting[nth(place)]["row"])
         waiting = int(state[Party.LENGTH])
+        renewed = False
+        vain += 1
         if not _is_passed_over(ledger, joint, row):
             short = headless or expected.estimate[nth(row)] <= promise[Promise.SHADOW] - now
             first = int(events.counter[Count.SLOTS])
             placed, wish, taken = _find_place(
                 jobs, demand, site, log, events, stays, expected, tenancy, windows, joint, roomer, placer, releaser,
-                row, short, now,
+                row, int(joint.level[nth(place)]), short, headless, now,
             )  # fmt: skip
             if placed:
-                preempt_victims(jobs, events, stays, ledger, contenders, expected, joint, taken, row, now)
-                start_at(jobs, site, log, events, stays, ledger, contenders, expected, place, first, short, now)
-                anew = True
-                state[Party.STAMP] += taken > 0
+                vain -= 1
                 again = taken > 0 and state[Party.SHARED] > 0
+                renewed = not again and (taken > 0 or min(state[Party.SHIFTS], state[Party.LEAVES]) > 0)
+                _let_start(
+                    jobs, site, log, events, stays, ledger, contenders, expected, joint, scorer, place, taken, first,
+                    short, renewed, now,
+                )  # fmt: skip
+                anew = True
             elif state[Party.PASSING] != Passing.BESIDE:
                 _pass_over(ledger, joint, row)
             elif headless and wish != NOBODY:
-                headless = False
+                headless, vain = False, waiting
                 anew = anew or promise[Promise.HEAD] != row or state[Party.WISH] != wish
                 if anew or promise[Promise.RELEASED] > 0:
                     reserve_open(jobs, demand, site, log, events, expected, windows, placer, releaser, row, wish, now)
                     state[Party.WISH] = wish
                 promise[Promise.RELEASED] = 0
-        turn_over(contenders, stays, ledger, joint)
-        for other in range(waiting, state[Party.LENGTH]):
-            if state[Party.SCORED] > 0:
-                score_place(contenders, events, scorer, other, now)
-            if not again:
-                queue_up(contenders, stays, joint, other)
-        place = NOBODY if again else next_turn(joint)
-    if headless and not again:
+        if again:
+            break
+        if not renewed:
+            turn_over(contenders, stays, ledger, joint)
+        if state[Party.LEAVES] > 0 and vain * _VAIN > waiting:
+            leave_off(contenders, stays, ledger, expected, joint, headless, now)
+            vain = 0
+        place = next_turn(contenders, stays, ledger, joint)
+    if again:
+        state[Party.SHIFTED] = 1
+    elif headless:
         drop_reservation(expected)
     close_for(site, windows, 0, now, 0)
     close_ranks(contenders, joint)
     return again
+
+
+@inlined
+def _let_start(
+    jobs: Jobs,
+    site: Site,
+    log: Log,
+    events: Events,
+    stays: Stays,
+    ledger: Ledger,
+    contenders: Contenders,
+    expected: Expectations,
+    joint: Joint,
+    scorer: Scorer,
+    place: int,
+    taken: int,
+    first: int,
+    short: bool,
+    renewed: bool,
+    now: int,
+) -> None:
+    """Let a job start for which so many were taken off; ``renewed``: those after it may find room again."""
+    waiting = int(joint.state[Party.LENGTH])
+    row = int(contenders.waiting[nth(place)]["row"])
+    preempt_victims(jobs, site, log, events, stays, ledger, contenders, expected, joint, taken, row, now)
+    for other in range(waiting, joint.state[Party.LENGTH] if joint.state[Party.SCORED] > 0 else 0):
+        score_place(contenders, events, scorer, other, now)
+    if renewed:
+        line_up_after(contenders, stays, joint, place, waiting)
+    start_at(jobs, site, log, events, stays, ledger, contenders, expected, joint, place, first, short, now)
 
 
 @inlined
@@ -220,57 +269,45 @@ def _find_place(
     placer: Placer,
     releaser: Releaser,
     row: int,
+    level: int,
     short: bool,
+    asked: bool,
     now: int,
 ) -> tuple[bool, int, int]:
     """Place a job on the nodes open to it and, unless it is short, beside what is promised, or make room for it there.
 
-    Return whether it is placed; the demand with which it was admitted first, or NOBODY; how many were taken off.
+    Return whether it is placed; if that is ``asked``, the demand with which it was admitted first, or NOBODY; how many
+    were taken off.
     """
-    promise = expected.promise
+    promise, ledger = expected.promise, tenancy.ledger
     wish = int(jobs.claim[nth(row)]["demand"])
     if not short and promise[Promise.COUNTS] > 0 and expected.thousandths[nth(wish)] > promise[Promise.EXTRA]:
         return False, NOBODY, 0
-    if joint.state[Party.RECALLS] > 0 and _is_vain(stays, expected, tenancy.ledger, windows, joint, row, short):
+    recalls = joint.state[Party.RECALLS] > 0
+    if recalls and is_held(ledger, joint, row, level):
         return False, NOBODY, 0
+    if recalls and is_vain(expected, joint, row, level, short):
+        return False, admitted_with(demand, tenancy, joint, row) if asked else NOBODY, 0
+    if not may_find(jobs, demand, site, log, stays, ledger, expected, windows, joint, row, level, short, now):
+        note_vain(expected, joint, row, level, short, int(stays.state[Gain.SHORT]))
+        return False, admitted_with(demand, tenancy, joint, row) if asked else NOBODY, 0
     close_for(site, windows, row, now, int(expected.estimate[nth(row)]))
     if not short:
         hide_reserved(site, windows, expected, True)
     placed, admitted = try_admitted(demand, site, log, events, tenancy, joint, placer, row)
     taken = 0
-    if not placed and joint.state[Party.PREEMPTS] > 0:
-        taken = roomer(jobs, demand, site, log, events, stays, tenancy, windows, joint, placer, releaser, row, now)
+    stays.state[Gain.SHORT] = 1
+    joint.state[Party.HOLDER] = NOBODY
+    if not placed:
+        if joint.state[Party.PREEMPTS] > 0:
+            taken = roomer(jobs, demand, site, log, events, stays, tenancy, windows, joint, placer, releaser, row, now)
+        elif admitted == NOBODY:
+            joint.state[Party.HOLDER] = holder_of_asker(ledger, row)
     if not short:
         hide_reserved(site, windows, expected, False)
-    if not placed and taken == 0 and joint.state[Party.RECALLS] > 0:
-        _note_vain(stays, expected, tenancy.ledger, windows, joint, row, short)
+    if not placed and taken == 0 and recalls:
+        if joint.state[Party.HOLDER] == NOBODY:
+            note_vain(expected, joint, row, level, short, int(stays.state[Gain.SHORT]))
+        else:
+            note_held(ledger, joint, row, level, int(joint.state[Party.HOLDER]))
     return placed or taken > 0, admitted, taken
-
-
-@inlined
-def _is_vain(
-    stays: Stays, expected: Expectations, ledger: Ledger, windows: Windows, joint: Joint, row: int, short: bool
-) -> bool:
-    """Return whether a job of the same asker with no worse chances was refused, and nothing was given back since.
-
-    Before there is a head, nobody was refused but by limits, which do not admit this one either.
-    """
-    this = joint.vain[nth(ledger.asker_of[nth(row)])]
-    if this["stamp"] != joint.state[Party.STAMP] or this["standing"] != windows.standing[nth(row)]:
-        return False
-    if this["level"] > level_of_waiting(stays, row) or (short and this["short"] == 0):
-        return False
-    return bool(joint.state[Party.OPENS] > 0 or this["length"] <= expected.estimate[nth(row)])
-
-
-@inlined
-def _note_vain(
-    stays: Stays, expected: Expectations, ledger: Ledger, windows: Windows, joint: Joint, row: int, short: bool
-) -> None:
-    """Remember that a job was refused."""
-    this = joint.vain[nth(ledger.asker_of[nth(row)])]
-    this["stamp"] = joint.state[Party.STAMP]
-    this["standing"] = windows.standing[nth(row)]
-    this["level"] = level_of_waiting(stays, row)
-    this["length"] = expected.estimate[nth(row)]
-    this["short"] = short

@@ -5,14 +5,14 @@ from __future__ import annotations
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.hunt import try_place
-from gpuyard.kernel.jit import inlined, kernel
+from gpuyard.kernel.jit import inlined, inner
 from gpuyard.kernel.joint_tables import Joint
 from gpuyard.kernel.placement import Placer
 from gpuyard.kernel.quotas import holder_of, resources_of
 from gpuyard.kernel.tables import Events, Log, Records, Site
-from gpuyard.kernel.tenancy import ANY_TYPE, Tenancy
+from gpuyard.kernel.tenancy import ANY_TYPE, Ledger, Tenancy
 
-__all__ = ["is_admitted", "try_admitted"]
+__all__ = ["admitted_with", "holder_of_asker", "try_admitted"]
 
 
 @inlined
@@ -45,19 +45,27 @@ def try_admitted(
     return False, admitted
 
 
-@kernel
-def is_admitted(demand: Records, tenancy: Tenancy, joint: Joint, row: int) -> bool:
-    """Return whether a job is admitted, as by :func:`try_admitted`."""
+@inner
+def admitted_with(demand: Records, tenancy: Tenancy, joint: Joint, row: int) -> int:
+    """Return the demand with which a job is admitted first, or NOBODY."""
     ledger = tenancy.ledger
     number = int(ledger.asker_of[nth(row)])
-    asker = ledger.asker[nth(number)]
-    wish = int(asker["wish"])
-    if asker["resource"] != ANY_TYPE:
-        return bool(holder_of(ledger, number, int(asker["resource"]))[0] == NOBODY)
+    wish, resource = int(ledger.asker[nth(number)]["wish"]), int(ledger.asker[nth(number)]["resource"])
+    if resource != ANY_TYPE:
+        return wish if holder_of(ledger, number, resource)[0] == NOBODY else NOBODY
     types = resources_of(ledger)
     for kind in range(types):
         if demand[nth(wish)]["kinds"] >> kind & 1 and holder_of(ledger, number, kind)[0] == NOBODY:
             only = int(tenancy.variant[nth(wish * types + kind)])
             if joint.fits[nth(joint.place[nth(row)] * demand.size + only)] > 0:
-                return True
-    return False
+                return only
+    return NOBODY
+
+
+@inner
+def holder_of_asker(ledger: Ledger, row: int) -> int:
+    """Return the tenant or group that does not admit a job; NOBODY if it is admitted, or its types go one by one."""
+    number = int(ledger.asker_of[nth(row)])
+    resource = int(ledger.asker[nth(number)]["resource"])
+    at = NOBODY if resource == ANY_TYPE else holder_of(ledger, number, resource)[0]
+    return NOBODY if at == NOBODY else int(ledger.link[nth(at)]["node"])

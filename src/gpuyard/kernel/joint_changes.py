@@ -10,10 +10,12 @@ from gpuyard.kernel.contenders import Contenders
 from gpuyard.kernel.expectations import Expectations
 from gpuyard.kernel.instants import next_eligible, tell_others, vacate
 from gpuyard.kernel.jit import inlined, kernel
+from gpuyard.kernel.joint_memory import note_given, note_start
 from gpuyard.kernel.joint_tables import Joint, Party
 from gpuyard.kernel.latecomers import is_latecomer, let_come
-from gpuyard.kernel.levels import key_to_wait, next_tick, pass_bins, time_of_promotion
+from gpuyard.kernel.levels import key_to_wait, level_of_waiting, next_tick, pass_bins, time_of_promotion
 from gpuyard.kernel.placement import Releaser
+from gpuyard.kernel.prey import announce, look_again, withdraw
 from gpuyard.kernel.quotas import charge, note_share, resource_held
 from gpuyard.kernel.reservation import count_start
 from gpuyard.kernel.stays import Gain, Rule, Stays, Terms
@@ -46,13 +48,17 @@ def change_jointly(
     while first_time(stays.ends, NEVER) == now:
         row = int(stays.ends.row[0])
         wish = int(jobs.claim[nth(row)]["demand"])
+        if joint.state[Party.PREEMPTS] > 0:
+            withdraw(jobs, site, log, stays, row)
         if is_latecomer(stays, row):
+            joint.state[Party.GIVEN] += jobs.claim[nth(row)]["slots"]
             _expect_no_more(expected, row, wish, int(jobs.job[nth(row)]["start"]))
             let_come(jobs, demand, site, log, events, stays, releaser, row)
             continue
         useful = int(jobs.job[nth(row)]["duration"] - stays.stay[nth(row)]["saved"])
         if jobs.claim[nth(row)]["slots"] > 0:
             _charge(jobs, site, log, ledger, row, -1)
+        note_given(jobs, ledger, joint, row)
         _expect_no_more(expected, row, wish, int(stays.stay[nth(row)]["since"]))
         end_attempt(events, stays, row, now, useful, NOBODY)
         vacate(jobs, demand, site, log, releaser, row)
@@ -72,7 +78,10 @@ def change_jointly(
         row = int(stays.ticks.row[0])
         strike(stays.ticks, row)
         state[Gain.TICKS] += 1
-        _tick(jobs, stays, row, int(jobs.claim[nth(row)]["demand"]), now)
+        if stays.stay[nth(row)]["attempt"] == NOBODY:
+            _promote(jobs, stays, joint, row, int(jobs.claim[nth(row)]["demand"]))
+        else:
+            _tick(jobs, site, log, stays, ledger, joint, row, int(jobs.claim[nth(row)]["demand"]), now)
 
 
 @kernel
@@ -110,22 +119,33 @@ def _join(
     contenders.waiting[nth(place)] = contenders.feature[nth(row)]
     contenders.eligible[nth(place)] = jobs.job[nth(row)]["eligible"]
     contenders.score[nth(place)] = 0.0
+    joint.level[nth(place)] = level_of_waiting(stays, row)
     joint.state[Party.LENGTH] = place + 1
     events.counter[Count.WAITING] += 1
     return place
 
 
 @kernel
-def _tick(jobs: Jobs, stays: Stays, row: int, wish: int, now: int) -> None:
-    """Promote a waiting job, or bring the level of a running one up to date."""
+def _promote(jobs: Jobs, stays: Stays, joint: Joint, row: int, wish: int) -> None:
+    """Let a waiting job count its attained time from nothing again."""
     this = stays.stay[nth(row)]
-    if this["attempt"] == NOBODY:
-        this["attained"] = 0
-        this["bin"] = 0
-        this["key"] = key_to_wait(jobs, stays, row, wish)
-        return
+    this["attained"] = 0
+    this["bin"] = 0
+    this["key"] = key_to_wait(jobs, stays, row, wish)
+    joint.state[Party.PROMOTED] = 1
+
+
+@kernel
+def _tick(
+    jobs: Jobs, site: Site, log: Log, stays: Stays, ledger: Ledger, joint: Joint, row: int, wish: int, now: int
+) -> None:
+    """Bring the level of a running job up to date, and let it be taken away if it may be from now on."""
+    this = stays.stay[nth(row)]
     if stays.terms[Terms.RULE] == Rule.BINS:
         pass_bins(stays, row, wish, int(this["attained"] + now - this["since"]))
+    if joint.state[Party.PREEMPTS] > 0:
+        look_again(jobs, site, log, stays, row, now, int(joint.state[Party.ORIGIN]))
+    note_given(jobs, ledger, joint, row)
     tick = next_tick(stays, row, wish, now)
     if tick != NEVER:
         enter(stays.ticks, tick, row)
@@ -141,6 +161,7 @@ def start_at(
     ledger: Ledger,
     contenders: Contenders,
     expected: Expectations,
+    joint: Joint,
     place: int,
     first: int,
     short: bool,
@@ -150,7 +171,11 @@ def start_at(
     row = int(contenders.waiting[nth(place)]["row"])
     contenders.waiting[nth(place)]["row"] = NOBODY
     events.counter[Count.WAITING] -= 1
+    joint.state[Party.GAPS] = 1
     begin_attempt(jobs, events, stays, row, first, now)
+    if joint.state[Party.PREEMPTS] > 0:
+        announce(stays, row)
+    note_start(site, joint)
     count_start(site, log, events, expected, row, int(jobs.claim[nth(row)]["demand"]), first, now, short)
     _charge(jobs, site, log, ledger, row, 1)
 
@@ -158,6 +183,8 @@ def start_at(
 @kernel
 def preempt_victims(
     jobs: Jobs,
+    site: Site,
+    log: Log,
     events: Events,
     stays: Stays,
     ledger: Ledger,
@@ -180,6 +207,8 @@ def preempt_victims(
         useful = work_saved(jobs, stays, row, now)
         _expect_no_more(expected, row, wish, int(stays.stay[nth(row)]["since"]))
         end_attempt(events, stays, row, now, useful, cause)
+        withdraw(jobs, site, log, stays, row)
+        note_given(jobs, ledger, joint, row)
         keep_gain(stays, row, wish, useful, now)
         _join(jobs, events, stays, contenders, expected, joint, row, wish)
         promotion = time_of_promotion(stays, row)

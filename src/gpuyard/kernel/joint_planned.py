@@ -16,7 +16,7 @@ from gpuyard.kernel.expectations import Expectations
 from gpuyard.kernel.fairshare import next_recalculation
 from gpuyard.kernel.instants import next_arrival, skip_rejected
 from gpuyard.kernel.jit import kernel
-from gpuyard.kernel.joint_admission import is_admitted, try_admitted
+from gpuyard.kernel.joint_admission import admitted_with, try_admitted
 from gpuyard.kernel.joint_changes import change_jointly, preempt_victims, start_at
 from gpuyard.kernel.joint_prey import list_prey
 from gpuyard.kernel.joint_room import Roomer
@@ -153,7 +153,7 @@ def _make_round(
     line_up_all(contenders, stays, ledger, joint)
     head, again = NOBODY, False
     left = int(outlook.state[Plan.DEPTH])
-    place = next_turn(joint)
+    place = next_turn(contenders, stays, ledger, joint)
     while place != NOBODY and left > 0:
         row = int(contenders.waiting[nth(place)]["row"])
         waiting = int(state[Party.LENGTH])
@@ -161,7 +161,7 @@ def _make_round(
         begin, admitted = now, False
         drafted = head != NOBODY
         if drafted:
-            admitted = is_admitted(demand, tenancy, joint, row)
+            admitted = admitted_with(demand, tenancy, joint, row) != NOBODY
             left -= admitted
             look(jobs, demand, site, log, stays, ledger, expected, joint, outlook, row, now)
             begin = _first_room(jobs, expected, outlook, row, now)
@@ -178,8 +178,8 @@ def _make_round(
                 _begin_plan(jobs, stays, ledger, expected, joint, outlook, now)
                 continue
         if placed:
-            preempt_victims(jobs, events, stays, ledger, contenders, expected, joint, taken, row, now)
-            start_at(jobs, site, log, events, stays, ledger, contenders, expected, place, first, True, now)
+            preempt_victims(jobs, site, log, events, stays, ledger, contenders, expected, joint, taken, row, now)
+            start_at(jobs, site, log, events, stays, ledger, contenders, expected, joint, place, first, True, now)
             again = taken > 0 and state[Party.SHARED] > 0
             look_anew(outlook)
         if admitted or (placed and drafted):
@@ -190,7 +190,7 @@ def _make_round(
                 score_place(contenders, events, scorer, other, now)
             if not again:
                 queue_up(contenders, stays, joint, other)
-        place = NOBODY if again else next_turn(joint)
+        place = NOBODY if again else next_turn(contenders, stays, ledger, joint)
     close_for(site, windows, 0, now, 0)
     close_ranks(contenders, joint)
     return again

@@ -15,6 +15,7 @@ from gpuyard.kernel.codes import NOBODY, Count
 from gpuyard.kernel.hunt import try_place, undo_place
 from gpuyard.kernel.imagined import put_back, take_away
 from gpuyard.kernel.jit import compiler, inlined, kernel, pointed
+from gpuyard.kernel.joint_admission import holder_of_asker
 from gpuyard.kernel.joint_prey import begin_fair, is_candidate, is_lent, list_prey, next_fair, takes_back
 from gpuyard.kernel.joint_tables import Joint, Party
 from gpuyard.kernel.levels import level_of_waiting
@@ -89,6 +90,7 @@ def find_room(
     if joint.state[Party.LISTED] == NOBODY:
         list_prey(jobs, stays, ledger, joint, now)
     if joint.state[Party.LISTED] == 0:
+        joint.state[Party.HOLDER] = holder_of_asker(ledger, row)
         return 0
     asker = ledger.asker[nth(ledger.asker_of[nth(row)])]
     wish, resource = int(asker["wish"]), int(asker["resource"])
@@ -105,6 +107,7 @@ def find_room(
             )
             if taken > 0:
                 return taken
+    joint.state[Party.HOLDER] = NOBODY
     return 0
 
 
@@ -170,6 +173,8 @@ def _make_room(
             jobs, demand, site, log, events, stays, ledger, windows, placer, releaser, row, wish, resource, taken, first
         )
         return taken
+    at, _ = holder_of(ledger, number, resource)
+    joint.state[Party.HOLDER] = NOBODY if at == NOBODY else ledger.link[nth(at)]["node"]
     while taken > 0:
         taken -= 1
         noted = _put_on(jobs, demand, site, log, stays, ledger, windows, int(stays.catch[nth(taken)]["row"]), noted)

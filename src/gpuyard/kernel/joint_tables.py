@@ -11,9 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.tables import Records
 
-__all__ = ["PREY", "QUEUE", "Joint", "Party", "build_joint"]
+__all__ = ["HELD", "PREY", "QUEUE", "VAIN", "Joint", "Ordered", "Party", "build_joint"]
 
 QUEUE = np.dtype(
     [
@@ -40,14 +41,26 @@ PREY = np.dtype(
 
 VAIN = np.dtype(
     [
-        ("stamp", np.int64),  # Party.STAMP at which it was refused
-        ("level", np.int64),
+        ("until", np.int64),  # Party.GIVEN before which nobody of its kin finds room who is no better off
+        ("level", np.int64),  # of the job that found none
         ("length", np.int64),  # of the attempt that was expected
-        ("standing", np.int32),  # by which windows close nodes to it
-        ("short", np.int32),  # 1 = not even the reserved nodes would do
+        ("beside_until", np.int64),  # the same of one that could not have the reserved nodes
+        ("beside_level", np.int64),
+        ("beside_length", np.int64),
+        ("beside_terms", np.int64),  # codes.Promise.TERMS at which that was
     ]
 )
-"""The job of an asker that was tried in vain last."""
+"""What is known of a *kin*: of jobs that ask for the same and are of one tenant, to which the same nodes are open."""
+
+HELD = np.dtype(
+    [
+        ("until", np.int64),  # Party.GIVEN before which nobody else's start lets more be taken
+        ("stirred", np.int64),  # Joint.stirred of the tenant or group when it held the asker; NOBODY if none did
+        ("level", np.int64),  # of the job that was held
+        ("node", np.int32),  # the tenant or group, numbered as in tenancy.LINK
+    ]
+)
+"""What holds an asker even if all were taken away that may be."""
 
 
 class Party(IntEnum):
@@ -75,13 +88,41 @@ class Party(IntEnum):
     """queues with jobs that are still to be tried"""
     WISH = 10
     """the demand of the head for which the reservation was made: its own, or that with one of its types alone"""
-    STAMP = 11
-    """number of times that something was given back, or time passed: who was refused at the same one would be again"""
+    GIVEN = 11
+    """number of slots that were given back, or may be taken away since; it jumps where nobody counts them"""
     RECALLS = 12
-    """1 = who was refused is remembered; quotas change with each start who may be taken from, so not with quotas"""
+    """1 = who was refused is remembered"""
     OPENS = 13
     """1 = no window begins after this instant: how long a job stays does not matter to any"""
-    SIZE = 14
+    SHIFTS = 14
+    """1 = a start may change from whom others may take: there are quotas, or shares decide whose turn it is"""
+    SHIFTED = 15
+    """1 = such a start was in this pass, or one in a pass of several rounds"""
+    HOLDER = 16
+    """the tenant or group that holds the job for which no room was made last, or NOBODY: it is for want of room"""
+    ORIGIN = 17
+    """an instant before which nothing happens"""
+    PROMOTED = 18
+    """1 = the level of a waiting job changed"""
+    ORDERED = 19
+    """how far the queues are in order, of Ordered"""
+    GAPS = 20
+    """1 = jobs of the list have started"""
+    LEAVES = 21
+    """1 = who is known to find no room is left off the queues"""
+    SIZE = 22
+
+
+class Ordered(IntEnum):
+    """How far queues are in order."""
+
+    NOT = 0
+    LATER = 1
+    """not yet, and nobody has been tried"""
+    FIRST = 2
+    """the first of the only one stands before all others"""
+    ALL = 3
+    """all are heaps, and so are they themselves"""
 
 
 class Joint(NamedTuple):
@@ -92,7 +133,11 @@ class Joint(NamedTuple):
     queue: Records  # shape (tenants,)
     top: NDArray[np.int32]  # a heap of queues
     over: NDArray[np.int64]  # shape (askers,): the round in which its jobs are passed over
-    vain: Records  # shape (askers,)
+    kin: NDArray[np.int32]  # shape (jobs,)
+    vain: Records  # shape (kins,)
+    held: Records  # shape (askers,)
+    stirred: NDArray[np.int64]  # shape (tenants + groups,): how often something charged there was given back
+    shut: NDArray[np.int8]  # shape (standings * nodes,): 1 = a window without beginning or end closes the node
     prey: Records
     place: NDArray[np.int32]  # shape (jobs,): which nodes each job may use at all
     fits: NDArray[np.int8]  # shape (places * demands,): 1 = those nodes can hold the demand when they are empty
@@ -102,8 +147,11 @@ class Joint(NamedTuple):
 def build_joint(
     *,
     tenants: int,
+    groups: int,
     askers: int,
     running: int,
+    kin: NDArray[np.int32],
+    shut: NDArray[np.int8],
     place: NDArray[np.int32],
     fits: NDArray[np.bool_],
     demands: int,
@@ -114,6 +162,8 @@ def build_joint(
     ``fits`` has the shape (places, fewer demands): nobody asks for those that are not there.
     """
     jobs = place.size
+    held = np.zeros(askers, HELD)
+    held["stirred"] = NOBODY
     known = np.zeros((fits.shape[0], demands), np.int8)
     known[:, : fits.shape[1]] = fits
     return Joint(
@@ -122,7 +172,11 @@ def build_joint(
         queue=np.zeros(tenants, QUEUE),
         top=np.empty(tenants + 1, np.int32),
         over=np.zeros(askers, np.int64),
-        vain=np.zeros(askers, VAIN),
+        kin=kin,
+        vain=np.zeros(int(kin.max(initial=0)) + 1, VAIN),
+        held=held,
+        stirred=np.zeros(tenants + groups, np.int64),
+        shut=shut,
         prey=np.empty(running + 1, PREY),
         place=place,
         fits=known.ravel(),

@@ -7,19 +7,32 @@ when its first job has been tried: only then may its tenant's share have changed
 from __future__ import annotations
 
 from gpuyard.kernel.bits import nth
-from gpuyard.kernel.codes import NOBODY, Count
+from gpuyard.kernel.codes import NEVER, NOBODY, Count, Promise
 from gpuyard.kernel.contenders import MICROSECONDS, Contenders
+from gpuyard.kernel.expectations import Expectations
 from gpuyard.kernel.fair_attempts import bring_up_to_date
 from gpuyard.kernel.fairshare import write_factors
 from gpuyard.kernel.jit import inlined, inner, kernel
-from gpuyard.kernel.joint_tables import Joint, Party
+from gpuyard.kernel.joint_memory import is_held, is_vain
+from gpuyard.kernel.joint_tables import Joint, Ordered, Party
 from gpuyard.kernel.levels import level_of_waiting
+from gpuyard.kernel.scored_queue import Passing
 from gpuyard.kernel.scorers import Scorer, Weight
 from gpuyard.kernel.stays import Gain, Stays
 from gpuyard.kernel.tables import Events, Jobs
 from gpuyard.kernel.tenancy import Between, Ledger, Share
 
-__all__ = ["close_ranks", "line_up_all", "next_turn", "queue_up", "score_all_places", "score_place", "turn_over"]
+__all__ = [
+    "close_ranks",
+    "leave_off",
+    "line_up_after",
+    "line_up_all",
+    "next_turn",
+    "queue_up",
+    "score_all_places",
+    "score_place",
+    "turn_over",
+]
 
 
 @inner
@@ -128,37 +141,123 @@ def _queue_of(contenders: Contenders, ledger: Ledger, place: int) -> int:
 def line_up_all(contenders: Contenders, stays: Stays, ledger: Ledger, joint: Joint) -> None:
     """Let all waiting jobs be tried, in the order of this moment."""
     queue, waiting = joint.queue, int(joint.state[Party.LENGTH])
+    if joint.state[Party.PROMOTED] > 0:
+        joint.state[Party.PROMOTED] = 0
+        for place in range(waiting):
+            joint.level[nth(place)] = level_of_waiting(stays, int(contenders.waiting[nth(place)]["row"]))
     for number in range(queue.size):
         queue[nth(number)]["size"] = 0
+    if ledger.state[Share.BETWEEN] == Between.QUEUE:
+        queue[0]["first"], queue[0]["size"] = 0, waiting
+        for place in range(waiting):
+            joint.turn[nth(place)] = place
+    else:
+        _part(contenders, ledger, joint, waiting)
+    joint.state[Party.ORDERED] = Ordered.LATER
+
+
+@kernel
+def _part(contenders: Contenders, ledger: Ledger, joint: Joint, waiting: int) -> None:
+    """Let the first so many jobs of the list stand in the queues of their tenants."""
+    queue = joint.queue
     for place in range(waiting):
         queue[nth(_queue_of(contenders, ledger, place))]["size"] += 1
-        joint.level[nth(place)] = level_of_waiting(stays, int(contenders.waiting[nth(place)]["row"]))
-    first, queues = 0, 0
+    first = 0
     for number in range(queue.size):
         queue[nth(number)]["first"] = first
         first += queue[nth(number)]["size"]
-        if queue[nth(number)]["size"] > 0:
-            joint.top[nth(queues)] = number
-            queues += 1
         queue[nth(number)]["size"] = 0
     for place in range(waiting):
         its = queue[nth(_queue_of(contenders, ledger, place))]
         joint.turn[nth(its["first"] + its["size"])] = place
         its["size"] += 1
+
+
+@kernel
+def _order_queues(contenders: Contenders, stays: Stays, ledger: Ledger, joint: Joint) -> None:
+    """Put the jobs of each queue in order, and the queues that have some."""
+    queues = 0
+    for number in range(joint.queue.size):
+        its = joint.queue[nth(number)]
+        first, size = int(its["first"]), int(its["size"])
+        if size > 0:
+            joint.top[nth(queues)] = number
+            queues += 1
+        for at in range(size // 2 - 1, -1, -1):
+            _sink(contenders, stays, joint, first, size, at, int(joint.turn[nth(first + at)]))
     joint.state[Party.QUEUES] = queues
-    for number in range(queues):
-        its = queue[nth(joint.top[nth(number)])]
-        for at in range(its["size"] // 2 - 1, -1, -1):
-            place = int(joint.turn[nth(its["first"] + at)])
-            _sink(contenders, stays, joint, int(its["first"]), int(its["size"]), at, place)
+    joint.state[Party.ORDERED] = Ordered.ALL
     for at in range(queues // 2 - 1, -1, -1):
         _sink_queue(contenders, stays, ledger, joint, at)
 
 
+@kernel
+def leave_off(
+    contenders: Contenders, stays: Stays, ledger: Ledger, expected: Expectations, joint: Joint, headless: bool, now: int
+) -> None:
+    """Leave off who is known to find no room; while the head is sought, which may be one of these, who is held."""
+    state, held = joint.state, joint.state[Party.SHARED] > 0
+    soon = NEVER if headless else expected.promise[Promise.SHADOW] - now
+    sought = headless and state[Party.PASSING] == Passing.BESIDE
+    for number in range(joint.queue.size):
+        its = joint.queue[nth(number)]
+        kept = int(its["first"])
+        for at in range(its["first"], its["first"] + its["size"]):
+            place = int(joint.turn[nth(at)])
+            row, level = int(contenders.waiting[nth(place)]["row"]), int(joint.level[nth(place)])
+            vain = not sought and is_vain(expected, joint, row, level, expected.estimate[nth(row)] <= soon)
+            if not vain and not (held and is_held(ledger, joint, row, level)):
+                joint.turn[nth(kept)] = place
+                kept += 1
+        if kept < its["first"] + its["size"] and state[Party.ORDERED] == Ordered.ALL:
+            state[Party.ORDERED] = Ordered.NOT
+        its["size"] = kept - its["first"]
+
+
+@kernel
+def line_up_after(contenders: Contenders, stays: Stays, joint: Joint, place: int, waiting: int) -> None:
+    """Let all after the job at a place be tried, those who were left off as well, and those from ``waiting`` on.
+
+    There is one queue.
+    """
+    kept = 0
+    for other in range(joint.state[Party.LENGTH]):
+        if contenders.waiting[nth(other)]["row"] == NOBODY:
+            continue
+        if other >= waiting or (other != place and _goes_before(contenders, stays, joint, place, other)):
+            joint.turn[nth(kept)] = other
+            kept += 1
+    joint.queue[0]["first"], joint.queue[0]["size"] = 0, kept
+    joint.state[Party.ORDERED] = Ordered.NOT
+
+
 @inlined
-def next_turn(joint: Joint) -> int:
-    """Return the place whose turn it is, or NOBODY."""
-    return int(joint.turn[nth(joint.queue[nth(joint.top[0])]["first"])]) if joint.state[Party.QUEUES] > 0 else NOBODY
+def next_turn(contenders: Contenders, stays: Stays, ledger: Ledger, joint: Joint) -> int:
+    """Return the place whose turn it is, or NOBODY.
+
+    Often the first becomes the head, and few others are to be tried: so it is found before they are put in order.
+    """
+    state, its = joint.state, joint.queue[0]
+    if state[Party.ORDERED] == Ordered.LATER and ledger.state[Share.BETWEEN] == Between.QUEUE and its["size"] > 0:
+        state[Party.ORDERED] = Ordered.FIRST
+        state[Party.QUEUES] = 1
+        joint.top[0] = 0
+        _bring_first(contenders, stays, joint, int(its["size"]))
+    elif state[Party.ORDERED] not in (Ordered.ALL, Ordered.FIRST):
+        _order_queues(contenders, stays, ledger, joint)
+    return int(joint.turn[nth(joint.queue[nth(joint.top[0])]["first"])]) if state[Party.QUEUES] > 0 else NOBODY
+
+
+@kernel
+def _bring_first(contenders: Contenders, stays: Stays, joint: Joint, size: int) -> None:
+    """Let the first of the only queue stand before all others."""
+    turn, best = joint.turn, 0
+    for at in range(1, size):
+        if _goes_before(contenders, stays, joint, int(turn[nth(at)]), int(turn[nth(best)])):
+            best = at
+    first = int(turn[nth(best)])
+    turn[nth(best)] = turn[0]
+    turn[0] = first
 
 
 @kernel
@@ -167,6 +266,10 @@ def turn_over(contenders: Contenders, stays: Stays, ledger: Ledger, joint: Joint
     its = joint.queue[nth(joint.top[0])]
     its["size"] -= 1
     first, size = int(its["first"]), int(its["size"])
+    if joint.state[Party.ORDERED] == Ordered.FIRST:
+        joint.turn[nth(first)] = joint.turn[nth(first + size)]
+        joint.state[Party.ORDERED] = Ordered.NOT
+        return
     if size > 0:
         _sink(contenders, stays, joint, first, size, 0, int(joint.turn[nth(first + size)]))
     else:
@@ -180,14 +283,13 @@ def turn_over(contenders: Contenders, stays: Stays, ledger: Ledger, joint: Joint
 def queue_up(contenders: Contenders, stays: Stays, joint: Joint, place: int) -> None:
     """Let a job be tried in this pass that waits since it was preempted in it, where one queue is for all."""
     its = joint.queue[0]
-    if joint.state[Party.QUEUES] == 0:
+    if joint.state[Party.ORDERED] == Ordered.ALL and joint.state[Party.QUEUES] == 0:
         joint.state[Party.QUEUES] = 1
         joint.top[0] = 0
         its["first"] = 0
-    joint.level[nth(place)] = level_of_waiting(stays, int(contenders.waiting[nth(place)]["row"]))
     at = int(its["size"])
     its["size"] += 1
-    while at > 0:
+    while at > 0 and joint.state[Party.ORDERED] == Ordered.ALL:
         above = int(joint.turn[nth(its["first"] + ((at - 1) >> 1))])
         if _goes_before(contenders, stays, joint, above, place):
             break
@@ -198,14 +300,18 @@ def queue_up(contenders: Contenders, stays: Stays, joint: Joint, place: int) -> 
 
 @kernel
 def close_ranks(contenders: Contenders, joint: Joint) -> None:
-    """Close the gaps that jobs left in the list when they started."""
-    kept = 0
-    for place in range(joint.state[Party.LENGTH]):
-        if contenders.waiting[nth(place)]["row"] == NOBODY:
+    """Close the gaps that jobs left in the list when they started: the last ones move there."""
+    if joint.state[Party.GAPS] == 0:
+        return
+    joint.state[Party.GAPS] = 0
+    length, place = int(joint.state[Party.LENGTH]), 0
+    while place < length:
+        if contenders.waiting[nth(place)]["row"] != NOBODY:
+            place += 1
             continue
-        if kept < place:
-            contenders.waiting[nth(kept)] = contenders.waiting[nth(place)]
-            contenders.eligible[nth(kept)] = contenders.eligible[nth(place)]
-            contenders.score[nth(kept)] = contenders.score[nth(place)]
-        kept += 1
-    joint.state[Party.LENGTH] = kept
+        length -= 1
+        contenders.waiting[nth(place)] = contenders.waiting[nth(length)]
+        contenders.eligible[nth(place)] = contenders.eligible[nth(length)]
+        contenders.score[nth(place)] = contenders.score[nth(length)]
+        joint.level[nth(place)] = joint.level[nth(length)]
+    joint.state[Party.LENGTH] = length

@@ -26,6 +26,7 @@ __all__ = [
     "look_again",
     "may_reach",
     "tell_apart",
+    "tell_earlier_apart",
     "withdraw",
 ]
 
@@ -120,6 +121,23 @@ def tell_apart(jobs: Jobs, site: Site, log: Log, stays: Stays, now: int, origin:
         keep_out(jobs, site, log, stays, row)
         _offer(jobs, site, log, stays, row, now, origin)
     stays.state[Gain.FRESH] = 0
+
+
+@kernel
+def tell_earlier_apart(jobs: Jobs, site: Site, log: Log, stays: Stays, now: int, origin: int) -> None:
+    """As :func:`tell_apart`, of those who started at an earlier instant."""
+    kept = 0
+    for number in range(stays.state[Gain.FRESH]):
+        row = int(stays.fresh[nth(number)])
+        if stays.stay[nth(row)]["since"] == now:
+            stays.fresh[nth(kept)] = row
+            stays.stay[nth(row)]["fresh"] = kept
+            kept += 1
+            continue
+        stays.stay[nth(row)]["fresh"] = NOBODY
+        keep_out(jobs, site, log, stays, row)
+        _offer(jobs, site, log, stays, row, now, origin)
+    stays.state[Gain.FRESH] = kept
 
 
 @kernel
