@@ -18,6 +18,7 @@ from gpuyard.scenario import load
 from gpuyard.synthesis import ClassShare, SynthesisSpec, describe, synthesise
 from gpuyard.synthesis.changes import Changes
 from gpuyard.synthesis.expansion import Main
+from gpuyard.synthesis.inspection import INSPECTION, changed_inspection
 from gpuyard.synthesis.spec import DEFAULT_CLASSES
 from gpuyard.workload import Workload
 
@@ -149,19 +150,20 @@ def test_stages_of_graphs_have_widths_cores_and_times_of_their_own() -> None:
 
 
 def test_shifts_and_lines_follow_what_is_given() -> None:
-    kinds = {"inspection": {"load": [1, 1, 1], "most": 1, "gpus": 1}, "vision-retraining": {"weekly": 1.0}}
+    kinds = {"inspection": {"load": [1, 1, 1], "gpus": 2}, "vision-retraining": {"weekly": 1.0}}
     workload = jobs_of({"manufacturing": kinds}, days=7, classes={"manufacturing": 1.0})
-    assert set(rows(workload, "inspection")["runtime"].to_pylist()) == {7 * 86_400.0}
+    replicas = workload.table.filter(pc.starts_with(workload.table["job_name"], "inspection"))
+    assert set(replicas["runtime"].to_pylist()) == {7 * 86_400.0}  # no shift has more to do than another
+    assert set(replicas["gpus"].to_pylist()) == {2}
     units = Counter(name[:-6] for name in rows(workload, "vision-retraining")["job_id"].to_pylist())
     assert max(units.values()) <= 2
 
 
-def test_replicas_of_inspection_are_not_preemptible_unless_somebody_says_so(usual: Workload) -> None:
-    assert set(rows(usual, "inspection")["preemptible"].to_pylist()) == {False}
+def test_replicas_of_inspection_are_not_preemptible_and_other_kinds_only_if_somebody_says_so(usual: Workload) -> None:
+    replicas = usual.table.filter(pc.starts_with(usual.table["job_name"], "inspection"))
+    assert set(replicas["preemptible"].to_pylist()) == {False}
     assert set(rows(usual, "digital-twin")["preemptible"].to_pylist()) == {None}
-    kinds = {"inspection": {"preemptible": True}, "digital-twin": {"preemptible": False}}
-    changed = jobs_of({"manufacturing": kinds})
-    assert set(rows(changed, "inspection")["preemptible"].to_pylist()) == {None}
+    changed = jobs_of({"manufacturing": {"digital-twin": {"preemptible": False}}})
     assert set(rows(changed, "digital-twin")["preemptible"].to_pylist()) == {False}
 
 
@@ -220,8 +222,12 @@ def test_a_distribution_is_given_as_a_whole_and_other_keys_are_laid_over() -> No
         ({"drug-discovery": {"docking": {"parts": {"dock": {}}}}}, "did you mean 'docking'"),
         ({"drug-discovery": {"docking": {"parts": {"docking": {"width": [5, 2]}}}}}, r"\[5, 2\]"),
         ({"drug-discovery": {"docking": {"parts": {"docking": {"cores": 2}}}}}, "unknown key of part 'docking'"),
-        ({"manufacturing": {"inspection": {"runtime": ["1h", "2h"]}}}, "has no runtime"),
-        ({"manufacturing": {"inspection": {"load": [0.5, 1, 1]}}}, "must not rise"),
+        ({"manufacturing": {"inspection": {"runtime": ["1h", "2h"]}}}, "unknown key of service 'inspection' 'runtime'"),
+        ({"manufacturing": {"inspection": {"load": [0, 0, 0]}}}, "above 0 in one shift"),
+        ({"manufacturing": {"inspection": {"load": [1, 1]}}}, "in three shifts"),
+        ({"manufacturing": {"inspection": {"first_shift": "90m"}}}, "a whole hour"),
+        ({"manufacturing": {"inspection": {"load": [1, 1, 1], "hourly": [1] * 24}}}, "leave out one of them"),
+        ({"training": {"pretrain": {"survived": 1.1}}}, "survived of kind 'pretrain'"),
         ({"training": {"debug": {"fractions": {"1000": 0.5}}}}, "from 1 to 999"),
         ({"training": {"debug": {"fractions": {"500": 0.6, "250": 0.6}}}}, "sum to 1 at most"),
         ({"training": {"pretrain": {"fractions": {"500": 0.5}}}}, "kinds of single jobs"),
@@ -246,13 +252,21 @@ def keys_of(expansion: Any) -> set[str]:
     return given.known
 
 
+def keys_of_inspection() -> set[str]:
+    """Return the keys of the inspection service that are not those of any service."""
+    given = Changes("a kind", {})
+    changed_inspection(INSPECTION, given)
+    return given.known
+
+
 @pytest.mark.parametrize("one", [one for one in DEFAULT_CLASSES if one.name != "realtime"], ids=lambda one: one.name)
 def test_every_key_is_on_the_page_of_its_class(one: ClassShare) -> None:
     page = (DOCS / f"{one.name}.md").read_text(encoding="utf-8")
     own = re.search(r"## Changing it\n(.*?)\n## ", page, re.DOTALL)
     assert own is not None
     for kind in one.kinds():
-        for key in keys_of(kind.expansion) if kind.expansion is not None else ():
+        known = keys_of(kind.expansion) if kind.expansion is not None else set()
+        for key in keys_of_inspection() if kind.service is not None else known:
             assert f"`{'parts.PART' if key == 'parts' else key}`" in own[1], (kind.name, key)
 
 

@@ -142,27 +142,6 @@ def test_a_line_is_trained_again_at_its_hour_with_the_same_gpus_for_about_as_lon
     assert weekly == pytest.approx(9, abs=6)
 
 
-@pytest.mark.parametrize(("hour", "share"), [(10, 1.0), (18, 0.8), (2, 0.6)])
-def test_replicas_of_an_inspection_service_follow_the_shift(hour, share):
-    jobs = made("inspection", units=50, span=5 * DAY)
-    moment = 2 * DAY + hour * HOUR
-    running = (jobs.submit <= moment) & (moment < jobs.submit + jobs.runtime)
-    peak = np.floor(9 ** Draws(0, "synthesis:manufacturing-inspection:0").uniform("replicas", np.arange(50)))
-    held = [int((running & (jobs.unit == unit)).sum()) for unit in range(50)]
-    assert held == (np.ceil(peak * share) + 1).astype(int).tolist()
-
-
-def test_local_time_decides_when_shifts_begin():
-    noon = replace_start(SITE, "2027-01-04T12:00:00+09:00")
-    jobs = made("inspection", units=50, span=5 * DAY, site=noon)
-    begun = jobs.submit[(jobs.submit > 0) & (jobs.runtime < 5 * DAY)]
-    assert set(begun % DAY) == {18 * HOUR}  # 18 hours after noon it is 6 o'clock
-
-
-def replace_start(site: Site, start: str) -> Site:
-    return site._replace(start=datetime.fromisoformat(start))
-
-
 def test_without_cpus_in_the_cluster_no_job_asks_for_any_and_graphs_keep_their_order():
     spec = SynthesisSpec(
         days=7,

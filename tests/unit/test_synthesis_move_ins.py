@@ -48,9 +48,9 @@ def test_a_tenant_submits_nothing_before_it_moves_in_and_afterwards_what_it_woul
     after = of(synthesise(with_start(tenant, MOVE_IN), gpus=1_152, seed=0).table, tenant)
     due = of(before, tenant)
     due = due.filter(pc.greater_equal(due["submit_time"], 2 * DAY))
-    own = pc.not_equal(due["job_class"], "realtime")  # a replica that runs already is submitted at the move-in
+    own = pc.is_null(due["preemptible"])  # a replica that runs already is submitted at the move-in
     same = ["job_id", "submit_time", "runtime", "gpus", "user", "state", "cpus", "priority"]
-    assert after.filter(pc.not_equal(after["job_class"], "realtime")).select(same).equals(due.filter(own).select(same))
+    assert after.filter(pc.is_null(after["preemptible"])).select(same).equals(due.filter(own).select(same))
     assert 0 < after.num_rows < of(before, tenant).num_rows
     assert pc.min(after["submit_time"]).as_py() >= 2 * DAY
 

@@ -49,7 +49,7 @@ def test_at_a_rate_classes_keep_their_shares_of_the_gpu_time():
 
 def test_a_rate_needs_jobs_that_are_submitted():
     spec = SynthesisSpec(rate=1.0, classes=(ClassShare(name="realtime", share=1.0),))
-    with pytest.raises(ConfigError, match="a rate of jobs needs a class besides 'realtime'"):
+    with pytest.raises(ConfigError, match="a rate of jobs needs a kind that is no service"):
         synthesise(spec, gpus=64, seed=0)
 
 

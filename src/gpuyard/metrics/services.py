@@ -88,7 +88,7 @@ def judge(record: Record) -> tuple[list[Judged], int] | None:
     first = 0.0 if record.begin is None else record.begin / MICROSECOND
     last = min(book.span, record.stop / MICROSECOND)
     names = {each.name: number for number, each in enumerate(book.services)}
-    service_of = _services_of(record, names)
+    service_of = _services_of(record, book)
     jobs, attempts = _grouped(service_of, len(names)), _grouped(service_of[record.attempt_job], len(names))
     judged, skipped = [], 0
     for interval in book.intervals():
@@ -114,11 +114,13 @@ def judge(record: Record) -> tuple[list[Judged], int] | None:
     return sorted(judged, key=lambda each: names[each.service.name]), skipped
 
 
-def _services_of(record: Record, names: dict[str, int]) -> NDArray[np.int64]:
+def _services_of(record: Record, book: Book) -> NDArray[np.int64]:
     """Return the number of each job's service, -1 for none, shape (jobs,)."""
     table = record.workload.held
-    found = pc.index_in(table["job_name"], pa.array(list(names), pa.string())).fill_null(-1)
-    mine = pc.fill_null(pc.equal(table["job_class"], "realtime"), False)
+    found = pc.index_in(table["job_name"], pa.array([each.name for each in book.services], pa.string()))
+    classes = pa.array([each.job_class for each in book.services], pa.string()).take(found.combine_chunks())
+    mine = pc.fill_null(pc.equal(table["job_class"].combine_chunks(), classes), False)
+    found = found.combine_chunks().fill_null(-1)
     return np.asarray(pc.if_else(mine, found, -1).to_numpy(), dtype=np.int64)
 
 
@@ -199,6 +201,7 @@ def _rows(one: Judged) -> dict[str, pa.Array]:
     return {
         "service": pa.array([one.service.name] * first.size),
         "service_kind": pa.array([one.kind.name] * first.size),
+        "job_class": pa.array([one.service.job_class] * first.size),
         "time": pa.array(one.begin[first]),
         "duration_s": pa.array(length),
         "demand_replicas": pa.array(total(one.demand * one.length) / length),
@@ -231,8 +234,14 @@ def services_block(judged: tuple[list[Judged], int] | None, start: int, stop: in
         "windows": windows["requests"],
         "windows_on_time": windows["requests"] - windows["late"],
         "time_attained": _ratio(_added(everything)["attained_s"], _added(everything)["seconds"]),
+        "by_class": _by_class(list(found.values())),
         "by_service": {
-            name: {"kind": one.kind.name, "gpus": one.kind.gpus, "goal": one.kind.goal}
+            name: {
+                "kind": one.kind.name,
+                "job_class": one.service.job_class,
+                "gpus": one.kind.gpus,
+                "goal": one.kind.goal,
+            }
             | _shown(sums)
             | {
                 "time_attained": _ratio(sums["attained_s"], sums["seconds"]),
@@ -242,6 +251,18 @@ def services_block(judged: tuple[list[Judged], int] | None, start: int, stop: in
             for name, (one, sums) in found.items()
         },
     }
+
+
+def _by_class(found: list[tuple[Judged, dict[str, float]]]) -> Numbers:
+    """Return how the services of each class fared, classes in the order of their services."""
+    blocks: Numbers = {}
+    for name in dict.fromkeys(one.service.job_class for one, _ in found):
+        mine = [(one, sums) for one, sums in found if one.service.job_class == name]
+        everything = _added([sums for _, sums in mine])
+        asked = _added([sums for one, sums in mine if one.kind.window is None])
+        attained = _ratio(everything["attained_s"], everything["seconds"])
+        blocks[name] = {"count": len(mine), **_shown(asked), "time_attained": attained}
+    return blocks
 
 
 def _added(rows: list[dict[str, float]]) -> dict[str, float]:

@@ -133,6 +133,7 @@ class _Steps:
 
 _COLUMNS: Final = (
     ("kind", "Kind", "", ""),
+    ("job_class", "Class", "", ""),
     ("gpus", "GPUs", "count", "of one replica"),
     ("wanted_replicas", "Wanted", "number", "replicas that the autoscaler asked for, mean over time"),
     ("ready_replicas", "Ready", "number", "replicas that were started and warm, mean over time"),

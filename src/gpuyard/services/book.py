@@ -34,7 +34,7 @@ def jobs_of(wanted: NDArray[np.int64], edges: Floats) -> tuple[Floats, Floats]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Service:
-    """One service.  Its replicas are the jobs of class ``realtime`` whose ``job_name`` is its name.
+    """One service.  Its replicas are the jobs of its class whose ``job_name`` is its name.
 
     Parameters
     ----------
@@ -54,6 +54,8 @@ class Service:
     continued
         Whether it was there before ``start``, under another name: its replicas of that instant are ready at once, and
         its autoscaler has seen the demand.
+    job_class
+        The class of its replicas.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Service:
     start: float = 0.0
     stop: float | None = None
     continued: bool = False
+    job_class: str = "realtime"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,6 +117,15 @@ class Book:
         """Return the services of one control interval."""
         return replace(
             self, services=tuple(each for each in self.services if self.kinds[each.kind].interval == interval)
+        )
+
+    def joined(self, other: Book) -> Book:
+        """Return the services of both books, which are of one window; no kind is in both."""
+        return replace(
+            self,
+            kinds={**self.kinds, **other.kinds},
+            services=(*self.services, *other.services),
+            recordings={**self.recordings, **other.recordings},
         )
 
     def width(self, interval: float) -> float:

@@ -32,6 +32,12 @@ class Changes:
         self.known.add(key)
         return Changes(where, self._given.get(key, {}))
 
+    def rest(self, *but: str) -> dict[str, object]:
+        """Return the entries that were not asked for so far, but for these keys; they count as asked for."""
+        left = {key: value for key, value in self._given.items() if key not in self.known and key not in but}
+        self.known.update(left)
+        return left
+
     def finish(self) -> None:
         """Raise ConfigError for a key that nobody took, naming the nearest."""
         for key in self._given:

@@ -9,6 +9,7 @@ from typing import get_args
 from gpuyard.errors import ConfigError, unknown_name
 from gpuyard.synthesis.changes import Changes
 from gpuyard.synthesis.expansion import Main
+from gpuyard.synthesis.inspection import changed_inspection
 from gpuyard.synthesis.kinds import Kind, Rhythm, reshared
 from gpuyard.synthesis.published import Evidence, States
 from gpuyard.synthesis.reading import (
@@ -49,7 +50,10 @@ def changed_kinds(job_class: str, kinds: tuple[Kind, ...], table: Mapping[str, o
         share = given.take("share", read_part, -1.0)
         if share >= 0:
             shares[kind.name] = share
-        found.append(_changed(kind, given))
+        if kind.service is not None:
+            found.append(replace(kind, service=changed_inspection(kind.service, given)))
+        else:
+            found.append(_changed(kind, given))
         given.finish()
     return _shared(job_class, found, shares)
 

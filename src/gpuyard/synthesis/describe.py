@@ -10,6 +10,7 @@ from gpuyard.synthesis.calibration import TOLERANCE
 from gpuyard.synthesis.changing import CHOSEN
 from gpuyard.synthesis.distributions import Sizes
 from gpuyard.synthesis.generate import LOAD_TOLERANCE
+from gpuyard.synthesis.inspection import INSPECTION, INSPECTION_EVIDENCE
 from gpuyard.synthesis.kinds import ACTIVITY_OF_POWER_IDLE, Kind
 from gpuyard.synthesis.limits import SUGGESTED_SHARE, VALUES
 from gpuyard.synthesis.published import (
@@ -73,7 +74,7 @@ def describe(spec: SynthesisSpec) -> list[Figure]:
         rows += _class(one)
         if one.name == "realtime":
             for kind in spec.services:
-                rows += _service(kind)
+                rows += _service(kind, one.name)
     return rows
 
 
@@ -159,6 +160,8 @@ def _class(one: ClassShare) -> list[Figure]:
 
 
 def _kind(kind: Kind) -> list[Figure]:
+    if kind.service is not None:
+        return _service(replace(kind.service, share=kind.share), kind.job_class)
     name = f"{kind.job_class}, {kind.name}"
     growth = f", on {kind.reference_gpus} GPUs" if kind.reference_gpus is not None else ""
     quantiles = [float(kind.runtimes.quantile(chance)) for chance in (0.50, 0.90, 0.99)]
@@ -227,10 +230,14 @@ def _fractions(name: str, kind: Kind) -> list[Figure]:
     return [_row(f"{name}: parts of a GPU, of jobs of one GPU", value, FRACTIONS_EVIDENCE)] if value else []
 
 
-def _service(kind: ServiceKind) -> list[Figure]:
+def _service(kind: ServiceKind, job_class: str) -> list[Figure]:
     """Return the figures of a kind of service, those that belong together in one row."""
-    default = next((each for each in DEFAULT_SERVICES if each.name == kind.name), None)
-    rows = [_row(f"realtime, {kind.name}: priority", f"{PRIORITY}", ASSUMPTION)]
+    default = next((each for each in (*DEFAULT_SERVICES, INSPECTION) if each.name == kind.name), None)
+    rows = [
+        _row(f"{job_class}, {kind.name}: priority", f"{PRIORITY}", ASSUMPTION),
+        _row(f"{job_class}, {kind.name}: preemption", "its replicas are not preemptible", ASSUMPTION),
+        _row(f"{job_class}, {kind.name}: ends", "its replicas are completed", ASSUMPTION),
+    ]
     for figure, keys in _SERVICE_ROWS.items():
         skipped = _OF_REQUESTS if kind.window is not None else ()
         given = {key: getattr(kind, key) for key in keys if key not in skipped and getattr(kind, key) is not None}
@@ -238,9 +245,13 @@ def _service(kind: ServiceKind) -> list[Figure]:
             continue
         value = ", ".join(f"{key} {_given(each)}" for key, each in given.items())
         same = default is not None and all(getattr(default, key) == each for key, each in given.items())
-        evidence = SERVICE_EVIDENCE.get((kind.name, figure), ASSUMPTION) if same else CHOSEN
-        rows.append(_row(f"realtime, {kind.name}: {figure}", value, evidence))
+        evidence = _EVIDENCE.get((kind.name, figure), ASSUMPTION) if same else CHOSEN
+        rows.append(_row(f"{job_class}, {kind.name}: {figure}", value, evidence))
     return rows
+
+
+_EVIDENCE = {**SERVICE_EVIDENCE, **{(INSPECTION.name, row): each for row, each in INSPECTION_EVIDENCE.items()}}
+"""Where figures of default services come from, by kind and row."""
 
 
 def _given(value: str | float | tuple[float, ...]) -> str:

@@ -91,7 +91,8 @@ def synthesise_growing(
 def _queued(made: Generation, stage: Stage, number: int) -> pa.Table:
     """Return the jobs of a stage but for replicas, at their time and under their names."""
     table = made.workload().table
-    table = table.filter(pc.not_equal(table["job_class"], "realtime")).combine_chunks()
+    services = pa.array([one.service.name for one in made.services.services.replicas], pa.string())
+    table = table.filter(pc.invert(pc.is_in(table["job_name"], services))).combine_chunks()
     if number == 0 or not len(table):
         return table
     return marked(moved(table, round(stage.begin * MICROSECOND)), f"~{number + 1}")
@@ -139,5 +140,4 @@ def _services(spec: SynthesisSpec, stages: Sequence[Stage], made: Sequence[Gener
     there = np.array([one.jobs > 0 for one in ran], dtype=np.bool_)
     left = [one for one in ran if one.jobs]
     book = replace(book, services=tuple(one.service for one in left))
-    redraw = made[0].services.services.redraw
-    return MovedIn(Services(book, left, (), redraw), tenants[there], users[there])
+    return MovedIn(Services(book, left, ()), tenants[there], users[there])

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from gpuyard.errors import ConfigError
+from gpuyard.services.kinds import ServiceKind
 from gpuyard.synthesis.coupling import Coupling, coupled
 from gpuyard.synthesis.distributions import WHOLE_GPUS, Fractions, LogCdf, Sizes
 from gpuyard.synthesis.expansion import Expansion, Stage
@@ -68,6 +69,9 @@ class Kind:
     expansion
         Makes several jobs of each submission; ``sizes`` and ``runtimes`` are then those of the stage that holds most of
         the GPU time, and ``burst`` counts units.  None: each submission is one job.
+    service
+        Where the kind is a service, what it is: its jobs are the replicas that its demand wants, and of the rest of
+        this only name, class, share, priority and ``preemptible`` count.
     """
 
     name: str
@@ -91,6 +95,7 @@ class Kind:
     checkpoint_interval: float | None = None
     fractions: Fractions = WHOLE_GPUS
     expansion: Expansion | None = None
+    service: ServiceKind | None = None
 
     @property
     def stages(self) -> tuple[Stage, ...]:

@@ -38,9 +38,7 @@ def services_of_tenants(services: Services, spec: SynthesisSpec, seed: int) -> M
     nobody = np.empty(0, dtype=np.int64)
     if services.book is None or not made:
         return MovedIn(services._replace(replicas=[]), nobody, nobody)
-    stem = f"synthesis:realtime-service:{services.redraw}"
-    chances = (Stream(seed, f"{stem}:{name}").uniform(len(made)) for name in ("tenant", "user"))
-    tenant, user = owners(spec.tenants, "realtime", spec.skew(), *chances)
+    tenant, user = _owners_of([one.service.job_class for one in made], spec, seed)
     begins = np.maximum(spec.move_ins()[tenant], 0.0)
     if not begins.any():
         return MovedIn(services._replace(replicas=made), tenant, user)
@@ -51,6 +49,18 @@ def services_of_tenants(services: Services, spec: SynthesisSpec, seed: int) -> M
     left = [found[one.service.name] for one, is_there in zip(made, there.tolist(), strict=True) if is_there]
     book = replace(services.book, services=tuple(one.service for one in left))
     return MovedIn(services._replace(book=book, replicas=left), tenant[there], user[there])
+
+
+def _owners_of(classes: list[str], spec: SynthesisSpec, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return tenant and user of services of these classes; the services of each class have numbers of their own."""
+    tenant, user = np.empty((2, len(classes)), dtype=np.int64)
+    redraws = {one.name: one.redraw for one in spec.classes}
+    for name in dict.fromkeys(classes):
+        mine = np.array([each == name for each in classes])
+        stem = f"synthesis:{name}-service:{redraws[name]}"
+        chances = (Stream(seed, f"{stem}:{what}").uniform(int(mine.sum())) for what in ("tenant", "user"))
+        tenant[mine], user[mine] = owners(spec.tenants, name, spec.skew(), *chances)
+    return tenant, user
 
 
 def without_absent(batches: Iterable[Batch], moves_in: NDArray[np.float64]) -> Iterator[Batch]:

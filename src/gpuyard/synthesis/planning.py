@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import NamedTuple
 
@@ -10,12 +11,13 @@ import numpy as np
 
 from gpuyard.errors import ConfigError
 from gpuyard.services.book import Book
+from gpuyard.services.kinds import ServiceKind
 from gpuyard.synthesis.calibration import Chosen, Supply, first_jobs
 from gpuyard.synthesis.expansion import Site
 from gpuyard.synthesis.free_days import public_holidays
 from gpuyard.synthesis.kinds import CLASSES, Kind
 from gpuyard.synthesis.realtime import DEFAULT_SERVICES, Replicas, expected_replicas, make_services, replicas
-from gpuyard.synthesis.spec import SynthesisSpec
+from gpuyard.synthesis.spec import ClassShare, SynthesisSpec
 from gpuyard.synthesis.unit_supply import UnitSupply
 from gpuyard.units import counted
 
@@ -36,12 +38,11 @@ MOST_JOBS = 50_000_000
 
 
 class Services(NamedTuple):
-    """The real-time services of a window, with the jobs that their replicas are, and notes of what they replay."""
+    """The services of a window, with the jobs that their replicas are, and notes of what they replay."""
 
     book: Book | None
     replicas: list[Replicas]
     notes: tuple[str, ...]
-    redraw: int
 
     expected: tuple[float, float] | None = None
     """Replicas and GPU seconds to expect, before any is made."""
@@ -57,6 +58,15 @@ class Services(NamedTuple):
     def stretched(self, factor: float) -> Services:
         """Return what to expect of a window so much longer."""
         return self._replace(expected=(self.jobs() * factor, self.gpu_time() * factor))
+
+
+class ServiceClass(NamedTuple):
+    """The services of one class: their kinds, and the part of the workload's GPU time that they hold."""
+
+    name: str
+    kinds: tuple[ServiceKind, ...]
+    share: float
+    redraw: int
 
 
 class Plan(NamedTuple):
@@ -84,10 +94,10 @@ class Planner:
         self.spec, self.site, self.gpus, self.seed = spec, site, site.gpus, seed
         self.load = spec.load
         order = sorted(spec.classes, key=lambda one: CLASSES.index(one.name))
-        self.batch_classes = [one for one in order if one.name != "realtime"]
-        self.realtime = [one for one in order if one.name == "realtime"]
-        self.supplies = [self._supply(kind, one.redraw) for one in self.batch_classes for kind in one.kinds()]
-        self.parts = [one.share * kind.share for one in self.batch_classes for kind in one.kinds()]
+        self.serving = [each for one in order if (each := _services_of(one, spec)) is not None]
+        queued = [(one, kind) for one in order for kind in one.kinds() if kind.service is None]
+        self.supplies = [self._supply(kind, one.redraw) for one, kind in queued]
+        self.parts = [one.share * kind.share for one, kind in queued]
 
     def _supply(self, kind: Kind, redraw: int) -> Supply | UnitSupply:
         if kind.expansion is not None:
@@ -115,9 +125,9 @@ class Planner:
             "every one with a start and a seed of its own"
         )
 
-    def service_gpus(self) -> float:
-        """Return the GPUs that services hold on average: their share of the load."""
-        return sum(one.share for one in self.realtime) * self.load * self.gpus
+    def service_gpus(self, share: float | None = None) -> float:
+        """Return the GPUs that services hold on average: all of them, or those of a share of the load."""
+        return (sum(one.share for one in self.serving) if share is None else share) * self.load * self.gpus
 
     def wanted(self, span: float, services: float) -> list[float]:
         """Return the GPU seconds each kind is to offer; what services miss is made up for in proportion."""
@@ -135,7 +145,7 @@ class Planner:
     def plan_at(self, rate: float) -> Plan:
         """Return jobs at a rate of so many an hour, in the shares of GPU time that the kinds have, and services."""
         if not self.supplies:
-            raise ConfigError("a rate of jobs needs a class besides 'realtime'; give load instead")
+            raise ConfigError("a rate of jobs needs a kind that is no service; give load instead")
         jobs = self.spec.jobs if self.spec.jobs is not None else max(round(self.spec.days * 24 * rate), 1)
         span = round(self.spec.days * DAY, 3) if self.spec.jobs is None else max(round(jobs / rate * HOUR, 3), SHORTEST)
         each = np.array([part / one.mean_gpu_time(span) for part, one in zip(self.parts, self.supplies, strict=True)])
@@ -143,7 +153,7 @@ class Planner:
         chosen = [first_jobs(int(count)) for count in np.diff(ends, prepend=0)]
         pairs = zip(self.supplies, chosen, strict=True)
         offered = sum(supply.gpu_time(one, span) for supply, one in pairs) / (self.gpus * span)
-        self.load = offered / max(1 - sum(one.share for one in self.realtime), 1e-9)
+        self.load = offered / max(1 - sum(one.share for one in self.serving), 1e-9)
         return Plan(span, self.supplies, chosen, self.services(span))
 
     def plan(self, span: float, services: Services | None = None) -> Plan:
@@ -165,7 +175,7 @@ class Planner:
     def plan_of(self, jobs: int) -> Plan:
         """Return exactly ``jobs`` jobs and the window in which they offer the load."""
         if not self.supplies:
-            raise ConfigError("a number of jobs needs a class besides 'realtime'; give days instead")
+            raise ConfigError("a number of jobs needs a kind that is no service; give days instead")
         span = WEEK
         for _ in range(GUESSES):
             span = min(max(round(span * jobs / self._expected_jobs(span), 3), SHORTEST), LONGEST)
@@ -208,16 +218,17 @@ class Planner:
         """Return about how many jobs a window of ``span`` seconds has."""
         pairs = zip(self.supplies, self.wanted(span, self.service_gpus() * span), strict=True)
         expected = sum(wanted / supply.expected_gpu_time(span) for supply, wanted in pairs)
-        if self.realtime:
-            expected += expected_replicas(self.spec.services, self.service_gpus(), span)
-        return expected
+        return expected + self._expected_replicas(span)
+
+    def _expected_replicas(self, span: float) -> float:
+        """Return about how many replicas a window of ``span`` seconds has."""
+        return sum(expected_replicas(one.kinds, self.service_gpus(one.share), span) for one in self.serving)
 
     def _expected_services(self, span: float) -> Services:
-        """Return about what the real-time services of a window are."""
-        if not self.realtime:
+        """Return about what the services of a window are."""
+        if not self.serving:
             return self.services(span)
-        replicas = expected_replicas(self.spec.services, self.service_gpus(), span)
-        return Services(None, [], (), self.realtime[0].redraw, (replicas, self.service_gpus() * span))
+        return Services(None, [], (), (self._expected_replicas(span), self.service_gpus() * span))
 
     def _holidays(self, span: float) -> frozenset[date]:
         """Return the public holidays in the years of a window."""
@@ -227,27 +238,41 @@ class Planner:
         return public_holidays(self.spec.holidays, first.date(), (first + timedelta(seconds=span)).date())
 
     def services(self, span: float) -> Services:
-        """Return the real-time services of a window."""
-        if not self.realtime:
-            return Services(None, [], (), 0)
-        redraw = self.realtime[0].redraw
-        book, requests = make_services(
-            self.spec.services, self.service_gpus(), largest=self.site.largest, span=span, origin=self.spec.origin(),
-            seed=self.seed, redraw=redraw, holidays=self._holidays(span), part=self.site.part,
-        )  # fmt: skip
-        made = replicas(book)
-        notes = tuple(
-            f"service '{name}' replays {each.number:,} requests of {each.seconds:g} s, file of SHA-256 {each.sha256}"
-            for name, each in requests.items()
-        )
-        return Services(book, made, (*notes, *self._without_room(book)), redraw)
+        """Return the services of a window, class by class."""
+        book: Book | None = None
+        notes: list[str] = []
+        for one in self.serving:
+            own, requests = make_services(
+                one.kinds, self.service_gpus(one.share), largest=self.site.largest, span=span,
+                origin=self.spec.origin(), seed=self.seed, redraw=one.redraw, holidays=self._holidays(span),
+                part=self.site.part, job_class=one.name,
+            )  # fmt: skip
+            book = own if book is None else book.joined(own)
+            notes += [
+                f"service '{name}' replays {each.number:,} requests of {each.seconds:g} s, "
+                f"file of SHA-256 {each.sha256}"
+                for name, each in requests.items()
+            ]
+            notes += self._without_room(one, own)
+        return Services(book, [] if book is None else replicas(book), tuple(notes))
 
-    def _without_room(self, book: Book) -> Iterator[str]:
+    def _without_room(self, one: ServiceClass, book: Book) -> Iterator[str]:
         """Yield a sentence where services that somebody named are not there."""
-        left = [kind for kind in self.spec.services if kind.name not in book.kinds]
-        if left and self.spec.services != DEFAULT_SERVICES:
+        left = [kind for kind in one.kinds if kind.name not in book.kinds]
+        if left and one.kinds != DEFAULT_SERVICES:
             names = " and ".join(f"'{kind.name}'" for kind in left)
             yield (
-                f"no room for service {names} in the {self.service_gpus():.1f} GPUs of class realtime: a service needs "
-                "minimum + spare + 0.5 replicas; its part goes to the others"
+                f"no room for service {names} in the {self.service_gpus(one.share):.1f} GPUs of class {one.name}: a "
+                "service needs minimum + spare + 0.5 replicas; its part goes to the others"
             )
+
+
+def _services_of(one: ClassShare, spec: SynthesisSpec) -> ServiceClass | None:
+    """Return the services of a class, None where it has none."""
+    if one.name == "realtime":
+        return ServiceClass(one.name, spec.services, one.share, one.redraw)
+    own = [(kind.service, kind.share) for kind in one.kinds() if kind.service is not None]
+    if not own:
+        return None
+    kinds = tuple(replace(service, share=share) for service, share in own)
+    return ServiceClass(one.name, kinds, one.share * sum(share for _, share in own), one.redraw)

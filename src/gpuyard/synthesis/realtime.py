@@ -35,6 +35,7 @@ __all__ = [
     "make_services",
     "replica_kind",
     "replicas",
+    "service_kind",
     "services_of",
 ]
 
@@ -165,12 +166,14 @@ def make_services(
     redraw: int,
     holidays: Collection[date] = (),
     part: tuple[float, float] = (0.0, 0.0),
+    job_class: str = "realtime",
 ) -> tuple[Book, dict[str, Requests]]:
     """Return the services whose replicas hold ``gpus`` GPUs on average over the window, and the requests they replay.
 
     A kind that is too large for its part, or whose replicas have more than ``largest`` GPUs, leaves its part to the
     others.  Where there is room for no kind at all, one service keeps as many replicas of one GPU as come nearest.
-    ``part``: where the window is one of a longer workload, the seconds of it that lie before, and of all of it.
+    ``part``: where the window is one of a longer workload, the seconds of it that lie before, and of all of it;
+    ``job_class``: whose services they are.
     """
     wanted = round(gpus, 6)
     parts = _parts([kind for kind in kinds if kind.gpus <= largest], wanted)
@@ -181,7 +184,7 @@ def make_services(
     }
     services: list[Service] = []
     for kind, mine in parts.items():
-        services += _sized(kind, mine, span, seed, f"synthesis:realtime-{kind.name}:{redraw}")
+        services += _sized(kind, mine, span, seed, f"synthesis:{job_class}-{kind.name}:{redraw}")
     known = {kind.name: kind for kind in parts}
     if not services and round(wanted) > 0:
         smallest = replace(min(kinds, key=lambda each: each.gpus), gpus=1)
@@ -192,7 +195,8 @@ def make_services(
     midnight = -(origin.hour * 3600.0 + origin.minute * 60.0 + origin.second + origin.microsecond / 1e6)
     recordings = {name: each.recording for name, each in requests.items() if name in known}
     book = Book(
-        span=span, midnight=midnight, weekday=origin.weekday(), kinds=known, services=tuple(services),
+        span=span, midnight=midnight, weekday=origin.weekday(), kinds=known,
+        services=tuple(replace(each, job_class=job_class) for each in services),
         recordings=recordings, holidays=tuple(sorted((each - origin.date()).days for each in holidays)),
         replayed=part[0], whole=part[1],
     )  # fmt: skip
@@ -223,10 +227,16 @@ def replica_kind(service: Service, kind: ServiceKind) -> Kind:
     """Return what the replicas of a service are among the kinds of jobs."""
     assumed = Evidence("assumption", "as its service has them")
     return Kind(
-        name=service.name, job_class="realtime", share=kind.share, priority=PRIORITY, activity=kind.activity,
+        name=service.name, job_class=service.job_class, share=kind.share, priority=PRIORITY, activity=kind.activity,
         sizes=Sizes.steps({kind.gpus: 1.0}), runtimes=LogCdf.between(kind.interval, 2 * kind.interval), rhythm="flat",
         states=CLUSTERS["seren"].states, size_evidence=assumed, runtime_evidence=assumed, preemptible=False,
     )  # fmt: skip
+
+
+def service_kind(kind: ServiceKind, job_class: str, share: float) -> Kind:
+    """Return the kind of a class that is a service, with its share of the GPU time of the class."""
+    named = Service(name=kind.name, kind=kind.name, mean=0.0, least=0, most=0, spare=0, job_class=job_class)
+    return replace(replica_kind(named, kind), share=share, service=kind)
 
 
 def _parts(kinds: list[ServiceKind], gpus: float) -> dict[ServiceKind, float]:

@@ -140,7 +140,7 @@ class _UnitMaker:
     def __init__(self, supply: UnitSupply, spec: SynthesisSpec, span: float, seed: int) -> None:
         self._supply, self._spec, self._span, self._seed = supply, spec, span, seed
         self._owners = _Owners(supply, spec, seed)
-        self._ends = Ends.of(supply.kind.states, supply.sample(span))
+        self._ends = Ends.of(supply.kind.states, *supply.sample(span))
 
     def batches(self, order: Order) -> Iterator[Batch]:
         """Return the first jobs of the series, block by block; units are submitted when their burst is."""
@@ -267,14 +267,19 @@ class Ends(NamedTuple):
     small: NDArray[np.float64]
 
     @classmethod
-    def of(cls, states: States, work: NDArray[np.float64]) -> Ends:
+    def of(cls, states: States, work: NDArray[np.float64], known: NDArray[np.int64] | None = None) -> Ends:
         """Return the ends of jobs of which ``work`` (GPU seconds) is a sample.
 
-        With f the share of the large among the jobs and w their share of the GPU time, the shares L of the large and S
-        of the others solve f L + (1 - f) S = shares of jobs and w L + (1 - w) S = shares of GPU time.
+        ``known`` are positions in STATE_NAMES, -1 for jobs whose end is drawn: with those that are known the published
+        shares come out.  With f the share of the large among the jobs that are drawn and w their share of the GPU time,
+        the shares L of the large and S of the others solve f L + (1 - f) S = shares of jobs and
+        w L + (1 - w) S = shares of GPU time.
         """
         by_job = np.asarray(states.jobs) / sum(states.jobs)
         by_time = np.asarray(states.gpu_time) / sum(states.gpu_time)
+        if known is not None and (known >= 0).any():
+            by_job, by_time = _left(by_job, known, np.ones(work.size)), _left(by_time, known, work)
+            work = work[known < 0]
         if not work.any():
             return cls(np.inf, by_job, by_job)
         order = np.sort(work)
@@ -301,7 +306,13 @@ class Ends(NamedTuple):
         return np.where(work >= self.least, large, small).astype(np.int64)
 
 
+def _left(shares: NDArray[np.float64], known: NDArray[np.int64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the shares that jobs of unknown end must have, for those of all jobs, each of its weight, to come out."""
+    ended = np.bincount(known[known >= 0], weights=weight[known >= 0], minlength=len(shares))
+    return _shares(shares * weight.sum() - ended)
+
+
 def _shares(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the values with those below 0 raised to it, made to sum to 1."""
+    """Return the values with those below 0 raised to it, made to sum to 1; all alike where none is above 0."""
     positive = np.maximum(values, 0.0)
-    return positive / positive.sum()
+    return positive / positive.sum() if positive.any() else np.full(positive.size, 1 / positive.size)

@@ -200,11 +200,16 @@ class SynthesisSpec:
         self._check_limits()
         _unique("class", [one.name for one in self.classes])
         _unique("tenant", [one.name for one in self.tenants])
-        _unique("service", [one.name for one in self.services])
+        _unique("service", self._service_names())
         self._check_move_ins()
         total = sum(one.share for one in self.classes)
         if abs(total - 1.0) > 1e-6:
             raise ConfigError(f"the shares of the classes must sum to 1, they sum to {total:g}")
+
+    def _service_names(self) -> list[str]:
+        """Return the names of the kinds of services of all classes."""
+        own = [kind.name for one in self.classes for kind in one.kinds() if kind.service is not None]
+        return [*(one.name for one in self.services), *own]
 
     def _check_move_ins(self) -> None:
         """Raise for a tenant whose move-in is no date, or does not go with the rest."""

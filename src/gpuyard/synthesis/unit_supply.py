@@ -39,18 +39,22 @@ class UnitSupply:
         self._draws = Draws(seed, self.stem)
         self._span = 0.0
         self.standing = expansion.standing
-        self._sample: NDArray[np.float64] | None = None
+        self._sample: tuple[NDArray[np.float64], NDArray[np.int64]] | None = None
         self._expected: dict[float, float] = {}
         self._ends = [(0, 0)]
         self._begins: list[NDArray[np.float64]] = []
         self._kept: list[Jobs] = []
         self._latest = 0.0  # s after its unit began: the planned end of the last job of all units made
 
-    def sample(self, span: float) -> NDArray[np.float64]:
-        """Return the GPU seconds of the jobs of the first units in a window of ``span`` seconds, shape (jobs,)."""
+    def sample(self, span: float) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Return GPU seconds and ends (-1: not known) of the jobs of the first units in a window of ``span`` seconds.
+
+        Both have the shape (jobs,).
+        """
         self._begin(span)
         if self._sample is None:
-            self._sample = self._made(0, SAMPLE, span).gpu_time()
+            made = self._made(0, SAMPLE, span)
+            self._sample = made.gpu_time(), made.state
         return self._sample
 
     def units(self, first: int, last: int, span: float) -> Jobs:
@@ -90,7 +94,7 @@ class UnitSupply:
 
     def units_at_once(self, span: float) -> int:
         """Return how many units are made together."""
-        return max(1, min(self._expansion.most_at_once, BLOCK * SAMPLE // max(self.sample(span).size, 1)))
+        return max(1, min(self._expansion.most_at_once, BLOCK * SAMPLE // max(self.sample(span)[0].size, 1)))
 
     def submissions(self, jobs: int, span: float) -> int:
         """Return how many units the first ``jobs`` jobs are of, the last maybe in part."""
