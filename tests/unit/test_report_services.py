@@ -22,8 +22,10 @@ def result() -> Result:
 def test_a_table_has_a_row_for_each_service(result):
     # lost: 125/3 + 175/13 of 300, worked out in test_services_metrics.py
     grid = service_grid(result)
-    assert [column.label for column in grid.columns][:5] == ["Service", "Kind", "GPUs", "Wanted", "Ready"]
-    assert grid.rows == (("chat-01", "chat", "1", "2", "1.58", "300", "81.6 %", "0", "55", "90.0 %", "58.3 %"),)
+    assert [column.label for column in grid.columns][:6] == ["Service", "Kind", "Class", "GPUs", "Wanted", "Ready"]
+    assert grid.rows == (
+        ("chat-01", "chat", "realtime", "1", "2", "1.58", "300", "81.6 %", "0", "55", "90.0 %", "58.3 %"),
+    )
 
 
 def test_the_service_that_fell_shortest_of_its_goal_comes_first(result):
