@@ -108,6 +108,10 @@ class WorkloadSection(Section, WhatIfKeys):
     think_time: Seconds | None = Field(
         default=None, description="Synthesis: how long users think after their last jobs ended; none if left out."
     )
+    closed_loop: bool | None = Field(
+        default=None,
+        description="Synthesis: with think_time, users submit when their last jobs ended and they thought, only then.",
+    )
     limits: str | None = Field(default=None, description="Synthesis: time limits as users ask for them: modal.")
     limit_factor: list[float] | None = Field(
         default=None, description="Synthesis: lowest and highest time limit over run time; no limits when left out."
@@ -154,6 +158,7 @@ SYNTHESIS_KEYS: Final = (
     "holidays",
     "holiday_factor",
     "think_time",
+    "closed_loop",
     "limit_factor",
     "limits",
     "campaign_growth",

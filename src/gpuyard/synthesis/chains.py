@@ -69,6 +69,7 @@ MOST_TASKS = 64
 MOST_SEGMENTS = 1 << 12  # items of the draws: segment x MOST_SEGMENTS + evaluation x 64 + task
 COMPLETED, FAILED, DRAWN = 0, 2, -1
 """How a job ended: positions in STATE_NAMES of the table, and by the shares of the kind."""
+_SEREN_EVALUATION = Evidence("computed", "as of evaluation jobs of Seren, Acme data (Hu et al., NSDI 2024)")
 EVALUATED_AFTER = 2 * DAY
 """s after a segment in which evaluations may still run."""
 
@@ -297,6 +298,12 @@ class Chain:
             rows += [
                 ("evaluation of checkpoints", f"arrays of {one.tasks} jobs",
                  Evidence("read", "63 data sets of one evaluation (Hu et al., NSDI 2024)")),
+                ("GPUs of an evaluation", ", ".join(f"{gpus}: {chance:.1%}" for gpus, chance in zip(
+                    one.sizes.gpus, one.sizes.chance, strict=True)), _SEREN_EVALUATION),
+                ("run time of an evaluation", "p50 / p90 / p99 = " + " / ".join(
+                    f"{float(one.runtimes.quantile(chance)):,.0f}" for chance in (0.5, 0.9, 0.99)) + " s",
+                 _SEREN_EVALUATION),
+                ("priority and activity of an evaluation", f"{one.stage.priority}, {one.stage.activity:g}", ASSUMPTION),
                 ("time between evaluations",
                  f"{one.every / HOUR:g} hours of work, more where they would take over {one.most:.0%} of the GPU time",
                  Evidence("assumption", "evaluation takes 0.4 % (Kalos) to 9 % (Seren) of pre-training's GPU time")),

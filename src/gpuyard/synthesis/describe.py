@@ -133,7 +133,13 @@ def _loop(spec: SynthesisSpec) -> list[Figure]:
     if spec.think_time is None:
         return []
     value = f"exponential, {spec.think_time:g} s on average, after the longest of the user's last jobs of the kind"
-    return [_row("think time", value, ASSUMPTION)]
+    kind = (
+        "closed: a user submits his next jobs then" if spec.closed_loop else "partly open: no earlier than without it"
+    )
+    return [
+        _row("think time", value, ASSUMPTION),
+        _row("loop of users", kind, CHOSEN if spec.closed_loop else ASSUMPTION),
+    ]
 
 
 def _limits(spec: SynthesisSpec) -> tuple[str, Evidence]:

@@ -76,10 +76,15 @@ class Generation:
         """Return the jobs in order of submission, in tables of about ``rows`` jobs.
 
         However large the tables are, one after the other they hold the same rows.  Memory is for one table, not for all
-        jobs (but for the replicas of real-time services, which are few).
+        jobs (but for the replicas of real-time services, which are few).  A closed loop is one table: most of its jobs
+        are submitted with their user's first.
         """
         if rows < 1:
             raise ConfigError(f"a table has 1 row or more, got {rows}")
+        if self._spec.closed_loop:
+            if self.jobs > MOST_JOBS:
+                raise ConfigError(f"a closed loop of {self.jobs:,} jobs is more than {MOST_JOBS:,}; ask for fewer days")
+            rows = max(self.jobs, 1)
         parts = -(-self.jobs // rows)
         return (self._tables.table(found) for found in self._parts(parts) if found or parts == 1)
 

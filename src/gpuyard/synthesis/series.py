@@ -121,11 +121,14 @@ class _JobMaker:
         tenant, user = self._owners.of(bursts)
         burst = np.repeat(np.arange(bursts.sizes.size), bursts.sizes)
         limit = _limits(self._spec, runtime, lambda: draws_of(self._limit, number))
+        link, times = None, bursts.times
+        if self._loop is not None:
+            link, times = self._loop.links(number, runtime, bursts, tenant, user)
         return Batch(
-            kind=self._supply.kind, number=number, submit=bursts.times[burst], runtime=runtime, gpus=gpus,
+            kind=self._supply.kind, number=number, submit=times[burst], runtime=runtime, gpus=gpus,
             tenant=tenant[burst], user=user[burst], time_limit=limit,
             state=self._ends.drawn(_held(gpus, milli) * runtime, draws_of(self._state, number)), milli=milli,
-            link=None if self._loop is None else self._loop.links(number, runtime, bursts, tenant, user),
+            link=link,
         )  # fmt: skip
 
 
@@ -224,6 +227,8 @@ class _Loop:
         counts = [tenant.users for tenant in spec.tenants]
         self._first_user = np.cumsum([0, *counts])[:-1]
         self._last = np.full(sum(counts), -1, dtype=np.int64)
+        self._closed = bool(spec.closed_loop)
+        self._begun = np.full(sum(counts), np.inf)  # s: when each user first submitted
 
     def links(
         self,
@@ -232,8 +237,12 @@ class _Loop:
         bursts: Bursts,
         tenant: NDArray[np.int64],
         user: NDArray[np.int64],
-    ) -> Link:
-        """Return which job each of these jobs waits for: the longest of the burst that its user submitted before."""
+    ) -> tuple[Link, NDArray[np.float64]]:
+        """Return which job each of these jobs waits for, and when each burst is submitted, s.
+
+        It waits for the longest job of the burst that its user submitted before.  In a closed loop all bursts of a user
+        are submitted with his first, so that nothing but the end of his jobs decides when the next may start.
+        """
         begins = np.cumsum(bursts.sizes) - bursts.sizes
         burst = np.repeat(np.arange(bursts.sizes.size), bursts.sizes)
         longest = np.flatnonzero(runtime == np.maximum.reduceat(runtime, begins)[burst])
@@ -245,7 +254,9 @@ class _Loop:
         before[order] = np.where(again, np.r_[-1, longest[order][:-1]], self._last[who[order]])
         self._last[who] = longest  # of several bursts of a user, that of the last remains
         think = np.round(-np.log1p(-self._draws.at(bursts.first, who.size)) * self._mean, 3)
-        return Link(before[burst], np.where(before >= 0, think, np.nan)[burst])
+        np.minimum.at(self._begun, who, bursts.times)
+        times = self._begun[who] if self._closed else bursts.times
+        return Link(before[burst], np.where(before >= 0, think, np.nan)[burst]), times
 
 
 def _limits(

@@ -162,6 +162,9 @@ class SynthesisSpec:
     think_time
         None for an open loop.  Seconds on average that a user thinks after the jobs that he submitted last have ended,
         before those that he submits next may start.
+    closed_loop
+        Whether the next jobs of a user are submitted when those before have ended and he has thought, and at no
+        instant of their own; needs a ``think_time``.
     limit_factor
         (low, high) for time limits that exceed the run time by a log-uniform factor; None for none.
     limits
@@ -185,6 +188,7 @@ class SynthesisSpec:
     holidays: str | None = None
     holiday_factor: float | None = None
     think_time: float | None = None
+    closed_loop: bool | None = None
     limit_factor: tuple[float, float] | None = None
     limits: str | None = None
     campaign_growth: float = 0.5
@@ -197,6 +201,8 @@ class SynthesisSpec:
             value = getattr(self, name)
             if value is not None and not 0 <= value < math.inf:
                 raise ConfigError(f"{name} must be 0 or more, got {value}")
+        if self.closed_loop and self.think_time is None:
+            raise ConfigError("closed_loop needs a think_time, such as 15m: how long users think before the next job")
         self._check_limits()
         _unique("class", [one.name for one in self.classes])
         _unique("tenant", [one.name for one in self.tenants])
@@ -379,6 +385,12 @@ def _hours(key: str, value: object) -> tuple[float, ...]:
     return _numbers(key, value)
 
 
+def _choice(key: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigError(f"{key} must be true or false, got {value!r}")
+    return value
+
+
 def _seconds(key: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ConfigError(f"{key} must be a time such as 90s or 15m, got {value!r}")
@@ -458,5 +470,6 @@ _READ = {
     "holidays": _name,
     "limits": _name,
     "think_time": _seconds,
+    "closed_loop": _choice,
     "limit_factor": _numbers,
 }
