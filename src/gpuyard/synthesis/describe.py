@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import groupby
 from typing import NamedTuple
 
 from gpuyard.services.kinds import ServiceKind
@@ -245,7 +246,7 @@ def _service(kind: ServiceKind, job_class: str) -> list[Figure]:
         _row(f"{job_class}, {kind.name}: ends", "its replicas are completed", ASSUMPTION),
     ]
     for figure, keys in _SERVICE_ROWS.items():
-        skipped = _OF_REQUESTS if kind.window is not None else ()
+        skipped = (_OF_REQUESTS if kind.window is not None else ()) + (_OF_A_BUMP if kind.hourly is not None else ())
         given = {key: getattr(kind, key) for key in keys if key not in skipped and getattr(kind, key) is not None}
         if not given:
             continue
@@ -262,7 +263,8 @@ _EVIDENCE = {**SERVICE_EVIDENCE, **{(INSPECTION.name, row): each for row, each i
 
 def _given(value: str | float | tuple[float, ...]) -> str:
     if isinstance(value, tuple):
-        return " ".join(f"{each:g}" for each in value)
+        runs = [(each, len(list(same))) for each, same in groupby(value)]
+        return " ".join(f"{each:g}" if times == 1 else f"{times}x{each:g}" for each, times in runs)
     return value if isinstance(value, str) else f"{value:g}"
 
 
@@ -282,6 +284,8 @@ _SERVICE_ROWS = {
 """What the rows of a service are called, and the keys that each holds."""
 _OF_REQUESTS = ("concurrency", "service_time", "slo_wait", "queue_time")
 """Keys that have no meaning for a streaming pipeline."""
+_OF_A_BUMP = ("peak_hour", "width_hours", "peak")
+"""Keys that have no meaning beside a profile of hours."""
 
 
 def _sizes(sizes: Sizes) -> str:

@@ -30,6 +30,8 @@ HOUR = 3600.0
 WEEK = 7 * DAY
 GUESSES = 8
 """How often the length of the window is tried for a number of jobs."""
+HALF_A_GPU = 0.5
+"""GPUs up to which the services of a class that has other kinds are left out: not one replica comes of them."""
 NEAR = 0.01
 """Relative miss of the number of jobs that the most numerous kind makes up for."""
 SHORTEST, LONGEST = 60.0, 3650 * DAY
@@ -94,10 +96,22 @@ class Planner:
         self.spec, self.site, self.gpus, self.seed = spec, site, site.gpus, seed
         self.load = spec.load
         order = sorted(spec.classes, key=lambda one: CLASSES.index(one.name))
-        self.serving = [each for one in order if (each := _services_of(one, spec)) is not None]
-        queued = [(one, kind) for one in order for kind in one.kinds() if kind.service is None]
-        self.supplies = [self._supply(kind, one.redraw) for one, kind in queued]
-        self.parts = [one.share * kind.share for one, kind in queued]
+        self.serving: list[ServiceClass] = []
+        self.supplies: list[Supply | UnitSupply] = []
+        self.parts: list[float] = []
+        for one in order:
+            self._take(one)
+
+    def _take(self, one: ClassShare) -> None:
+        """Plan for a class: its services and the kinds of its jobs, which have all of it where no replica has room."""
+        queued, services = [kind for kind in one.kinds() if kind.service is None], _services_of(one, self.spec)
+        if services is not None and (not queued or self.service_gpus(services.share) > HALF_A_GPU):
+            self.serving.append(services)
+            rest = 1.0
+        else:
+            rest = sum(kind.share for kind in queued)
+        self.supplies += [self._supply(kind, one.redraw) for kind in queued]
+        self.parts += [one.share * kind.share / rest for kind in queued]
 
     def _supply(self, kind: Kind, redraw: int) -> Supply | UnitSupply:
         if kind.expansion is not None:
