@@ -94,7 +94,7 @@ def test_a_key_of_a_service_that_nobody_knows_names_the_nearest(scenario):
 def test_the_figures_of_a_workload_say_which_of_a_service_are_the_users_own(scenario):
     hours = "workload.services.image.hourly=[1,1,1,1,1,1,2,2,2,2,2,2,2,2,2,2,2,2,2,2,1,1,1,1]"
     figures = {one.figure: one for one in gy.load_scenario(scenario).apply_sets([hours]).workload_figures()}
-    assert "hourly 1 1 1 1 1 1 2 2" in figures["realtime, image: day"].value
+    assert "hourly 6x1 14x2 4x1" in figures["realtime, image: day"].value
     assert figures["realtime, image: day"].source == "given by the user"
     assert figures["realtime, image: cold start"].source == "no published figure; change it to suit the site"
     assert "realtime, chat: day" not in figures
