@@ -11,6 +11,7 @@ from gpuyard.metrics.facts import STATES
 from gpuyard.metrics.keys import FAIRNESS, Key
 from gpuyard.metrics.keys import key as _key
 from gpuyard.metrics.keys import percentiles as _percentiles
+from gpuyard.metrics.service_columns import SERVED, SERVICE_KEYS, of_requests
 from gpuyard.metrics.tenant_columns import SHARED, TENANT_KEYS
 from gpuyard.traces.schema import Column
 
@@ -164,30 +165,6 @@ DECISIONS: Final[tuple[Column, ...]] = (
 )
 """What the scheduler promised, a row for each promise that differs from the one before; only with ``decisions``."""
 
-SERVED: Final[tuple[Column, ...]] = (
-    _column("service", pa.string(), "name", "the service: the job_name of its replicas"),
-    _column("service_kind", pa.string(), "name", "its kind"),
-    _column("job_class", pa.string(), "name", "its class: realtime or manufacturing"),
-    _column("time", pa.float64(), "s", "start of the control interval (or of several), since the origin"),
-    _column("duration_s", pa.float64(), "s", "length of the interval; the first and last may be shorter than the rest"),
-    _column("demand_replicas", pa.float64(), "replicas", "demand in replicas at full use, mean over the interval"),
-    _column("wanted_replicas", pa.float64(), "replicas", "replicas asked for, spare ones too, mean over the interval"),
-    _column("ready_replicas", pa.float64(), "replicas", "replicas that were started and warm, mean over the interval"),
-    _column("requests", pa.float64(), "requests", "expected requests; of a streaming pipeline, windows"),
-    _column(
-        "on_time", pa.float64(), "requests", "expected requests that wait no longer than slo_wait; windows in time"
-    ),
-    _column("late", pa.float64(), "requests", "expected requests that wait longer; windows not in time"),
-    _column(
-        "lost", pa.float64(), "requests", "expected requests turned away, the queue being full or no replica ready"
-    ),
-    _column("attained_s", pa.float64(), "s", "time in the interval in which the goal of the service was met"),
-)
-"""How services fared, a row for each service and control interval; only for a workload with services.
-
-Of a service with more than 2000 control intervals, so many are taken together that there are no more rows.
-"""
-
 UNWEIGHED: Final = "no job could run, or too many different demands to weigh"
 """When the timeline's fragmentation is null."""
 
@@ -259,16 +236,6 @@ def _of_groups(prefix: str) -> tuple[Key, ...]:
     )
 
 
-def _of_requests(prefix: str, whose: str) -> tuple[Key, ...]:
-    return (
-        _key(f"{prefix}requests", "requests", f"expected requests {whose}"),
-        _key(f"{prefix}on_time", "requests", "expected to wait no longer than the service promises"),
-        _key(f"{prefix}late", "requests", "expected to wait longer"),
-        _key(f"{prefix}lost", "requests", "expected to be turned away"),
-        _key(f"{prefix}attainment", "0 to 1", "on_time / requests"),
-    )
-
-
 def _of_stages(prefix: str, kind: str, begins: str, null: str) -> tuple[Key, ...]:
     """Return the keys of a part of the run: ``kind`` of part, when it ``begins``, and where there are none."""
     return (
@@ -282,7 +249,10 @@ def _of_stages(prefix: str, kind: str, begins: str, null: str) -> tuple[Key, ...
         _key(f"{prefix}energy.facility_kwh", "kWh", f"energy at the meter in the {kind}"),
         _key(f"{prefix}energy.mean_mw", "MW", f"power at the meter, mean over the {kind}"),
         _key(f"{prefix}energy.peak_mw", "MW", f"power at the meter, highest in the {kind}"),
-        *_of_requests(f"{prefix}services.", f"of services that answer requests, in the {kind}"),
+        *(
+            _key(*each)
+            for each in of_requests(f"{prefix}services.", f"of services that answer requests, in the {kind}")
+        ),
         _key(f"{prefix}services.time_attained", "0 to 1", "share of the time in which a service met its goal"),
         *_of_groups(f"{prefix}by_class.*."),
     )
@@ -365,23 +335,7 @@ SUMMARY: Final[tuple[Key, ...]] = (
     *_of_stages("stages.*.", "stage", "when the nodes of the stage are commissioned", "where none are"),
     *_PHASES,
     *_YEARS,
-    _key("services.count", "services", "services judged; the block is null where the workload has none"),
-    _key("services.not_judged", "services", "services whose replicas in the workload are not those they want"),
-    *_of_requests("services.", "of services that answer requests"),
-    _key("services.windows", "windows", "windows of streaming pipelines"),
-    _key("services.windows_on_time", "windows", "processed before the next one closed"),
-    _key("services.time_attained", "0 to 1", "share of the time in which a service met its goal, over all services"),
-    _key("services.by_class.*.count", "services", "services of the class that were judged"),
-    *_of_requests("services.by_class.*.", "of its services that answer requests"),
-    _key("services.by_class.*.time_attained", "0 to 1", "share of the time in which a service of it met its goal"),
-    _key("services.by_service.*.kind", "name", "kind of the service"),
-    _key("services.by_service.*.job_class", "name", "class of its replicas"),
-    _key("services.by_service.*.gpus", "GPUs", "of one replica"),
-    _key("services.by_service.*.goal", "0 to 1", "share of the requests that it wants to have on time"),
-    *_of_requests("services.by_service.*.", "of the service; of a pipeline, windows"),
-    _key("services.by_service.*.time_attained", "0 to 1", "share of the time in which it met its goal"),
-    _key("services.by_service.*.wanted_replicas", "replicas", "asked for by its autoscaler, mean over time"),
-    _key("services.by_service.*.ready_replicas", "replicas", "started and warm, mean over time"),
+    *(_key(*each) for each in SERVICE_KEYS),
     *(_key(*each) for each in TENANT_KEYS),
     _key(
         "tenants.common_lent_gpu_hours", "GPU h", "of what belongs to no tenant, used by tenants right below the root"
