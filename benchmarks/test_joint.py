@@ -23,19 +23,19 @@ pytestmark = pytest.mark.usefixtures("kernel_alone")
 _FEWER = replace(SIZE, jobs=min(SIZE.fewer_jobs, 20_000), nodes=64)
 _MULTIFACTOR: dict[str, Any] = {
     "order": "multifactor",
-    "backfill": "easy",
     "fair_share": "fair-tree",
     "weights": {"age": 1000, "fairshare": 2000, "priority": 1000},
 }
 _WAYS: dict[str, tuple[bool, bool]] = {"neither": (False, False), "preemption": (True, False), "limits": (True, True)}
 
 
-@pytest.mark.benchmark(group="multifactor, EASY", timer=KERNEL.clock)
+@pytest.mark.benchmark(group="multifactor with backfilling", timer=KERNEL.clock)
+@pytest.mark.parametrize("backfill", ["easy", "slurm"])
 @pytest.mark.parametrize("way", _WAYS)
-def test_every_job_gets_its_work_and_the_urgent_first(benchmark: BenchmarkFixture, way: str) -> None:
+def test_every_job_gets_its_work_and_the_urgent_first(benchmark: BenchmarkFixture, way: str, backfill: str) -> None:
     preempts, limited = _WAYS[way]
     workload = belonging(_FEWER, 100, 0.9)
-    policy = Policy(**_MULTIFACTOR, **({"preemption": "priority"} if preempts else {}))
+    policy = Policy(**_MULTIFACTOR, backfill=backfill, **({"preemption": "priority"} if preempts else {}))
     limit = Limit(each=("tenant",), gpus=_FEWER.nodes * GPUS_PER_NODE)
     more = {"tenants": Tenants(limits=(limit,))} if limited else {}
 
