@@ -62,3 +62,40 @@ def test_a_job_that_made_room_waits_for_what_it_is_promised(result: gy.Result) -
     assert {(stretch.reason, stretch.planned) for stretch in story.stretches} == {("closed", 33), ("gpus", 33)}
     assert (story.stretches[0].start, story.stretches[-1].end) == (3, 23)
     assert story.log == "made again"
+
+
+# --- the plan of slurm ------------------------------------------------------------------------------------
+
+URGENT: dict[str, Any] = {"priority": 2}
+WIDE: tuple[Row, ...] = ((0, 100, 4, URGENT), (0, 1000, 2), (1, 10, 8, URGENT), (2, 99, 2, URGENT), (3, 500, 1))
+"""On 8 GPUs: job 2 is planned for 100, when job 0 ends, with the two GPUs of job 1."""
+
+
+def planned(job: str, **options: Any) -> Story:
+    policy = gy.Policy(backfill="slurm", interval=0, resolution=1, preemption="priority", **options)
+    given = {"workload": workload(*WIDE), "cluster": cluster(8)}
+    return gy.explain(gy.simulate(**given, policy=policy), job, **given)
+
+
+def test_a_job_waits_for_what_a_plan_has_for_another() -> None:
+    first, *more = planned("3").stretches
+    assert (first.start, first.end, first.reason, first.fits, first.planned) == (2, 100, "plan", True, 110)
+    assert first.blocker is not None
+    assert (first.blocker.job_id, first.blocker.promised) == ("2", 100)
+    assert [stretch.reason for stretch in more] == ["gpus"]
+
+
+def test_a_job_that_lacks_gpus_is_told_for_when_it_was_planned() -> None:
+    (first,) = planned("2").stretches
+    assert (first.start, first.end, first.reason, first.planned) == (1, 100, "gpus", 100)
+
+
+def test_a_preempted_job_waits_at_its_turn_of_the_plan() -> None:
+    story = planned("1")
+    assert [(stretch.start, stretch.end, stretch.reason, stretch.planned) for stretch in story.stretches] == [
+        (100, 110, "gpus", 110)
+    ]
+
+
+def test_more_jobs_are_ahead_than_are_planned() -> None:
+    assert {stretch.reason for stretch in planned("3", depth=1).stretches} == {"depth", "gpus"}

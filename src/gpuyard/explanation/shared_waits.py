@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuyard.explanation.evidence import Evidence
+from gpuyard.explanation.plans import planned_wait
 from gpuyard.explanation.sharing import Sharing
 from gpuyard.explanation.story import Blocker, Held, Stretch
 from gpuyard.explanation.yard import Shortage, Yard, allowed_nodes, demand_of, find_shortage, held_milli
@@ -161,7 +162,8 @@ class _Judge:
         self.level = _levels(evidence)
         self.strict = evidence.policy.backfill == "none"
         self.steady = evidence.policy.preemption.rule in _STEADY and not evidence.scored
-        self.promises = evidence.promises if evidence.policy.backfill == "easy" else None
+        self.promises = evidence.promises if evidence.policy.backfill in ("easy", "slurm") else None
+        self.plans = evidence.policy.backfill == "slurm"
         victims = evidence.attempt_by >= 0
         self.made_room_for = set(
             zip(evidence.attempt_by[victims].tolist(), evidence.attempt_end[victims].tolist(), strict=True)
@@ -256,6 +258,10 @@ class _Judge:
             return replace(known, reason=refusal.by, held=refusal)
         if shortage is not None:
             return replace(known, reason=shortage.reason, **self._own_promise(now))
+        if self.plans and self._is_beyond_depth(now):
+            return replace(known, reason="depth")
+        if self.plans:
+            return replace(known, **planned_wait(self.evidence, row, now, lambda rows: self._wait(rows, now)))  # type: ignore[arg-type]
         return replace(known, **self._beside_reservation(now))
 
     def _entry(self, now: int) -> int:
@@ -268,7 +274,11 @@ class _Judge:
         return -1 if runs.any() else entry
 
     def _own_promise(self, now: int) -> dict[str, Any]:
-        """Return what the job was itself promised, where it is the first."""
+        """Return what the job was itself promised: by a plan, or where it is the first."""
+        if self.plans and self.promises is not None:
+            entry = self.promises.last_of(self.row, now)
+            begin = int(self.promises.begin[entry]) if entry >= 0 else NEVER
+            return {"planned": begin} if now < begin < NEVER else {}
         entry = self._entry(now)
         if self.promises is None or entry < 0 or self.promises.job[entry] != self.row:
             return {}
@@ -280,6 +290,25 @@ class _Judge:
         if self.promises is None or entry < 0 or self.promises.job[entry] == self.row:
             return {"reason": "placement" if self.steady else "order"}
         return {"reason": "reservation", "blocker": int(self.promises.job[entry]), "entry": entry}
+
+    def _wait(self, rows: Ticks, now: int) -> NDArray[np.bool_]:
+        """Return which jobs neither run nor have ended, after the passes of an instant."""
+        evidence = self.evidence
+        runs = (evidence.attempt_start <= now) & (evidence.attempt_end > now)
+        ended = (evidence.attempt_end <= now) & (evidence.attempt_by < 0)
+        return ~np.isin(rows, evidence.attempt_job[runs | ended])
+
+    def _is_beyond_depth(self, now: int) -> bool:
+        """Return whether more jobs are ahead than are planned; False where tenants or levels make that hard to tell."""
+        evidence, depth = self.evidence, self.evidence.policy.planning.depth
+        if depth >= len(evidence.workload) or evidence.tenants or not self.steady:
+            return False
+        rows, begins, ends = waits_of(evidence)
+        waiting = rows[(begins <= now) & (ends > now)]
+        ahead = (self.level[waiting] < self.level[self.row]) | (
+            (self.level[waiting] == self.level[self.row]) & (evidence.rank[waiting] < evidence.rank[self.row])
+        )
+        return int(ahead.sum()) >= depth
 
     def _may_take(self, row: int) -> bool | None:
         """Return whether other tenants' GPUs might be taken back for a job, ``None`` where none ever are."""

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuyard.explanation.evidence import Evidence
+from gpuyard.explanation.plans import planned_wait
 from gpuyard.explanation.queue import Ahead
 from gpuyard.explanation.story import Blocker, Passed, Stretch
 from gpuyard.explanation.yard import Shortage, Yard, allowed_nodes, demand_of, find_shortage, held_milli
@@ -242,19 +243,11 @@ class _Judge:
         return {"reason": "reservation", "blocker": first, "entry": entry}
 
     def _planned(self, now: int) -> dict[str, object]:
-        evidence, promises = self.evidence, self.evidence.promises
+        evidence = self.evidence
         depth = evidence.policy.planning.depth
         if depth < len(evidence.workload) and self._count_ahead(now) >= depth:
             return {"reason": "depth"}
-        if promises is None:
-            return {"reason": "unknown"}
-        entry = promises.last_of(self.row, now)
-        if entry < 0:
-            return {"reason": "interval" if evidence.policy.backfill == "slurm" else "unknown"}
-        planned = int(promises.begin[entry])
-        if evidence.policy.backfill == "slurm" and planned <= now:
-            return {"reason": "interval", "planned": planned}
-        return {"reason": "plan", "planned": planned, **self._nearest_promise(now)}
+        return planned_wait(evidence, self.row, now, lambda rows: evidence.start[rows] > now)
 
     def _count_ahead(self, now: int) -> int:
         """Return how many that go before the job wait after the passes of an instant."""
@@ -263,21 +256,6 @@ class _Judge:
         others = np.flatnonzero((self.evidence.eligible <= now) & (self.evidence.start > now))
         others = others[others != self.row]
         return int(np.count_nonzero(~self.evidence.goes_later(self.row, others, now)))
-
-    def _nearest_promise(self, now: int) -> dict[str, object]:
-        """Return who else is promised to begin first, before this job would end, of those that wait."""
-        evidence, promises = self.evidence, self.evidence.promises
-        assert promises is not None  # asked for by its only caller
-        upto = int(np.searchsorted(promises.time, now, "right"))
-        rows, last = np.unique(promises.job[:upto][::-1], return_index=True)
-        entries = upto - 1 - last
-        begins = promises.begin[entries]
-        waits = (rows != self.row) & (evidence.start[rows] > now) & (begins > now)
-        waits &= begins < now + evidence.estimate[self.row]
-        if not waits.any():
-            return {}
-        nearest = int(np.flatnonzero(waits)[np.argmin(begins[waits])])
-        return {"blocker": int(rows[nearest]), "entry": int(entries[nearest])}
 
 
 def _stretch(evidence: Evidence, run: list[_Moment], until: int) -> Stretch:
