@@ -87,6 +87,35 @@ def test_two_services_of_one_name_are_refused():
         SynthesisSpec.from_mapping(kinds)
 
 
+def test_a_day_with_a_bump_has_no_shifts_and_the_profile_of_hours_goes_with_load_no_more():
+    def inspection(**keys: object):
+        (one,) = (
+            kind.service
+            for kind in ClassShare(name="manufacturing", share=1.0, changes={"inspection": keys}).kinds()
+            if kind.service is not None
+        )
+        return one
+
+    assert inspection(peak=1.5).hourly is None
+    assert inspection(first_shift="7h").hourly == shift_hours((1.0, 0.8, 0.6), 7.0)
+    assert inspection(weekend=0.5).hourly == INSPECTION.hourly
+    with pytest.raises(ConfigError, match="has peak, and load or first_shift as well"):
+        inspection(peak=1.5, load=[1, 1, 1])
+
+
+def test_requests_of_a_scenario_lie_beside_it_and_its_record_says_which_file_it_was(tmp_path, monkeypatch):
+    (tmp_path / "requests.csv").write_text("time,requests\n0,10\n3600,30\n")
+    (tmp_path / "plant.toml").write_text(
+        'extends = "phase-1"\n[workload]\ndays = 1\nload = 0.3\n[workload.classes]\nmanufacturing = 1.0\n'
+        '[workload.kinds.manufacturing.inspection]\nrequests = "requests.csv"\ninterval = 3600\n'
+    )
+    monkeypatch.chdir("/")
+    scenario = gy.load_scenario(tmp_path / "plant.toml")
+    echo = gy.run_scenario(scenario).scenario["workload"]["kinds"]["manufacturing"]["inspection"]
+    assert echo["requests"] == str(tmp_path / "requests.csv")
+    assert len(echo["sha256"]) == 64
+
+
 def erlang(servers: int, load: float, room: int, wait: float) -> tuple[float, float]:
     """Return the shares late and lost of M/M/c/K, term by term; ``wait`` in mean service times."""
     weights = [1.0]

@@ -351,10 +351,10 @@ class Resolver:
             echo["workload"] |= {"fit": str(path), "sha256": _sha256(path)}
         elif trace is None:
             echo["workload"] = dict(self._values.get("workload", {})) | self._spec.to_mapping()
-            for kind in echo["workload"].get("services", {}).values():
-                if "requests" in kind:
-                    path = Path(kind["requests"]).resolve()
-                    kind |= {"requests": str(path), "sha256": _sha256(path)}
+            own = [echo["workload"].get("services", {}), *echo["workload"].get("kinds", {}).values()]
+            for kind in (kind for services in own for kind in services.values() if "requests" in kind):
+                path = Path(kind["requests"]).resolve()
+                kind |= {"requests": str(path), "sha256": _sha256(path)}
             echo["provenance"] = {"workload_figures": [figure._asdict() for figure in self.workload_figures()]}
         else:
             path = Path(str(self._checked.workload.trace)).resolve()

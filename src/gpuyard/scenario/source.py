@@ -231,8 +231,9 @@ def _read(source: str | Path, folder: Path) -> tuple[dict[str, Any], str, str, P
         table = layer.get(section)
         if isinstance(table, dict) and isinstance(table.get(key), str):
             table[key] = str(path.parent / Path(table[key]).expanduser())
-    for service in _tables(_tables([layer], "workload"), "services"):
-        for kind in service.values():
+    own = [each for table in _tables(_tables([layer], "workload"), "kinds") for each in table.values()]
+    for services in (*_tables(_tables([layer], "workload"), "services"), *own):
+        for kind in services.values() if isinstance(services, dict) else ():
             if isinstance(kind, dict) and isinstance(kind.get("requests"), str):
                 kind["requests"] = str(path.parent / Path(kind["requests"]).expanduser())
     if isinstance(layer.get("workload"), dict):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gpuyard.errors import ConfigError
 from gpuyard.services.demand import HOUR
 from gpuyard.services.kinds import ServiceKind
@@ -16,6 +18,8 @@ SHIFTS = (1.0, 0.8, 0.6)
 """Load of the morning, evening and night shift over the largest."""
 FIRST_SHIFT = 6.0
 """Local hour at which the morning shift begins."""
+_BUMP = ("peak_hour", "width_hours", "peak")
+"""Keys of a day without shifts."""
 
 
 def shift_hours(load: tuple[float, float, float], first: float) -> tuple[float, ...]:
@@ -45,13 +49,19 @@ INSPECTION_EVIDENCE = {
 
 
 def changed_inspection(kind: ServiceKind, given: Changes) -> ServiceKind:
-    """Return the service with what a user changed of it: keys of a service, or ``load`` and ``first_shift``."""
+    """Return the service with what a user changed of it: keys of a service, or ``load`` and ``first_shift``.
+
+    With a key of the bump of a day it has no shifts.
+    """
     load, first = given.take("load", _read_load, None), given.take("first_shift", _read_first, None)
-    changed = kind.changed(given.rest("share"))
+    keys = given.rest("share")
+    another = [key for key in ("hourly", *_BUMP, "requests") if key in keys]
     if load is None and first is None:
-        return changed
-    if changed.hourly != kind.hourly:
-        raise ConfigError(f"{given.where} has hourly, and load or first_shift as well; leave out one of them")
+        shifts = replace(kind, hourly=None) if any(key in keys for key in _BUMP) else kind
+        return shifts.changed(keys)
+    if another:
+        raise ConfigError(f"{given.where} has {another[0]}, and load or first_shift as well; leave out one of them")
+    changed = kind.changed(keys)
     hours = shift_hours(SHIFTS if load is None else load, FIRST_SHIFT if first is None else first)
     return changed.changed({"hourly": list(hours)})
 
