@@ -81,9 +81,13 @@ class Draws:
 
     def uniform(self, purpose: str, unit: NDArray[np.int64], item: NDArray[np.int64] | int = 0) -> NDArray[np.float64]:
         """Return a number in [0, 1) for each unit and its item (below ITEMS), of the shape of both."""
+        return self.at(purpose, np.asarray(unit * ITEMS + item, dtype=np.int64))
+
+    def at(self, purpose: str, counter: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the numbers of units and items that are given as one: the unit times ITEMS, plus the item."""
         if purpose not in self._keys:
             self._keys[purpose] = stream_key(self._seed, f"{self._stem}:{purpose}")
-        return uniform_at(self._keys[purpose], np.asarray(unit * ITEMS + item, dtype=np.int64))
+        return uniform_at(self._keys[purpose], counter)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -26,7 +26,8 @@ from gpuyard.synthesis.reading import (
     read_sizes,
     read_whole,
 )
-from gpuyard.synthesis.stages import Steps, spread, within
+from gpuyard.synthesis.stages import Steps
+from gpuyard.synthesis.standing_graphs import Step, standing_jobs
 from gpuyard.units import counted
 
 __all__ = ["Graph", "Part"]
@@ -137,36 +138,57 @@ class Graph:
 
     def jobs(self, draws: Draws, units: NDArray[np.int64], sizes: Sizes, site: Site, span: float) -> Jobs:
         """Return the jobs of the graphs."""
-        steps = Steps(draws, units, site.node_cpus, longest=np.inf if self.standing else span)
         low, high = self.rounds
         rounds = low + np.floor(draws.uniform("rounds", units) * (high - low + 1)).astype(np.int64)
         own = sizes.quantile(draws.uniform("size-of-unit", units))
+        if self.standing:
+            return self._standing(draws, units, rounds, [_gpus(part, sizes, own) for part in self.parts], site, span)
+        steps = Steps(draws, units, site.node_cpus, longest=span)
         for number in range(int(rounds.max(initial=0))):
             for place, part in enumerate(self.parts):
-                least, most = part.width
-                chance = draws.uniform("width", units, number * len(self.parts) + place)
-                width = np.floor(least * ((most + 1) / least) ** chance).astype(np.int64)
+                width = self._width(part, draws.uniform("width", units, number * len(self.parts) + place))
                 steps.step(
                     place, np.where(number < rounds, width, 0), part.runtimes,
                     gpus=_gpus(part, sizes, own), cpus=part.cores, array=part.array,
                 )  # fmt: skip
-        jobs = steps.jobs()
-        return _standing(draws, units, jobs, span) if self.standing else jobs
+        return steps.jobs()
+
+    def _standing(
+        self,
+        draws: Draws,
+        units: NDArray[np.int64],
+        rounds: NDArray[np.int64],
+        gpus: list[Sizes | NDArray[np.int64] | int],
+        site: Site,
+        span: float,
+    ) -> Jobs:
+        """Return the part of the graphs that falls into the window."""
+        most, parts = int(rounds.max(initial=0)), len(self.parts)
+        chance = draws.uniform("width", units[:, np.newaxis], np.arange(most * parts))
+        width = np.empty(chance.shape, dtype=np.int64)
+        for place, part in enumerate(self.parts):
+            width[:, place::parts] = self._width(part, chance[:, place::parts].copy())
+        width[np.arange(most * parts) // parts >= rounds[:, np.newaxis]] = 0
+        round_of_steps = [
+            Step(
+                stage=place, runtimes=part.runtimes, gpus=gpus[place], array=part.array,
+                cores=min(part.cores, site.node_cpus or 0.0) or None,
+                only_delays=site.node_cpus is None and part.gpus == "none",
+            )
+            for place, part in enumerate(self.parts)
+        ]  # fmt: skip
+        return standing_jobs(draws, units, round_of_steps * most, width, span)
+
+    @staticmethod
+    def _width(part: Part, chance: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return how many jobs a part has, log-uniform, same shape."""
+        least, most = part.width
+        return np.floor(least * ((most + 1) / least) ** chance).astype(np.int64)
 
 
 def _gpus(part: Part, sizes: Sizes, own: NDArray[np.int64]) -> Sizes | NDArray[np.int64] | int:
-    if isinstance(part.gpus, Sizes):
-        return part.gpus
     if part.gpus == "none":
         return 0
-    return own if part.gpus == "unit" else sizes
-
-
-def _standing(draws: Draws, units: NDArray[np.int64], jobs: Jobs, span: float) -> Jobs:
-    """Return the part of graphs that falls into the window, each job submitted when it is due."""
-    whole = np.zeros(units.size)
-    np.maximum.at(whole, jobs.unit, jobs.start + jobs.runtime)
-    begin = spread(draws, units) * (whole + span) - whole
-    inside = within(jobs, begin, span)
-    submit = np.round(np.maximum(begin[inside.unit] + inside.start, 0.0), 3)
-    return replace(inside, submit=np.asarray(submit, dtype=np.float64))
+    if part.gpus == "unit":
+        return own
+    return part.gpus if isinstance(part.gpus, Sizes) else sizes
