@@ -19,7 +19,7 @@ pytestmark = pytest.mark.benchmark(group="commands", timer=commands_clock)
 STAGED = Path(__file__).resolve().parent / "staged.py"
 PHILLY_JOBS = 82_247
 """Jobs of philly.csv that can be simulated: two events each."""
-STREAMED_BYTES = 1_600_000_000
+STREAMED_BYTES = 1_300_000_000
 """Peak memory of a workload that is written as it is made, however many jobs there are."""
 
 

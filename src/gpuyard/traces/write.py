@@ -33,7 +33,7 @@ __all__ = ["FORMATS", "check_target", "write_table", "write_tables"]
 
 FORMATS = ("parquet", "csv", "swf")
 SUFFIXES = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".swf": "swf"}
-ROW_GROUP = 1 << 20
+ROW_GROUP = 1 << 18
 """Jobs of a row group of Parquet."""
 LONGEST_LINE = 1 << 20
 """Bytes of a line that the reader of our CSV takes; what stands in a line besides its texts is below 4 KiB."""
