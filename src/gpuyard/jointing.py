@@ -98,17 +98,19 @@ def attempt_tables(
     state[Party.SHARED] = shared is not None
     state[Party.PREEMPTS] = bool(policy.preemption)
     state[Party.SCORED] = is_scored(policy)
-    state[Party.RECALLS] = policy.placement != "topology-block"
+    closing = no_windows(workload, cluster) if windows is None else windows
+    partitions = closing.partitions.own.size
+    state[Party.RECALLS] = policy.placement != "topology-block" and partitions == 1
     ledger = tenancy.ledger
     by_share = ledger.state[Share.BETWEEN] != Between.QUEUE
     state[Party.SHIFTS] = bool(policy.preemption) and (ledger.quota.size > 0 or by_share)
     state[Party.LEAVES] = state[Party.RECALLS] and policy.backfill != "none" and not (state[Party.SHIFTS] and by_share)
     state[Party.ORIGIN] = own[2]
-    closing = no_windows(workload, cluster) if windows is None else windows
     joint = build_joint(
         tenants=ledger.tenant.size,
         groups=ledger.group.size,
         askers=ledger.asker.size,
+        partitions=partitions,
         running=running,
         kin=_kin_of(ledger, asked, closing, fits),
         shut=_shut_for_good(closing),

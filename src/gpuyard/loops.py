@@ -27,6 +27,7 @@ from gpuyard.kernel.joint_planned import run_joint_slurm
 from gpuyard.kernel.joint_room import Roomer, find_no_room, find_room
 from gpuyard.kernel.latecomers import expect_latecomers
 from gpuyard.kernel.launch import Pointer, is_ready
+from gpuyard.kernel.partitions import Partitions, build_partitions
 from gpuyard.kernel.planned import run_conservative, run_slurm
 from gpuyard.kernel.plans import Plans, build_plans
 from gpuyard.kernel.preempting import run_preempting
@@ -271,7 +272,9 @@ def no_windows(workload: Workload, cluster: Cluster) -> Windows:
     return build_windows(instants, instants, [], np.empty((len(workload), 0), np.bool_), cluster.nodes)
 
 
-def lower_windows(windows: Sequence[NodeWindow], workload: Workload, cluster: Cluster) -> Windows | None:
+def lower_windows(
+    windows: Sequence[NodeWindow], workload: Workload, cluster: Cluster, policy: Policy
+) -> Windows | None:
     """Return the kernel's form of windows over nodes, ``None`` where there is none."""
     if not windows:
         return None
@@ -281,7 +284,22 @@ def lower_windows(windows: Sequence[NodeWindow], workload: Workload, cluster: Cl
         [each.node_numbers(cluster) for each in windows],
         np.stack([~each.invited(workload) for each in windows], axis=1),
         cluster.nodes,
+        _lower_partitions([each for each in windows if each.is_partition], workload, cluster, policy),
     )
+
+
+def _lower_partitions(
+    partitions: Sequence[NodeWindow], workload: Workload, cluster: Cluster, policy: Policy
+) -> Partitions:
+    """Return the queues of partitions; that of the whole cluster alone where who waits is no affair of queues."""
+    by_counts = policy.backfill == "easy" and policy.reservation == "counts"
+    if by_counts or policy.backfill not in ("none", "easy"):
+        partitions = []
+    queue = np.zeros(len(workload), np.int64)
+    for number, each in enumerate(partitions, 1):
+        queue[each.members(workload)] = number
+    others = [each.node_numbers(cluster) for each in partitions]
+    return build_partitions(queue, [np.setdiff1d(np.arange(cluster.nodes), each) for each in others], cluster.nodes)
 
 
 def note_running(

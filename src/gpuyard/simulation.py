@@ -23,6 +23,7 @@ from gpuyard.kernel.engine import run
 from gpuyard.kernel.launch import start as start_engine
 from gpuyard.kernel.stays import Gain, Stays
 from gpuyard.kernel.tables import Decisions, Dependencies, Events, Jobs, Log, Queue, Records, Site
+from gpuyard.kernel.windows import of_jobs
 from gpuyard.latecomers import Latecomers, latecomers
 from gpuyard.loops import (
     check_scores,
@@ -250,10 +251,10 @@ def _lower(
     mix = np.bincount(asked.demand[accepted], minlength=asked.demands.size)
     site = lower_site(cluster, policy, asked, signed_key(seed, "placement"), mix, part.number)
     loop = loop_of(policy, windowed=bool(closed), shared=shared is not None)
-    closing = lower_windows(closed, part.everybody, cluster)
+    closing = lower_windows(closed, part.everybody, cluster, policy)
     if closing is not None:
         asked.demands["lane"] = 0
-        closing = closing._replace(standing=closing.standing[part.rows])
+        closing = of_jobs(closing, part.rows)
     queue = build.build_queue(jobs, int(asked.demands["lane"].max(initial=0)) + 1, marked=loop is run)
     log = build.build_log(
         int(asked.chunks[asked.demand[accepted]].sum()) + (0 if later is None else later.slots),

@@ -59,6 +59,15 @@ easy
 - counts: the shadow time is an expected end also where there are enough free GPUs now (and the head waits for its
   shape).  Short jobs do not shrink what is extra.
 
+Queues of partitions
+
+- A reservation stays while the heads that are found before its own and meet it have the very reservations that they had
+  when it was made, whether the others were made anew in this pass or in one of its rounds that ended early.
+- A round that ends with a preemption leaves all reservations; who started in it, and who was preempted, counts for the
+  next.  Only a pass (a round) that has come to its last job takes them from queues without head.
+- Under ``none`` among tenants a tenant's job of another queue is tried on what is not withheld from it, and may itself
+  be refused then.
+
 conservative, slurm
 
 - "The plan changes" where the number of free GPUs does: where one job ends and a reservation of as many GPUs
@@ -86,7 +95,6 @@ Scores, easy and windows beside preemption and tenants
 
 - A job that waits is an instant's business (the end of a window, a recalculation of fair share) also if it waits
   again after a preemption.
-- A reservation that no pass has come to its head for stays, unless somebody has started in the meantime.
 - By counts, jobs of no GPUs are never more than extra.
 - slurm: who was not admitted before the head of a round was found has had its turn in it.  The order of those who are
   planned is that of each moment (shares change with each start), and so are their prey, and whether they are admitted.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from gpuyard.policy import Policy
 from gpuyard.workload import NEVER
-from reference.backfilling import Strict
+from reference.backfilling import InOrder
 from reference.jobs import Job, ticks
 from reference.yard import Run, Yard
 
@@ -52,7 +52,7 @@ class Plan:
         assert all(self.free(at) >= 0 for at in [now, *self.changes(now)]), "more GPUs are planned than there are"
 
 
-class Conservative(Strict):
+class Conservative(InOrder):
     """Every job has a reservation."""
 
     def __init__(self, policy: Policy) -> None:
@@ -134,7 +134,7 @@ class Conservative(Strict):
             assert at <= before, f"a reservation moved from {before} to {at}"
 
 
-class Slurm(Strict):
+class Slurm(InOrder):
     """A bounded plan, made anew every so often."""
 
     def __init__(self, policy: Policy) -> None:

@@ -48,8 +48,7 @@ class PreemptiveSimulation(Simulation):
             self.yard.now = now = at
             for row in sorted(row for row, run in self.yard.running.items() if run.end == now):
                 self.end(row)
-            self.yard.ended += any(window.end == now for window in self.yard.windows)
-            self.yard.ended += now in self.yard.coming.values()
+            self.release(now)
             self.give_places(now, first)
             first = False
             self.let_join(now)
@@ -173,18 +172,19 @@ class PreemptiveSimulation(Simulation):
         return min((job for job in self.queue() if job.row not in tried), key=self.place_in_queue, default=None)
 
     def try_in_order(self) -> None:
+        """Try all jobs that nobody holds up."""
         tried: set[int] = set()
         refused: set[tuple[object, ...]] = set()
         self.promise.begin_pass()
         while (job := self.first_but(tried)) is not None:
             tried.add(job.row)
-            if self.asked(job) in refused or self.starts(job, tried):
+            is_vain = self.asked(job) in refused or self.promise.is_blocked(self.yard, job)
+            if is_vain or self.starts(job, tried):
                 continue
-            if self.policy.backfill == "none":
-                return
             if self.policy.backfill == "fit" and not self.yard.windows:
                 refused.add(self.asked(job))
-            self.promise.find_head(self.yard, job)
+            self.promise.refuse(self.yard, job)
+        self.promise.end_pass()
 
     def starts(self, job: Job, tried: set[int]) -> bool:
         """Start a job if it can be placed or can make room; return whether it has started."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from reference.jobs import Job, Piece, ticks
 from reference.preempting import PreemptiveSimulation
-from reference.tenanted import held_in, is_admitted, let_lead, refusal
+from reference.tenanted import held_in, is_admitted, refusal, refuse
 from reference.tenants import Held, Path, Tenancy
 from reference.yard import Run
 
@@ -64,7 +64,8 @@ class TenantedPreemptiveSimulation(PreemptiveSimulation):
             if self.made_room_among_tenants(job):
                 return True
             refused.add(self.refusal(job))
-            let_lead(self.promise, self.yard, self.tenancy, job)
+            refuse(self.promise, self.yard, self.tenancy, job)
+        self.promise.end_pass()
         return False
 
     def makes_room_in_a_planned_round(self) -> bool:
@@ -140,7 +141,7 @@ class TenantedPreemptiveSimulation(PreemptiveSimulation):
 
     def find_without(self, job: Job, gone: Sequence[Run]) -> list[Piece] | None:
         """Return what a job could have if these running jobs were not there, on the first type that admits it then."""
-        closed = self.promise.closed(self.yard, job)
+        closed = self.promise.closed(self.yard, job, self.tenancy.tenant_of(job))
         if closed is None:
             return None
         return self.tenancy.find(self.held(gone), self.yard.room(closed, gone=gone), job, self.rule)

@@ -10,7 +10,7 @@ from gpuyard.policy import Policy
 from gpuyard.tenancy import Tenants
 from gpuyard.windows import NodeWindow
 from gpuyard.workload import NEVER, Workload
-from reference.backfilling import Easy, Fit, Strict
+from reference.backfilling import InOrder
 from reference.beginning import among, estimated, left_at
 from reference.closing import Closing, coming, outside
 from reference.jobs import Fate, Job, Piece, ended_as, read, run_length, slots_of, ticks
@@ -22,10 +22,10 @@ from reference.tenanted import AmongTenants
 from reference.tenants import Tenancy
 from reference.yard import Yard
 
-BACKFILLS: dict[str, type[Strict]] = {
-    "none": Strict,
-    "fit": Fit,
-    "easy": Easy,
+BACKFILLS: dict[str, type[InOrder]] = {
+    "none": InOrder,
+    "fit": InOrder,
+    "easy": InOrder,
     "conservative": Conservative,
     "slurm": Slurm,
 }
@@ -197,6 +197,11 @@ class Simulation:
         at = min(times, default=None)
         return None if at is None or (self.stop is not None and at > self.stop) else at
 
+    def release(self, now: int) -> None:
+        """Note that windows end now, or nodes come."""
+        if any(window.end == now for window in self.yard.windows) or now in self.yard.coming.values():
+            self.yard.releases.append(True)
+
     def place_running(self) -> None:
         """Let run on, by row, what runs when the simulation begins; who finds no room holds nothing."""
         running = [job for job in self.waiting if self.runs(job)]
@@ -223,8 +228,7 @@ class Simulation:
                 self.yard.end(row)
                 kept = self.runs(self.jobs[row])
                 self.fates[row].end, self.fates[row].outcome = now, ended_as(self.jobs[row], self.policy, kept)
-            self.yard.ended += any(window.end == now for window in self.yard.windows)
-            self.yard.ended += now in self.yard.coming.values()
+            self.release(now)
             self.give_places(now, first and self.begin is not None)
             first = False
             queue = [job for job in self.waiting if (at := self.may_start(job)) is not None and at <= now]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gpuyard.policy import Policy
-from reference.backfilling import Strict
+from reference.backfilling import InOrder
 from reference.jobs import Job, asked
 from reference.promising import Promise
 from reference.replanning import Planner
@@ -23,7 +23,7 @@ def refusal(job: Job, tenancy: Tenancy, yard: Yard, policy: Policy) -> tuple[obj
     """Return what jobs have in common that are passed over once one of them has been refused."""
     tenant = tenancy.tenant_of(job)
     if policy.backfill == "none":
-        return (tenant,)
+        return tenant, yard.queues.has(job)
     if policy.backfill == "easy" or yard.windows:
         return tenant, job.row
     return tenant, tenancy.groups(job), asked(job, yard.cluster, str(policy.placement))
@@ -38,22 +38,22 @@ def is_admitted(yard: Yard, tenancy: Tenancy, job: Job) -> bool:
     return admitted(yard, tenancy, job) is not None
 
 
-def let_lead(promise: Promise, yard: Yard, tenancy: Tenancy, job: Job) -> None:
-    """Let a job that was refused be the head if it is admitted; it asks for the first type then that admits it."""
-    if not promise.is_made:
-        return
-    asked_now = admitted(yard, tenancy, job)
+def refuse(promise: Promise, yard: Yard, tenancy: Tenancy, job: Job) -> None:
+    """Let a job that could not start hold up those behind it: as a head, only if it is admitted.
+
+    A head asks for the first type that admits it.
+    """
+    asked_now = admitted(yard, tenancy, job) if promise.is_made else job
     if asked_now is not None:
-        promise.find_head(yard, asked_now)
+        promise.refuse(yard, asked_now, tenancy.tenant_of(job))
 
 
-class AmongTenants(Strict):
+class AmongTenants(InOrder):
     """Nobody is preempted: a pass is one round."""
 
     def __init__(self, policy: Policy, tenancy: Tenancy) -> None:
         super().__init__(policy)
         self.tenancy = tenancy
-        self.promise = Promise(policy)
         self.planner = Planner(policy)
 
     @property
@@ -78,7 +78,8 @@ class AmongTenants(Strict):
                 left.remove(job)
             else:
                 left = [other for other in left if alike[other.row] != alike[job.row]]
-                let_lead(self.promise, yard, self.tenancy, job)
+                refuse(self.promise, yard, self.tenancy, job)
+        self.promise.end_pass()
 
     def try_and_plan(self, yard: Yard, queue: Sequence[Job]) -> None:
         """Start jobs up to the first that is admitted and cannot be placed; then plan, if it is time."""
@@ -104,7 +105,7 @@ class AmongTenants(Strict):
 
     def starts(self, yard: Yard, job: Job) -> bool:
         """Start a job if it is admitted and can be placed; return whether it has started."""
-        closed = self.promise.closed(yard, job)
+        closed = self.promise.closed(yard, job, self.tenancy.tenant_of(job))
         if closed is None:
             return False
         pieces = self.tenancy.find(held_in(yard, self.tenancy), yard.room(closed), job, yard.rule)

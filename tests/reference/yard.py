@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from gpuyard.cluster import Cluster
 from reference.closing import Closing, outside
 from reference.jobs import WHOLE, Job, Piece
 from reference.placing import Room, Rule, place
+from reference.queues import Queue, Queues
 
 
 @dataclass(kw_only=True)
@@ -34,8 +36,8 @@ class Yard:
     """how long the scheduler expects each job to stay from its next start on, by row: at least 1"""
     now: int = 0
     running: dict[int, Run] = field(default_factory=dict)
-    ended: int = 0
-    """how often something has been given back so far: jobs that ended, windows that did, nodes that came"""
+    releases: list[Queue | bool] = field(default_factory=list)
+    """what has been given back so far: by a job of which queue; ``True``: by the end of a window, by nodes that came"""
     early: bool = False
     """whether a job has ended before its expected end; whoever acts on it sets it back"""
     late: bool = False
@@ -43,6 +45,10 @@ class Yard:
     windows: Sequence[Closing] = ()
     coming: Mapping[int, int] = field(default_factory=dict)
     """from when on nodes are there that are not always there, by node"""
+
+    @cached_property
+    def queues(self) -> Queues:
+        return Queues.of(self.windows, self.cluster.nodes)
 
     @property
     def gpus(self) -> int:
@@ -86,13 +92,14 @@ class Yard:
         """Return what a job could have if nothing ran: of the nodes of its partition, where that has nodes."""
         return Room(self.cluster, [], outside(self.windows, job))
 
-    def closed(self, job: Job, at: int) -> frozenset[int]:
-        """Return the nodes that are closed for a job that would start then."""
-        return frozenset().union(*(window.closed(job, at, self.durations[job.row]) for window in self.windows))
+    def closed(self, job: Job, at: int, more: Sequence[Closing] = ()) -> frozenset[int]:
+        """Return the nodes that are closed for a job that would start then, by the cluster's windows and more."""
+        duration = self.durations[job.row]
+        return frozenset().union(*(window.closed(job, at, duration) for window in [*self.windows, *more]))
 
-    def openings(self, job: Job) -> list[int]:
+    def openings(self, job: Job, more: Sequence[Closing] = ()) -> list[int]:
         """Return when the windows end, later than now, that keep the job out."""
-        return [window.end for window in self.windows if window.is_for(job) and window.end > self.now]
+        return [window.end for window in [*self.windows, *more] if window.is_for(job) and window.end > self.now]
 
     def can_start(self, job: Job, closed: Collection[int] = ()) -> bool:
         return place(self.room({*closed, *self.closed(job, self.now)}), job, self.rule) is not None
@@ -113,7 +120,7 @@ class Yard:
     def end(self, row: int) -> None:
         """End a job now."""
         run = self.running.pop(row)
-        self.ended += 1
+        self.releases.append(self.queues.has(run.job))
         self.early |= self.now < run.expected_end
         self.late |= self.now > run.expected_end
 

@@ -34,15 +34,38 @@ from gpuyard.kernel.joint_turns import (
 )
 from gpuyard.kernel.latecomers import is_latecomer
 from gpuyard.kernel.outstaying import expect_longer
+from gpuyard.kernel.partitions import (
+    WHOLE,
+    Partitions,
+    Round,
+    close_round,
+    has_head,
+    holds_back,
+    note_ahead,
+    note_ends,
+    note_outstaying,
+    open_round,
+    partition_of,
+)
 from gpuyard.kernel.placement import Placer, Releaser
-from gpuyard.kernel.reservation import drop_reservation, reserve_open
+from gpuyard.kernel.promising import find_head
+from gpuyard.kernel.reservation import drop_reservation
 from gpuyard.kernel.scored_queue import Passing
 from gpuyard.kernel.scorers import Scorer
 from gpuyard.kernel.stays import Gain, Stays
 from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Queue, Records, Site
 from gpuyard.kernel.tenancy import Ledger, Tenancy
 from gpuyard.kernel.timetable import first_time
-from gpuyard.kernel.windows import Windows, begins_later, close_for, hide_reserved, is_window_end, next_window_end
+from gpuyard.kernel.windows import (
+    Windows,
+    begins_later,
+    close_for,
+    hide_promised,
+    is_window_end,
+    next_window_end,
+    show_withheld,
+    withhold,
+)
 from gpuyard.kernel.worth import work_saved
 
 __all__ = ["run_joint"]
@@ -90,11 +113,12 @@ def run_joint(
                 break
             count[Count.LAST] = now
             if is_window_end(windows, now):
-                expected.promise[Promise.RELEASED] = 1
+                note_ends(windows.partitions)
                 joint.state[Party.GIVEN] += site.node.size + 1
             change_jointly(
-                jobs, demand, dependencies, site, log, events, stays, ledger, contenders, expected, joint, releaser, now
-            )
+                jobs, demand, dependencies, site, log, events, stays, ledger, contenders, expected, joint, windows,
+                releaser, now,
+            )  # fmt: skip
         now = int(count[Count.LAST])
         state[Gain.PAUSED] = (
             log.slots.size - count[Count.SLOTS] < state[Gain.CHUNKS]
@@ -110,12 +134,13 @@ def run_joint(
         if count[Count.WAITING] > 0 and (
             not scored or score_all_places(contenders, jobs, events, stays, joint, scorer, now)
         ):
-            anew = expect_longer(expected, now)
+            note_outstaying(windows.partitions, expected, now)
+            expect_longer(expected, now)
             while _make_round(
                 jobs, demand, site, log, events, stays, contenders, expected, tenancy, windows, joint, roomer, scorer,
-                placer, releaser, anew, now,
+                placer, releaser, now,
             ):  # fmt: skip
-                anew = True
+                pass
             count[Count.MAX_WAITING] = max(count[Count.MAX_WAITING], count[Count.WAITING])
     for place in range(stays.ends.size[0]):
         row = int(stays.ends.row[nth(place)])
@@ -141,30 +166,30 @@ def _make_round(
     scorer: Scorer,
     placer: Placer,
     releaser: Releaser,
-    anew: bool,
     now: int,
 ) -> bool:
     """Try the waiting jobs in order; return whether somebody made room and another round is to follow.
 
-    Without tenants there is one round, and those who made room are tried in it.  ``anew``: whether a reservation of an
-    earlier pass has to be made again.
+    Without tenants there is one round, and those who made room are tried in it.
     """
-    state, promise, ledger = joint.state, expected.promise, tenancy.ledger
+    state, partitions, ledger = joint.state, windows.partitions, tenancy.ledger
     state[Party.ROUND] += 1
+    open_round(partitions)
     line_up_all(contenders, stays, ledger, joint)
-    headless = True
     again = False
     vain = 0
     if state[Party.LEAVES] > 0 and (state[Party.SHARED] > 0 or state[Party.PASSING] == Passing.ALL):
-        leave_off(contenders, stays, ledger, expected, joint, headless, now)
+        leave_off(contenders, stays, ledger, expected, joint, True, now)
     place = next_turn(contenders, stays, ledger, joint)
     while place != NOBODY:
         row = int(contenders.waiting[nth(place)]["row"])
         waiting = int(state[Party.LENGTH])
         renewed = False
         vain += 1
-        if not _is_passed_over(ledger, joint, row):
-            short = headless or expected.estimate[nth(row)] <= promise[Promise.SHADOW] - now
+        number = partition_of(partitions, row)
+        if not _is_passed_over(ledger, joint, partitions, row, number):
+            short = not holds_back(partitions, int(expected.estimate[nth(row)]), now)
+            headless = not has_head(partitions, number)
             first = int(events.counter[Count.SLOTS])
             placed, wish, taken = _find_place(
                 jobs, demand, site, log, events, stays, expected, tenancy, windows, joint, roomer, placer, releaser,
@@ -175,31 +200,29 @@ def _make_round(
                 again = taken > 0 and state[Party.SHARED] > 0
                 renewed = not again and (taken > 0 or min(state[Party.SHIFTS], state[Party.LEAVES]) > 0)
                 _let_start(
-                    jobs, site, log, events, stays, ledger, contenders, expected, joint, scorer, place, taken, first,
-                    short, renewed, now,
+                    jobs, site, log, events, stays, ledger, contenders, expected, joint, windows, scorer, place, taken,
+                    first, short, renewed, now,
                 )  # fmt: skip
-                anew = True
+                note_ahead(partitions, number)
             elif state[Party.PASSING] != Passing.BESIDE:
-                _pass_over(ledger, joint, row)
+                _pass_over(ledger, joint, partitions, row, number)
             elif headless and wish != NOBODY:
-                headless, vain = False, waiting
-                anew = anew or promise[Promise.HEAD] != row or state[Party.WISH] != wish
-                if anew or promise[Promise.RELEASED] > 0:
-                    reserve_open(jobs, demand, site, log, events, expected, windows, placer, releaser, row, wish, now)
-                    state[Party.WISH] = wish
-                promise[Promise.RELEASED] = 0
+                vain = waiting
+                find_head(jobs, demand, site, log, events, expected, windows, placer, releaser, row, wish, now)
         if again:
             break
         if not renewed:
             turn_over(contenders, stays, ledger, joint)
         if state[Party.LEAVES] > 0 and vain * _VAIN > waiting:
-            leave_off(contenders, stays, ledger, expected, joint, headless, now)
+            leave_off(contenders, stays, ledger, expected, joint, not has_head(partitions, WHOLE), now)
             vain = 0
         place = next_turn(contenders, stays, ledger, joint)
     if again:
         state[Party.SHIFTED] = 1
-    elif headless:
-        drop_reservation(expected)
+    else:
+        close_round(partitions)
+        if partitions.state[Round.HEADS] == 0:
+            drop_reservation(expected)
     close_for(site, windows, 0, now, 0)
     close_ranks(contenders, joint)
     return again
@@ -216,6 +239,7 @@ def _let_start(
     contenders: Contenders,
     expected: Expectations,
     joint: Joint,
+    windows: Windows,
     scorer: Scorer,
     place: int,
     taken: int,
@@ -227,7 +251,7 @@ def _let_start(
     """Let a job start for which so many were taken off; ``renewed``: those after it may find room again."""
     waiting = int(joint.state[Party.LENGTH])
     row = int(contenders.waiting[nth(place)]["row"])
-    preempt_victims(jobs, site, log, events, stays, ledger, contenders, expected, joint, taken, row, now)
+    preempt_victims(jobs, site, log, events, stays, ledger, contenders, expected, joint, windows, taken, row, now)
     for other in range(waiting, joint.state[Party.LENGTH] if joint.state[Party.SCORED] > 0 else 0):
         score_place(contenders, events, scorer, other, now)
     if renewed:
@@ -236,21 +260,38 @@ def _let_start(
 
 
 @inlined
-def _is_passed_over(ledger: Ledger, joint: Joint, row: int) -> bool:
-    """Return whether a job is not tried any more in this round, because another was refused."""
-    number = ledger.asker_of[nth(row)]
-    tenant = ledger.asker[nth(number)]["tenant"]
-    return bool(max(joint.over[nth(number)], joint.queue[nth(tenant)]["over"]) == joint.state[Party.ROUND])
+def _own_queue(ledger: Ledger, partitions: Partitions, row: int, number: int) -> int:
+    """Return the place in Joint.over of what a job's tenant has in a queue."""
+    tenant = int(ledger.asker[nth(ledger.asker_of[nth(row)])]["tenant"])
+    return ledger.asker.size + tenant * partitions.own.size + number
 
 
 @inlined
-def _pass_over(ledger: Ledger, joint: Joint, row: int) -> None:
-    """Let nobody else of a refused job's tenant be tried in this round, or nobody who asks for the same."""
-    number = ledger.asker_of[nth(row)]
+def _is_passed_over(ledger: Ledger, joint: Joint, partitions: Partitions, row: int, number: int) -> bool:
+    """Return whether a job of a queue is not tried any more in this round, because another was refused."""
+    own = joint.over[nth(_own_queue(ledger, partitions, row, number))]
+    return bool(max(joint.over[nth(ledger.asker_of[nth(row)])], own) == joint.state[Party.ROUND])
+
+
+@inlined
+def _pass_over(ledger: Ledger, joint: Joint, partitions: Partitions, row: int, number: int) -> None:
+    """Let nobody else of a refused job's tenant and queue be tried in this round, or nobody who asks for the same."""
     if joint.state[Party.PASSING] == Passing.NOBODY:
-        joint.queue[nth(ledger.asker[nth(number)]["tenant"])]["over"] = joint.state[Party.ROUND]
+        joint.over[nth(_own_queue(ledger, partitions, row, number))] = joint.state[Party.ROUND]
+        if number == WHOLE:
+            for other in range(partitions.own.size):
+                joint.over[nth(_own_queue(ledger, partitions, row, other))] = joint.state[Party.ROUND]
     elif joint.state[Party.SKIPS] > 0:
-        joint.over[nth(number)] = joint.state[Party.ROUND]
+        joint.over[nth(ledger.asker_of[nth(row)])] = joint.state[Party.ROUND]
+
+
+@inlined
+def _withhold(site: Site, ledger: Ledger, joint: Joint, windows: Windows, row: int) -> None:
+    """Hide the nodes of the queues in which a job's tenant was refused in this round, where nobody may pass."""
+    if joint.state[Party.PASSING] == Passing.NOBODY:
+        for number in range(windows.partitions.own.size):
+            if joint.over[nth(_own_queue(ledger, windows.partitions, row, number))] == joint.state[Party.ROUND]:
+                withhold(site, windows, number, True)
 
 
 @kernel
@@ -276,10 +317,10 @@ def _find_place(
 ) -> tuple[bool, int, int]:
     """Place a job on the nodes open to it and, unless it is short, beside what is promised, or make room for it there.
 
-    Return whether it is placed; if that is ``asked``, the demand with which it was admitted first, or NOBODY; how many
-    were taken off.
+    Nodes that are withheld from its tenant are not open.  Return whether it is placed; if that is ``asked``, the demand
+    with which it was admitted first, or NOBODY; how many were taken off.
     """
-    promise, ledger = expected.promise, tenancy.ledger
+    promise, ledger, length = expected.promise, tenancy.ledger, int(expected.estimate[nth(row)])
     wish = int(jobs.claim[nth(row)]["demand"])
     if not short and promise[Promise.COUNTS] > 0 and expected.thousandths[nth(wish)] > promise[Promise.EXTRA]:
         return False, NOBODY, 0
@@ -291,9 +332,10 @@ def _find_place(
     if not may_find(jobs, demand, site, log, stays, ledger, expected, windows, joint, row, level, short, now):
         note_vain(expected, joint, row, level, short, int(stays.state[Gain.SHORT]))
         return False, admitted_with(demand, tenancy, joint, row) if asked else NOBODY, 0
-    close_for(site, windows, row, now, int(expected.estimate[nth(row)]))
+    close_for(site, windows, row, now, length)
     if not short:
-        hide_reserved(site, windows, expected, True)
+        hide_promised(site, windows, length, now, now, True)
+    _withhold(site, ledger, joint, windows, row)
     placed, admitted = try_admitted(demand, site, log, events, tenancy, joint, placer, row)
     taken = 0
     stays.state[Gain.SHORT] = 1
@@ -304,7 +346,8 @@ def _find_place(
         elif admitted == NOBODY:
             joint.state[Party.HOLDER] = holder_of_asker(ledger, row)
     if not short:
-        hide_reserved(site, windows, expected, False)
+        hide_promised(site, windows, length, now, now, False)
+    show_withheld(site, windows)
     if not placed and taken == 0 and recalls:
         if joint.state[Party.HOLDER] == NOBODY:
             note_vain(expected, joint, row, level, short, int(stays.state[Gain.SHORT]))

@@ -14,6 +14,7 @@ from gpuyard.kernel.joint_memory import note_given, note_start
 from gpuyard.kernel.joint_tables import Joint, Party
 from gpuyard.kernel.latecomers import is_latecomer, let_come
 from gpuyard.kernel.levels import key_to_wait, level_of_waiting, next_tick, pass_bins, time_of_promotion
+from gpuyard.kernel.partitions import Partitions, note_end
 from gpuyard.kernel.placement import Releaser
 from gpuyard.kernel.prey import announce, look_again, withdraw
 from gpuyard.kernel.quotas import charge, note_share, resource_held
@@ -22,6 +23,7 @@ from gpuyard.kernel.stays import Gain, Rule, Stays, Terms
 from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Records, Site
 from gpuyard.kernel.tenancy import Between, Ledger, Share
 from gpuyard.kernel.timetable import enter, first_time, strike
+from gpuyard.kernel.windows import Windows
 from gpuyard.kernel.worth import expected_length, work_saved
 
 __all__ = ["change_jointly", "preempt_victims", "start_at"]
@@ -40,6 +42,7 @@ def change_jointly(
     contenders: Contenders,
     expected: Expectations,
     joint: Joint,
+    windows: Windows,
     releaser: Releaser,
     now: int,
 ) -> None:
@@ -52,14 +55,14 @@ def change_jointly(
             withdraw(jobs, site, log, stays, row)
         if is_latecomer(stays, row):
             joint.state[Party.GIVEN] += jobs.claim[nth(row)]["slots"]
-            _expect_no_more(expected, row, wish, int(jobs.job[nth(row)]["start"]))
+            _expect_no_more(expected, windows.partitions, row, wish, int(jobs.job[nth(row)]["start"]))
             let_come(jobs, demand, site, log, events, stays, releaser, row)
             continue
         useful = int(jobs.job[nth(row)]["duration"] - stays.stay[nth(row)]["saved"])
         if jobs.claim[nth(row)]["slots"] > 0:
             _charge(jobs, site, log, ledger, row, -1)
         note_given(jobs, ledger, joint, row)
-        _expect_no_more(expected, row, wish, int(stays.stay[nth(row)]["since"]))
+        _expect_no_more(expected, windows.partitions, row, wish, int(stays.stay[nth(row)]["since"]))
         end_attempt(events, stays, row, now, useful, NOBODY)
         vacate(jobs, demand, site, log, releaser, row)
         tell_others(dependencies, events, row, now)
@@ -94,11 +97,11 @@ def _charge(jobs: Jobs, site: Site, log: Log, ledger: Ledger, row: int, sign: in
 
 
 @inlined
-def _expect_no_more(expected: Expectations, row: int, wish: int, since: int) -> None:
+def _expect_no_more(expected: Expectations, partitions: Partitions, row: int, wish: int, since: int) -> None:
     """Note that what runs since some time gives back what it holds."""
     strike_end(expected.ends, int(since + expected.estimate[nth(row)]), row)
     expected.promise[Promise.FREE] += expected.thousandths[nth(wish)]
-    expected.promise[Promise.RELEASED] = 1
+    note_end(partitions, row)
 
 
 @kernel
@@ -191,6 +194,7 @@ def preempt_victims(
     contenders: Contenders,
     expected: Expectations,
     joint: Joint,
+    windows: Windows,
     taken: int,
     cause: int,
     now: int,
@@ -205,7 +209,7 @@ def preempt_victims(
         row = int(stays.catch[nth(place)]["row"])
         wish = int(jobs.claim[nth(row)]["demand"])
         useful = work_saved(jobs, stays, row, now)
-        _expect_no_more(expected, row, wish, int(stays.stay[nth(row)]["since"]))
+        _expect_no_more(expected, windows.partitions, row, wish, int(stays.stay[nth(row)]["since"]))
         end_attempt(events, stays, row, now, useful, cause)
         withdraw(jobs, site, log, stays, row)
         note_given(jobs, ledger, joint, row)

@@ -78,8 +78,9 @@ def run_joint_slurm(
                 break
             count[Count.LAST] = now
             change_jointly(
-                jobs, demand, dependencies, site, log, events, stays, ledger, contenders, expected, joint, releaser, now
-            )
+                jobs, demand, dependencies, site, log, events, stays, ledger, contenders, expected, joint, windows,
+                releaser, now,
+            )  # fmt: skip
         now = int(count[Count.LAST])
         state[Gain.PAUSED] = (
             log.slots.size - count[Count.SLOTS] < state[Gain.CHUNKS]
@@ -178,7 +179,9 @@ def _make_round(
                 _begin_plan(jobs, stays, ledger, expected, joint, outlook, now)
                 continue
         if placed:
-            preempt_victims(jobs, site, log, events, stays, ledger, contenders, expected, joint, taken, row, now)
+            preempt_victims(
+                jobs, site, log, events, stays, ledger, contenders, expected, joint, windows, taken, row, now
+            )
             start_at(jobs, site, log, events, stays, ledger, contenders, expected, joint, place, first, True, now)
             again = taken > 0 and state[Party.SHARED] > 0
             look_anew(outlook)

@@ -22,7 +22,6 @@ QUEUE = np.dtype(
         ("size", np.int64),  # jobs that are still to be tried
         ("prey", np.int64),  # the first of its running jobs in Joint.prey, or NOBODY
         ("cursor", np.int64),  # likewise, the first that was not looked at
-        ("over", np.int64),  # the round in which its jobs are passed over
     ]
 )
 """A tenant's queue; where one queue is for all, that of the root."""
@@ -86,31 +85,29 @@ class Party(IntEnum):
     """jobs that may be taken away in this pass, NOBODY if that was not asked yet"""
     QUEUES = 9
     """queues with jobs that are still to be tried"""
-    WISH = 10
-    """the demand of the head for which the reservation was made: its own, or that with one of its types alone"""
-    GIVEN = 11
+    GIVEN = 10
     """number of slots that were given back, or may be taken away since; it jumps where nobody counts them"""
-    RECALLS = 12
+    RECALLS = 11
     """1 = who was refused is remembered"""
-    OPENS = 13
+    OPENS = 12
     """1 = no window begins after this instant: how long a job stays does not matter to any"""
-    SHIFTS = 14
+    SHIFTS = 13
     """1 = a start may change from whom others may take: there are quotas, or shares decide whose turn it is"""
-    SHIFTED = 15
+    SHIFTED = 14
     """1 = such a start was in this pass, or one in a pass of several rounds"""
-    HOLDER = 16
+    HOLDER = 15
     """the tenant or group that holds the job for which no room was made last, or NOBODY: it is for want of room"""
-    ORIGIN = 17
+    ORIGIN = 16
     """an instant before which nothing happens"""
-    PROMOTED = 18
+    PROMOTED = 17
     """1 = the level of a waiting job changed"""
-    ORDERED = 19
+    ORDERED = 18
     """how far the queues are in order, of Ordered"""
-    GAPS = 20
+    GAPS = 19
     """1 = jobs of the list have started"""
-    LEAVES = 21
+    LEAVES = 20
     """1 = who is known to find no room is left off the queues"""
-    SIZE = 22
+    SIZE = 21
 
 
 class Ordered(IntEnum):
@@ -132,7 +129,7 @@ class Joint(NamedTuple):
     level: NDArray[np.int64]  # by place: of waiting jobs
     queue: Records  # shape (tenants,)
     top: NDArray[np.int32]  # a heap of queues
-    over: NDArray[np.int64]  # shape (askers,): the round in which its jobs are passed over
+    over: NDArray[np.int64]  # by asker, then by (tenant, queue of a partition): the round in which jobs are passed over
     kin: NDArray[np.int32]  # shape (jobs,)
     vain: Records  # shape (kins,)
     held: Records  # shape (askers,)
@@ -149,6 +146,7 @@ def build_joint(
     tenants: int,
     groups: int,
     askers: int,
+    partitions: int,
     running: int,
     kin: NDArray[np.int32],
     shut: NDArray[np.int8],
@@ -171,7 +169,7 @@ def build_joint(
         level=np.empty(jobs, np.int64),
         queue=np.zeros(tenants, QUEUE),
         top=np.empty(tenants + 1, np.int32),
-        over=np.zeros(askers, np.int64),
+        over=np.zeros(askers + tenants * partitions, np.int64),
         kin=kin,
         vain=np.zeros(int(kin.max(initial=0)) + 1, VAIN),
         held=held,

@@ -19,21 +19,23 @@ from gpuyard.kernel.jit import compiler, inlined, inner, inner_inlined, kernel, 
 from gpuyard.kernel.nodes import change_free, offer_node, withdraw_node
 from gpuyard.kernel.placement import Placer, Releaser, place_plain, release_plain
 from gpuyard.kernel.tables import Events, Index, Jobs, Log, Records, Site
-from gpuyard.kernel.windows import Windows, close_for, next_opening, next_window_end
 
 __all__ = [
     "Reserver",
+    "after",
     "count_start",
     "drop_reservation",
+    "end_at",
     "forget",
     "may_pass",
     "renew_reservation",
     "reserve",
+    "reserve_by_counts",
     "reserve_counts",
     "reserve_nothing",
-    "reserve_open",
     "reserve_special",
     "reserver_signature",
+    "row_at",
     "show_reserved",
 ]
 
@@ -141,14 +143,14 @@ def reserve(
 
 
 @inlined
-def _row_at(expected: Expectations, chunk: int, at: int) -> int:
+def row_at(expected: Expectations, chunk: int, at: int) -> int:
     """Return the job of entry ``at`` of a chunk, counted in the order of expected ends; NOBODY after the last."""
     ends = expected.ends
     return int(ends.row[nth(ends.order[nth(chunk)] * CHUNK_ROOM + at)]) if chunk < ends.size[0] else NOBODY
 
 
 @inlined
-def _end_at(expected: Expectations, chunk: int, at: int) -> int:
+def end_at(expected: Expectations, chunk: int, at: int) -> int:
     """Return when that job is expected to end; NEVER after the last."""
     ends = expected.ends
     if chunk == ends.size[0]:
@@ -157,7 +159,7 @@ def _end_at(expected: Expectations, chunk: int, at: int) -> int:
 
 
 @inlined
-def _after(expected: Expectations, chunk: int, at: int) -> tuple[int, int]:
+def after(expected: Expectations, chunk: int, at: int) -> tuple[int, int]:
     """Return the chunk and the place of the entry after one."""
     if at + 1 < expected.ends.held[nth(expected.ends.order[nth(chunk)])]:
         return chunk, at + 1
@@ -177,21 +179,21 @@ def reserve_counts(
     head: int,
 ) -> None:
     """Promise GPUs, and no nodes."""
-    _reserve_counts(jobs, expected, head)
+    reserve_by_counts(jobs, expected, head)
 
 
 @kernel
-def _reserve_counts(jobs: Jobs, expected: Expectations, head: int) -> None:
+def reserve_by_counts(jobs: Jobs, expected: Expectations, head: int) -> None:
     """Go through the expected ends until enough GPUs are free, wherever they are."""
     promise = expected.promise
     needed = expected.thousandths[int(jobs.claim[head]["demand"])]
     free = promise[Promise.FREE]
     chunk, at = 0, 0
-    end = _end_at(expected, chunk, at)
+    end = end_at(expected, chunk, at)
     while end != NEVER:
-        free += expected.thousandths[int(jobs.claim[_row_at(expected, chunk, at)]["demand"])]
-        chunk, at = _after(expected, chunk, at)
-        following = _end_at(expected, chunk, at)
+        free += expected.thousandths[int(jobs.claim[row_at(expected, chunk, at)]["demand"])]
+        chunk, at = after(expected, chunk, at)
+        following = end_at(expected, chunk, at)
         if following != end and free >= needed:
             promise[Promise.SHADOW] = end
             promise[Promise.EXTRA] = free - needed
@@ -215,10 +217,10 @@ def _reserve_plain(
     fitting_rest = members(site.openings, 1, rest, all_chunks) if rest > 0 else all_chunks
     touched = 0
     chunk, at = 0, 0
-    end = shadow = _end_at(expected, chunk, at)
+    end = shadow = end_at(expected, chunk, at)
     while end != NEVER and (end == shadow or fitting < many or fitting_rest < all_chunks):
         shadow = end
-        claim = jobs.claim[nth(_row_at(expected, chunk, at))]
+        claim = jobs.claim[nth(row_at(expected, chunk, at))]
         for number in range(claim["slot"], claim["slot"] + claim["slots"]):
             node, back = nth(log.slots[nth(number)]["node"]), int(log.slots[nth(number)]["gpus"])
             before = int(site.node[node]["free"]) + int(expected.returned[node])
@@ -228,8 +230,8 @@ def _reserve_plain(
             expected.returned[node] += back
             fitting += before < large <= before + back
             fitting_rest += before < rest <= before + back
-        chunk, at = _after(expected, chunk, at)
-        end = _end_at(expected, chunk, at)
+        chunk, at = after(expected, chunk, at)
+        end = end_at(expected, chunk, at)
     for place_ in range(touched):
         node = nth(expected.imagined[nth(place_)])
         change_free(site, int(node), int(expected.returned[node]))
@@ -290,14 +292,14 @@ def reserve_special(
     first = count[Count.SLOTS]
     away, gpus = 0, 0
     chunk, at = 0, 0
-    end = _end_at(expected, chunk, at)
+    end = end_at(expected, chunk, at)
     while end != NEVER:
-        row = _row_at(expected, chunk, at)
+        row = row_at(expected, chunk, at)
         gpus = take_away(jobs, demand, site, log, expected.imagined_gpu, releaser, row, gpus)
         expected.imagined[away] = row
         away += 1
-        chunk, at = _after(expected, chunk, at)
-        following = _end_at(expected, chunk, at)
+        chunk, at = after(expected, chunk, at)
+        following = end_at(expected, chunk, at)
         if following != end and placer(site, demand, log, events, head, wish):
             promise[Promise.SHADOW] = end
             _note_reserved(log, events, expected, first)
@@ -308,84 +310,6 @@ def reserve_special(
     while away > 0:
         away -= 1
         gpus = put_back(jobs, demand, site, log, expected.imagined_gpu, int(expected.imagined[away]), gpus)
-
-
-@kernel
-def _reserve_counts_open(jobs: Jobs, expected: Expectations, windows: Windows, head: int, now: int) -> None:
-    """As :func:`_reserve_counts`, with the ends of the windows that keep the head out.
-
-    No GPU comes back at such an end, so it matters only where enough are free and nothing is expected to end before.
-    """
-    promise = expected.promise
-    extra = promise[Promise.FREE] - expected.thousandths[int(jobs.claim[head]["demand"])]
-    opening = next_opening(windows, head, now)
-    if extra >= 0 and opening < _end_at(expected, 0, 0):
-        promise[Promise.SHADOW] = opening
-        promise[Promise.EXTRA] = extra
-    else:
-        _reserve_counts(jobs, expected, head)
-
-
-@kernel
-def reserve_open(
-    jobs: Jobs,
-    demand: Records,
-    site: Site,
-    log: Log,
-    events: Events,
-    expected: Expectations,
-    windows: Windows,
-    placer: Placer,
-    releaser: Releaser,
-    head: int,
-    wish: int,
-    now: int,
-) -> None:
-    """As :func:`reserve`, where windows close nodes: also their ends are instants that are gone through.
-
-    ``wish`` is the head's demand, or that with one of its GPU types alone.
-    """
-    promise, count = expected.promise, events.counter
-    asked = demand[wish]
-    first = count[Count.SLOTS]
-    drop_reservation(expected)
-    promise[Promise.HEAD] = head
-    promise[Promise.SHADOW] = NEVER
-    promise[Promise.EXTRA] = 0
-    if promise[Promise.COUNTS] > 0:
-        _reserve_counts_open(jobs, expected, windows, head, now)
-        note_reservation(log, expected, head, now)
-        return
-    close_for(site, windows, head, now, 0)
-    away, gpus = 0, 0
-    chunk, at = 0, 0
-    instant = min(_end_at(expected, chunk, at), next_window_end(windows, now))
-    while instant != NEVER and promise[Promise.SHADOW] == NEVER:
-        while _end_at(expected, chunk, at) <= instant:
-            row = _row_at(expected, chunk, at)
-            gpus = take_away(jobs, demand, site, log, expected.imagined_gpu, releaser, row, gpus)
-            expected.imagined[away] = row
-            away += 1
-            chunk, at = _after(expected, chunk, at)
-        close_for(site, windows, head, instant, int(expected.estimate[head]))
-        if asked["plain"] == 0:
-            placed = placer(site, demand, log, events, head, wish)
-        else:
-            placed = place_plain(site, log, events, asked["large"], asked["many"], asked["rest"])
-        if placed:
-            promise[Promise.SHADOW] = instant
-            _note_reserved(log, events, expected, first)
-            if asked["plain"] == 0:
-                releaser(site, demand, log, head, wish, first, int(count[Count.SLOTS] - first))
-            else:
-                release_plain(site, log, first, int(count[Count.SLOTS] - first))
-            count[Count.SLOTS] = first
-        close_for(site, windows, head, instant, 0)
-        instant = min(_end_at(expected, chunk, at), next_window_end(windows, instant))
-    while away > 0:
-        away -= 1
-        gpus = put_back(jobs, demand, site, log, expected.imagined_gpu, int(expected.imagined[away]), gpus)
-    note_reservation(log, expected, head, now)
 
 
 @inlined

@@ -1,4 +1,7 @@
-"""Windows over nodes: which nodes are closed for a job that would start at some instant, hidden and shown again."""
+"""Windows over nodes: which nodes are closed for a job that would start at some instant, hidden and shown again.
+
+What is reserved for the head of a queue is closed likewise, and what is withheld from those behind one that is blocked.
+"""
 
 from __future__ import annotations
 
@@ -7,25 +10,31 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuyard.kernel.codes import NEVER, Promise
-from gpuyard.kernel.expectations import Expectations
+from gpuyard.kernel.bits import nth
+from gpuyard.kernel.codes import NEVER
 from gpuyard.kernel.index import insert, remove
 from gpuyard.kernel.jit import kernel
 from gpuyard.kernel.nodes import offer_node, withdraw_node
+from gpuyard.kernel.partitions import Partitions, Round, build_partitions, is_over
 from gpuyard.kernel.tables import Records, Site
 
 __all__ = [
     "WINDOW",
     "Windows",
     "begins_later",
+    "block",
     "build_windows",
     "close_for",
     "conceal",
-    "hide_reserved",
+    "hide_promised",
     "is_window_end",
     "next_opening",
+    "next_promise_end",
     "next_window_end",
+    "of_jobs",
     "reveal",
+    "show_withheld",
+    "withhold",
 ]
 
 WINDOW = np.dtype(
@@ -48,6 +57,7 @@ class Windows(NamedTuple):
     standing: NDArray[np.int32]  # shape (jobs,)
     keeps_out: NDArray[np.int8]  # by (standing, window): 1 = the window keeps these jobs out
     hidden: NDArray[np.int32]  # shape (nodes,): why a node is hidden: windows that hide it, and reservations
+    partitions: Partitions
 
 
 def build_windows(
@@ -56,6 +66,7 @@ def build_windows(
     nodes: list[NDArray[np.int64]],
     keeps_out: NDArray[np.bool_],
     total: int,
+    partitions: Partitions | None = None,
 ) -> Windows:
     """Return windows that hide nothing yet.
 
@@ -69,6 +80,8 @@ def build_windows(
         Shape (jobs, windows).
     total
         Nodes of the site.
+    partitions
+        Their queues; without, all jobs are in that of the whole cluster.
     """
     window = np.zeros(start.size, WINDOW)
     size = np.array([each.size for each in nodes], np.int64)
@@ -82,7 +95,16 @@ def build_windows(
         standing=standing.ravel().astype(np.int32),
         keeps_out=standings.astype(np.int8).ravel(),
         hidden=np.zeros(total, np.int32),
+        partitions=build_partitions(np.zeros(len(keeps_out), np.int64), [], total)
+        if partitions is None
+        else partitions,
     )
+
+
+def of_jobs(windows: Windows, rows: NDArray[np.int64]) -> Windows:
+    """Return windows with some of the jobs only, int64, shape (jobs,)."""
+    partitions = windows.partitions._replace(of=windows.partitions.of[rows])
+    return windows._replace(standing=windows.standing[rows], partitions=partitions)
 
 
 @kernel
@@ -186,10 +208,65 @@ def close_for(site: Site, windows: Windows, row: int, begin: int, duration: int)
 
 
 @kernel
-def hide_reserved(site: Site, windows: Windows, expected: Expectations, hidden: bool) -> None:
-    """Hide the reserved nodes, or show those that no window hides."""
-    for place_ in range(expected.promise[Promise.RESERVED]):
-        if hidden:
-            _hide(site, windows, int(expected.reserved[place_]))
+def hide_promised(site: Site, windows: Windows, length: int, begin: int, now: int, hidden: bool) -> None:
+    """Hide what is reserved in this round and closed for a job that would start then and stay so long, or show it.
+
+    Who would start now may be there in no reservation that began; who would start later, in none that is over by then.
+    """
+    partitions = windows.partitions
+    for place in range(partitions.state[Round.HEADS]):
+        number = partitions.own[nth(place)]["listed"]
+        own = partitions.own[nth(number)]
+        if now < begin >= own["until"] or length <= own["shadow"] - begin:
+            continue
+        base = number * windows.hidden.size
+        for at in range(base, base + own["reserved"]):
+            if hidden:
+                _hide(site, windows, int(partitions.promised[nth(at)]))
+            else:
+                _show(site, windows, int(partitions.promised[nth(at)]))
+
+
+@kernel
+def next_promise_end(windows: Windows, now: int) -> int:
+    """Return the first instant, after one, at which a head of this round is expected to end, or NEVER."""
+    partitions = windows.partitions
+    found = NEVER
+    for place in range(partitions.state[Round.HEADS]):
+        own = partitions.own[nth(partitions.own[nth(place)]["listed"])]
+        if own["reserved"] > 0 and now < own["until"] < found:
+            found = int(own["until"])
+    return found
+
+
+@kernel
+def withhold(site: Site, windows: Windows, number: int, withheld: bool) -> None:
+    """Hide the nodes of a queue, or show them again if they are hidden so."""
+    partitions = windows.partitions
+    own = partitions.own[nth(number)]
+    if (own["withheld"] > 0) == withheld:
+        return
+    own["withheld"] = withheld
+    for at in range(own["first"], own["last"]):
+        if withheld:
+            _hide(site, windows, int(partitions.node[nth(at)]))
         else:
-            _show(site, windows, int(expected.reserved[place_]))
+            _show(site, windows, int(partitions.node[nth(at)]))
+
+
+@kernel
+def block(site: Site, windows: Windows, number: int) -> bool:
+    """Withhold the nodes of a queue for the rest of the round; return whether nobody is left who could be tried."""
+    partitions = windows.partitions
+    partitions.own[nth(number)]["blocked"] = partitions.state[Round.NUMBER]
+    if is_over(partitions):
+        return True
+    withhold(site, windows, number, True)
+    return False
+
+
+@kernel
+def show_withheld(site: Site, windows: Windows) -> None:
+    """Show what was withheld."""
+    for number in range(windows.partitions.own.size):
+        withhold(site, windows, number, False)
