@@ -1,8 +1,9 @@
-"""A site as Slurm users run it: the time of the kernel, that every job ran all its work, and the urgent soonest."""
+"""A site as Slurm users run it: the time of the kernel, what preemption costs, and that every job ran all its work."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from gpuyard.policy import Policy
 from gpuyard.record import EndReason, Record
 from gpuyard.simulation import schedule
 from gpuyard.tenancy import Limit, Tenants
-from measure import KERNEL
+from kernel_figures import kernel_s
+from measure import KERNEL, least
 from sizes import SIZE
 from tenant_figures import belonging
 from workloads import GPUS_PER_NODE, uniform
@@ -27,6 +29,21 @@ _MULTIFACTOR: dict[str, Any] = {
     "weights": {"age": 1000, "fairshare": 2000, "priority": 1000},
 }
 _WAYS: dict[str, tuple[bool, bool]] = {"neither": (False, False), "preemption": (True, False), "limits": (True, True)}
+
+
+_MOST_TIMES = 5.0
+"""What preemption may cost where nothing is lost by it, so that about as many jobs wait."""
+
+
+@pytest.mark.parametrize("load", [0.95, 1.1])
+def test_preemption_costs_a_small_multiple(load: float) -> None:
+    workload, site = belonging(_FEWER, 100, load), uniform(_FEWER.nodes)
+    alone = Policy(**_MULTIFACTOR, backfill="easy")
+    policies = (alone, replace(alone, preemption="priority"))
+
+    without, preempting = least(3, *(partial(kernel_s, workload, site, policy) for policy in policies))
+
+    assert preempting <= _MOST_TIMES * without
 
 
 @pytest.mark.benchmark(group="multifactor with backfilling", timer=KERNEL.clock)
