@@ -19,7 +19,7 @@ from gpuyard.lowering import Asked, Rejections
 from gpuyard.policy import Policy
 from gpuyard.workload import Workload
 
-__all__ = ["Hierarchy", "ask_for_cells", "celled_tables", "hierarchy_of", "homes_of"]
+__all__ = ["Hierarchy", "ask_for_cells", "celled_tables", "hierarchy_of", "homes_of", "owned_cells"]
 
 _WHOLE: Final = 1000
 _MIB: Final = 1024
@@ -128,6 +128,17 @@ def _shapes(workload: Workload, levels: Hierarchy) -> tuple[NDArray[np.int64], N
     nodes, gpus = workload.integers("nodes", 0), workload.gpus.astype(np.int64)
     chunks = np.where(nodes > 0, nodes, np.maximum(-(-gpus // node), 1))
     return chunks, gpus // chunks, gpus % chunks
+
+
+def owned_cells(cluster: Cluster, policy: Policy) -> NDArray[np.int64]:
+    """Return the cells that each owner owns as such, int64, shape (owners, levels), lowest level first.
+
+    Raises
+    ------
+    ConfigError
+        For a cluster that has no such cells, and for cells that it has not got.
+    """
+    return _owned(policy, hierarchy_of(cluster, policy.cells.levels), cluster.name)
 
 
 def claims_of(workload: Workload, cluster: Cluster, policy: Policy) -> tuple[Hierarchy, Records]:

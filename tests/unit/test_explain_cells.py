@@ -5,10 +5,8 @@ from __future__ import annotations
 from conftest import Row, cluster
 from explained import story, told
 
-NOTE = (
-    "Note: Jobs preempt each other in this run: why a job waited, and among which nodes its placement chose, is not "
-    "told then."
-)
+NOTE = "Note: Jobs preempt each other in this run: among which nodes a placement chose is not told then."
+FEW = "too few cells for the 1 that it needs: 0 of level node"
 JOBS: tuple[Row, ...] = (
     (0, 100, 4, {"priority": -1}),
     (0, 100, 2, {"tenant": "steel"}),
@@ -24,7 +22,8 @@ def test_a_story_says_which_cells_a_job_asked_for_and_who_held_those_of_its_owne
         "Submitted at 20 s.",
         "Eligible at 20 s, at once.",
         "It asked for 1 cell of level node of steel, which owns 1 node.",
-        "It waited 1m 20s (80 s), while cells of steel were held by 1.",
+        "It waited 1m 20s (80 s), while cells of steel were held by 1:",
+        f"  from 20 s for 1m 20s (80 s): {FEW} of steel free, and 2 GPUs in all.",
         "Attempt 1: from 1m 40s (100 s) for 10 s on n0 (4 GPUs).",
         "Ended at 1m 50s (110 s): completed.",
         "In 1 attempt it held its GPUs for 10 s, of which 10 s were useful.",
@@ -35,12 +34,13 @@ def test_a_story_says_which_cells_a_job_asked_for_and_who_held_those_of_its_owne
 def test_a_story_says_that_cells_were_lent_and_for_whom_they_were_taken_back() -> None:
     jobs = (*JOBS[:2], (20, 10, 2, {"tenant": "battery"}))
     lines = told("0", *jobs, **{**OPTIONS, "site": cluster(4, 4)})
-    assert lines[3:8] == [
+    assert lines[3:9] == [
         "It asked for 1 cell of level node, only ever lent ones: it was opportunistic.",
         "It did not wait.",
         "Attempt 1: from 0 s for 20 s on n1 (4 GPUs), in cells that were lent to it.",
         "  It made room for job 2: its cells were lent, and the other's owner needed them.",
-        "It waited 10 s.",
+        "It waited 10 s:",
+        f"  from 20 s for 10 s: {FEW} idle on the site, and 4 GPUs in all.",
     ]
 
 
@@ -55,3 +55,45 @@ def test_a_story_as_plain_tables_has_the_cells() -> None:
     }
     assert mapping["attempts"][0]["held_by"] == ("1",)
     assert mapping["attempts"][0]["lent"] is False
+
+
+STRICT: tuple[Row, ...] = (
+    (0, 50, 2, {"tenant": "steel"}),
+    (10, 10, 4, {"tenant": "steel"}),
+    (20, 10, 2, {"tenant": "steel"}),
+    (20, 10, 2, {"tenant": "battery"}),
+)
+"""On two nodes of 4, of which steel owns one and battery half of one."""
+
+
+def test_in_the_strict_queue_of_its_owner_a_job_waits_for_the_first_though_it_would_fit() -> None:
+    options = {**OPTIONS, "policy": "fifo"}
+    first, *more = story("2", *STRICT, **options).stretches
+    assert (first.start, first.end, first.reason, first.fits) == (20, 50, "order", True)
+    assert first.blocker is not None
+    assert (first.blocker.job_id, first.blocker.reason) == ("1", "cells")
+    assert [(each.start, each.end, each.reason) for each in more] == [(50, 60, "cells")]
+    assert story("3", *STRICT, **options).stretches == ()
+
+
+def test_a_job_that_may_run_in_lent_cells_is_told_of_both() -> None:
+    cells = {**CELLS, "beyond": "opportunistic"}
+    jobs: tuple[Row, ...] = ((0, 30, 4, {"tenant": "steel"}), (0, 20, 1, {}), (5, 5, 4, {"tenant": "steel"}))
+    lines = told("2", *jobs, **{**OPTIONS, "cells": cells})
+    assert lines[5] == (
+        f"  from 5 s for 15 s: {FEW} of steel free, and 0 GPUs in all; "
+        "0 of level node idle on the site, and 3 GPUs in all."
+    )
+    assert lines[6].startswith("Attempt 1: from 20 s for 5 s on n1 (4 GPUs), in cells that were lent to it")
+
+
+def test_what_is_lent_goes_by_a_queue_of_its_own() -> None:
+    """Job 0 is nobody's and first for lent cells, of which one is idle; job 1 would fit."""
+    jobs: tuple[Row, ...] = ((0, 20, 4, {"tenant": "steel"}), (1, 10, 8, {}), (2, 10, 4, {}))
+    behind = story("2", *jobs, **{**OPTIONS, "policy": "fifo"}).stretches
+    assert [
+        (each.start, each.end, each.reason, each.blocker and each.blocker.job_id, each.fits) for each in behind
+    ] == [
+        (2, 20, "order", "1", True),
+        (20, 30, "cells", None, False),
+    ]

@@ -13,6 +13,7 @@ from typing import Any
 from gpuyard.cluster import Cluster
 from gpuyard.errors import ConfigError
 from gpuyard.explanation.apart import alone
+from gpuyard.explanation.cell_waits import find_cell_stretches
 from gpuyard.explanation.cells import find_cells
 from gpuyard.explanation.evidence import NOT_NEEDED, Evidence, find_job, gather
 from gpuyard.explanation.holding import find_holds
@@ -22,6 +23,7 @@ from gpuyard.explanation.stays import find_stays
 from gpuyard.explanation.story import (
     REASONS,
     Blocker,
+    FreeCells,
     Held,
     Hold,
     InCells,
@@ -44,6 +46,7 @@ __all__ = [
     "REASONS",
     "Blocker",
     "Evidence",
+    "FreeCells",
     "Held",
     "Hold",
     "InCells",
@@ -120,11 +123,9 @@ def story_of(evidence: Evidence, job_id: str) -> Story:
     evidence, row = alone(evidence, row)
     rejected = facts["state"] == "rejected"
     told = not rejected and not evidence.policy.preemption
-    shared = evidence.tenants or (evidence.policy.preemption and not evidence.policy.cells)
-    if shared and not rejected:
-        stretches = find_shared_stretches(evidence, row)
-    else:
-        stretches = find_stretches(evidence, row) if told else ()
+    stretches: tuple[Stretch, ...] = ()
+    if not rejected:
+        stretches = _find_stretches(evidence, row)
     return Story(
         job_id=job_id,
         asked=_asked(evidence, row),
@@ -145,6 +146,15 @@ def story_of(evidence: Evidence, job_id: str) -> Story:
         attempts=find_stays(evidence, row),
         cells=None if rejected else find_cells(evidence, row),
     )
+
+
+def _find_stretches(evidence: Evidence, row: int) -> tuple[Stretch, ...]:
+    """Return why a job waited."""
+    if evidence.policy.cells:
+        return find_cell_stretches(evidence, row)
+    if evidence.tenants or evidence.policy.preemption:
+        return find_shared_stretches(evidence, row)
+    return find_stretches(evidence, row)
 
 
 def _asked(evidence: Evidence, row: int) -> dict[str, Any]:
@@ -172,13 +182,8 @@ def _asked(evidence: Evidence, row: int) -> dict[str, Any]:
 def _notes(evidence: Evidence) -> tuple[str, ...]:
     """Return what is not known, and how it could be."""
     notes = []
-    if evidence.policy.preemption and not evidence.policy.cells:
+    if evidence.policy.preemption:
         notes.append("Jobs preempt each other in this run: among which nodes a placement chose is not told then.")
-    elif evidence.policy.preemption:
-        notes.append(
-            "Jobs preempt each other in this run: why a job waited, and among which nodes its placement chose, is not "
-            "told then."
-        )
     if evidence.log == "made again":
         notes.append(
             "The result has no log of decisions, so the run was made again with one; its schedule is the same to the "

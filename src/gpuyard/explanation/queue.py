@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuyard.explanation.evidence import Evidence
+from gpuyard.explanation.walking import Ticks, waits_of
 
-__all__ = ["Ahead"]
+__all__ = ["Ahead", "FirstOf"]
 
 
 class Ahead:
@@ -40,3 +41,33 @@ class Ahead:
         """Return how many of them wait after the passes of an instant."""
         came = int(np.searchsorted(self.eligible, now, "right"))
         return came - int(np.searchsorted(self._starts, now, "right"))
+
+
+class FirstOf:
+    """Those of some jobs that go before one job in a run that preempts; asked at instants that do not go back.
+
+    ``among``: rows, int64; ``level``: of each job of the workload, int64, what goes before the order that stays.
+    """
+
+    def __init__(
+        self, evidence: Evidence, row: int, among: Ticks, since: int, until: int, *, level: Ticks | None = None
+    ) -> None:
+        level = np.zeros(len(evidence.workload), np.int64) if level is None else level
+        rows, begins, ends = waits_of(evidence)
+        before = (level < level[row]) | ((level == level[row]) & (evidence.rank < evidence.rank[row]))
+        before &= np.isin(np.arange(before.size), among)
+        mine = before[rows] & (ends > since) & (begins < until)
+        self._rows, self.begins, self._ends = rows[mine], begins[mine], ends[mine]
+        self._order = list(zip(level[self._rows].tolist(), evidence.rank[self._rows].tolist(), strict=True))
+        self._next = 0
+        self._heap: list[tuple[tuple[int, int], int, int]] = []
+
+    def first(self, now: int) -> int | None:
+        """Return the first of those who wait after the passes of an instant, or ``None`` if nobody does."""
+        while self._next < self.begins.size and self.begins[self._next] <= now:
+            place = self._next
+            heappush(self._heap, (self._order[place], int(self._rows[place]), int(self._ends[place])))
+            self._next += 1
+        while self._heap and self._heap[0][2] <= now:
+            heappop(self._heap)
+        return self._heap[0][1] if self._heap else None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from heapq import heappop, heappush
 from typing import Any
 
 import numpy as np
@@ -17,21 +16,21 @@ from numpy.typing import NDArray
 
 from gpuyard.explanation.evidence import Evidence
 from gpuyard.explanation.plans import planned_wait
+from gpuyard.explanation.queue import FirstOf
 from gpuyard.explanation.sharing import Sharing
 from gpuyard.explanation.story import Blocker, Held, Stretch
+from gpuyard.explanation.walking import Ticks, held_before, waits_of, walk
 from gpuyard.explanation.yard import Shortage, Yard, allowed_nodes, demand_of, find_shortage, held_milli
 from gpuyard.preempting import rank_of_jobs
 from gpuyard.workload import MICROSECOND, NEVER
 
-__all__ = ["find_shared_stretches", "waits_of"]
+__all__ = ["find_shared_stretches"]
 
 _SHOWN = 6
 """Tenants whose shares are told."""
 _RANKED = ("priority", "partition", "qos")
 _STEADY = ("none", "reclaim", *_RANKED)
 """Preemption rules whose levels do not change with time."""
-
-Ticks = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,24 +57,6 @@ class _Moment:
         return self.reason, self.blocker, self.behind, held, self.may_take
 
 
-def waits_of(evidence: Evidence) -> tuple[Ticks, Ticks, Ticks]:
-    """Return all waits: whose, and from when to when; to the first start, and from each preemption to the next.
-
-    int64, shape (waits,), in the order of the beginnings.  Who still waits does so to the stop.
-    """
-    order = np.lexsort((evidence.attempt_start, evidence.attempt_job))
-    job = evidence.attempt_job[order]
-    follows = np.append(job[1:] == job[:-1], False)
-    next_start = np.where(follows, np.append(evidence.attempt_start[order][1:], 0), evidence.stop)
-    again = evidence.attempt_by[order] >= 0
-    rows = np.concatenate([np.arange(evidence.start.size), job[again]])
-    begins = np.concatenate([evidence.eligible, evidence.attempt_end[order][again]])
-    ends = np.concatenate([np.minimum(evidence.start, evidence.stop), next_start[again]])
-    by_begin = np.argsort(begins, kind="stable")
-    kept = by_begin[begins[by_begin] < ends[by_begin]]
-    return rows[kept], begins[kept], ends[kept]
-
-
 def find_shared_stretches(evidence: Evidence, row: int) -> tuple[Stretch, ...]:
     """Return why a job waited, in all its waits."""
     stretches: list[Stretch] = []
@@ -93,56 +74,12 @@ def find_shared_stretches(evidence: Evidence, row: int) -> tuple[Stretch, ...]:
 
 def _moments(evidence: Evidence, row: int, since: int, until: int) -> Iterator[_Moment]:
     """Yield what held the job back after each instant of a wait at which something started, ended or came."""
-    start, end = evidence.attempt_start, evidence.attempt_end
     judge = _Judge(evidence, row, since, until)
-    for attempt in np.flatnonzero((start < since) & (end >= since)).tolist():
+    for attempt in held_before(evidence, since):
         judge.hold(attempt)
-    low, high = (int(np.searchsorted(start, tick, "left")) for tick in (since, until))
-    by_end = np.argsort(end, kind="stable")
-    gone = int(np.searchsorted(end[by_end], since, "left"))
-    came, nodes = judge.queue.begins, evidence.there_from
-    changes = [
-        np.array([since]),
-        start[low:high],
-        end[(end >= since) & (end < until)],
-        came[(came > since) & (came < until)],
-        nodes[(nodes > since) & (nodes < until)],
-        *judge.turns(since, until),
-    ]
-    for now in np.unique(np.concatenate(changes)).tolist():
-        started = []
-        while low < high and start[low] == now:
-            started.append(low)
-            low += 1
-        left = []
-        while gone < by_end.size and end[by_end[gone]] == now:
-            left.append(int(by_end[gone]))
-            gone += 1
+    turns = [judge.queue.begins, evidence.there_from, *judge.turns()]
+    for now, started, left in walk(evidence, since, until, turns):
         yield judge.moment(now, started, left)
-
-
-class _Queue:
-    """The jobs of the same tenant that go before one job; asked at instants that do not go back."""
-
-    def __init__(self, evidence: Evidence, row: int, owner: Ticks, since: int, until: int) -> None:
-        level = _levels(evidence)
-        rows, begins, ends = waits_of(evidence)
-        before = (level < level[row]) | ((level == level[row]) & (evidence.rank < evidence.rank[row]))
-        mine = (owner[rows] == owner[row]) & before[rows] & (ends > since) & (begins < until)
-        self._rows, self.begins, self._ends = rows[mine], begins[mine], ends[mine]
-        self._order = list(zip(level[self._rows].tolist(), evidence.rank[self._rows].tolist(), strict=True))
-        self._next = 0
-        self._heap: list[tuple[tuple[int, int], int, int]] = []
-
-    def first(self, now: int) -> int | None:
-        """Return the first of those who wait after the passes of an instant, or ``None`` if nobody does."""
-        while self._next < self.begins.size and self.begins[self._next] <= now:
-            place = self._next
-            heappush(self._heap, (self._order[place], int(self._rows[place]), int(self._ends[place])))
-            self._next += 1
-        while self._heap and self._heap[0][2] <= now:
-            heappop(self._heap)
-        return self._heap[0][1] if self._heap else None
 
 
 def _levels(evidence: Evidence) -> Ticks:
@@ -168,13 +105,15 @@ class _Judge:
         self.made_room_for = set(
             zip(evidence.attempt_by[victims].tolist(), evidence.attempt_end[victims].tolist(), strict=True)
         )
-        self.queue = _Queue(evidence, row, self.sharing.owner, since, until if self.strict and self.steady else since)
+        mine = np.flatnonzero(self.sharing.owner == self.sharing.owner[row])
+        until = until if self.strict and self.steady else since
+        self.queue = FirstOf(evidence, row, mine, since, until, level=self.level)
 
-    def turns(self, since: int, until: int) -> Iterator[Ticks]:
+    def turns(self) -> Iterator[Ticks]:
         """Yield the instants at which others were promised something, or nodes opened."""
-        ends = np.array([end for _, _, end, _ in self.evidence.windows], np.int64)
-        for instants in (ends, np.empty(0, np.int64) if self.promises is None else self.promises.time):
-            yield instants[(instants > since) & (instants < until)]
+        yield np.array([end for _, _, end, _ in self.evidence.windows], np.int64)
+        if self.promises is not None:
+            yield self.promises.time
 
     def hold(self, attempt: int) -> None:
         self.yard.hold(attempt)

@@ -12,6 +12,7 @@ from typing import Any, Final
 __all__ = [
     "REASONS",
     "Blocker",
+    "FreeCells",
     "Held",
     "Hold",
     "InCells",
@@ -30,6 +31,7 @@ REASONS: Final[Mapping[str, str]] = {
     "quota": "a tenant had used up its quota, and what it may borrow",
     "limit": "its group had as many jobs or GPUs as a limit lets it have",
     "gpus": "too few GPUs were free",
+    "cells": "too few of the cells that it may run in were free",
     "gpu_type": "enough GPUs were free, but not of a type it accepts",
     "fragmentation": "enough GPUs were free, but no node, or set of nodes, had the shape",
     "closed": "nodes were free that are closed to it, for maintenance, for others, or by its partition",
@@ -103,6 +105,18 @@ class Held:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FreeCells:
+    """Free cells of the level that a job asked for, and GPUs of which no cell is taken: the least and the most."""
+
+    own: tuple[int, int] | None
+    """of its owner; ``None`` for a job that only ever runs in lent cells"""
+    own_gpus: tuple[int, int] | None
+    idle: tuple[int, int] | None
+    """that no job held; ``None`` for a job that only ever runs in cells of its owner"""
+    idle_gpus: tuple[int, int] | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stretch:
     """A part of the wait with one reason.  GPUs are the least and the most that were free to the job in it."""
 
@@ -134,6 +148,8 @@ class Stretch:
     """the share of its tenant, where that decides between tenants: the least and the most"""
     shares: Mapping[str, float] = field(default_factory=dict)
     """the smallest shares of other tenants that held something when the stretch began"""
+    cells: FreeCells | None = None
+    """where the cluster is handed out in cells"""
 
     @property
     def seconds(self) -> float:
@@ -283,7 +299,7 @@ class Story:
     virtual_cluster: str | None = None
     """the one that it belongs to, and in whose queue it waited"""
     attempts: tuple[Stay, ...] = ()
-    """of a run that preempts; its waits have stretches, all of them in order, but in cells"""
+    """of a run that preempts; its waits have stretches, all of them in order"""
     cells: InCells | None = None
     """where the cluster is handed out in cells"""
 

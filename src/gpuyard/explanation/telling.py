@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Final
 
+from gpuyard.explanation.cell_words import asked_words, free_words
 from gpuyard.explanation.shared_words import held_words, right_words, standing_words, took_words
-from gpuyard.explanation.story import REASONS, Blocker, Hold, InCells, Made, Passed, Placed, Stay, Story, Stretch
+from gpuyard.explanation.story import REASONS, Blocker, Hold, Made, Passed, Placed, Stay, Story, Stretch
 from gpuyard.units import counted, format_seconds
 
 __all__ = ["tell"]
@@ -40,7 +41,7 @@ def _life(story: Story) -> list[str]:
         return [*lines, "It was not eligible when the simulation stopped."]
     lines.append(f"Eligible at {when(story.eligible)}{_at_once(story)}.")
     if story.cells is not None:
-        lines.append(_cells(story.cells))
+        lines.append(asked_words(story.cells))
     if story.attempts:
         return [*lines, *_attempts(story)]
     lines += _wait(story)
@@ -168,6 +169,8 @@ def _why(story: Story, stretch: Stretch) -> str:
     free = _were_free(stretch.free)
     if stretch.held is not None:
         return f"{held_words(stretch.held, needed)}.{standing_words(stretch)}"
+    if stretch.reason == "cells" and story.cells is not None and stretch.cells is not None:
+        return f"{free_words(story.cells, stretch.cells)}."
     if stretch.reason == "gpus":
         text = f"too few GPUs: {_number(*stretch.free)} free of the {needed} it needs"
     elif stretch.reason == "gpu_type":
@@ -339,7 +342,7 @@ def _attempts(story: Story) -> list[str]:
 
 
 def _waited(story: Story, since: float, until: float, held: str = "") -> list[str]:
-    """Return how long the job waited before an attempt, and why or ``held`` by whom, where that is known."""
+    """Return how long the job waited before an attempt, ``held`` by whom, and why, where that is known."""
     if since == until:
         return ["It did not wait."]
     why = [each for each in story.stretches if since <= each.start < until]
@@ -347,10 +350,10 @@ def _waited(story: Story, since: float, until: float, held: str = "") -> list[st
     if not why:
         return [f"{waited}{held}."]
     if len(why) <= _MOST_STRETCHES:
-        return [f"{waited}:", *(f"  {_span(each.start, each.end)}: {_why(story, each)}" for each in why)]
+        return [f"{waited}{held}:", *(f"  {_span(each.start, each.end)}: {_why(story, each)}" for each in why)]
     first = f"  {_span(why[0].start, why[0].end)}: {_why(story, why[0])}"
     more = f"  ({counted(len(why) - 1, 'more change')} of the reason; --json lists them all)"
-    return [f"{waited}:", first, more, *_sums(why)]
+    return [f"{waited}{held}:", first, more, *_sums(why)]
 
 
 def _held(story: Story, stay: Stay) -> str:
@@ -358,15 +361,6 @@ def _held(story: Story, stay: Stay) -> str:
     if story.cells is None or not stay.held_by:
         return ""
     return f", while cells of {story.cells.owner} were held by {_named(stay.held_by[:_MOST_NODES], len(stay.held_by))}"
-
-
-def _cells(cells: InCells) -> str:
-    """Return which cells a job asked for."""
-    asked = f"{counted(cells.count, 'cell')} of level {cells.level}"
-    owned = " and ".join(f"{number} {level}" for level, number in cells.owns.items()) or "none"
-    if cells.guaranteed:
-        return f"It asked for {asked} of {cells.owner}, which owns {owned}."
-    return f"It asked for {asked}, only ever lent ones: it was opportunistic."
 
 
 def _attempt(stay: Stay) -> str:

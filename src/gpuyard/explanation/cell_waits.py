@@ -1,0 +1,228 @@
+"""Why a job waited where the cluster is handed out in cells: too few that it may use, or another job of its queue.
+
+What was free is what the job saw at its turn: a guaranteed job after what ended at an instant and after the guaranteed
+jobs of its owner that come before it; others after all guaranteed jobs, and those before them in the order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gpuyard.celling import claims_of, owned_cells
+from gpuyard.explanation.evidence import Evidence
+from gpuyard.explanation.forest import Forest
+from gpuyard.explanation.queue import FirstOf
+from gpuyard.explanation.story import Blocker, FreeCells, Stretch
+from gpuyard.explanation.walking import held_before, waits_of, walk
+from gpuyard.explanation.yard import held_milli
+from gpuyard.kernel.cells import OWNERS
+from gpuyard.kernel.codes import NOBODY
+from gpuyard.kernel.tables import Records
+from gpuyard.workload import MICROSECOND
+
+__all__ = ["find_cell_stretches"]
+
+_END, _START, _END_AT_ONCE = range(3)
+"""What happens to virtual cells at one instant, in this order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Moment:
+    time: int
+    own: tuple[int, int] | None
+    """free cells of its owner that would do, and GPUs in cells of its owner of which nothing is taken"""
+    idle: tuple[int, int] | None
+    """likewise of the site, where it may run in lent cells"""
+    needed: int
+    first: tuple[int | None, int | None]
+    """who goes before it, in the queue of its owner and in that for lent cells"""
+
+    @property
+    def fits(self) -> bool:
+        """Whether there were cells for it, had nobody gone before it."""
+        return any(each is not None and each[0] >= self.needed for each in (self.own, self.idle))
+
+    @property
+    def blocker(self) -> int | None:
+        """Who went before it where there were cells for it, or in the first queue that it waits in."""
+        own, idle = self.first
+        if self.own is None or (self.own[0] < self.needed and self.fits):
+            return idle
+        return own
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What is the same all through a stretch."""
+        return self.blocker, self.fits
+
+
+class _Judge:
+    """Says what holds one job back in a wait."""
+
+    def __init__(self, evidence: Evidence, row: int, since: int, until: int) -> None:
+        self.evidence, self.row = evidence, row
+        levels, self.claims = claims_of(evidence.workload, evidence.cluster, evidence.policy)
+        self.size, self.node = levels.size.tolist(), int(levels.size[levels.node])
+        self.level, self.needed = int(self.claims["level"][row]), int(self.claims["count"][row])
+        self.owner, self.may_borrow = int(self.claims["forest"][row]), bool(self.claims["guest"][row])
+        self.held = np.zeros(evidence.cluster.gpus, np.bool_)
+        """GPUs in cells that jobs hold"""
+        for attempt in held_before(evidence, since):
+            self._mark(attempt, True)
+        self.own = None if self.owner == NOBODY else _Owned(evidence, row, self.claims, _taker(evidence, row, since))
+        queues = self.claims["forest"] == self.owner, self.claims["guest"] > 0
+        self.queues = [FirstOf(evidence, row, np.flatnonzero(mine), since, until) for mine in queues]
+        self.strict = evidence.policy.backfill == "none"
+
+    def _mark(self, attempt: int, held: bool) -> None:
+        """Note that an attempt holds its cells, or does not any more."""
+        evidence = self.evidence
+        size = self.size[self.claims["level"][evidence.attempt_job[attempt]]]
+        slots = slice(evidence.slot_offset[attempt], evidence.slot_offset[attempt + 1])
+        for gpu in (evidence.slot_node[slots] * self.node + evidence.slot_gpu[slots]).tolist():
+            self.held[gpu : gpu + size] = held
+
+    def moment(self, now: int, started: Sequence[int], left: Sequence[int]) -> _Moment:
+        """Return what held the job back at an instant at which these attempts started and these ended."""
+        evidence, rank = self.evidence, self.evidence.rank
+        for attempt in left:
+            if evidence.attempt_start[attempt] < now:
+                self._mark(attempt, False)
+        later = []
+        for attempt in started:
+            is_later = evidence.attempt_lent[attempt] and rank[evidence.attempt_job[attempt]] > rank[self.row]
+            if is_later:
+                later.append(attempt)
+            elif evidence.attempt_end[attempt] > now:
+                self._mark(attempt, True)
+        found = _Moment(
+            time=now,
+            own=None if self.own is None else self.own.room(now, self.level),
+            idle=self._idle() if self.may_borrow else None,
+            needed=self.needed,
+            first=(self.queues[0].first(now), self.queues[1].first(now)) if self.strict else (None, None),
+        )
+        for attempt in later:
+            if evidence.attempt_end[attempt] > now:
+                self._mark(attempt, True)
+        return found
+
+    def _idle(self) -> tuple[int, int]:
+        cells = self.held.reshape(-1, self.size[self.level])
+        return int(np.count_nonzero(~cells.any(axis=1))), int(np.count_nonzero(~self.held))
+
+
+class _Owned:
+    """The virtual cells of a job's owner, as the job saw them at its turn; asked at instants that do not go back."""
+
+    def __init__(self, evidence: Evidence, row: int, claims: Records, after: int) -> None:
+        """``after``: the attempt for which the job made room last; its turn came after that, and it joined then."""
+        self._after = after
+        self._evidence, self._rank, self._claims = evidence, evidence.rank[row], claims
+        owner = int(claims["forest"][row])
+        size = claims_of(evidence.workload, evidence.cluster, evidence.policy)[0].size
+        self._forest = Forest(size, owned_cells(evidence.cluster, evidence.policy)[owner - OWNERS])
+        theirs = np.flatnonzero(~evidence.attempt_lent & (claims["forest"][evidence.attempt_job] == owner))
+        starts, ends = evidence.attempt_start[theirs], evidence.attempt_end[theirs]
+        kinds = np.concatenate([np.full(theirs.size, _START), np.where(starts == ends, _END_AT_ONCE, _END)])
+        attempts, times = np.concatenate([theirs, theirs]), np.concatenate([starts, ends])
+        order = np.lexsort((attempts, kinds, times))
+        self._events = list(zip(times[order].tolist(), kinds[order].tolist(), attempts[order].tolist(), strict=True))
+        self._next = 0
+        self._taken: dict[int, list[int]] = {}
+
+    def room(self, now: int, level: int) -> tuple[int, int]:
+        """Return the free cells of a level, and the GPUs of which nothing is taken."""
+        while self._next < len(self._events) and not self._is_later(now, *self._events[self._next]):
+            _, kind, attempt = self._events[self._next]
+            self._change(kind, attempt)
+            self._next += 1
+        return int(np.count_nonzero(self._forest.free(level))), self._forest.gpus
+
+    def _is_later(self, now: int, time: int, kind: int, attempt: int) -> bool:
+        """Return whether something comes after the turn of the job at an instant."""
+        comes_later = self._evidence.rank[self._evidence.attempt_job[attempt]] > self._rank and attempt > self._after
+        return time > now or (time == now and (kind == _END_AT_ONCE or (kind == _START and bool(comes_later))))
+
+    def _change(self, kind: int, attempt: int) -> None:
+        claim = self._claims[self._evidence.attempt_job[attempt]]
+        level, count = int(claim["level"]), int(claim["count"])
+        if kind != _START:
+            self._forest.give(level, self._taken.pop(attempt))
+            return
+        chosen = self._forest.take(level, count)
+        if chosen is None:  # an instant has several passes where jobs run for no time
+            self._let_end_at_once()
+            chosen = self._forest.take(level, count)
+        self._taken[attempt] = chosen or []
+
+    def _let_end_at_once(self) -> None:
+        """Free the cells of those who run for no time."""
+        evidence = self._evidence
+        for attempt, chosen in self._taken.items():
+            if evidence.attempt_start[attempt] == evidence.attempt_end[attempt]:
+                claim = self._claims[evidence.attempt_job[attempt]]
+                self._forest.give(int(claim["level"]), chosen)
+                self._taken[attempt] = []
+
+
+def _taker(evidence: Evidence, row: int, now: int) -> int:
+    """Return the attempt for which a job made room at an instant, or -1."""
+    made = (evidence.attempt_job == row) & (evidence.attempt_end == now) & (evidence.attempt_by >= 0)
+    if not made.any():
+        return -1
+    by = evidence.attempt_by[np.flatnonzero(made)[-1]]
+    return int(np.flatnonzero((evidence.attempt_job == by) & (evidence.attempt_start == now))[0])
+
+
+def find_cell_stretches(evidence: Evidence, row: int) -> tuple[Stretch, ...]:
+    """Return why a job waited, in all its waits."""
+    stretches: list[Stretch] = []
+    rows, begins, ends = waits_of(evidence)
+    for since, until in zip(begins[rows == row].tolist(), ends[rows == row].tolist(), strict=True):
+        judge = _Judge(evidence, row, since, until)
+        turns = [queue.begins for queue in judge.queues]
+        run: list[_Moment] = []
+        for instant in walk(evidence, since, until, turns):
+            moment = judge.moment(*instant)
+            if run and moment.key != run[0].key:
+                stretches.append(_stretch(evidence, run, moment.time))
+                run = []
+            run.append(moment)
+        stretches.append(_stretch(evidence, run, until))
+    return tuple(stretches)
+
+
+def _stretch(evidence: Evidence, run: Sequence[_Moment], until: int) -> Stretch:
+    """Return the stretch of moments that have one reason."""
+    first = run[0]
+    own = [moment.own for moment in run if moment.own is not None]
+    idle = [moment.idle for moment in run if moment.idle is not None]
+    cells = FreeCells(
+        own=_span([each[0] for each in own]),
+        own_gpus=_span([each[1] for each in own]),
+        idle=_span([each[0] for each in idle]),
+        idle_gpus=_span([each[1] for each in idle]),
+    )
+    low, high = cells.own_gpus or cells.idle_gpus or (0, 0)
+    return Stretch(
+        start=first.time / MICROSECOND,
+        end=until / MICROSECOND,
+        reason="cells" if first.blocker is None else "order",
+        blocker=None if first.blocker is None else _blocker(evidence, first.blocker),
+        fits=first.fits,
+        free=(float(low), float(high)),
+        allowed=(float(low), float(high)),
+        cells=cells,
+    )
+
+
+def _blocker(evidence: Evidence, row: int) -> Blocker:
+    return Blocker(job_id=evidence.names[row], gpus=held_milli(evidence, row) / 1000, reason="cells")
+
+
+def _span(values: Sequence[int]) -> tuple[int, int] | None:
+    return (min(values), max(values)) if values else None

@@ -1,0 +1,119 @@
+"""Explanations of random runs in cells: they cover every wait, and the record never contradicts a reason."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from cell_strategies import cell_policies, cell_sites, cells_for, in_cells
+from gpuyard import simulate
+from gpuyard.explanation import Story, Stretch, gather, story_of
+from gpuyard.explanation.evidence import Evidence
+from gpuyard.explanation.forest import Forest
+from gpuyard.workload import MICROSECOND, Workload
+from oracle.comparing import EXAMPLES
+from oracle.test_schedules import checked
+from reference import cells as plain
+from strategies import crowded_workloads
+
+
+@pytest.mark.parametrize("beyond", ["wait", "opportunistic"])
+@pytest.mark.parametrize("backfill", ["none", "fit"])
+def test_every_wait_in_cells_is_covered_and_no_reason_is_contradicted(backfill: str, beyond: str) -> None:
+    def check(data: st.DataObject) -> None:
+        site = data.draw(cell_sites(), label="cluster")
+        jobs = lasting(data.draw(in_cells(data.draw(crowded_workloads(site, 1, 24))), label="workload"))
+        cells = data.draw(cells_for(site, beyond=beyond), label="cells")
+        policy = data.draw(cell_policies(cells, backfill=backfill), label="policy")
+        result = simulate(jobs, site, policy=policy)
+        evidence = gather(result, workload=jobs, cluster=site, note=lambda _: None)
+        for job in evidence.names:
+            story = story_of(evidence, job)
+            check_cover(evidence, story)
+            for stretch in story.stretches:
+                check_reason(evidence, story, stretch)
+            assert str(story)
+
+    checked(f"stories of cells {backfill} {beyond}", EXAMPLES, check)
+
+
+def lasting(jobs: Workload) -> Workload:
+    """Return the jobs with run times: where one runs for none, an instant has several passes, and what was free at each
+    is not known."""
+    rows = jobs.table.to_pylist()
+    for row in rows:
+        row["runtime"] = max(row["runtime"] or 1, 1)
+        row["time_limit"] = row["time_limit"] and max(row["time_limit"], 1)
+    return Workload.from_table(jobs.table.from_pylist(rows, schema=jobs.table.schema))
+
+
+def check_cover(evidence: Evidence, story: Story) -> None:
+    """The stretches are the times from when a job was eligible, or preempted, to the next start, cut into pieces."""
+    if story.eligible is None or story.state == "rejected":
+        assert story.stretches == ()
+        return
+    edges = [story.eligible, *(edge for stay in story.attempts for edge in (stay.start, stay.end))]
+    waits = [(begin, end) for begin, end in zip(edges[::2], edges[1::2], strict=False) if begin < end]
+    pieces = [(each.start, each.end) for each in story.stretches]
+    joined: list[tuple[float, float]] = []
+    for begin, end in pieces:
+        if joined and joined[-1][1] == begin and begin not in {wait[0] for wait in waits}:
+            joined[-1] = (joined[-1][0], end)
+        else:
+            joined.append((begin, end))
+    if story.end is not None:
+        assert joined == waits
+
+
+def check_reason(evidence: Evidence, story: Story, stretch: Stretch) -> None:
+    free = stretch.cells
+    assert free is not None
+    assert story.cells is not None
+    assert (free.own is not None) == story.cells.guaranteed
+    assert free.own is not None or free.idle is not None
+    assert (stretch.reason == "order") == (stretch.blocker is not None)
+    assert stretch.reason in ("order", "cells")
+    assert evidence.policy.backfill == "none" or stretch.reason == "cells"
+    for each in (free.own, free.idle):
+        assert each is None or stretch.reason == "order" or each[0] < story.cells.count
+    if free.idle_gpus is not None:
+        begin, end = round(stretch.start * MICROSECOND), round(stretch.end * MICROSECOND)
+        starts, ends = evidence.attempt_start, evidence.attempt_end
+        for now in {begin, *ends[(ends >= begin) & (ends < end)].tolist()}:
+            held = np.flatnonzero((starts < now) & (ends > now))
+            slots = [slice(evidence.slot_offset[each], evidence.slot_offset[each + 1]) for each in held]
+            used = sum(int(evidence.slot_gpus[each].sum()) for each in slots)
+            assert evidence.cluster.gpus - used >= free.idle_gpus[0]
+    if stretch.blocker is not None:
+        assert stretch.blocker.job_id != story.job_id
+        other = evidence.names.index(stretch.blocker.job_id)
+        assert evidence.rank[other] < evidence.rank[evidence.names.index(story.job_id)]
+
+
+def test_cells_are_taken_as_the_reference_takes_them() -> None:
+    def check(data: st.DataObject) -> None:
+        site = data.draw(cell_sites())
+        (owned, *_) = data.draw(cells_for(site)).owners.values()
+        hierarchy = plain.Hierarchy.of(site, None)
+        counts = [owned.get(name, 0) for name in hierarchy.names]
+        size = [hierarchy.size(level) for level in range(len(counts))]
+        forest, other = Forest(np.array(size), np.array(counts)), plain.Forest(hierarchy, counts)
+        held: list[tuple[int, list[int], list[plain.Cell]]] = []
+        for _ in range(data.draw(st.integers(1, 12))):
+            if held and data.draw(st.integers(0, 2)) == 0:
+                level, numbers, cells = held.pop(data.draw(st.integers(0, len(held) - 1)))
+                forest.give(level, numbers)
+                for cell in cells:
+                    cell.taken = False
+                continue
+            level, count = data.draw(st.integers(0, hierarchy.node)), 1
+            if level == hierarchy.node:
+                count = data.draw(st.integers(1, 4))
+            numbers, cells = forest.take(level, count), other.take(level, count)
+            assert numbers == (None if cells is None else [cell.number for cell in cells])
+            if numbers is not None and cells is not None:
+                held.append((level, numbers, cells))
+            assert forest.free(0).tolist() == [cell.free for cell in other.levels[0]]
+
+    checked("forests of explanations", 10 * EXAMPLES, check)
