@@ -9,9 +9,28 @@ from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.pairing import goes_before
+from gpuyard.kernel.placement import has_room_for
+from gpuyard.kernel.tables import Records, Site
 from gpuyard.kernel.tenancy import Share, Waiting
 
-__all__ = ["gather_heads", "head_of", "settle_head"]
+__all__ = ["finds_no_room", "gather_heads", "head_of", "settle_head"]
+
+
+@inlined
+def finds_no_room(waiting: Waiting, state: NDArray[np.int64], demand: Records, site: Site, number: int) -> bool:
+    """Return whether a demand is known to find no place; that of a plain one is looked for in the counts, and noted.
+
+    Nothing is noted while a refusal may let others make room (Share.OFFERED).
+    """
+    wish, asked = waiting.wish[nth(number)], demand[nth(number)]
+    if wish["no_room"] == state[Share.ROOM]:
+        return True
+    if asked["plain"] == 0 or (state[Share.PREEMPTS] > 0 and state[Share.OFFERED] == 0):
+        return False
+    if has_room_for(site, int(asked["large"]), int(asked["many"]), int(asked["rest"])):
+        return False
+    wish["no_room"] = state[Share.ROOM]
+    return True
 
 
 @inlined
@@ -29,10 +48,12 @@ def head_of(waiting: Waiting, state: NDArray[np.int64], number: int) -> int:
 
 
 @kernel
-def gather_heads(waiting: Waiting, state: NDArray[np.int64]) -> int:
+def gather_heads(waiting: Waiting, state: NDArray[np.int64], demand: Records, site: Site) -> int:
     """Make a heap of all demands with a lane to be tried; return how many there are."""
     size = 0
     for wish in range(waiting.wish.size):
+        if waiting.wish[nth(wish)]["ready"] != NOBODY:
+            finds_no_room(waiting, state, demand, site, wish)
         if head_of(waiting, state, wish) != NOBODY:
             waiting.heads[nth(size)] = wish
             size += 1

@@ -32,6 +32,7 @@ from gpuyard.kernel.tables import Events, Log, Records, Site
 __all__ = [
     "Placer",
     "Releaser",
+    "has_room_for",
     "hold_chunk",
     "place_group",
     "place_plain",
@@ -57,14 +58,9 @@ def place_plain(site: Site, log: Log, events: Events, large: int, many: int, res
     Either all of ``large`` fit, which is seen from the counts, or nothing changes.  A node that holds a large
     chunk has nothing left, so no node is chosen twice.
     """
-    key = key_above(site.openings, 0, large)
-    if key == NOBODY:
+    if not has_room_for(site, large, many, rest):
         return False
-    if many > 1 or rest > 0:
-        if members(site.openings, 1, large, many) < many:
-            return False
-        if rest > 0 and members(site.openings, 1, rest, many + 1) <= many:
-            return False
+    key = key_above(site.openings, 0, large)
     gpus = large
     for chunk in range(many + (rest > 0)):
         if chunk > 0:
@@ -77,6 +73,19 @@ def place_plain(site: Site, log: Log, events: Events, large: int, many: int, res
         slot["gpus"] = gpus
         events.counter[Count.SLOTS] = number + 1
         change_free(site, node, -gpus)
+    return True
+
+
+@inlined
+def has_room_for(site: Site, large: int, many: int, rest: int) -> bool:
+    """Return whether :func:`place_plain` would find room."""
+    if key_above(site.openings, 0, large) == NOBODY:
+        return False
+    if many > 1 or rest > 0:
+        if members(site.openings, 1, large, many) < many:
+            return False
+        if rest > 0 and members(site.openings, 1, rest, many + 1) <= many:
+            return False
     return True
 
 

@@ -8,7 +8,7 @@ from gpuyard.kernel.bits import nth
 from gpuyard.kernel.booty import offer_fresh
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
 from gpuyard.kernel.foresight import MAYBE, foresee
-from gpuyard.kernel.heads import gather_heads, head_of, settle_head
+from gpuyard.kernel.heads import finds_no_room, gather_heads, head_of, settle_head
 from gpuyard.kernel.hunt import try_place
 from gpuyard.kernel.instants import next_arrival, skip_rejected
 from gpuyard.kernel.jit import inlined, kernel
@@ -170,10 +170,13 @@ def _make_round(
     state, waiting = tenancy.ledger.state, tenancy.waiting
     state[Share.ASIDE] = 0
     raise_hopes(tenancy, NOBODY)
-    heads = gather_heads(waiting, state)
+    heads = gather_heads(waiting, state, demand, site)
     while heads > 0:
         wish = int(tenancy.waiting.heads[0])
         lane = head_of(waiting, state, wish)
+        if lane == waiting.wish[nth(wish)]["ready"] and finds_no_room(waiting, state, demand, site, wish):
+            heads = settle_head(waiting, state, heads)
+            continue
         row = int(waiting.lanes.item[nth(lane)]["third"])
         number = int(tenancy.ledger.asker_of[nth(row)])
         leave_lane(tenancy.waiting, lane)
@@ -187,7 +190,7 @@ def _make_round(
                 tenancy.ledger.asker[nth(asker_first(tenancy, lane))]["wish"] == wish
             )
             if state[Share.BETWEEN] != Between.QUEUE or woken or not same:
-                heads = gather_heads(waiting, state)
+                heads = gather_heads(waiting, state, demand, site)
             else:
                 heads = settle_head(waiting, state, heads)
             continue
@@ -196,7 +199,7 @@ def _make_round(
         taken = 0
         if claimant and state[Share.PREEMPTS] > 0 and stays.lane[nth(lane)]["blocked"] != state[Share.CHANCE]:
             if lose_hope(tenancy, lane):
-                heads = gather_heads(waiting, state) if offered else settle_head(waiting, state, heads)
+                heads = gather_heads(waiting, state, demand, site) if offered else settle_head(waiting, state, heads)
                 continue
             taken = foresee(jobs, demand, site, log, stays, tenancy, row)
             if taken == MAYBE:
@@ -217,7 +220,7 @@ def _make_round(
                 succeed(tenancy, number)
         else:
             enter_lane(tenancy, lane)
-        heads = gather_heads(waiting, state) if offered else settle_head(waiting, state, heads)
+        heads = gather_heads(waiting, state, demand, site) if offered else settle_head(waiting, state, heads)
     end_round(tenancy, stays)
     return False
 
