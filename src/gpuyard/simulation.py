@@ -256,8 +256,9 @@ def _lower(
         asked.demands["lane"] = 0
         closing = of_jobs(closing, part.rows)
     queue = build.build_queue(jobs, int(asked.demands["lane"].max(initial=0)) + 1, marked=loop is run)
+    slots = int(asked.chunks[asked.demand[accepted]].sum()) * (2 if policy.preemption else 1)
     log = build.build_log(
-        int(asked.chunks[asked.demand[accepted]].sum()) + (0 if later is None else later.slots),
+        slots + (0 if later is None else later.slots),
         int(accepted.sum()),
         tracked=asked.quanta > 0 or bool(policy.cells),
         decisions=build_decisions(len(workload)) if decisions else None,

@@ -32,6 +32,7 @@ from gpuyard.kernel.tenancy import (
     Tenancy,
     build_tenancy,
 )
+from gpuyard.kernel.views import build_views
 from gpuyard.lowering import Asked, Rejections, with_types
 from gpuyard.policy import Policy
 from gpuyard.preemption import Preemption
@@ -341,7 +342,8 @@ def lower_tenancy(shared: Shared, cluster: Cluster, policy: Policy) -> Tenancy:
         total=_totals(cluster),
         state=state,
     )
-    return build_tenancy(ledger, pair, pair_of_node, shared.variant.reshape(-1), shared.demands)
+    views = build_views(cluster.nodes, int(cluster.node_gpus.max(initial=0)), wanted=bool(policy.preemption))
+    return build_tenancy(ledger, pair, pair_of_node, shared.variant.reshape(-1), shared.demands, views)
 
 
 def _tenant_records(shared: Shared, asker: Records, policy: Policy) -> Records:
@@ -349,7 +351,8 @@ def _tenant_records(shared: Shared, asker: Records, policy: Policy) -> Records:
     tenant = np.zeros(shared.parent.size, TENANT)
     weights = {each.name: float(each.weight) for each in shared.tenants.tenants}
     tenant["weight"] = [weights.get(path, 1.0) for path in shared.tenants.paths]
-    tenant["parent"], tenant["end"], tenant["prey"] = shared.parent, _ends(shared.parent), NOBODY
+    tenant["parent"], tenant["end"] = shared.parent, _ends(shared.parent)
+    tenant["prey"] = tenant["view"] = NOBODY
     bounds = np.arange(tenant.size + 1)
     if policy.backfill == "fit":
         bounds = np.searchsorted(asker["tenant"], bounds)
@@ -384,7 +387,11 @@ def _links(shared: Shared, asker: Records) -> tuple[Records, Records, NDArray[np
     link = np.zeros(len(node), LINK)
     link["node"], link["pair"] = node, NOBODY
     by = np.repeat(asker, asker["links"])
-    single = np.flatnonzero(by["resource"] != ANY_TYPE)
+    place = np.arange(len(node)) - by["first_link"]
+    closed = np.flatnonzero(~_holds_nobody(shared)[link["node"]])
+    asker["open_links"] = asker["links"]
+    np.minimum.at(asker["open_links"], np.repeat(np.arange(asker.size), asker["links"])[closed], place[closed])
+    single = np.flatnonzero((by["resource"] != ANY_TYPE) & (place >= by["open_links"]))
     nodes = link["node"][single].astype(np.int64)
     of_link, one = distinct([nodes, by["wish"][single].astype(np.int64)])
     link["pair"][single] = of_link
@@ -393,6 +400,12 @@ def _links(shared: Shared, asker: Records) -> tuple[Records, Records, NDArray[np
     pair["gpus"], pair["resource"] = by["gpus"][single][one], by["resource"][single][one]
     bounds = np.arange(tenants + shared.group.size + 1)
     return link, pair, np.searchsorted(nodes[one], bounds).astype(np.int32)
+
+
+def _holds_nobody(shared: Shared) -> NDArray[np.bool_]:
+    """Return whether a tenant has no limit and keeps nothing, of any resource; not so the groups, after the tenants."""
+    nobody = np.all((shared.quota["most"] == NEVER) & (shared.quota["kept"] == 0), axis=1)
+    return np.append(nobody, np.zeros(shared.group.size, np.bool_))
 
 
 def _totals(cluster: Cluster) -> NDArray[np.int64]:

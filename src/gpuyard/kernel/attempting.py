@@ -41,7 +41,7 @@ def note_attempt(jobs: Jobs, stays: Stays, row: int, since: int, now: int) -> No
     attempt["cause"] = NOBODY
     attempt["guest"] = 0
     this = stays.stay[nth(row)]
-    if stays.ticks.place[nth(row)] != NOBODY:
+    if stays.ticks.size[0] > 0 and stays.ticks.place[nth(row)] != NOBODY:
         strike(stays.ticks, row)
     this["since"] = since
     this["attempt"] = number
@@ -62,7 +62,7 @@ def end_attempt(events: Events, stays: Stays, row: int, now: int, useful: int, c
     attempt["useful"] = useful
     attempt["cause"] = cause
     strike(stays.ends, row)
-    if stays.ticks.place[nth(row)] != NOBODY:
+    if stays.ticks.size[0] > 0 and stays.ticks.place[nth(row)] != NOBODY:
         strike(stays.ticks, row)
     this["end"] = NEVER
     this["attempt"] = NOBODY

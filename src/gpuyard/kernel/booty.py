@@ -11,11 +11,24 @@ from gpuyard.kernel.pairing import put, set_key, take_out
 from gpuyard.kernel.parting import reconsider
 from gpuyard.kernel.quotas import is_above_quota
 from gpuyard.kernel.stays import Gain, Rule, Stays, Terms
-from gpuyard.kernel.tables import Jobs
+from gpuyard.kernel.tables import Jobs, Log, Site
 from gpuyard.kernel.tenancy import Share, Tenancy
+from gpuyard.kernel.views import add_to_view
 from gpuyard.kernel.worth import time_lost
 
-__all__ = ["drop_prey", "look_again", "note_borrower", "offer_fresh", "put_prey", "refresh", "tenant_of", "withdraw"]
+__all__ = [
+    "count_in_view",
+    "count_in_views",
+    "drop_prey",
+    "list_own",
+    "look_again",
+    "note_borrower",
+    "offer_fresh",
+    "put_prey",
+    "refresh",
+    "tenant_of",
+    "withdraw",
+]
 
 
 @inlined
@@ -85,22 +98,71 @@ def drop_prey(tenancy: Tenancy, row: int) -> None:
 
 
 @kernel
-def _offer(jobs: Jobs, stays: Stays, tenancy: Tenancy, row: int, now: int) -> None:
+def list_own(tenancy: Tenancy, tenant: int, level: int) -> int:
+    """List the running jobs of a tenant above a level that may be taken away in ``Booty.seen``; return how many."""
+    item, seen = tenancy.booty.prey.item, tenancy.booty.seen
+    root = int(tenancy.ledger.tenant[nth(tenant)]["prey"])
+    if root == NOBODY or -item[nth(root)]["first"] <= level:
+        return 0
+    seen[0] = root
+    at, found = 0, 1
+    while at < found:
+        below = int(item[nth(seen[nth(at)])]["child"])
+        while below != NOBODY:
+            if -item[nth(below)]["first"] > level:
+                seen[nth(found)] = below
+                found += 1
+            below = int(item[nth(below)]["next"])
+        at += 1
+    return found
+
+
+@inlined
+def count_in_view(jobs: Jobs, site: Site, log: Log, tenancy: Tenancy, row: int, number: int, sign: int) -> None:
+    """Count a running job for a view of its tenant, or against it."""
+    gpus = int(tenancy.ledger.asker[nth(tenancy.ledger.asker_of[nth(row)])]["gpus"])
+    claim = jobs.claim[nth(row)]
+    add_to_view(tenancy.booty.views, site, log, number, gpus, int(claim["slot"]), int(claim["slots"]), sign)
+
+
+@inlined
+def count_in_views(jobs: Jobs, site: Site, log: Log, tenancy: Tenancy, row: int, sign: int) -> None:
+    """Count a running job that may be taken away, or may not any more, for or against the views of its tenant."""
+    number = int(tenancy.ledger.tenant[nth(tenant_of(tenancy, row))]["view"])
+    if number != NOBODY:
+        _count_in_views(jobs, site, log, tenancy, row, number, sign)
+
+
+@kernel
+def _count_in_views(
+    jobs: Jobs, site: Site, log: Log, tenancy: Tenancy, row: int, number: int, sign: int
+) -> None:
+    """Count a job in those views from ``number`` on that are of a level below its own."""
+    views = tenancy.booty.views
+    while number != NOBODY:
+        if views.about[nth(number)]["level"] < -tenancy.booty.prey.item[nth(row)]["first"]:
+            count_in_view(jobs, site, log, tenancy, row, number, sign)
+        number = int(views.about[nth(number)]["next"])
+
+
+@kernel
+def _offer(jobs: Jobs, site: Site, log: Log, stays: Stays, tenancy: Tenancy, row: int, now: int) -> None:
     """Let a running job be taken away from now on if it may be."""
     this, terms = stays.stay[nth(row)], stays.terms
     if this["fixed"] > 0 or this["times"] >= terms[Terms.MOST] or now - this["since"] < terms[Terms.MIN_RUN]:
         return
     _note_key(jobs, stays, tenancy, row, now)
     put_prey(tenancy, row)
-    tenant = tenant_of(tenancy, row)
-    tenancy.ledger.tenant[nth(tenant)]["offered"] += jobs.claim[nth(row)]["slots"]
+    count_in_views(jobs, site, log, tenancy, row, 1)
+    tenant, slots = tenant_of(tenancy, row), int(jobs.claim[nth(row)]["slots"])
+    tenancy.ledger.tenant[nth(tenant)]["offered"] += slots
     note_borrower(tenancy, tenant)
     tenancy.ledger.state[Share.CHANCE] += 1
-    reconsider(tenancy, tenant)
+    reconsider(tenancy, tenant, slots)
 
 
 @kernel
-def offer_fresh(jobs: Jobs, stays: Stays, tenancy: Tenancy, now: int) -> None:
+def offer_fresh(jobs: Jobs, site: Site, log: Log, stays: Stays, tenancy: Tenancy, now: int) -> None:
     """Let those be taken away who started at an earlier instant and were not told apart yet."""
     kept = 0
     for number in range(stays.state[Gain.FRESH]):
@@ -111,17 +173,17 @@ def offer_fresh(jobs: Jobs, stays: Stays, tenancy: Tenancy, now: int) -> None:
             kept += 1
         else:
             stays.stay[nth(row)]["fresh"] = NOBODY
-            _offer(jobs, stays, tenancy, row, now)
+            _offer(jobs, site, log, stays, tenancy, row, now)
     stays.state[Gain.FRESH] = kept
 
 
 @inlined
-def withdraw(stays: Stays, tenancy: Tenancy, row: int) -> None:
+def withdraw(jobs: Jobs, site: Site, log: Log, stays: Stays, tenancy: Tenancy, row: int) -> None:
     """Note that a job does not run any more."""
     this = stays.stay[nth(row)]
     if this["fresh"] == NOBODY:
         if tenancy.booty.prey.item[nth(row)]["heap"] > 0:
-            _let_go(tenancy, row)
+            _let_go(jobs, site, log, tenancy, row)
     else:
         last = stays.state[Gain.FRESH] - 1
         moved = int(stays.fresh[nth(last)])
@@ -132,18 +194,19 @@ def withdraw(stays: Stays, tenancy: Tenancy, row: int) -> None:
 
 
 @kernel
-def _let_go(tenancy: Tenancy, row: int) -> None:
+def _let_go(jobs: Jobs, site: Site, log: Log, tenancy: Tenancy, row: int) -> None:
     """Take a job that ends out of those that may be taken away."""
     drop_prey(tenancy, row)
+    count_in_views(jobs, site, log, tenancy, row, -1)
     note_borrower(tenancy, tenant_of(tenancy, row))
 
 
 @kernel
-def look_again(jobs: Jobs, stays: Stays, tenancy: Tenancy, row: int, now: int) -> None:
+def look_again(jobs: Jobs, site: Site, log: Log, stays: Stays, tenancy: Tenancy, row: int, now: int) -> None:
     """Bring the place of a running job among those who may be taken away up to date: its level changed, or it may."""
     if stays.stay[nth(row)]["fresh"] == NOBODY:
-        withdraw(stays, tenancy, row)
-        _offer(jobs, stays, tenancy, row, now)
+        withdraw(jobs, site, log, stays, tenancy, row)
+        _offer(jobs, site, log, stays, tenancy, row, now)
 
 
 @kernel

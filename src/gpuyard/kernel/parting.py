@@ -2,7 +2,8 @@
 
 A lane is in one heap at most: of those to be tried of a demand, of its *claims* (lanes that may make room, and the few
 that have to be tried in every pass), of those that wait for a number of GPUs to be free or lent, which they would need
-even if all could be taken, or of those held at a pair of a node and a demand.  Of the lanes held at a pair
+even if all could be taken, of those that wait for a number of slots to be given back, or of those held at a pair of a
+node and a demand.  Of the lanes held at a pair
 the first alone comes back when there is room again, and the next when that one starts or is held elsewhere: so a pass
 costs no more for the tenants that wait.
 """
@@ -33,10 +34,14 @@ __all__ = [
     "reconsider",
     "reorder",
     "succeed",
+    "takes_own_only",
+    "wait_for_slots",
 ]
 
 
 _HOPES = 2
+_WAITS = 3
+"""Heaps of lanes that wait for numbers: of GPUs (the hopes), of slots."""
 
 
 @inlined
@@ -65,6 +70,17 @@ def is_claimant(tenancy: Tenancy, lane: int) -> bool:
         return False
     level = tenancy.waiting.lanes.item[nth(lane)]["level"]
     return bool(tenancy.ledger.state[Share.LISTED] > 0 or -tenancy.booty.prey.item[nth(prey)]["first"] > level)
+
+
+@inlined
+def takes_own_only(ledger: Ledger, number: int) -> bool:
+    """Return whether a job of an asker may take from its own tenant alone."""
+    resource, reclaim = int(ledger.asker[nth(number)]["resource"]), ledger.state[Share.RECLAIM]
+    if resource == ANY_TYPE:
+        return False
+    if resource == NOBODY or reclaim == Reclaim.NEVER:
+        return True
+    return bool(reclaim != Reclaim.FAIR and not is_within_quota(ledger, number, resource))
 
 
 @inlined
@@ -99,7 +115,7 @@ def _put_lane(tenancy: Tenancy, lane: int, place: int) -> None:
         wish["claim"] = put(waiting.lanes, int(wish["claim"]), lane)
         waiting.state[Held.CLAIMS] += 1
     else:
-        pair = waiting.pair[nth(place - 2 * demands - _HOPES)]
+        pair = waiting.pair[nth(place - 2 * demands - _WAITS)]
         pair["root"] = put(waiting.lanes, int(pair["root"]), lane)
         waiting.state[Held.LANES] += 1
 
@@ -119,11 +135,11 @@ def leave_lane(waiting: Waiting, lane: int) -> None:
         wish = waiting.wish[nth(place - demands)]
         wish["claim"] = take_out(waiting.lanes, int(wish["claim"]), lane)
         waiting.state[Held.CLAIMS] -= 1
-    elif place < 2 * demands + _HOPES:
+    elif place < 2 * demands + _WAITS:
         hope = place - 2 * demands
         waiting.state[nth(hope)] = take_out(waiting.lanes, int(waiting.state[nth(hope)]), lane)
     else:
-        pair = waiting.pair[nth(place - 2 * demands - _HOPES)]
+        pair = waiting.pair[nth(place - 2 * demands - _WAITS)]
         pair["root"] = take_out(waiting.lanes, int(pair["root"]), lane)
         waiting.state[Held.LANES] -= 1
 
@@ -149,7 +165,7 @@ def keep_lane(tenancy: Tenancy, lane: int) -> None:
 @kernel
 def hold_lane(tenancy: Tenancy, lane: int, link: int) -> None:
     """Let a lane that is in no heap wait until the tenant or group at a link has room."""
-    first = 2 * tenancy.waiting.wish.size + _HOPES
+    first = 2 * tenancy.waiting.wish.size + _WAITS
     _put_lane(tenancy, lane, first + int(tenancy.ledger.link[nth(link)]["pair"]))
 
 
@@ -176,6 +192,15 @@ def lose_hope(tenancy: Tenancy, lane: int) -> bool:
     item["heap"] = 2 * waiting.wish.size + hope
     waiting.state[nth(hope)] = put(waiting.lanes, int(waiting.state[nth(hope)]), lane)
     return True
+
+
+@kernel
+def wait_for_slots(tenancy: Tenancy, lane: int, given: int) -> None:
+    """Let a lane that is in no heap wait until so many slots were given back, ever since the beginning."""
+    item, waiting = tenancy.waiting.lanes.item[nth(lane)], tenancy.waiting
+    item["share"], item["first"] = 0.0, given
+    item["heap"] = 2 * waiting.wish.size + Held.PATIENCE.value
+    waiting.state[Held.PATIENCE] = put(waiting.lanes, int(waiting.state[Held.PATIENCE]), lane)
 
 
 @inlined
@@ -236,7 +261,7 @@ def succeed(tenancy: Tenancy, number: int) -> None:
 @kernel
 def _succeed(tenancy: Tenancy, number: int) -> None:
     asker = tenancy.ledger.asker[nth(number)]
-    for at in range(asker["first_link"], asker["first_link"] + asker["links"]):
+    for at in range(asker["first_link"] + asker["open_links"], asker["first_link"] + asker["links"]):
         link = tenancy.ledger.link[nth(at)]
         _let_first(tenancy, int(link["node"]), int(link["pair"]))
 
@@ -257,7 +282,7 @@ def _open_up(tenancy: Tenancy, number: int, resource: int) -> None:
     asker = ledger.asker[nth(number)]
     tenants, resources = ledger.tenant.size, resources_of(ledger)
     below = NOBODY
-    for at in range(asker["first_link"], asker["first_link"] + asker["links"]):
+    for at in range(asker["first_link"] + asker["open_links"], asker["first_link"] + asker["links"]):
         node = int(ledger.link[nth(at)]["node"])
         for pair in range(waiting.pair_of_node[nth(node)], waiting.pair_of_node[nth(node + 1)]):
             if waiting.pair[nth(pair)]["root"] != NOBODY:
@@ -269,24 +294,38 @@ def _open_up(tenancy: Tenancy, number: int, resource: int) -> None:
     if below != NOBODY:
         this, demands = ledger.tenant[nth(below)], waiting.wish.size
         for lane in range(this["first_lane"], this["end_lane"]):
-            if waiting.lanes.item[nth(lane)]["heap"] >= 2 * demands + _HOPES:
+            if waiting.lanes.item[nth(lane)]["heap"] >= 2 * demands + _WAITS:
                 leave_lane(waiting, lane)
                 enter_lane(tenancy, lane)
 
 
 @inlined
-def reconsider(tenancy: Tenancy, tenant: int) -> None:
-    """Put the lanes of a tenant among the claims that belong there now."""
+def reconsider(tenancy: Tenancy, tenant: int, offered: int) -> None:
+    """Put the lanes of a tenant among the claims that belong there now; ``offered``: slots that may be taken away now.
+
+    Those that wait for slots need so many fewer, unless they may take from other tenants now.
+    """
     if tenancy.ledger.state[Share.PREEMPTS] > 0 and tenancy.ledger.tenant[nth(tenant)]["waiting"] > 0:
-        _reconsider(tenancy, tenant)
+        _reconsider(tenancy, tenant, offered)
 
 
 @kernel
-def _reconsider(tenancy: Tenancy, tenant: int) -> None:
+def _reconsider(tenancy: Tenancy, tenant: int, offered: int) -> None:
     this, waiting = tenancy.ledger.tenant[nth(tenant)], tenancy.waiting
     for lane in range(this["first_lane"], this["last_lane"]):
         heap, demands = int(waiting.lanes.item[nth(lane)]["heap"]), waiting.wish.size
-        if (0 <= heap < demands or heap >= 2 * demands) and is_claimant(tenancy, lane):
+        if heap == 2 * demands + Held.PATIENCE:
+            needed = int(waiting.lanes.item[nth(lane)]["first"]) - offered
+            patient = needed > tenancy.ledger.state[Share.GIVEN] and takes_own_only(
+                tenancy.ledger, asker_first(tenancy, lane)
+            )
+            if offered > 0 or not patient:
+                leave_lane(waiting, lane)
+                if patient:
+                    wait_for_slots(tenancy, lane, needed)
+                else:
+                    enter_lane(tenancy, lane)
+        elif (0 <= heap < demands or heap >= 2 * demands) and is_claimant(tenancy, lane):
             leave_lane(waiting, lane)
             enter_lane(tenancy, lane)
 
@@ -310,7 +349,7 @@ def _reorder(tenancy: Tenancy, tenant: int) -> None:
     for lane in range(this["first_lane"], this["last_lane"]):
         heap = int(tenancy.waiting.lanes.item[nth(lane)]["heap"])
         demands = tenancy.waiting.wish.size
-        if 0 <= heap < 2 * demands or heap >= 2 * demands + _HOPES:
+        if 0 <= heap < 2 * demands or heap >= 2 * demands + _WAITS:
             leave_lane(tenancy.waiting, lane)
             _put_lane(tenancy, lane, heap)
             succeed(tenancy, asker_first(tenancy, lane))

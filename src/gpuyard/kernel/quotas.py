@@ -49,7 +49,7 @@ def holder_of(ledger: Ledger, number: int, resource: int) -> tuple[int, int]:
     gpus = int(asker["gpus"])
     tenants, resources = ledger.tenant.size, resources_of(ledger)
     need = gpus
-    for at in range(asker["first_link"], asker["first_link"] + asker["links"]):
+    for at in range(asker["first_link"] + asker["open_links"], asker["first_link"] + asker["links"]):
         node = int(ledger.link[nth(at)]["node"])
         if node >= tenants:
             group = ledger.group[nth(node - tenants)]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.pairing import Pairing, build_pairing
 from gpuyard.kernel.tables import Records
+from gpuyard.kernel.views import Views
 
 __all__ = [
     "ANY_TYPE",
@@ -69,7 +70,8 @@ ASKER = np.dtype(
         ("lane", np.int32),
         ("resource", np.int32),  # whose quota it needs; NOBODY for none, or ANY_TYPE
         ("first_link", np.int32),
-        ("links", np.int32),
+        ("links", np.int16),
+        ("open_links", np.int16),  # the first so many have no limit and keep nothing: they hold nobody
     ]
 )
 LINK = np.dtype([("node", np.int32), ("pair", np.int32)])
@@ -91,6 +93,7 @@ TENANT = np.dtype(
         ("last_lane", np.int32),  # after its last
         ("end_lane", np.int32),  # after the last of those below it
         ("prey", np.int32),  # root of the heap of its jobs that may be taken away
+        ("view", np.int32),  # the first of what is kept of how much room there is without these
     ]
 )
 """A tenant.  Its number is its place among all paths: the root first, parents before children."""
@@ -173,11 +176,13 @@ class Held(IntEnum):
     """root of the heap of lanes that wait for a number of free GPUs"""
     CLAIM_HOPE = 1
     """likewise, of free GPUs and those that may be taken back"""
-    LANES = 2
+    PATIENCE = 2
+    """root of the heap of lanes that wait for a number of slots to be given back"""
+    LANES = 3
     """held at pairs"""
-    CLAIMS = 3
+    CLAIMS = 4
     """lanes among the claims"""
-    SIZE = 4
+    SIZE = 5
 
 
 class Ledger(NamedTuple):
@@ -197,7 +202,7 @@ class Waiting(NamedTuple):
     """Lanes, and what they wait for.
 
     The heap that a lane is in is numbered: those of the demands to be tried, of their claims, the two of lanes that
-    wait for a number of GPUs, those of the pairs.
+    wait for a number of GPUs, that of lanes that wait for a number of slots, those of the pairs.
     """
 
     lanes: Pairing
@@ -215,6 +220,7 @@ class Booty(NamedTuple):
     prey: Pairing  # running jobs, tenant by tenant
     borrowers: Pairing  # tenants above their quota, by the first of their prey
     seen: NDArray[np.int32]  # room for tenants, and jobs, looked at while room is made
+    views: Views
 
 
 class Tenancy(NamedTuple):
@@ -227,7 +233,12 @@ class Tenancy(NamedTuple):
 
 
 def build_tenancy(
-    ledger: Ledger, pair: Records, pair_of_node: NDArray[np.int32], variant: NDArray[np.int32], demands: int
+    ledger: Ledger,
+    pair: Records,
+    pair_of_node: NDArray[np.int32],
+    variant: NDArray[np.int32],
+    demands: int,
+    views: Views,
 ) -> Tenancy:
     """Return tenants for whom nobody waits."""
     tenants = ledger.tenant.size
@@ -241,9 +252,14 @@ def build_tenancy(
         pair=pair,
         pair_of_node=pair_of_node,
         wish=wish,
-        state=np.array([NOBODY, NOBODY, 0, 0], np.int64),
+        state=np.array([NOBODY, NOBODY, NOBODY, 0, 0], np.int64),
         aside=np.empty(lanes, np.int32),
         heads=np.empty(demands + 1, np.int32),
     )
-    booty = Booty(prey=build_pairing(jobs), borrowers=build_pairing(tenants), seen=np.empty(tenants + jobs, np.int32))
+    booty = Booty(
+        prey=build_pairing(jobs),
+        borrowers=build_pairing(tenants),
+        seen=np.empty(tenants + jobs, np.int32),
+        views=views,
+    )
     return Tenancy(ledger=ledger, waiting=waiting, booty=booty, variant=variant)

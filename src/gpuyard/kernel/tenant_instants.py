@@ -27,6 +27,7 @@ from gpuyard.kernel.stays import Gain, Rule, Stays, Terms
 from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Records, Site
 from gpuyard.kernel.tenancy import Share, Tenancy
 from gpuyard.kernel.timetable import enter, first_time, strike
+from gpuyard.kernel.views import note_nodes
 
 __all__ = ["end_due", "give_back", "join_tenant", "line_up_due", "next_to_come", "note_borrower_of"]
 
@@ -51,6 +52,7 @@ def end_due(
         wish = int(jobs.claim[nth(row)]["demand"])
         if is_latecomer(stays, row):
             let_come(jobs, demand, site, log, events, stays, releaser, row)
+            note_nodes(tenancy.booty.views, log, int(jobs.claim[nth(row)]["slot"]), int(jobs.claim[nth(row)]["slots"]))
             tenancy.ledger.state[Share.FREE] += stays.thousandths[nth(wish)]
             tenancy.ledger.state[Share.GIVEN] += jobs.claim[nth(row)]["slots"]
             tenancy.ledger.state[Share.ROOM] += 1
@@ -62,7 +64,8 @@ def end_due(
         end_attempt(events, stays, row, now, useful, NOBODY)
         vacate(jobs, demand, site, log, releaser, row)
         if tenancy.ledger.state[Share.PREEMPTS] > 0:
-            withdraw(stays, tenancy, row)
+            note_nodes(tenancy.booty.views, log, int(jobs.claim[nth(row)]["slot"]), int(jobs.claim[nth(row)]["slots"]))
+            withdraw(jobs, site, log, stays, tenancy, row)
         if charged:
             charge(tenancy.ledger, int(tenancy.ledger.asker_of[nth(row)]), resource, -1)
             give_back(jobs, stays, tenancy, row, resource)
@@ -84,7 +87,15 @@ def next_to_come(jobs: Jobs, dependencies: Dependencies, events: Events, stays: 
 
 @kernel
 def line_up_due(
-    jobs: Jobs, dependencies: Dependencies, events: Events, stays: Stays, tenancy: Tenancy, row: int, now: int
+    jobs: Jobs,
+    dependencies: Dependencies,
+    site: Site,
+    log: Log,
+    events: Events,
+    stays: Stays,
+    tenancy: Tenancy,
+    row: int,
+    now: int,
 ) -> None:
     """Let a job that has become eligible wait, and all that do now; then TICK."""
     while row != NOBODY:
@@ -98,7 +109,7 @@ def line_up_due(
         if stays.stay[nth(row)]["attempt"] == NOBODY:
             _promote(jobs, stays, tenancy, row, wish)
         else:
-            _tick(jobs, stays, tenancy, row, wish, now)
+            _tick(jobs, site, log, stays, tenancy, row, wish, now)
 
 
 @kernel
@@ -111,7 +122,7 @@ def give_back(jobs: Jobs, stays: Stays, tenancy: Tenancy, row: int, resource: in
     note_borrower_of(tenancy, number)
     reorder(tenancy, number)
     open_up(tenancy, number, resource)
-    reconsider(tenancy, int(tenancy.ledger.asker[nth(number)]["tenant"]))
+    reconsider(tenancy, int(tenancy.ledger.asker[nth(number)]["tenant"]), 0)
 
 
 @inlined
@@ -168,12 +179,12 @@ def _promote(jobs: Jobs, stays: Stays, tenancy: Tenancy, row: int, wish: int) ->
 
 
 @kernel
-def _tick(jobs: Jobs, stays: Stays, tenancy: Tenancy, row: int, wish: int, now: int) -> None:
+def _tick(jobs: Jobs, site: Site, log: Log, stays: Stays, tenancy: Tenancy, row: int, wish: int, now: int) -> None:
     """Bring the level of a running job up to date, and let it be taken away if it may be from now on."""
     this = stays.stay[nth(row)]
     if stays.terms[Terms.RULE] == Rule.BINS:
         pass_bins(stays, row, wish, int(this["attained"] + now - this["since"]))
-    look_again(jobs, stays, tenancy, row, now)
+    look_again(jobs, site, log, stays, tenancy, row, now)
     tick = next_tick(stays, row, wish, now)
     if tick != NEVER:
         enter(stays.ticks, tick, row)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from gpuyard.kernel.aside import end_round, put_aside, wake
 from gpuyard.kernel.attempting import begin_attempt, end_attempt, keep_gain
 from gpuyard.kernel.bits import nth
-from gpuyard.kernel.booty import offer_fresh
+from gpuyard.kernel.booty import count_in_views, offer_fresh
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
-from gpuyard.kernel.foresight import MAYBE, foresee
+from gpuyard.kernel.foresight import MAYBE, be_patient, end_patience, foresee
 from gpuyard.kernel.heads import finds_no_room, gather_heads, head_of, settle_head
 from gpuyard.kernel.hunt import try_place
 from gpuyard.kernel.instants import next_arrival, skip_rejected
@@ -36,6 +36,7 @@ from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Queue, Record
 from gpuyard.kernel.tenancy import ANY_TYPE, Between, Share, Tenancy
 from gpuyard.kernel.tenant_instants import end_due, give_back, join_tenant, line_up_due, next_to_come, note_borrower_of
 from gpuyard.kernel.timetable import enter, first_time
+from gpuyard.kernel.views import note_nodes
 from gpuyard.kernel.worth import work_saved
 
 __all__ = ["run_tenanted"]
@@ -77,7 +78,7 @@ def run_tenanted(
                     count[Count.PASSES] += 1
                     continue
                 tenancy.ledger.state[Share.LEFT] = 1
-            line_up_due(jobs, dependencies, events, stays, tenancy, row, now)
+            line_up_due(jobs, dependencies, site, log, events, stays, tenancy, row, now)
         now = int(count[Count.LAST])
         state[Gain.PAUSED] = _lacks_log(log, events, stays)
         if state[Gain.PAUSED] > 0:
@@ -87,7 +88,7 @@ def run_tenanted(
             tenancy.ledger.state[Share.OFFERED] = 0
             tenancy.ledger.state[Share.CHANCE] += tenancy.ledger.state[Share.LISTED]  # who is taken first decides
             if tenancy.ledger.state[Share.LEFT] > 0:
-                _offer_once(jobs, stays, tenancy, now)
+                _offer_once(jobs, site, log, stays, tenancy, now)
             while _make_round(jobs, demand, site, log, events, stays, tenancy, regainer, placer, releaser, now):
                 pass
             count[Count.MAX_WAITING] = max(count[Count.MAX_WAITING], count[Count.WAITING])
@@ -139,7 +140,7 @@ def _start_at_once(
 
 
 @inlined
-def _offer_once(jobs: Jobs, stays: Stays, tenancy: Tenancy, now: int) -> bool:
+def _offer_once(jobs: Jobs, site: Site, log: Log, stays: Stays, tenancy: Tenancy, now: int) -> bool:
     """Let those be taken away who started before this instant, if somebody may be and it was not done in this pass.
 
     Where everybody who waits has joined at this instant, that can wait until one of them finds no room.
@@ -148,7 +149,7 @@ def _offer_once(jobs: Jobs, stays: Stays, tenancy: Tenancy, now: int) -> bool:
     if state[Share.PREEMPTS] == 0 or state[Share.OFFERED] > 0:
         return False
     state[Share.OFFERED] = 1
-    offer_fresh(jobs, stays, tenancy, now)
+    offer_fresh(jobs, site, log, stays, tenancy, now)
     return True
 
 
@@ -170,6 +171,7 @@ def _make_round(
     state, waiting = tenancy.ledger.state, tenancy.waiting
     state[Share.ASIDE] = 0
     raise_hopes(tenancy, NOBODY)
+    end_patience(jobs, demand, site, log, stays, tenancy)
     heads = gather_heads(waiting, state, demand, site)
     while heads > 0:
         wish = int(tenancy.waiting.heads[0])
@@ -194,7 +196,7 @@ def _make_round(
             else:
                 heads = settle_head(waiting, state, heads)
             continue
-        offered = _offer_once(jobs, stays, tenancy, now)
+        offered = _offer_once(jobs, site, log, stays, tenancy, now)
         claimant = is_claimant(tenancy, lane)
         taken = 0
         if claimant and state[Share.PREEMPTS] > 0 and stays.lane[nth(lane)]["blocked"] != state[Share.CHANCE]:
@@ -202,6 +204,12 @@ def _make_round(
                 heads = gather_heads(waiting, state, demand, site) if offered else settle_head(waiting, state, heads)
                 continue
             taken = foresee(jobs, demand, site, log, stays, tenancy, row)
+            if taken == 0:
+                be_patient(stays, tenancy, lane, row)
+                if link != NOBODY:
+                    succeed(tenancy, number)
+                heads = gather_heads(waiting, state, demand, site) if offered else settle_head(waiting, state, heads)
+                continue
             if taken == MAYBE:
                 taken = regainer(jobs, demand, site, log, events, stays, tenancy, placer, releaser, row, now)
         if taken > 0:
@@ -268,6 +276,7 @@ def _run(
     begin_attempt(jobs, events, stays, row, first, now)
     if tenancy.ledger.state[Share.PREEMPTS] > 0:
         announce(stays, row)
+        note_nodes(tenancy.booty.views, log, first, int(events.counter[Count.SLOTS]) - first)
     charge(tenancy.ledger, number, resource_held(jobs, site, log, tenancy.ledger, row), 1)
     tenancy.ledger.state[Share.CHANCE] += 1
     note_borrower_of(tenancy, number)
@@ -321,6 +330,8 @@ def _preempt_caught(
         if stays.catch[nth(place)]["spared"] > 0:
             continue
         row = int(stays.catch[nth(place)]["row"])
+        note_nodes(tenancy.booty.views, log, int(jobs.claim[nth(row)]["slot"]), int(jobs.claim[nth(row)]["slots"]))
+        count_in_views(jobs, site, log, tenancy, row, -1)
         wish = int(jobs.claim[nth(row)]["demand"])
         resource = resource_held(jobs, site, log, tenancy.ledger, row)
         useful = work_saved(jobs, stays, row, now)
