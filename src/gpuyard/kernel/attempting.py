@@ -45,7 +45,8 @@ def note_attempt(jobs: Jobs, stays: Stays, row: int, since: int, now: int) -> No
         strike(stays.ticks, row)
     this["since"] = since
     this["attempt"] = number
-    this["expected"] = since + remaining(stays, row)
+    if stays.terms[Terms.RULE] == Rule.REMAINING or stays.terms[Terms.RULE] == Rule.REMAINING_SERVICE:
+        this["expected"] = since + remaining(stays, row)
     this["end"] = since + attempt_length(jobs, stays, row)
     enter(stays.ends, int(this["end"]), row)
     tick = next_tick(stays, row, wish, now)

@@ -8,7 +8,7 @@ from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.latecomers import is_latecomer
 from gpuyard.kernel.levels import gpu_time, running_level
 from gpuyard.kernel.pairing import put, set_key, take_out
-from gpuyard.kernel.parting import reconsider
+from gpuyard.kernel.parting import anybody_waits_for_more, reconsider
 from gpuyard.kernel.quotas import is_above_quota
 from gpuyard.kernel.stays import Gain, Rule, Stays, Terms
 from gpuyard.kernel.tables import Jobs, Log, Site
@@ -22,10 +22,12 @@ __all__ = [
     "drop_prey",
     "list_own",
     "look_again",
+    "mark_borrower",
     "note_borrower",
     "offer_fresh",
     "put_prey",
     "refresh",
+    "settle_borrowers",
     "tenant_of",
     "withdraw",
 ]
@@ -55,6 +57,33 @@ def _has_key(tenancy: Tenancy, tenant: int, row: int) -> bool:
     """Return whether a tenant stands among those that borrow by the key of a job."""
     its, item = tenancy.booty.borrowers.item[nth(tenant)], tenancy.booty.prey.item[nth(row)]
     return bool(its["third"] == row and its["first"] == item["first"] and its["second"] == item["second"])
+
+
+@inlined
+def mark_borrower(tenancy: Tenancy, tenant: int) -> None:
+    """Note that the place of a tenant among those that borrow may have changed, until somebody asks."""
+    this, state = tenancy.ledger.tenant[nth(tenant)], tenancy.ledger.state
+    if this["marked"] == 0:
+        this["marked"] = 1
+        tenancy.booty.marked[nth(state[Share.MARKED])] = tenant
+        state[Share.MARKED] += 1
+
+
+@inlined
+def settle_borrowers(tenancy: Tenancy) -> None:
+    """Bring all that were marked up to date."""
+    if tenancy.ledger.state[Share.MARKED] > 0:
+        _settle_borrowers(tenancy)
+
+
+@kernel
+def _settle_borrowers(tenancy: Tenancy) -> None:
+    state = tenancy.ledger.state
+    for place in range(state[Share.MARKED]):
+        tenant = int(tenancy.booty.marked[nth(place)])
+        tenancy.ledger.tenant[nth(tenant)]["marked"] = 0
+        note_borrower(tenancy, tenant)
+    state[Share.MARKED] = 0
 
 
 @kernel
@@ -152,13 +181,17 @@ def _offer(jobs: Jobs, site: Site, log: Log, stays: Stays, tenancy: Tenancy, row
     if this["fixed"] > 0 or this["times"] >= terms[Terms.MOST] or now - this["since"] < terms[Terms.MIN_RUN]:
         return
     _note_key(jobs, stays, tenancy, row, now)
+    first = int(tenancy.ledger.tenant[nth(tenant_of(tenancy, row))]["prey"])
+    item = tenancy.booty.prey.item
+    higher = first == NOBODY or item[nth(row)]["first"] < item[nth(first)]["first"]
     put_prey(tenancy, row)
     count_in_views(jobs, site, log, tenancy, row, 1)
     tenant, slots = tenant_of(tenancy, row), int(jobs.claim[nth(row)]["slots"])
     tenancy.ledger.tenant[nth(tenant)]["offered"] += slots
-    note_borrower(tenancy, tenant)
+    mark_borrower(tenancy, tenant)
     tenancy.ledger.state[Share.CHANCE] += 1
-    reconsider(tenancy, tenant, slots)
+    if higher or anybody_waits_for_more(tenancy):
+        reconsider(tenancy, tenant, slots)
 
 
 @kernel
@@ -179,7 +212,7 @@ def offer_fresh(jobs: Jobs, site: Site, log: Log, stays: Stays, tenancy: Tenancy
 
 @inlined
 def withdraw(jobs: Jobs, site: Site, log: Log, stays: Stays, tenancy: Tenancy, row: int) -> None:
-    """Note that a job does not run any more."""
+    """Note that a job does not run any more; its tenant may borrow less (:func:`mark_borrower`)."""
     this = stays.stay[nth(row)]
     if this["fresh"] == NOBODY:
         if tenancy.booty.prey.item[nth(row)]["heap"] > 0:
@@ -198,7 +231,6 @@ def _let_go(jobs: Jobs, site: Site, log: Log, tenancy: Tenancy, row: int) -> Non
     """Take a job that ends out of those that may be taken away."""
     drop_prey(tenancy, row)
     count_in_views(jobs, site, log, tenancy, row, -1)
-    note_borrower(tenancy, tenant_of(tenancy, row))
 
 
 @kernel
@@ -206,6 +238,7 @@ def look_again(jobs: Jobs, site: Site, log: Log, stays: Stays, tenancy: Tenancy,
     """Bring the place of a running job among those who may be taken away up to date: its level changed, or it may."""
     if stays.stay[nth(row)]["fresh"] == NOBODY:
         withdraw(jobs, site, log, stays, tenancy, row)
+        mark_borrower(tenancy, tenant_of(tenancy, row))
         _offer(jobs, site, log, stays, tenancy, row, now)
 
 

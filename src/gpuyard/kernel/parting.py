@@ -21,6 +21,7 @@ from gpuyard.kernel.stays import Stays
 from gpuyard.kernel.tenancy import ANY_TYPE, Between, Held, Ledger, Reclaim, Share, Tenancy, Waiting
 
 __all__ = [
+    "anybody_waits_for_more",
     "asker_first",
     "enter_lane",
     "hold_lane",
@@ -297,6 +298,18 @@ def _open_up(tenancy: Tenancy, number: int, resource: int) -> None:
             if waiting.lanes.item[nth(lane)]["heap"] >= 2 * demands + _WAITS:
                 leave_lane(waiting, lane)
                 enter_lane(tenancy, lane)
+
+
+@inlined
+def anybody_waits_for_more(tenancy: Tenancy) -> bool:
+    """Return whether there are lanes that wait for GPUs or slots, or are held."""
+    state = tenancy.waiting.state
+    return bool(
+        state[Held.HOPE] != NOBODY
+        or state[Held.CLAIM_HOPE] != NOBODY
+        or state[Held.PATIENCE] != NOBODY
+        or state[Held.LANES] > 0
+    )
 
 
 @inlined

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from gpuyard.kernel.bits import nth
-from gpuyard.kernel.booty import drop_prey, note_borrower, put_prey, refresh, tenant_of
+from gpuyard.kernel.booty import drop_prey, note_borrower, put_prey, refresh, settle_borrowers, tenant_of
 from gpuyard.kernel.codes import NOBODY, Count
 from gpuyard.kernel.hunt import try_place, undo_place
 from gpuyard.kernel.imagined import put_back, take_away
@@ -76,6 +76,7 @@ def regain(
     Those that are not marked as spared have been released and are charged to nobody any more, and the job, which is
     not charged yet, holds the slots written last.
     """
+    settle_borrowers(tenancy)
     refresh(jobs, stays, tenancy, now)
     number = int(tenancy.ledger.asker_of[nth(row)])
     asker = tenancy.ledger.asker[nth(number)]

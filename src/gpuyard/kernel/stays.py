@@ -22,23 +22,23 @@ MOST_LEVELS = 1 << (62 - LEVEL_SHIFT)
 STAY = np.dtype(
     [
         ("saved", np.int64),  # work that need not be repeated
-        ("attained", np.int64),  # time held in earlier attempts, since the last promotion
         ("since", np.int64),  # since when it runs, or waits
         ("end", np.int64),  # of the running attempt, or NEVER
-        ("expected", np.int64),  # when the running attempt is expected to end
+        ("expected", np.int64),  # when the running attempt is expected to end; only where levels are remaining times
+        ("interval", np.int64),  # of its checkpoints; 0 = nothing is lost, NEVER = there are none
+        ("attempt", np.int32),  # number of the running attempt, or NOBODY
+        ("times", np.int32),  # how often it was preempted
+        ("place", np.int32),  # in its lane, or NOBODY
+        ("fresh", np.int32),  # place in Stays.fresh, or NOBODY
         ("key", np.int64),  # of a waiting job in the queue; of one that may be taken away, among these
         ("patience", np.int64),  # of a waiting job among tenants: of slots, before which it cannot make room
+        ("attained", np.int64),  # time held in earlier attempts, since the last promotion
         ("level", np.int64),  # at which a running job may be taken away; NOBODY if it may not now
-        ("interval", np.int64),  # of its checkpoints; 0 = nothing is lost, NEVER = there are none
         ("bin", np.int32),  # thresholds reached
-        ("times", np.int32),  # how often it was preempted
-        ("attempt", np.int32),  # number of the running attempt, or NOBODY
-        ("place", np.int32),  # in its lane, or NOBODY
         ("fixed", np.int32),  # 1 = never to be preempted
-        ("fresh", np.int32),  # place in Stays.fresh, or NOBODY
     ]
 )
-"""What a job has got and has left."""
+"""What a job has got and has left; what each start and end touches comes first."""
 
 ATTEMPT = np.dtype(
     [

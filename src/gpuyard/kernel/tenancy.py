@@ -93,6 +93,7 @@ TENANT = np.dtype(
         ("last_lane", np.int32),  # after its last
         ("end_lane", np.int32),  # after the last of those below it
         ("prey", np.int32),  # root of the heap of its jobs that may be taken away
+        ("marked", np.int32),  # 1 = it is among Booty.marked
         ("view", np.int32),  # the first of what is kept of how much room there is without these
     ]
 )
@@ -166,7 +167,9 @@ class Share(IntEnum):
     """with quotas"""
     GIVEN = 15
     """slots given back"""
-    SIZE = 16
+    MARKED = 16
+    """tenants whose place among those that borrow may have changed since it was looked at"""
+    SIZE = 17
 
 
 class Held(IntEnum):
@@ -219,6 +222,7 @@ class Booty(NamedTuple):
 
     prey: Pairing  # running jobs, tenant by tenant
     borrowers: Pairing  # tenants above their quota, by the first of their prey
+    marked: NDArray[np.int32]  # tenants, the first Share.MARKED
     seen: NDArray[np.int32]  # room for tenants, and jobs, looked at while room is made
     views: Views
 
@@ -259,6 +263,7 @@ def build_tenancy(
     booty = Booty(
         prey=build_pairing(jobs),
         borrowers=build_pairing(tenants),
+        marked=np.empty(tenants, np.int32),
         seen=np.empty(tenants + jobs, np.int32),
         views=views,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gpuyard.kernel.attempting import end_attempt
 from gpuyard.kernel.bits import nth
-from gpuyard.kernel.booty import look_again, note_borrower, withdraw
+from gpuyard.kernel.booty import look_again, mark_borrower, withdraw
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
 from gpuyard.kernel.instants import next_eligible, tell_others, vacate
 from gpuyard.kernel.jit import inlined, kernel
@@ -58,7 +58,9 @@ def end_due(
             tenancy.ledger.state[Share.ROOM] += 1
             tenancy.ledger.state[Share.CHANCE] += 1
             continue
-        useful = int(jobs.job[nth(row)]["duration"] - stays.stay[nth(row)]["saved"])
+        useful = 0  # nobody asks where nobody is preempted
+        if tenancy.ledger.state[Share.PREEMPTS] > 0:
+            useful = int(jobs.job[nth(row)]["duration"] - stays.stay[nth(row)]["saved"])
         charged = int(jobs.claim[nth(row)]["slots"]) > 0
         resource = resource_held(jobs, site, log, tenancy.ledger, row) if charged else NOBODY
         end_attempt(events, stays, row, now, useful, NOBODY)
@@ -69,6 +71,8 @@ def end_due(
         if charged:
             charge(tenancy.ledger, int(tenancy.ledger.asker_of[nth(row)]), resource, -1)
             give_back(jobs, stays, tenancy, row, resource)
+        else:
+            note_borrower_of(tenancy, int(tenancy.ledger.asker_of[nth(row)]))
         tell_others(dependencies, events, row, now)
         state[Gain.ACTIVE] -= 1
         state[Gain.CHUNKS] -= stays.chunks[nth(wish)]
@@ -127,11 +131,11 @@ def give_back(jobs: Jobs, stays: Stays, tenancy: Tenancy, row: int, resource: in
 
 @inlined
 def note_borrower_of(tenancy: Tenancy, number: int) -> None:
-    """Bring the place of an asker's tenant among those that borrow up to date."""
+    """Note that the place of an asker's tenant among those that borrow may have changed."""
     tenant = int(tenancy.ledger.asker[nth(number)]["tenant"])
     this = tenancy.ledger.tenant[nth(tenant)]
     if this["prey"] != NOBODY or this["lent"] > 0 or tenancy.booty.borrowers.item[nth(tenant)]["heap"] > 0:
-        note_borrower(tenancy, tenant)
+        mark_borrower(tenancy, tenant)
 
 
 @kernel

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gpuyard.kernel.aside import end_round, put_aside, wake
 from gpuyard.kernel.attempting import begin_attempt, end_attempt, keep_gain
 from gpuyard.kernel.bits import nth
-from gpuyard.kernel.booty import count_in_views, offer_fresh
+from gpuyard.kernel.booty import count_in_views, offer_fresh, settle_borrowers
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
 from gpuyard.kernel.foresight import MAYBE, be_patient, end_patience, foresee
 from gpuyard.kernel.heads import finds_no_room, gather_heads, head_of, settle_head
@@ -33,7 +33,7 @@ from gpuyard.kernel.quotas import charge, holder_of, resource_held, resources_of
 from gpuyard.kernel.regaining import Regainer
 from gpuyard.kernel.stays import Gain, Stays
 from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Queue, Records, Site
-from gpuyard.kernel.tenancy import ANY_TYPE, Between, Share, Tenancy
+from gpuyard.kernel.tenancy import ANY_TYPE, Between, Held, Share, Tenancy
 from gpuyard.kernel.tenant_instants import end_due, give_back, join_tenant, line_up_due, next_to_come, note_borrower_of
 from gpuyard.kernel.timetable import enter, first_time
 from gpuyard.kernel.views import note_nodes
@@ -170,7 +170,7 @@ def _make_round(
     """Try every lane once, the first in the order next; return whether somebody was preempted, which ends the round."""
     state, waiting = tenancy.ledger.state, tenancy.waiting
     state[Share.ASIDE] = 0
-    raise_hopes(tenancy, NOBODY)
+    _raise(tenancy, NOBODY)
     end_patience(jobs, demand, site, log, stays, tenancy)
     heads = gather_heads(waiting, state, demand, site)
     while heads > 0:
@@ -200,6 +200,7 @@ def _make_round(
         claimant = is_claimant(tenancy, lane)
         taken = 0
         if claimant and state[Share.PREEMPTS] > 0 and stays.lane[nth(lane)]["blocked"] != state[Share.CHANCE]:
+            settle_borrowers(tenancy)
             if lose_hope(tenancy, lane):
                 heads = gather_heads(waiting, state, demand, site) if offered else settle_head(waiting, state, heads)
                 continue
@@ -231,6 +232,14 @@ def _make_round(
         heads = gather_heads(waiting, state, demand, site) if offered else settle_head(waiting, state, heads)
     end_round(tenancy, stays)
     return False
+
+
+@inlined
+def _raise(tenancy: Tenancy, after: int) -> bool:
+    """As :func:`raise_hopes`, by what is lent now."""
+    if tenancy.waiting.state[Held.CLAIM_HOPE] != NOBODY:
+        settle_borrowers(tenancy)
+    return raise_hopes(tenancy, after)
 
 
 @inlined
@@ -304,7 +313,7 @@ def _start(
     events.counter[Count.WAITING] -= 1
     tenancy.ledger.tenant[nth(tenancy.ledger.asker[nth(number)]["tenant"])]["waiting"] -= 1
     _run(jobs, site, log, events, stays, tenancy, row, number, first, now)
-    raised = raise_hopes(tenancy, lane)
+    raised = _raise(tenancy, lane)
     reorder(tenancy, number)
     if stays.lane[nth(lane)]["waiting"] > 0:
         leave_lane(tenancy.waiting, lane)
