@@ -15,7 +15,7 @@ from gpuyard.kernel.codes import NEVER, NOBODY
 from gpuyard.kernel.expectations import thousandths_asked
 from gpuyard.kernel.launch import Pointer
 from gpuyard.kernel.regaining import Regainer, regain, regain_nothing, regainer_signature
-from gpuyard.kernel.stays import LINE, Stays
+from gpuyard.kernel.stays import Stays, build_lanes
 from gpuyard.kernel.tables import Records
 from gpuyard.kernel.tenancy import (
     ANY_TYPE,
@@ -440,9 +440,7 @@ def tenant_tables(
 def _with_lanes(stays: Stays, tenancy: Tenancy, accepted: NDArray[np.bool_]) -> Stays:
     """Return the stays with the lanes of tenants in the place of those of demands."""
     ledger = tenancy.ledger
-    lane = np.zeros(tenancy.waiting.lanes.item.size, LINE)
-    sizes = np.bincount(ledger.asker["lane"][ledger.asker_of[accepted]], minlength=lane.size)
-    lane["base"] = np.cumsum(sizes) - sizes
-    lane["blocked"] = NOBODY
-    changed: dict[str, Any] = {"lane": lane, "turn": np.empty(1, np.int32)}
+    lanes = tenancy.waiting.lanes.item.size
+    sizes = np.bincount(ledger.asker["lane"][ledger.asker_of[accepted]], minlength=lanes)
+    changed: dict[str, Any] = {"lane": build_lanes(sizes), "turn": np.empty(1, np.int32)}
     return stays._replace(**changed)

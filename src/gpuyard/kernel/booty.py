@@ -163,9 +163,7 @@ def count_in_views(jobs: Jobs, site: Site, log: Log, tenancy: Tenancy, row: int,
 
 
 @kernel
-def _count_in_views(
-    jobs: Jobs, site: Site, log: Log, tenancy: Tenancy, row: int, number: int, sign: int
-) -> None:
+def _count_in_views(jobs: Jobs, site: Site, log: Log, tenancy: Tenancy, row: int, number: int, sign: int) -> None:
     """Count a job in those views from ``number`` on that are of a level below its own."""
     views = tenancy.booty.views
     while number != NOBODY:

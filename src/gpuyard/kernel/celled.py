@@ -268,14 +268,13 @@ def _preempt(
     now: int,
 ) -> bool:
     """End the attempt of an opportunistic job, and let it wait again; return whether a lane of owners has its turn."""
-    this = stays.stay[nth(row)]
     useful = work_saved(jobs, stays, row, now)
     _vacate(jobs, log, stays, forests, cells, claims, row)
     end_attempt(events, stays, row, now, useful, cause)
     keep_gain(stays, row, int(jobs.claim[nth(row)]["demand"]), useful, now)
     _join(jobs, demand, events, stays, row)
     number = int(demand[nth(jobs.claim[nth(row)]["demand"])]["lane"])
-    if this["place"] > 0 or claims.pen[nth(number)]["forest"] == NOBODY:
+    if first_of(stays, number) != row or claims.pen[nth(number)]["forest"] == NOBODY:
         return False
     turn_again(stays, number)
     return True

@@ -1,6 +1,8 @@
-"""The queue of a loop that preempts: lanes of jobs that ask for the same, each a heap by (key, row).
+"""The queue of a loop that preempts: lanes of jobs that ask for the same, in the order of (key, row).
 
-A key changes only while a job is not in the queue, or when the job is promoted.
+A key changes only while a job is not in the queue, or when the job is promoted.  Who joins behind all others of a lane,
+as most do, stands in its *row* of such; the others are a heap.  Then the next is found without a look at jobs that
+wait behind, of which nobody has thought for long.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.stays import Gain, Stays
+from gpuyard.kernel.tables import Records
 
 __all__ = ["first_of", "line_up", "stand_out", "take_turn", "turn_again", "turn_back", "turns_after"]
 
@@ -23,50 +26,64 @@ def _is_before(stays: Stays, one: int, other: int) -> bool:
 @inlined
 def first_of(stays: Stays, number: int) -> int:
     """Return the first job of a lane that has one."""
-    return int(stays.line[nth(stays.lane[nth(number)]["base"])])
+    return int(stays.lane[nth(number)]["first"])
 
 
 @inlined
-def _set(stays: Stays, base: int, at: int, row: int) -> None:
-    stays.line[nth(base + at)] = row
-    stays.stay[nth(row)]["place"] = at
+def _set(stays: Stays, base: int, room: int, at: int, row: int) -> None:
+    stays.line[nth(base + room + at)] = row
+    stays.stay[nth(row)]["place"] = room + at
 
 
 @kernel
-def _settle(stays: Stays, base: int, size: int, at: int, row: int) -> None:
-    """Put a job into a lane at ``at``, or above or below it."""
+def _settle(stays: Stays, lane: Records, at: int, row: int) -> None:
+    """Put a job into a lane's heap at ``at``, or above or below it."""
+    base, room, size = int(lane["base"]), int(lane["room"]), int(lane["heap"])
     start = at
     while at > 0:
-        above = int(stays.line[nth(base + ((at - 1) >> 1))])
+        above = int(stays.line[nth(base + room + ((at - 1) >> 1))])
         if not _is_before(stays, row, above):
             break
-        _set(stays, base, at, above)
+        _set(stays, base, room, at, above)
         at = (at - 1) >> 1
     if at == start:
         child = 2 * at + 1
         while child < size:
-            below = int(stays.line[nth(base + child)])
+            below = int(stays.line[nth(base + room + child)])
             if child + 1 < size:
-                right = int(stays.line[nth(base + child + 1)])
+                right = int(stays.line[nth(base + room + child + 1)])
                 if _is_before(stays, right, below):
                     child += 1
                     below = right
             if _is_before(stays, row, below):
                 break
-            _set(stays, base, at, below)
+            _set(stays, base, room, at, below)
             at = child
             child = 2 * at + 1
-    _set(stays, base, at, row)
+    _set(stays, base, room, at, row)
 
 
 @kernel
 def line_up(stays: Stays, number: int, row: int) -> None:
     """Let a job wait in a lane; a new first one may find room where the old one did not."""
     lane = stays.lane[nth(number)]
-    size = int(lane["waiting"])
-    lane["waiting"] = size + 1
-    _settle(stays, lane["base"], size + 1, size, row)
-    if stays.stay[nth(row)]["place"] == 0:
+    base, head, tail = int(lane["base"]), int(lane["head"]), int(lane["tail"])
+    if head == tail:
+        head = tail = 0
+        lane["head"] = 0
+    if tail < lane["room"] and (head == tail or _is_before(stays, int(stays.line[nth(base + tail - 1)]), row)):
+        stays.line[nth(base + tail)] = row
+        stays.stay[nth(row)]["place"] = tail
+        lane["tail"] = tail + 1
+    else:
+        lane["tail"] = tail
+        size = int(lane["heap"])
+        lane["heap"] = size + 1
+        _settle(stays, lane, size, row)
+    waiting = lane["waiting"]
+    lane["waiting"] = waiting + 1
+    if waiting == 0 or _is_before(stays, row, int(lane["first"])):
+        lane["first"] = row
         lane["blocked"] = NOBODY
 
 
@@ -74,12 +91,44 @@ def line_up(stays: Stays, number: int, row: int) -> None:
 def stand_out(stays: Stays, number: int, row: int) -> None:
     """Take a job out of its lane."""
     lane = stays.lane[nth(number)]
-    size = int(lane["waiting"]) - 1
-    lane["waiting"] = size
-    hole = int(stays.stay[nth(row)]["place"])
+    base, room = int(lane["base"]), int(lane["room"])
+    place = int(stays.stay[nth(row)]["place"])
     stays.stay[nth(row)]["place"] = NOBODY
-    if hole < size:
-        _settle(stays, lane["base"], size, hole, int(stays.line[nth(lane["base"] + size)]))
+    lane["waiting"] -= 1
+    if place < room:
+        _leave_row(stays, lane, place)
+    else:
+        size = int(lane["heap"]) - 1
+        lane["heap"] = size
+        if place - room < size:
+            _settle(stays, lane, place - room, int(stays.line[nth(base + room + size)]))
+    if row == lane["first"] and lane["waiting"] > 0:
+        lane["first"] = _find_first(stays, lane)
+
+
+@inlined
+def _leave_row(stays: Stays, lane: Records, place: int) -> None:
+    """Take a job out of the row of a lane; it neither begins nor ends with a gap."""
+    base, head, tail = int(lane["base"]), int(lane["head"]), int(lane["tail"])
+    stays.line[nth(base + place)] = NOBODY
+    while head < tail and stays.line[nth(base + head)] == NOBODY:
+        head += 1
+    while head < tail and stays.line[nth(base + tail - 1)] == NOBODY:
+        tail -= 1
+    lane["head"], lane["tail"] = head, tail
+
+
+@inlined
+def _find_first(stays: Stays, lane: Records) -> int:
+    """Return the first job of a lane that has one."""
+    base = int(lane["base"])
+    if lane["heap"] == 0:
+        return int(stays.line[nth(base + lane["head"])])
+    top = int(stays.line[nth(base + lane["room"])])
+    if lane["head"] == lane["tail"]:
+        return top
+    front = int(stays.line[nth(base + lane["head"])])
+    return front if _is_before(stays, front, top) else top
 
 
 @kernel

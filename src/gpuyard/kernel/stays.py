@@ -12,7 +12,18 @@ from gpuyard.kernel.codes import NEVER, NOBODY
 from gpuyard.kernel.expectations import Agenda, Timetable, build_agenda, build_timetable, thousandths_asked
 from gpuyard.kernel.tables import Records
 
-__all__ = ["ATTEMPT", "LEVEL_SHIFT", "MOST_LEVELS", "STAY", "Gain", "Rule", "Stays", "Terms", "build_stays"]
+__all__ = [
+    "ATTEMPT",
+    "LEVEL_SHIFT",
+    "MOST_LEVELS",
+    "STAY",
+    "Gain",
+    "Rule",
+    "Stays",
+    "Terms",
+    "build_lanes",
+    "build_stays",
+]
 
 LEVEL_SHIFT = 52
 """Bits of the time since the origin in the key of a running job: 142 years."""
@@ -28,7 +39,7 @@ STAY = np.dtype(
         ("interval", np.int64),  # of its checkpoints; 0 = nothing is lost, NEVER = there are none
         ("attempt", np.int32),  # number of the running attempt, or NOBODY
         ("times", np.int32),  # how often it was preempted
-        ("place", np.int32),  # in its lane, or NOBODY
+        ("place", np.int32),  # in its lane, from its base on, or NOBODY
         ("fresh", np.int32),  # place in Stays.fresh, or NOBODY
         ("key", np.int64),  # of a waiting job in the queue; of one that may be taken away, among these
         ("patience", np.int64),  # of a waiting job among tenants: of slots, before which it cannot make room
@@ -56,11 +67,16 @@ ATTEMPT = np.dtype(
 LINE = np.dtype(
     [
         ("base", np.int64),  # its first place in Stays.line
-        ("waiting", np.int64),
+        ("room", np.int32),  # jobs that it may ever have: so many places for its row, then as many for its heap
+        ("waiting", np.int32),
+        ("first", np.int32),  # the first job, if any waits
+        ("head", np.int32),  # of the row: the place of its first job
+        ("tail", np.int32),  # and after its last
+        ("heap", np.int32),  # jobs in the heap
         ("blocked", np.int64),  # up to which Gain.ROOM its first job finds none
     ]
 )
-"""A lane of the queue: a heap of waiting jobs that ask for the same."""
+"""A lane of the queue: waiting jobs that ask for the same."""
 
 CATCH = np.dtype([("level", np.int64), ("loss", np.int64), ("row", np.int32), ("gpus", np.int32), ("spared", np.int32)])
 """A running job that may be taken away; ``gpus`` is where the note of its GPUs begins, if single GPUs are tracked."""
@@ -154,6 +170,14 @@ class Stays(NamedTuple):
     state: NDArray[np.int64]  # by Gain
 
 
+def build_lanes(sizes: NDArray[np.int64]) -> Records:
+    """Return lanes that may have so many jobs, in which nobody waits."""
+    lane = np.zeros(sizes.size, LINE)
+    lane["base"], lane["room"] = 2 * (np.cumsum(sizes) - sizes), sizes
+    lane["blocked"] = NOBODY
+    return lane
+
+
 def build_stays(
     *,
     estimate: NDArray[np.int64],
@@ -180,10 +204,7 @@ def build_stays(
     stay["level"] = stay["attempt"] = stay["place"] = stay["fresh"] = NOBODY
     stay["fixed"] = fixed
     stay["interval"] = interval if interval.size else terms[Terms.INTERVAL]
-    lane = np.zeros(lanes, LINE)
-    sizes = np.bincount(demands["lane"][demand[demand >= 0]], minlength=lanes)
-    lane["base"] = np.cumsum(sizes) - sizes
-    lane["blocked"] = NOBODY
+    lane = build_lanes(np.bincount(demands["lane"][demand[demand >= 0]], minlength=lanes))
     keys = int(node["size"].max(initial=0)) + 1
     reached = np.tile(np.bincount(node["size"], minlength=keys), cuts).astype(np.int64)
     return Stays(
@@ -200,7 +221,7 @@ def build_stays(
         ticks=build_timetable(jobs, jobs),
         prey=build_agenda(running),
         fresh=np.empty(running + 1, np.int32),
-        line=np.empty(jobs, np.int32),
+        line=np.empty(2 * jobs, np.int32),
         lane=lane,
         turn=np.empty(lanes + 1, np.int32),
         attempt=np.empty(attempts, ATTEMPT),

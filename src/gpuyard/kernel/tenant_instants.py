@@ -10,7 +10,7 @@ from gpuyard.kernel.instants import next_eligible, tell_others, vacate
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.latecomers import is_latecomer, let_come
 from gpuyard.kernel.levels import key_to_wait, next_tick, pass_bins
-from gpuyard.kernel.line import line_up, stand_out
+from gpuyard.kernel.line import first_of, line_up, stand_out
 from gpuyard.kernel.parting import (
     asker_first,
     enter_lane,
@@ -150,7 +150,7 @@ def join_tenant(jobs: Jobs, events: Events, stays: Stays, tenancy: Tenancy, row:
     if tenancy.ledger.tenant[nth(tenant)]["waiting"] == 0:
         note_share(tenancy.ledger, tenant)
     tenancy.ledger.tenant[nth(tenant)]["waiting"] += 1
-    if stays.stay[nth(row)]["place"] == 0:
+    if first_of(stays, lane) == row:
         _change_first(stays, tenancy, lane)
 
 

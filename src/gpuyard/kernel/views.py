@@ -83,9 +83,7 @@ def note_nodes(views: Views, log: Log, first: int, slots: int) -> None:
 
 
 @kernel
-def add_to_view(
-    views: Views, site: Site, log: Log, number: int, gpus: int, first: int, slots: int, sign: int
-) -> None:
+def add_to_view(views: Views, site: Site, log: Log, number: int, gpus: int, first: int, slots: int, sign: int) -> None:
     """Count a job of so many thousandths, in these slots, for a view or, with ``sign`` -1, against it."""
     nodes = site.node.size
     views.about[nth(number)]["gpus"] += sign * gpus
