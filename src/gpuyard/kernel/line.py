@@ -121,13 +121,13 @@ def _leave_row(stays: Stays, lane: Records, place: int) -> None:
 @inlined
 def _find_first(stays: Stays, lane: Records) -> int:
     """Return the first job of a lane that has one."""
-    base = int(lane["base"])
+    base, head = int(lane["base"]), int(lane["head"])
     if lane["heap"] == 0:
-        return int(stays.line[nth(base + lane["head"])])
-    top = int(stays.line[nth(base + lane["room"])])
-    if lane["head"] == lane["tail"]:
+        return int(stays.line[nth(base + head)])
+    top = int(stays.line[nth(base + int(lane["room"]))])
+    if head == lane["tail"]:
         return top
-    front = int(stays.line[nth(base + lane["head"])])
+    front = int(stays.line[nth(base + head)])
     return front if _is_before(stays, front, top) else top
 
 

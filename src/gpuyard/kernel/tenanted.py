@@ -41,6 +41,9 @@ from gpuyard.kernel.worth import work_saved
 
 __all__ = ["run_tenanted"]
 
+_WAITS = -2
+"""The lane waits for a number of GPUs or slots."""
+
 
 @kernel
 def run_tenanted(
@@ -199,39 +202,75 @@ def _make_round(
         offered = _offer_once(jobs, site, log, stays, tenancy, now)
         claimant = is_claimant(tenancy, lane)
         taken = 0
-        if claimant and state[Share.PREEMPTS] > 0 and stays.lane[nth(lane)]["blocked"] != state[Share.CHANCE]:
-            settle_borrowers(tenancy)
-            if lose_hope(tenancy, lane):
-                heads = gather_heads(waiting, state, demand, site) if offered else settle_head(waiting, state, heads)
-                continue
-            taken = foresee(jobs, demand, site, log, stays, tenancy, row)
-            if taken == 0:
-                be_patient(stays, tenancy, lane, row)
-                if link != NOBODY:
-                    succeed(tenancy, number)
-                heads = gather_heads(waiting, state, demand, site) if offered else settle_head(waiting, state, heads)
-                continue
-            if taken == MAYBE:
-                taken = regainer(jobs, demand, site, log, events, stays, tenancy, placer, releaser, row, now)
+        if claimant and state[Share.PREEMPTS] > 0:
+            taken = _make_way(
+                jobs, demand, site, log, events, stays, tenancy, regainer, placer, releaser, lane, row, link, now
+            )
         if taken > 0:
             _preempt_caught(jobs, site, log, events, stays, tenancy, taken, row, now)
             _start(jobs, site, log, events, stays, tenancy, lane, row, first, now)
             end_round(tenancy, stays)
             return True
-        stays.lane[nth(lane)]["blocked"] = state[Share.CHANCE]
-        partly = link != NOBODY and need < tenancy.ledger.asker[nth(number)]["gpus"]
-        if link != NOBODY and not partly and (not claimant or taken == NOBODY):
-            hold_lane(tenancy, lane, link)
-            succeed(tenancy, number)
-        elif claimant or partly:
-            put_aside(tenancy, lane)
-            if link != NOBODY:
-                succeed(tenancy, number)
-        else:
-            enter_lane(tenancy, lane)
+        if taken != _WAITS:
+            _refuse(stays, tenancy, lane, number, link, need, claimant, taken)
         heads = gather_heads(waiting, state, demand, site) if offered else settle_head(waiting, state, heads)
     end_round(tenancy, stays)
     return False
+
+
+@inlined
+def _make_way(
+    jobs: Jobs,
+    demand: Records,
+    site: Site,
+    log: Log,
+    events: Events,
+    stays: Stays,
+    tenancy: Tenancy,
+    regainer: Regainer,
+    placer: Placer,
+    releaser: Releaser,
+    lane: int,
+    row: int,
+    link: int,
+    now: int,
+) -> int:
+    """Make room for the first job of a lane that is in no heap; return what the regainer does, or that it waits now."""
+    if stays.lane[nth(lane)]["blocked"] == tenancy.ledger.state[Share.CHANCE]:
+        return 0
+    settle_borrowers(tenancy)
+    if lose_hope(tenancy, lane):
+        return _WAITS
+    taken = foresee(jobs, demand, site, log, stays, tenancy, row)
+    if taken == 0:
+        be_patient(stays, tenancy, lane, row)
+        if link != NOBODY:
+            succeed(tenancy, int(tenancy.ledger.asker_of[nth(row)]))
+        return _WAITS
+    if taken == MAYBE:
+        taken = regainer(jobs, demand, site, log, events, stays, tenancy, placer, releaser, row, now)
+    return taken
+
+
+@inlined
+def _refuse(
+    stays: Stays, tenancy: Tenancy, lane: int, number: int, link: int, need: int, claimant: bool, taken: int
+) -> None:
+    """Let a lane that is in no heap wait where it belongs: its first job, of an asker, was not let in.
+
+    ``link`` is where it was not admitted, and ``need`` what it lacks there, as of :func:`_try`.
+    """
+    stays.lane[nth(lane)]["blocked"] = tenancy.ledger.state[Share.CHANCE]
+    partly = link != NOBODY and need < tenancy.ledger.asker[nth(number)]["gpus"]
+    if link != NOBODY and not partly and (not claimant or taken == NOBODY):
+        hold_lane(tenancy, lane, link)
+        succeed(tenancy, number)
+    elif claimant or partly:
+        put_aside(tenancy, lane)
+        if link != NOBODY:
+            succeed(tenancy, number)
+    else:
+        enter_lane(tenancy, lane)
 
 
 @inlined
