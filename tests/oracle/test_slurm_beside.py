@@ -91,3 +91,19 @@ def test_tenants(rule, reclaim, variant):
         agree(data, jobs, site, policy, scale, shared=shared, closed=closed)
 
     checked(f"slurm beside tenants {rule} {reclaim} {variant}", FEWER, check)
+
+
+@pytest.mark.parametrize("reclaim", ["any", "lower", "fair"])
+@pytest.mark.parametrize("rule", ["priority", "2d-las", "reclaim"])
+def test_tenants_who_are_promised_more_than_there_is(rule, reclaim):
+    """Quotas admit jobs that lack GPUs, so that these are planned, with what they may take back."""
+
+    def check(data: st.DataObject) -> None:
+        scale = scales(data)
+        site = data.draw(crowded_sites(), label="cluster")
+        jobs = jobs_of(data, site, scale, shared=True)
+        policy = policy_of(data, rule, "slurm-bounded", data.draw(st.sampled_from(["fifo", "sjf", "wfp"])), scale)
+        shared = data.draw(tenants(site, kind="numbers", reclaim=reclaim), label="tenants")
+        agree(data, jobs, site, policy, scale, shared=replace(shared, nominal=2 * site.gpus))
+
+    checked(f"slurm beside more {rule} {reclaim}", 5 * FEWER, check)

@@ -150,6 +150,27 @@ def test_what_a_job_may_take_back_is_free_in_its_plan(tell, runtime, start):
 
 
 @TEST
+@pytest.mark.parametrize(("rank", "runtime", "start"), [(HIGH, 99, 2), (MID, 98, 2), (MID, 99, 100)])
+def test_of_those_who_are_no_less_urgent_nothing_is_free_under_lower(tell, rank, runtime, start):
+    """Job 2 may take job 1 back, and is planned for 100; so may job 3 if it is more urgent than job 1.
+
+    Else it sees one GPU too few from 100 on.  When job 2 has taken all of job 1 then, there is room for it.
+    """
+    green = {"tenant": "green"} | HIGH
+    jobs = workload((0, 100, 4, green), (0, 1000, 3, RED | MID), (1, 10, 6, green), (2, runtime, 1, BLUE | rank))
+    assert starts(tell, jobs, cluster(8), "priority", tenants=LENT | {"reclaim": "lower"}, **SLURM)[3] == start
+
+
+@TEST
+def test_who_uses_its_quota_up_in_a_plan_has_nothing_more_to_take_back(tell):
+    """Jobs 3 and 4 start, and blue has its quota.  Job 5 is like them, but the GPUs of job 1 are not free to it."""
+    green = {"tenant": "green"}
+    small = (2, 99, 1, BLUE)
+    jobs = workload((0, 100, 4, green), (0, 1000, 3, RED), (1, 10, 7, green), small, small, small)
+    assert starts(tell, jobs, cluster(10), "reclaim", tenants=LENT, **SLURM)[2:] == [100, 2, 2, 110]
+
+
+@TEST
 def test_after_a_preemption_another_round_plans_anew(tell):
     """At 2 job 3 takes its place back from job 1, which is first in the next round, needs 3 GPUs and is planned for 50.
 

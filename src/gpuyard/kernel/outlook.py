@@ -22,7 +22,7 @@ from gpuyard.kernel.joint_tables import Joint, Party
 from gpuyard.kernel.levels import level_of_waiting
 from gpuyard.kernel.plans import Plan, Profile, build_profile
 from gpuyard.kernel.profile import add_step, begin_profile, change
-from gpuyard.kernel.quotas import fair_share, resources_of
+from gpuyard.kernel.quotas import resources_of
 from gpuyard.kernel.stays import Stays
 from gpuyard.kernel.tables import Jobs, Log, Records, Site
 from gpuyard.kernel.tenancy import ANY_TYPE, Ledger, Reclaim, Share
@@ -171,17 +171,16 @@ def _is_taken_back(
     resource: int,
     level: int,
 ) -> bool:
-    """Return whether one of the list, of another tenant, might be taken back by a job that asks for a resource."""
+    """Return whether one of the list, of another tenant, might be taken back by a job that asks for a resource.
+
+    Who borrows has a share above 0, so that under fair sharing nothing else is asked.
+    """
     reclaim = ledger.state[Share.RECLAIM]
     if resource == NOBODY or reclaim == Reclaim.NEVER:
         return False
     if reclaim == Reclaim.LOWER and joint.prey[nth(at)]["level"] <= level:
         return False
-    asker = ledger.asker[nth(number)]
-    if reclaim == Reclaim.FAIR:
-        other = int(ledger.asker[nth(ledger.asker_of[nth(joint.prey[nth(at)]["row"])])]["tenant"])
-        if fair_share(ledger, other, NOBODY, 0) <= 0:
-            return False
-    elif not takes_back(ledger, number, resource):
+    if reclaim != Reclaim.FAIR and not takes_back(ledger, number, resource):
         return False
-    return is_lent(jobs, site, log, stays, ledger, joint, at, int(asker["tenant"]), resource)
+    tenant = int(ledger.asker[nth(number)]["tenant"])
+    return is_lent(jobs, site, log, stays, ledger, joint, at, tenant, resource)
