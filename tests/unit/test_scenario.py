@@ -387,3 +387,10 @@ def test_every_key_of_the_schema_is_described() -> None:
 
 def test_there_are_four_phases() -> None:
     assert preset_names() == ("phase-1", "phase-2", "phase-3", "phase-4")
+
+
+def test_a_setting_is_blamed_on_its_own_section_whatever_asked_for_it() -> None:
+    scenario = load("phase-1").apply_sets(["cluster.nodes=144"])
+    for make in (scenario.generation, scenario.read_workload, scenario.build_cluster):
+        with pytest.raises(ConfigError, match=r"^--set: \[cluster\] the section \[cluster\] has nodes but no"):
+            make()

@@ -104,6 +104,10 @@ def _read(path: str | Path, format: str | None, gpu_rule: str | None, zone: str 
     return read(path, format=format, options=ReadOptions(**given))
 
 
+class _PlacedError(ConfigError):
+    """A setting that cannot be used; the message says already in which section of which file."""
+
+
 class Resolver:
     """Makes each part of one scenario once."""
 
@@ -118,9 +122,10 @@ class Resolver:
         """Say in which section of which file a setting is that cannot be used."""
         try:
             yield
+        except _PlacedError:
+            raise  # what makes a workload may ask for the cluster, whose settings are in a section of their own
         except ConfigError as problem:
-            place, text = f"{self._origin((section,))}: [{section}] ", str(problem)
-            raise ConfigError(text if text.startswith(place) else place + text) from None  # said once where nested
+            raise _PlacedError(f"{self._origin((section,))}: [{section}] {problem}") from None
 
     def workload(self, tell: Progress) -> tuple[Workload, Trace | None]:
         """Return the jobs, and the trace as read where there is one."""
