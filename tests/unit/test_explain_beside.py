@@ -99,3 +99,17 @@ def test_a_preempted_job_waits_at_its_turn_of_the_plan() -> None:
 
 def test_more_jobs_are_ahead_than_are_planned() -> None:
     assert {stretch.reason for stretch in planned("3", depth=1).stretches} == {"depth", "gpus"}
+
+
+def test_nobody_is_said_to_wait_behind_a_job_of_another_partition():
+    """main has node 0, debug node 1: job 3 of debug waits for job 2, and not for job 1 of main, who is before it."""
+    jobs = workload(
+        *((at, run, gpus, {"partition": name}) for at, run, gpus, name in (
+            (0, 10, 1, "main"), (1, 5, 2, "main"), (0, 9, 1, "debug"), (3, 4, 1, "debug"),
+        ))
+    )  # fmt: skip
+    parts = [gy.NodeWindow.partition("main", ("0",)), gy.NodeWindow.partition("debug", ("1",))]
+    found = gy.simulate(jobs, cluster(2, 1), policy=gy.Policy(), windows=parts)
+    told = str(gy.explain(found, "3", workload=jobs, cluster=cluster(2, 1)))
+    assert "behind" not in told
+    assert "job 1" not in told

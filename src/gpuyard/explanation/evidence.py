@@ -188,6 +188,11 @@ class Evidence:
                 closed = nodes if closed is None else closed | nodes
         return closed
 
+    def wait_together(self, row: int, other: int) -> bool:
+        """Return whether two jobs wait in one queue: those of two partitions that have nodes do not."""
+        partitions = [invited for _, _, end, invited in self.windows if end == NEVER]
+        return all(bool(invited[row]) == bool(invited[other]) for invited in partitions)
+
     @cached_property
     def _features(self) -> Records:
         return order_features(self.workload, self.policy, self.estimate, self.cluster.gpus)

@@ -213,7 +213,13 @@ class _Judge:
         return {"planned": int(promises.begin[entry])}
 
     def _first(self, now: int) -> tuple[int | None, bool]:
-        """Return the first job in the queue, and whether that is known."""
+        """Return the first job in the queue, and whether that is known: not where it is of another partition."""
+        first, known = self._first_of_all(now)
+        if first is not None and not self.evidence.wait_together(self.row, first):
+            return None, False
+        return first, known
+
+    def _first_of_all(self, now: int) -> tuple[int | None, bool]:
         if self.ahead is not None:
             first = self.ahead.first(now)
             return (self.row if first is None else first), True
