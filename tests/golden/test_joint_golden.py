@@ -138,6 +138,20 @@ CASES = {
             VirtualCluster(name="two", gpus=36, tenants=("bio", "else"), policy=policy("fit", LAS, order="wfp")),
         ),
     ),
+    "multifactor, Fair Tree, slurm, by QOS": Case(policy=policy("slurm", BY_QOS, interval=0.0, **SITE_OF_SLURM)),
+    "partitions, slurm with bounds, srtf": Case(
+        policy=policy("slurm", Preemption(rule="srtf"), depth=12, interval=90.0, window=2400.0, resolution=30.0),
+        windows=PARTITIONS,
+    ),
+    "tenants, fair, slurm, windows": Case(
+        policy=policy("slurm", LEAST_LOST, order="wfp"), tenants=TREE, windows=(MAINTENANCE, RESERVED)
+    ),
+    "tenants by type, slurm, latecomers, beginning": Case(
+        policy=policy("slurm", Preemption(rule="reclaim"), resolution=1.0, **CLASSIC),
+        tenants=BY_TYPE,
+        windows=(LATE,),
+        begin=2500.0,
+    ),
     "Philly, multifactor, easy, las": Case(policy=policy("easy", LAS, **CLASSIC), is_of_philly=True),
     "Philly, tenants, srtf, easy": Case(
         policy=policy("easy", Preemption(rule="srtf", min_run=600.0)), tenants=OF_PHILLY, is_of_philly=True
