@@ -110,13 +110,14 @@ def test_a_segment_that_does_not_divide_the_nodes_of_every_type_is_not_asked_for
 
 def test_under_topology_block_each_8_gpus_of_a_campaign_lie_in_one_rack():
     rack = {"hardware": "gb300-nvl72-tray", "nodes": 72, "fabric": {"kind": "nvlink-racks", "racks_per_leaf": 4}}
-    site = {"cluster": {"blocks": [{"name": "a", **rack}]}, "workload": {"days": 4, "load": 0.95}}
+    workload = {"days": 4, "load": 0.95}
+    site = {"cluster": {"blocks": [{"name": "a", **rack}]}, "workload": workload, "run": {"seed": 1}}
     small = {"gpus": {"88": 1, "104": 1, "136": 1}, "reference_gpus": 0, "longest": "3d"}
     kinds = {"training": {"pretrain": small}}
     split = {}
     for domain in (8, 1):
         kinds["training"]["pretrain"] = {**small, "domain": domain}
-        layer = {**site, "workload": {**site["workload"], "kinds": kinds}, "policy": {"placement": "topology-block"}}
+        layer = {**site, "workload": {**workload, "kinds": kinds}, "policy": {"placement": "topology-block"}}
         result = gy.run_scenario(gy.load_scenario("phase-1").over(layer, "trays"))
         odd = 0
         for attempt in result.attempts.to_pylist():
