@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gpuyard.errors import ConfigError, InputError, unknown_name
+from gpuyard.policy import named_policy
 from gpuyard.topology.rows import csv_rows, text_of
 from gpuyard.virtual_clusters import VirtualCluster
 
@@ -63,10 +64,17 @@ def _virtual_cluster(cells: Mapping[str, str], line: int, path: Path) -> Virtual
             given[column] = _number(cell, line, column, path)
         else:
             given[column] = cell
+    if "policy" in given:
+        _check_policy(given["policy"], line, path)
+    return VirtualCluster(**{"name": "", **given}, source=(path, line))
+
+
+def _check_policy(name: str, line: int, path: Path) -> None:
     try:
-        return VirtualCluster(**{"name": "", **given})
+        named_policy(name)
     except ConfigError as problem:
-        raise InputError(str(problem), path=path, row=line) from None
+        what, _, remedy = str(problem).partition("; ")
+        raise InputError(what, path=path, row=line, column="policy", value=name, remedy=remedy) from None
 
 
 def _number(cell: str, line: int, column: str, path: Path) -> float:

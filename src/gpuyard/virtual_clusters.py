@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuyard.cluster import Cluster
-from gpuyard.errors import ConfigError
+from gpuyard.errors import ConfigError, GpuyardError, InputError
 from gpuyard.policy import Policy, named_policy
 from gpuyard.units import counted
 from gpuyard.windows import node_numbers
@@ -20,6 +21,7 @@ __all__ = ["Division", "VirtualCluster", "divide", "virtual_cluster_tables"]
 
 _COLUMNS = ("partition", "tenant", "user")
 """Columns of the job table by which virtual clusters have their jobs."""
+_SIZES = ("nodes", "gpus", "share")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,11 +42,15 @@ class VirtualCluster:
         Whose jobs are its members; without any, those whose partition, or else tenant, is its name.
     policy
         Its own policy, or the name of one; that of the run if left out.
+    source
+        The file and line in which it stands, for messages; ``None`` for one that no file lists.
 
     Raises
     ------
     ConfigError
         For a virtual cluster without a name, a size or with several sizes, or a policy that decides in own code.
+    InputError
+        The same, for one out of a file; what is wrong with it later is said so too.
     """
 
     name: str
@@ -55,18 +61,36 @@ class VirtualCluster:
     tenants: tuple[str, ...] = ()
     users: tuple[str, ...] = ()
     policy: str | Policy | None = None
+    source: tuple[Path, int] | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.name:
-            raise ConfigError("a virtual cluster needs a name; write name = 'vc-a'")
-        given = [bool(self.nodes), self.gpus is not None, self.share is not None]
-        if sum(given) != 1:
-            what = "says none of" if not any(given) else "says more than one of"
-            raise ConfigError(f"virtual cluster '{self.name}' {what} nodes, gpus and share; give it one of them")
+            raise self.refused("a virtual cluster needs a name", "write a name such as vc-a", "name")
+        given = [name for name in _SIZES if getattr(self, name) not in (None, ())]
+        if len(given) != 1:
+            what = "says more than one of" if given else "says none of"
+            problem = f"virtual cluster '{self.name}' {what} nodes, gpus and share"
+            raise self.refused(problem, "give it one of them", given[-1] if given else None)
         if self.gpus is not None and self.gpus < 1:
-            raise ConfigError(f"virtual cluster '{self.name}' needs at least 1 GPU, got gpus = {self.gpus}")
+            problem = f"virtual cluster '{self.name}' needs at least 1 GPU, got gpus = {self.gpus}"
+            raise self.refused(problem, "write a whole number such as 256", "gpus")
         if self.share is not None and not 0 < self.share <= 1:
-            raise ConfigError(f"the share of virtual cluster '{self.name}' is more than 0 and at most 1: {self.share}")
+            problem = f"the share of virtual cluster '{self.name}' is more than 0 and at most 1: {self.share}"
+            raise self.refused(problem, "write a number such as 0.25", "share")
+
+    def refused(
+        self, problem: str, remedy: str | None = None, column: str | None = None, value: object = None
+    ) -> GpuyardError:
+        """Return the error about what it says in ``column``: with the place in the file it is from, if it is from one.
+
+        ``value`` is what is wrong there; all that it says in that column if left out.
+        """
+        if self.source is None:
+            return ConfigError(f"{problem}; {remedy}" if remedy else problem)
+        path, row = self.source
+        if value is None and column is not None:
+            value = ";".join(map(str, self.nodes)) if column == "nodes" else getattr(self, column)
+        return InputError(problem, path=path, row=row, column=column, value=value, remedy=remedy)
 
     @property
     def own_policy(self) -> Policy | None:
@@ -89,16 +113,17 @@ class VirtualCluster:
         Raises
         ------
         ConfigError
-            For a partition, tenant or user that no job has.
+            For a partition, tenant or user that no job has; an InputError for one that a file names.
         """
         found = np.zeros(len(workload), np.bool_)
         for column, names in self._named:
             codes, known = workload.labels(column, "\0")
             for name in names:
                 if name not in known:
-                    raise ConfigError(
+                    problem = (
                         f"virtual cluster '{self.name}' is for the {column} '{name}', but no job has that {column}"
                     )
+                    raise self.refused(problem, "name one of the jobs', or drop it", column, name)
                 found |= codes == known.index(name)
         return found
 
@@ -126,26 +151,16 @@ def divide(
     ------
     ConfigError
         For virtual clusters that share a name, nodes or jobs, that the cluster has no room for, or that have no jobs.
+    InputError
+        The same, about one that a file lists.
     """
     names = tuple(each.name for each in virtual_clusters)
-    for name in names:
-        if names.count(name) > 1:
-            raise ConfigError(f"two virtual clusters are called '{name}'; give each its own name")
+    for at, each in enumerate(virtual_clusters):
+        if each.name in names[:at]:
+            raise each.refused(f"two virtual clusters are called '{each.name}'", "give each its own name", "name")
     policies = tuple(each.own_policy or policy for each in virtual_clusters)
-    heirs = [each.name for each in virtual_clusters if each.policy is None and policy.cells]
-    if heirs:
-        raise ConfigError(
-            f"the cells of the policy are pieces of the whole cluster, and virtual cluster '{heirs[0]}' has a part of "
-            "it; give it a policy of its own with its own cells, or leave out cells or virtual clusters"
-        )
-    for name, own in zip(names, policies, strict=True):
-        if own.replay != policy.replay:
-            raise ConfigError(f"virtual cluster '{name}' has replay = {own.replay}, the run {policy.replay}; use one")
-        if own.decide is not None:
-            raise ConfigError(
-                f"'{own.name}' decides in code of your own, and would be asked about several clusters; choose an order "
-                f"and a backfill by name for virtual cluster '{name}', or leave out the virtual clusters"
-            )
+    for each, own in zip(virtual_clusters, policies, strict=True):
+        _check_policy(each, own, policy)
     return Division(
         names=names,
         policies=policies,
@@ -154,18 +169,38 @@ def divide(
     )
 
 
+def _check_policy(each: VirtualCluster, own: Policy, policy: Policy) -> None:
+    """Raise an error where a virtual cluster cannot have its policy beside that of the run."""
+    if each.policy is None and policy.cells:
+        raise each.refused(
+            f"the cells of the policy are pieces of the whole cluster, and virtual cluster '{each.name}' has a part of "
+            "it",
+            "give it a policy of its own with its own cells, or leave out cells or virtual clusters",
+            "policy",
+        )
+    if own.replay != policy.replay:
+        problem = f"virtual cluster '{each.name}' has replay = {own.replay}, the run {policy.replay}"
+        raise each.refused(problem, "use one", "policy")
+    if own.decide is not None:
+        raise each.refused(
+            f"'{own.name}' decides in code of your own, and would be asked about several clusters",
+            f"choose an order and a backfill by name for virtual cluster '{each.name}', or leave out the virtual "
+            "clusters",
+            "policy",
+        )
+
+
 def _owners(cluster: Cluster, virtual_clusters: Sequence[VirtualCluster]) -> NDArray[np.int16]:
     """Return the number of the virtual cluster of each node, -1 for none, shape (nodes,)."""
     owner = np.full(cluster.nodes, -1, np.int16)
     for number, each in enumerate(virtual_clusters):
         if each.nodes:
-            numbers = node_numbers(each.nodes, cluster, f"virtual cluster '{each.name}'")
+            numbers = _nodes_of(each, cluster)
             taken = numbers[owner[numbers] >= 0]
             if taken.size:
-                raise ConfigError(
-                    f"virtual clusters '{virtual_clusters[owner[taken[0]]].name}' and '{each.name}' both have node "
-                    f"{taken[0]}; give a node to one of them"
-                )
+                other = virtual_clusters[owner[taken[0]]].name
+                problem = f"virtual clusters '{other}' and '{each.name}' both have node {taken[0]}"
+                raise each.refused(problem, "give a node to one of them", "nodes")
             owner[numbers] = number
     for number, each in enumerate(virtual_clusters):
         if each.gpus is not None:
@@ -173,11 +208,19 @@ def _owners(cluster: Cluster, virtual_clusters: Sequence[VirtualCluster]) -> NDA
     _take_shares(owner, cluster, virtual_clusters)
     for number, each in enumerate(virtual_clusters):
         if not np.any(owner == number):
-            raise ConfigError(
-                f"virtual cluster '{each.name}' gets none of the {counted(cluster.nodes, 'node')} of '{cluster.name}'; "
-                "give it a larger share"
+            problem = (
+                f"virtual cluster '{each.name}' gets none of the {counted(cluster.nodes, 'node')} of '{cluster.name}'"
             )
+            raise each.refused(problem, "give it a larger share", "share")
     return owner
+
+
+def _nodes_of(each: VirtualCluster, cluster: Cluster) -> NDArray[np.int64]:
+    """Return the numbers of the nodes that a virtual cluster names, ascending."""
+    try:
+        return node_numbers(each.nodes, cluster, f"virtual cluster '{each.name}'")
+    except ConfigError as problem:
+        raise each.refused(str(problem), column="nodes") from None
 
 
 def _take_gpus(owner: NDArray[np.int16], cluster: Cluster, number: int, each: VirtualCluster) -> None:
@@ -189,10 +232,8 @@ def _take_gpus(owner: NDArray[np.int16], cluster: Cluster, number: int, each: Vi
     if many > free.size or total[many - 1] != wanted:
         sizes = sorted({0, *total[max(many - 2, 0) : many].tolist()} - {0})
         listed = f"the nearest sizes are {' and '.join(map(str, sizes))}" if sizes else "no node is left"
-        raise ConfigError(
-            f"virtual cluster '{each.name}' wants {counted(wanted, 'GPU')}, to which the nodes that are left do not "
-            f"come: {listed}"
-        )
+        problem = f"virtual cluster '{each.name}' wants {counted(wanted, 'GPU')}, to which the nodes that are left"
+        raise each.refused(f"{problem} do not come: {listed}", column="gpus")
     owner[free[:many]] = number
 
 
@@ -206,10 +247,11 @@ def _take_shares(owner: NDArray[np.int16], cluster: Cluster, virtual_clusters: S
             continue
         share += Fraction(repr(float(each.share)))
         if share * cluster.gpus > (total[-1] if total.size else 0):
-            raise ConfigError(
+            problem = (
                 f"the shares up to virtual cluster '{each.name}' come to {float(share * 100):g} % of the "
-                f"{counted(cluster.gpus, 'GPU')} of '{cluster.name}', more than are left; lower them"
+                f"{counted(cluster.gpus, 'GPU')} of '{cluster.name}', more than are left"
             )
+            raise each.refused(problem, "lower them", "share")
         last = int(np.searchsorted(total, int(share * cluster.gpus), side="right"))
         owner[free[first:last]] = number
         first = last
@@ -227,11 +269,12 @@ def _members(workload: Workload, virtual_clusters: Sequence[VirtualCluster]) -> 
     for number, jobs in found:
         twice = np.flatnonzero(jobs & (member >= 0))
         if twice.size:
-            raise ConfigError(
+            problem = (
                 f"job '{workload.table['job_id'][int(twice[0])]}' would belong to virtual clusters "
-                f"'{virtual_clusters[member[twice[0]]].name}' and '{virtual_clusters[number].name}'; name partitions, "
-                "tenants and users so that each job is in one"
+                f"'{virtual_clusters[member[twice[0]]].name}' and '{virtual_clusters[number].name}'"
             )
+            remedy = "name partitions, tenants and users so that each job is in one"
+            raise virtual_clusters[number].refused(problem, remedy)
         member[jobs] = number
     if len(workload) and not np.any(member >= 0):
         said = [
@@ -239,9 +282,9 @@ def _members(workload: Workload, virtual_clusters: Sequence[VirtualCluster]) -> 
             for name in ("partition", "tenant")
             if (known := tuple(each for each in workload.labels(name, "\0")[1] if each != "\0"))
         ]
-        raise ConfigError(
-            f"no job belongs to a virtual cluster; the jobs have {' and '.join(said) or 'no partitions or tenants'}: "
-            "name those of each virtual cluster with partition, tenant or user"
+        raise virtual_clusters[0].refused(
+            f"no job belongs to a virtual cluster; the jobs have {' and '.join(said) or 'no partitions or tenants'}",
+            "name those of each virtual cluster with partition, tenant or user",
         )
     return member
 
