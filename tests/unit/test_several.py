@@ -6,10 +6,17 @@ from dataclasses import replace
 
 import pytest
 
+import gpuyard as gy
+from conftest import workload
+from gpuyard.cluster import Cluster
+from gpuyard.policy import Policy
+from gpuyard.report.compare import compare
 from gpuyard.report.several import several_grids, several_html, write_several
 from gpuyard.report.text import several_tables
+from gpuyard.report.versus import comparison_html
 from gpuyard.report.wording import UNKNOWN
 from gpuyard.result import Result
+from gpuyard.virtual_clusters import VirtualCluster
 from report_results import plausible_result
 
 NAMES = ("low", "middle", "high")
@@ -50,6 +57,41 @@ def test_runs_of_one_class_have_no_table_of_classes(results: list[Result]) -> No
         for each in results
     ]
     assert [grid.caption for grid in several_grids(alone, NAMES)] == ["Runs side by side"]
+
+
+PARTS = [VirtualCluster(name=name, nodes=(str(number),)) for number, name in enumerate("abcde")]
+OF_PARTS = {
+    "all have that of the run": ([None] * 3, "none", "fifo"),
+    "one has its own": (["easy", None, None], "none (2), easy (1)", "fifo"),
+    "all have their own, alike": (["easy", "easy"], "easy", "fifo"),
+    "all have their own": (["easy", "sjf-easy", "conservative"], "easy (2), conservative (1)", "fifo (2), sjf (1)"),
+    "many": (["easy", "fit", "conservative", "slurm", None], "conservative (1), easy (1), fit (1), others (2)", "fifo"),
+}
+
+
+@pytest.mark.parametrize(("policies", "backfill", "order"), OF_PARTS.values(), ids=list(OF_PARTS))
+def test_what_virtual_clusters_have_is_told_in_place_of_the_runs(tmp_path, policies, backfill, order) -> None:
+    site = Cluster.uniform(nodes=5, gpus_per_node=4)
+    jobs = workload(*((0.0, 10.0, 4, {"tenant": name}) for name in "abcde"))
+    own = [replace(each, policy=_policy(name)) for each, name in zip(PARTS, policies, strict=False)]
+    runs = [gy.simulate(jobs, site, policy="fifo-fit")] * 2
+    runs.insert(0, gy.simulate(jobs, site, policy="fifo", virtual_clusters=own))
+    runs[0].save(tmp_path / "run")
+    runs[0] = Result.load(tmp_path / "run")
+    rows = {row[0]: row[1:] for row in several_grids(runs, NAMES)[0].rows}
+    assert rows["Backfill"] == (backfill, "fit", "fit")
+    assert rows.get("Order", (order,))[0] == order
+    settings = compare(*runs[:2]).to_dict()["settings"]
+    assert {"key": "policy.backfill", "first": backfill, "second": "fit"} in settings
+    assert backfill in several_html(runs, names=NAMES)
+    assert backfill in comparison_html(*runs[:2])
+
+
+def _policy(name: str | None) -> Policy | None:
+    if name is None:
+        return None
+    order, _, backfill = name.rpartition("-")
+    return Policy(order=order or "fifo", backfill=backfill)
 
 
 def test_the_page_and_the_terminal_show_the_same_tables(results: list[Result], tmp_path) -> None:

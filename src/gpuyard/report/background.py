@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -10,10 +11,21 @@ from gpuyard.report.sections import Column, Grid
 from gpuyard.report.wording import clean, finite, format_value
 from gpuyard.result import Result
 
-__all__ = ["assumptions", "data_notes", "definitions", "engine_grid", "figures_grid", "scenario_grids", "settings_of"]
+__all__ = [
+    "assumptions",
+    "data_notes",
+    "definitions",
+    "engine_grid",
+    "figures_grid",
+    "scenario_grids",
+    "scheduled_by",
+    "settings_of",
+]
 
 _LONG: Final = 400
 _STANDINGS: Final = {"R": "read", "C": "computed", "M": "assumption"}
+_MOST_NAMED: Final = 3
+"""Of so many orders or backfills in one run, each is named."""
 _SHORT: Final = 120
 """A table inside a section that is no longer than this takes one row."""
 _ELSEWHERE: Final = ("workload_notes", "workload_figures", "assumptions", "notes", "quality")
@@ -157,6 +169,25 @@ def settings_of(result: Result) -> Iterator[tuple[str, object]]:
     for key, value in _leaves(result.scenario):
         if not _is_source(key) and not set(key.split(".")) & set(_ELSEWHERE):
             yield key, value
+
+
+def scheduled_by(result: Result, key: str) -> str | None:
+    """Return the ``order`` or ``backfill`` of a run, or those of its virtual clusters, such as ``easy (2), none (1)``.
+
+    ``None`` where nobody wrote it down.
+    """
+    whole = lookup(result.scenario, f"policy.{key}")
+    listed = result.scenario.get("virtual_cluster")
+    parts = [each for each in listed if isinstance(each, Mapping)] if isinstance(listed, list | tuple) else []
+    given = [lookup(each, f"policy.{key}") if "policy" in each else whole for each in parts] or [whole]
+    if set(given) == {None}:
+        return None
+    found = sorted(Counter(str(each) for each in given).items(), key=lambda item: (-item[1], item[0]))
+    if len(found) == 1:
+        return found[0][0]
+    named = [f"{name} ({many})" for name, many in found[:_MOST_NAMED]]
+    others = sum(many for _, many in found[_MOST_NAMED:])
+    return ", ".join([*named, f"others ({others})"] if others else named)
 
 
 def _with_source(value: str, source: str | None) -> str:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from gpuyard.errors import ConfigError
-from gpuyard.report.background import settings_of
+from gpuyard.report.background import scheduled_by, settings_of
 from gpuyard.report.measures import MEASURES, leaves, lookup, measure_of
 from gpuyard.report.series import column
 from gpuyard.report.wording import UNKNOWN, clean, finite, format_change, format_value
@@ -273,13 +273,19 @@ def _both(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _settings(first: Result, second: Result) -> tuple[tuple[str, str, str], ...]:
-    left, right = dict(settings_of(first)), dict(settings_of(second))
+    left, right = (dict(settings_of(each)) | _scheduling(each) for each in (first, second))
     keys = [*left, *(key for key in right if key not in left)]
     return tuple(
         (key, clean(left.get(key, UNKNOWN), 80), clean(right.get(key, UNKNOWN), 80))
         for key in keys
         if left.get(key) != right.get(key)
     )
+
+
+def _scheduling(result: Result) -> dict[str, object]:
+    """Return the settings that virtual clusters with policies of their own have in place of the run's, counted."""
+    said = {f"policy.{key}": scheduled_by(result, key) for key in ("order", "backfill")}
+    return {key: value for key, value in said.items() if value is not None}
 
 
 def _warnings(

@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from gpuyard.report.background import scheduled_by
 from gpuyard.report.charts import Bars, Chart, category_chart
 from gpuyard.report.compare import compare_all
 from gpuyard.report.html import render, write_page
@@ -58,12 +59,16 @@ def several_grids(results: Sequence[Result], names: Sequence[str]) -> list[Grid]
 
 def _varied(results: Sequence[Result]) -> list[tuple[str, ...]]:
     """Return the rows of the offered load and the policy, where the scenarios have different ones."""
-    found = []
-    for key, label in (("workload.load", "Offered load"), ("policy.order", "Order"), ("policy.backfill", "Backfill")):
-        given = [lookup(each.scenario, key) for each in results]
-        if len({str(value) for value in given}) > 1:
-            found.append((label, *(UNKNOWN if value is None else clean(value, 24) for value in given)))
-    return found
+    rows: list[tuple[str, list[object]]] = [
+        ("Offered load", [lookup(each.scenario, "workload.load") for each in results]),
+        ("Order", [scheduled_by(each, "order") for each in results]),
+        ("Backfill", [scheduled_by(each, "backfill") for each in results]),
+    ]
+    return [
+        (label, *(UNKNOWN if value is None else clean(value, 80) for value in given))
+        for label, given in rows
+        if len({str(value) for value in given}) > 1
+    ]
 
 
 def _block(result: Result, name: str) -> Mapping[str, object]:
