@@ -39,11 +39,12 @@ def array_tasks(workload: Workload) -> tuple[NDArray[np.int64], NDArray[np.int64
     number, arrays = _array_numbers(workload.held)
     given = workload.integers("array_limit", 0)
     limit = np.zeros(arrays, np.int64)
-    np.maximum.at(limit, number[number >= 0], given[number >= 0])
-    limited = np.cumsum(limit > 0) - 1
+    task = np.flatnonzero(number >= 0)
+    array = number[task]
+    np.maximum.at(limit, array, given[task])
+    bound = limit[array] > 0
     code = np.full(len(workload), -1, np.int64)
-    tasks = (number >= 0) & (limit[number] > 0 if arrays else False)
-    code[tasks] = limited[number[tasks]]
+    code[task[bound]] = (np.cumsum(limit > 0) - 1)[array[bound]]
     return code, limit[limit > 0]
 
 

@@ -18,7 +18,7 @@ from gpuyard.errors import ConfigError
 from gpuyard.holdings import Holdings, asked_milli
 from gpuyard.metrics.deficits import Deficits, share_deficits
 from gpuyard.metrics.facts import JobTimes
-from gpuyard.metrics.groups import by_label, percentile_block
+from gpuyard.metrics.groups import Groups, percentile_block
 from gpuyard.record import Outcome, Record
 from gpuyard.workload import MICROSECOND
 
@@ -150,11 +150,13 @@ def finish_time_fairness(record: Record, times: JobTimes, part: NDArray[np.float
 class Fared:
     """What the block is computed from, beside the record.
 
-    ``chosen``: bool, shape (jobs,), the jobs that count.  ``held``: GPU-hours of each attempt in the window.
-    ``deficits``: between the window's ends, or ``None``.  ``alone``: how long each job took alone, from eligibility to
-    end, float64 microseconds, not a number where it did not end; or ``None`` where nobody was simulated alone.
+    ``tenants``: the jobs by tenant.  ``chosen``: bool, shape (jobs,), the jobs that count.  ``held``: GPU-hours of
+    each attempt in the window.  ``deficits``: between the window's ends, or ``None``.  ``alone``: how long each job
+    took alone, from eligibility to end, float64 microseconds, not a number where it did not end; or ``None`` where
+    nobody was simulated alone.
     """
 
+    tenants: Groups
     weights: NDArray[np.float64]
     times: JobTimes
     chosen: NDArray[np.bool_]
@@ -165,7 +167,7 @@ class Fared:
 
 def fairness_block(record: Record, fared: Fared) -> dict[str, object] | None:
     """Return the block ``fairness``; ``None`` with fewer than two tenants that share."""
-    groups = by_label(record.workload, "tenant")
+    groups = fared.tenants
     counted = fared.chosen & (record.outcome != Outcome.REJECTED)
     present = np.bincount(groups.code[counted], minlength=len(groups.names)) > 0
     sharing = np.flatnonzero(present & (fared.weights > 0))

@@ -52,6 +52,9 @@ class Groups:
         self, values: NDArray[np.int64] | NDArray[np.float64], keep: NDArray[np.bool_]
     ) -> Iterator[NDArray[np.int64] | NDArray[np.float64]]:
         """Yield, for each group, the values of its jobs that ``keep`` marks."""
+        if len(self.names) == 1:
+            yield values if keep.all() else values[keep]
+            return
         if keep.all():
             chosen, ends = values[self.order], self.bounds
             yield from (chosen[first:last] for first, last in pairwise(ends.tolist()))
@@ -97,11 +100,12 @@ def by_member(division: Division) -> Groups:
 def by_gpus(workload: Workload) -> Groups:
     """Return the jobs by size: ``0``, ``fraction`` of one GPU, ``1``, ``2``, ``3-4``, ``5-8``, ``9-16``, and so on."""
     gpus = workload.gpus
-    size = np.where(gpus > 0, 1 + np.ceil(np.log2(np.maximum(gpus, 1))).astype(np.int64) + 1, 0)
-    size = np.where((gpus == 1) & (workload.integers("gpu_milli", 0) > 0), 1, size)
-    present = np.unique(size)
-    names = tuple(_size_name(int(number)) for number in present)
-    return _partition(np.searchsorted(present, size).astype(np.int64), names)
+    doublings = np.frexp((gpus - 1).astype(np.float64))[1]  # binary digits of gpus - 1: log2 of gpus, rounded up
+    size = np.where(gpus > 0, 2 + doublings, 0)
+    size[(gpus == 1) & (workload.integers("gpu_milli", 0) > 0)] = 1
+    present = np.bincount(size) > 0
+    names = tuple(_size_name(number) for number in np.flatnonzero(present).tolist())
+    return _partition((np.cumsum(present) - 1)[size], names)
 
 
 def _size_name(size: int) -> str:

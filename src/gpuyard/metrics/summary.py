@@ -140,6 +140,7 @@ def summarise(
     view = _view(record, account, fared, (first, stop), _chosen(record, first, window, until))
     whole = next(_job_blocks(view, everyone(len(record.workload))))
     submitted, last = _extremes(view)
+    tenants = by_label(record.workload, "tenant")
     warnings = [*misnomers(record.tenants, record.workload), *misnamed(record.policy, record.workload)]
     warnings += nothing_ran(record)
     return {
@@ -153,10 +154,10 @@ def summarise(
         "energy": _energy(view),
         "network": _network(view),
         "by_class": _grouped(view, by_label(record.workload, "job_class")),
-        "by_tenant": _grouped(view, by_label(record.workload, "tenant")),
+        "by_tenant": _grouped(view, tenants),
         "by_gpus": _grouped(view, by_gpus(record.workload)),
         "by_virtual_cluster": _apart(view, *queue),
-        "fairness": fairness_block(record, _fared(view, tenant_weights, deficits, alone)),
+        "fairness": fairness_block(record, _fared(view, tenants, tenant_weights, deficits, alone)),
         "deadlines": deadline_block(record, view.times, view.chosen),
         "maintenance": _maintenance(view),
         "stages": _apart_in_time(view, stages_of(record, view.start, view.stop), judged),
@@ -181,6 +182,7 @@ def measured(account: EnergyAccount, window: tuple[float, float] | None, warmup:
 
 def _fared(
     view: _View,
+    tenants: Groups,
     given: Mapping[str, float] | None,
     deficits: Deficits | None,
     alone: NDArray[np.float64] | None,
@@ -189,6 +191,7 @@ def _fared(
     if deficits is None:
         deficits = deficits_of(view.record, view.account.holdings, given, edges)
     return Fared(
+        tenants=tenants,
         weights=weights_of(view.record, given),
         times=view.times,
         chosen=view.chosen,
