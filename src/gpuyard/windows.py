@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -39,6 +39,8 @@ class NodeWindow:
         The phase of the site that begins when they come.
     is_partition, is_default
         All other nodes are closed to the jobs of a partition: see :meth:`partition`.
+    said
+        The date at which its nodes come, as it was given, for messages; empty where it is not by a date.
 
     Raises
     ------
@@ -56,6 +58,7 @@ class NodeWindow:
     phase: str = ""
     is_partition: bool = False
     is_default: bool = False
+    said: str = field(default="", compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.nodes:
@@ -80,6 +83,11 @@ class NodeWindow:
         The jobs without a partition are of the one that ``is_default``.
         """
         return cls(nodes=nodes, start=EVER, end=-EVER, partitions=(name,), is_partition=True, is_default=is_default)
+
+    @property
+    def when(self) -> str:
+        """When its nodes come, in words: the date that was given, or seconds since the origin."""
+        return self.said or f"{self.end:g} s"
 
     @property
     def start_tick(self) -> int:
@@ -162,9 +170,7 @@ def _check_phases(windows: Sequence[NodeWindow]) -> None:
             continue
         both = f"'{before.phase}' and '{after.phase}'"
         if after.end_tick == before.end_tick:
-            raise ConfigError(
-                f"the phases {both} begin at one instant, {after.end:g} s; give them one name or two times"
-            )
+            raise ConfigError(f"the phases {both} begin at one instant, {after.when}; give them one name or two times")
         over.add(before.phase)
         if after.phase in over:
             raise ConfigError(f"the phase '{after.phase}' begins again after '{before.phase}'; give it another name")

@@ -199,10 +199,39 @@ def test_nodes_come_at_a_date_of_the_calendar(start: str) -> None:
 def test_a_date_is_refused_where_the_calendar_is_not_known_and_where_it_is_none(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("job_id,submit_time,runtime,gpus\na,0,5,1\n")
     over = {"workload": {"trace": str(tmp_path / "a.csv")}, "commission": [{"nodes": "1", "start": "2028-01-01"}]}
-    with pytest.raises(ConfigError, match="a date needs a workload of which the calendar is known"):
+    with pytest.raises(ConfigError, match=r"workload of which the calendar is known \(got '2028-01-01'\); give start"):
         run_it(load("phase-1").over(over, "test"))
-    with pytest.raises(ConfigError, match=r"start: month must be in 1..12"):
-        run_it(asked_with("'2028-13-01'"))
+
+
+@pytest.mark.parametrize(
+    ("start", "problem"),
+    [
+        ("'2028-13-01'", r"start: there is no such date, month must be in 1..12; write a date .*\(got '2028-13-01'\)"),
+        ("'2027-02-29'", r"there is no such date, day is out of range.*2028-03-01.*\(got '2027-02-29'\)"),
+        ("'1 March'", r"start: a time cannot be read from '1 March'.*or a date or timestamp such as 2028-03-01"),
+        ("12:30:00", r"start: a time is .* or a date .*\(got 12:30:00\)"),
+        ("0001-01-01", r"start = '0001-01-01' is on the edge of the calendar; write a year"),
+        ("2028-01-01, phase='a'}, {nodes='0', start='2028-01-01', phase='b'", "begin at one instant, 2028-01-01; give"),
+        ("2028-01-01T09:00:00}, {nodes='0-1', start=2028-02-01", "first come at 2028-01-01T09:00:00; commission some"),
+    ],
+)
+def test_what_is_wrong_with_a_date_shows_it_as_it_was_given(start: str, problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        run_it(asked_with(start))
+
+
+@pytest.mark.parametrize(
+    ("setting", "problem"),
+    [
+        ("run.begin=2027-02-01", r"begin: a time is .*, and no date \(got 2027-02-01\)"),
+        ("workload.window=[2027-02-01, 2027-02-02T01:00:00]", r"window: .*\(got \[2027-02-01, 2027-02-02T01:00:00\]\)"),
+        ("workload.start=5", r"start: an instant of the calendar is like .* \(got 5\)"),
+        ("workload.start=2027-02-01", r"start must be like .* got '2027-02-01'"),
+    ],
+)
+def test_a_date_where_none_can_be_is_shown_as_it_was_given(setting: str, problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        load("phase-1").apply_sets([setting]).resolve()
 
 
 @pytest.mark.parametrize("start", ["2027-03-28T03:00:00", "2027-03-28T01:00:00Z"])

@@ -26,12 +26,14 @@ __all__ = [
     "WindowPair",
 ]
 
+_DATES = "a date or timestamp such as 2028-03-01 or 2028-03-01T09:00:00+09:00"
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 def _seconds(value: Any) -> float:
     if not isinstance(value, str | int | float):
-        raise ValueError("a time is a number of seconds or a text such as 90s, 15m, 3h, 7d")  # noqa: TRY004
+        other = ", and no date" if isinstance(value, date) else ""
+        raise ValueError(f"a time is a number of seconds or a text such as 90s, 15m, 3h, 7d{other}")  # noqa: TRY004
     try:
         return parse_seconds(value)
     except ConfigError as problem:
@@ -84,16 +86,24 @@ def _pue(value: float | list[float]) -> float | list[float]:
 
 def _moment(value: Any) -> Any:
     """Return a date or timestamp of TOML as its text."""
+    if not isinstance(value, str | date):
+        raise ValueError("an instant of the calendar is like 2027-01-04T00:00:00+09:00")  # noqa: TRY004
     return value.isoformat() if isinstance(value, date) else value
 
 
 def _instant(value: Any) -> Any:
     """Return seconds since the origin, or the text of a date or timestamp."""
-    value = _moment(value)
+    value = _moment(value) if isinstance(value, date) else value
     if isinstance(value, str) and _DATE.match(value):
-        datetime.fromisoformat(value)
+        try:
+            datetime.fromisoformat(value)
+        except ValueError as problem:
+            raise ValueError(f"there is no such date, {problem}; write {_DATES}") from None
         return value
-    return _seconds(value)
+    try:
+        return _seconds(value)
+    except ValueError as problem:
+        raise ValueError(f"{problem}, or {_DATES}") from None
 
 
 def _names(value: Any) -> Any:

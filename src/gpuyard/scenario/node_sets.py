@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
@@ -18,6 +19,9 @@ from gpuyard.windows import NodeWindow
 
 __all__ = ["CommissionSection", "MaintenanceSection", "PartitionSection", "ReservationSection", "VirtualClusterSection"]
 
+Origin: TypeAlias = Callable[[], datetime | None]
+"""Returns second 0 of the workload, ``None`` where its calendar is not known."""
+
 
 class MaintenanceSection(Section):
     """``[[maintenance]]``: some nodes run nothing for a while; jobs are not started that would still be there."""
@@ -28,7 +32,7 @@ class MaintenanceSection(Section):
     start: Seconds = Field(description="When it starts, since the origin.")
     end: Seconds = Field(description="When it ends, since the origin.")
 
-    def window(self, origin: Callable[[], datetime]) -> NodeWindow:
+    def window(self, origin: Origin) -> NodeWindow:
         """Return the window over these nodes."""
         given = self.model_dump()
         users, tenants, partitions = (tuple(given.get(name, ())) for name in ("user", "tenant", "partition"))
@@ -65,14 +69,25 @@ class CommissionSection(Section):
         default=None, min_length=1, description="The phase of the site that begins with them, such as 'phase-2'."
     )
 
-    def window(self, origin: Callable[[], datetime]) -> NodeWindow:
+    def window(self, origin: Origin) -> NodeWindow:
         """Return the window over these nodes; without an offset a timestamp has that of the origin."""
-        start = self.start
-        if isinstance(start, str):
-            zero, moment = origin(), datetime.fromisoformat(start)
-            moment = moment if moment.tzinfo else moment.replace(tzinfo=zero.tzinfo)
-            start = (moment.astimezone(UTC) - zero.astimezone(UTC)).total_seconds()  # one clock may change its offset
-        return NodeWindow.commissioned(tuple(self.nodes), start, self.phase or "")
+        if not isinstance(self.start, str):
+            return NodeWindow.commissioned(tuple(self.nodes), self.start, self.phase or "")
+        window = NodeWindow.commissioned(tuple(self.nodes), _since(origin(), self.start), self.phase or "")
+        return replace(window, said=self.start)
+
+
+def _since(zero: datetime | None, text: str) -> float:
+    """Return the seconds from second 0 of the workload to a date or timestamp."""
+    if zero is None:
+        problem = "a date needs a workload of which the calendar is known"
+        raise ConfigError(f"{problem} (got '{text}'); give start = '90d' or so")
+    moment = datetime.fromisoformat(text)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=zero.tzinfo)
+    try:
+        return (moment.astimezone(UTC) - zero.astimezone(UTC)).total_seconds()  # one clock may change its offset
+    except OverflowError:
+        raise ConfigError(f"start = '{text}' is on the edge of the calendar; write a year from 2 to 9998") from None
 
 
 class PartitionSection(Section):
@@ -82,7 +97,7 @@ class PartitionSection(Section):
     nodes: Items = Field(description="Its nodes: numbers, ranges such as '0-15', names, domains of a level, or 'all'.")
     default: bool = Field(default=False, description="The jobs without a partition are of this one.")
 
-    def window(self, origin: Callable[[], datetime]) -> NodeWindow:
+    def window(self, origin: Origin) -> NodeWindow:
         """Return the window over all other nodes."""
         return NodeWindow.partition(self.name, tuple(self.nodes), is_default=self.default)
 

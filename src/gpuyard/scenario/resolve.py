@@ -205,16 +205,13 @@ class Resolver:
                 check_windows(found)
         return tuple(found)
 
-    def _second_0(self) -> datetime:
-        """Return second 0 of the workload; a trace is read for it."""
+    def _second_0(self) -> datetime | None:
+        """Return second 0 of the workload, where it is known; a trace is read for it."""
         from gpuyard.metrics.stages import second_0
 
         if self._checked.workload.trace is None and self._checked.workload.fit is None:
             return self._spec.origin()
-        zero = second_0(self.workload(lambda stage, share: None)[0])
-        if zero is None:
-            raise ConfigError("a date needs a workload of which the calendar is known; give start = '90d' or so")
-        return zero
+        return second_0(self.workload(lambda stage, share: None)[0])
 
     def energy(self) -> EnergyModel:
         """Return the energy model."""

@@ -40,7 +40,11 @@ def stages_of(cluster: Cluster, windows: Sequence[NodeWindow], days: float) -> l
         there = begins <= round(begin * MICROSECOND)
         pools = np.bincount(cluster.node_type[there], weights=cluster.node_gpus[there])
         if not pools.sum():
-            raise ConfigError("no GPU is there when the workload begins; commission some at 0 s or before")
+            first = min((each for each in windows if each.is_commission), key=lambda each: each.end)
+            raise ConfigError(
+                f"no GPU is there when the workload begins: the first come at {first.when}; commission some at 0 s or "
+                "before"
+            )
         cpus = None if cluster.node_cpus is None else float(cluster.node_cpus[there].min())
         sizes = node_sizes(cluster.node_gpus[there])
         found.append(Stage(begin, end, int(pools.sum()), int(pools.max()), cpus, sizes))
