@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from pyarrow import parquet
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from gpuyard.fitting import fit, look_alike
+from gpuyard.fitting import LookAlike, fit, look_alike
 from gpuyard.portrait import portray
 from gpuyard.reshaping import repeat, resample_users, resize, thin
+from gpuyard.traces.write import write_tables
 from gpuyard.workload import Workload
 from sizes import SIZE
 from workloads import draw
@@ -71,6 +74,18 @@ def test_making_a_look_alike(benchmark: BenchmarkFixture, jobs: int) -> None:
     like = benchmark.pedantic(look_alike, (model,), {"jobs": jobs}, rounds=SIZE.rounds)
 
     assert len(like) == jobs
+
+
+@pytest.mark.parametrize("jobs", JOBS)
+def test_writing_a_look_alike_table_by_table(benchmark: BenchmarkFixture, tmp_path: Path, jobs: int) -> None:
+    model = fit(drawn(SIZE.fewer_jobs))
+
+    def write() -> int:
+        return write_tables(LookAlike(model, jobs=jobs).tables(), tmp_path / "jobs.parquet")
+
+    written = benchmark.pedantic(write, rounds=SIZE.rounds)
+
+    assert written == jobs == parquet.read_metadata(tmp_path / "jobs.parquet").num_rows
 
 
 @pytest.mark.parametrize("jobs", JOBS)

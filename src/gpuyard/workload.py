@@ -19,7 +19,7 @@ from gpuyard.traces.schema import COLUMNS, ORIGIN, STATES, job_schema
 from gpuyard.traces.trace import Rejection, Trace
 from gpuyard.units import MOST_CPUS, MOST_MEMORY_GIB, counted
 
-__all__ = ["MICROSECOND", "NEVER", "Workload", "array_tasks", "exact_sum", "to_ticks"]
+__all__ = ["LATEST", "MICROSECOND", "NEVER", "Workload", "array_tasks", "exact_sum", "to_ticks"]
 
 MICROSECOND = 1_000_000
 """Ticks a second: inside, time is int64 microseconds."""
@@ -319,9 +319,10 @@ def _complete(table: pa.Table) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=schema)
 
 
-_LATEST = float(NEVER // MICROSECOND // 4)
-_TIME = (-_LATEST, _LATEST, "a time must be a finite number of seconds", "correct or drop the row")
-_DURATION = (0.0, _LATEST, "a duration must be a finite number of seconds, and not negative", "correct or drop the row")
+LATEST = float(NEVER // MICROSECOND // 4)
+"""The latest instant, and the longest time, in seconds."""
+_TIME = (-LATEST, LATEST, "a time must be a finite number of seconds", "correct or drop the row")
+_DURATION = (0.0, LATEST, "a duration must be a finite number of seconds, and not negative", "correct or drop the row")
 _MOST = float(np.finfo(np.float64).max)
 _RANGES: dict[str, tuple[float, float, str, str]] = {
     **dict.fromkeys(("submit_time", "not_before", "deadline", "start_time", "end_time"), _TIME),

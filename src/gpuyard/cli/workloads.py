@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from gpuyard.cli.terminal import Stage
+    from gpuyard.fitting import LookAlike
     from gpuyard.quality import QualityReport
     from gpuyard.scenario import Scenario
     from gpuyard.synthesis import Generation
@@ -202,8 +203,7 @@ def generate(
 ) -> None:
     """Make a synthetic workload, or a look-alike of a trace (--fit); without -o only say what it holds.
 
-    As Parquet, and without --json, any number of synthetic jobs is made: they are written as they are made, and never
-    held all.
+    As Parquet, and without --json, any number of jobs is made: they are written as they are made, and never held all.
     """
     from gpuyard.scenario.describe import workload_facts
 
@@ -252,21 +252,22 @@ def _save_model(scenario: Scenario, path: Path, no_progress: bool) -> None:
 
 
 def _streamed(scenario: Scenario, path: Path, no_progress: bool) -> bool:
-    """Write a synthetic workload as Parquet, table by table; return False where the jobs must be held to be made."""
+    """Write a workload that is made as Parquet, table by table; return False where its jobs must be held to be made."""
     from gpuyard.traces.write import write_tables
 
-    def write() -> int | None:
-        made = scenario.generation()
-        return None if made is None else write_tables(_told(made, stage), path)
-
     with progress(wanted=not no_progress) as stage:
-        written = interruptible(write)
-    if written is not None:
-        note(f"gpuyard: {counted(written, 'job')} written to {path}")
-    return written is not None
+        like = interruptible(lambda: scenario.look_alike(stage))
+        made = like or interruptible(scenario.generation)
+        if made is None:
+            return False
+        written = interruptible(lambda: write_tables(_told(made, stage), path))
+    for line in like.notes if like else ():
+        note(f"gpuyard: {line}")
+    note(f"gpuyard: {counted(written, 'job')} written to {path}")
+    return True
 
 
-def _told(made: Generation, stage: Stage) -> Iterator[pa.Table]:
+def _told(made: Generation | LookAlike, stage: Stage) -> Iterator[pa.Table]:
     """Return the tables, and tell how far they are."""
     done = 0
     for table in made.tables():

@@ -7,15 +7,19 @@ short ones follow short ones: :mod:`gpuyard.fitting.bursts`.
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuyard.fitting.bursts import fit_persistence, ranks
+from gpuyard.fitting.bursts import fit_persistence
 from gpuyard.fitting.curves import curve_of
 from gpuyard.fitting.model import Arrivals
+from gpuyard.fitting.order import Order
 from gpuyard.portrait.calendar import DAY, HOUR, WEEK, profiles
 
-__all__ = ["BentTime", "fit_arrivals", "make_arrivals"]
+__all__ = ["BentTime", "Submissions", "fit_arrivals"]
 
 
 class BentTime:
@@ -61,10 +65,8 @@ def fit_arrivals(submit: NDArray[np.float64], start: float) -> Arrivals:
     )
 
 
-def make_arrivals(
-    arrivals: Arrivals, *, start: float, jobs: int | None, span: float | None, seed: int
-) -> tuple[NDArray[np.float64], float]:
-    """Return ascending submissions, s since the start, and the length of the window.
+class Submissions:
+    """When the jobs of a look-alike are submitted: ``jobs`` instants in the ``span`` seconds after the start.
 
     The gaps are the quantiles of their curve, each once, so that their mean is met exactly; only their order is drawn.
 
@@ -75,18 +77,43 @@ def make_arrivals(
     jobs, span
         One of them, or both; the other follows from the rate.
     """
-    time = BentTime(np.array(arrivals.hourly), np.array(arrivals.weekly))
-    begin = float(time.bent(np.array([start]))[0])
-    if span is None:
-        assert jobs is not None
-        end = begin + jobs * DAY / arrivals.jobs_per_day
-        span = round(float(time.clock(np.array([end]))[0]) - start, 3)
-    else:
-        end = float(time.bent(np.array([start + span]))[0])
-        jobs = max(1, round((end - begin) * arrivals.jobs_per_day / DAY)) if jobs is None else jobs
-    gaps = arrivals.gaps.quantile((ranks(arrivals.persistence, jobs + 1, seed) + 0.5) / (jobs + 1))
-    passed = np.cumsum(gaps)
-    bent = begin + passed[:-1] * ((end - begin) / passed[-1])
-    submit = np.clip(time.clock(bent) - start, 0.0, span)
-    grain = arrivals.resolution_s
-    return np.minimum(np.floor(submit / grain + 1e-6) * grain, span), span
+
+    def __init__(self, arrivals: Arrivals, *, start: float, jobs: int | None, span: float | None, seed: int) -> None:
+        self._arrivals, self._start = arrivals, start
+        self._time = BentTime(np.array(arrivals.hourly), np.array(arrivals.weekly))
+        self._begin = self._bent(0.0)
+        if span is None:
+            assert jobs is not None
+            self._end = self._begin + jobs * DAY / arrivals.jobs_per_day
+            span = round(float(self._time.clock(np.array([self._end]))[0]) - start, 3)
+        else:
+            self._end = self._bent(span)
+            lasts = self._end - self._begin
+            jobs = max(1, round(lasts * arrivals.jobs_per_day / DAY)) if jobs is None else jobs
+        self.jobs, self.span, self._seed = jobs, span, seed
+
+    def _bent(self, instant: float) -> float:
+        return float(self._time.bent(np.array([self._start + instant]))[0])
+
+    def blocks(self, rows: int) -> Iterator[NDArray[np.float64]]:
+        """Return them ascending, s since the start, in blocks of ``rows`` and a last one of what is left."""
+        order = Order(self._arrivals.persistence, self.jobs + 1, self._seed)
+        total = self._passed(order.anyhow(), order.size)
+        stretch = (self._end - self._begin) / deque(total, maxlen=1)[0][-1]
+        left, grain = self.jobs, self._arrivals.resolution_s
+        for passed in self._passed(order.blocks(rows), order.size):
+            bent = self._begin + passed[:left] * stretch
+            submit = np.clip(self._time.clock(bent) - self._start, 0.0, self.span)
+            if submit.size:
+                yield np.minimum(np.floor(submit / grain + 1e-6) * grain, self.span)
+            left -= submit.size
+
+    def _passed(self, ranks: Iterable[NDArray[np.int64]], size: int) -> Iterator[NDArray[np.float64]]:
+        """Return the sums of the gaps of these ranks of ``size`` up to each, block by block."""
+        before = 0.0
+        for each in ranks:
+            gaps = self._arrivals.gaps.quantile((each + 0.5) / size)
+            gaps[0] += before
+            passed = np.cumsum(gaps)
+            before = float(passed[-1])
+            yield passed

@@ -16,9 +16,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuyard.streams import Stream
+from gpuyard.fitting.order import ranks
 
-__all__ = ["fit_persistence", "growth", "ranks"]
+__all__ = ["fit_persistence", "growth"]
 
 SCALES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0, 10_000.0, 30_000.0)
 """Numbers of jobs over which gaps may keep together."""
@@ -98,23 +98,3 @@ def growth(scale: float, block: int) -> float:
     """Return variance over length of the sum of a block of an autoregressive process of variance 1."""
     keep = math.exp(-1 / scale)
     return (1 + keep) / (1 - keep) - 2 * keep * (1 - keep**block) / (block * (1 - keep) ** 2)
-
-
-def ranks(persistence: Sequence[tuple[float, float]], size: int, seed: int) -> NDArray[np.int64]:
-    """Return the rank of each gap, 0 to size - 1, in the order of the gaps."""
-    from scipy.signal import lfilter
-    from scipy.special import ndtri
-
-    def normal(name: str) -> NDArray[np.float64]:
-        return np.asarray(ndtri(Stream(seed, f"fit:{name}").uniform(size) + 2.0**-54), dtype=np.float64)
-
-    rest = max(0.0, 1.0 - sum(weight for _, weight in persistence))
-    scores = math.sqrt(rest) * normal("gap")
-    for scale, weight in persistence:
-        keep = math.exp(-1 / scale)
-        noise = normal(f"gap:{scale:g}")
-        noise[1:] *= math.sqrt(1 - keep * keep)
-        scores += math.sqrt(weight) * lfilter([1.0], [1.0, -keep], noise)
-    places = np.empty(size, np.int64)
-    places[np.argsort(scores, kind="stable")] = np.arange(size)
-    return places

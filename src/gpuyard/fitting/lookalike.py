@@ -1,39 +1,173 @@
-"""From a fitted model to jobs."""
+"""From a fitted model to jobs, at once or table by table."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from gpuyard.absent import Absent
 from gpuyard.errors import ConfigError
-from gpuyard.fitting.arrivals import make_arrivals
-from gpuyard.fitting.model import UNKNOWN_STATE, ClassModel, Ending, FittedModel, Owner, amount_of
+from gpuyard.fitting.arrivals import Submissions
+from gpuyard.fitting.model import FittedModel
+from gpuyard.fitting.parts import NOBODY, Drawn, Names, Part, pick
 from gpuyard.portrait.calendar import DAY, start_of_clock
 from gpuyard.streams import Stream
+from gpuyard.synthesis.gathering import Gathered
+from gpuyard.synthesis.names import digits
 from gpuyard.synthesis.table import SPAN
-from gpuyard.traces.schema import ORIGIN, SOURCE_FORMAT
+from gpuyard.traces.schema import ORIGIN, SOURCE_FORMAT, job_schema
 from gpuyard.units import MOST_DAYS, counted
-from gpuyard.workload import Workload
+from gpuyard.workload import LATEST, Workload
 
-__all__ = ["MOST_JOBS", "look_alike"]
+__all__ = ["CHUNK", "MOST_JOBS", "LookAlike", "look_alike"]
 
+CHUNK = 1 << 18
+"""Jobs of one table of a look-alike."""
 MOST_JOBS = 50_000_000
-"""A look-alike of more jobs is not made: it would take tens of GB of memory."""
+"""A look-alike of more jobs is not made at once: it would take some 4.5 GB of memory."""
 
 
-class _Drawn(NamedTuple):
-    """What is drawn for the jobs of one class; columns have the shape (jobs,)."""
+class LookAlike:
+    """A look-alike before its jobs are made: ``jobs`` in the ``span`` seconds of its window, and ``notes`` about them.
 
-    milli: NDArray[np.int64]  # thousandths of a GPU
-    runtime: NDArray[np.float64]  # s
-    limit: NDArray[np.float64]  # s, not-a-number for none
-    state: list[str | None]
-    tenant: list[str | None]
-    user: list[str | None]
+    The parameters are those of :func:`look_alike`; there may be any number of jobs.
+
+    Raises
+    ------
+    ConfigError
+        As :func:`look_alike` does.
+    """
+
+    def __init__(
+        self,
+        model: FittedModel,
+        *,
+        jobs: int | None = None,
+        days: float | None = None,
+        start: str | None = None,
+        seed: int = 0,
+    ) -> None:
+        if jobs is None and days is None:
+            days = model.days
+        if days is not None and not 0 < days <= MOST_DAYS:
+            raise ConfigError(f"days must be above 0 and at most {MOST_DAYS:g}, got {days:g}")
+        if jobs is not None and jobs < 1:
+            raise ConfigError(f"a look-alike has 1 job or more, got jobs={jobs}")
+        origin = model.start if start is None else start
+        span = None if days is None else round(days * DAY, 3)
+        self._submissions = Submissions(model.arrivals, start=start_of_clock(origin), jobs=jobs, span=span, seed=seed)
+        self.jobs, self.span = self._submissions.jobs, self._submissions.span
+        self._model, self._seed, self._names = model, seed, Names(model.classes)
+        metadata = {ORIGIN: origin.encode(), SOURCE_FORMAT: b"synthetic", SPAN: f"{self.span:.3f}".encode()}
+        self.schema = job_schema(metadata)
+        made = f"seed {seed}, {counted(self.jobs, 'job')}, window {self.span:g} s"
+        self.notes = (f"look-alike of {model.fitted_to or 'a model'}: {made}",)
+        _check_times(model, self.span)
+
+    def tables(self, rows: int = CHUNK) -> Iterator[pa.Table]:
+        """Return the jobs in order of submission, in tables of ``rows`` jobs and a last one of what is left.
+
+        However large the tables are, one after the other they hold the same rows.  Memory is for one table, and for
+        the order of the gaps between submissions: 4 bytes a job up to 4 million jobs, and 67 MB beyond.
+        """
+        if rows < 1:
+            raise ConfigError(f"a table has 1 row or more, got {rows}")
+        return (self._table({name: _plain(array) for name, array in columns.items()}) for columns in self._parts(rows))
+
+    def workload(self) -> Workload:
+        """Return all jobs at once; texts that many share are coded.
+
+        Raises
+        ------
+        ConfigError
+            For more than 50 million jobs.
+        """
+        if self.jobs > MOST_JOBS:
+            raise ConfigError(f"a look-alike has 1 to {MOST_JOBS:,} jobs, and this would have {self.jobs:,}")
+        found: dict[str, Gathered] = {}
+        for columns in self._parts(CHUNK):
+            for name, array in columns.items():
+                found.setdefault(name, Gathered(array.type, self.jobs)).add(array, len(array))
+        table = self._table({name: found.pop(name).array() for name in tuple(found)})
+        return Workload(held=table, name=f"like-{self._model.fitted_to or 'model'}", notes=self.notes)
+
+    def _table(self, columns: dict[str, pa.Array]) -> pa.Table:
+        """Return a table of these columns and of nulls."""
+        nothing = Absent(len(columns["job_id"]))
+        arrays = [columns[each.name] if each.name in columns else nothing.column(each.type) for each in self.schema]
+        fields = [pa.field(each.name, array.type) for each, array in zip(self.schema, arrays, strict=True)]
+        return pa.Table.from_arrays(arrays, schema=pa.schema(fields, self.schema.metadata))
+
+    def _parts(self, rows: int) -> Iterator[dict[str, pa.Array]]:
+        """Return the columns that are not null, some jobs after the other; texts that many share are coded."""
+        classes, first = self._model.classes, 0
+        parts, choice = [Part(each, self._seed, self._names) for each in classes], Stream(self._seed, "fit:class")
+        for submit in self._submissions.blocks(rows):
+            which = pick([each.share for each in classes], choice.uniform(submit.size))
+            number = digits(np.arange(first, first + submit.size), 7)
+            yield {
+                "job_id": pc.binary_join_element_wise("like", number, "-"),
+                "submit_time": pa.array(submit),
+                **self._columns(which, _drawn(parts, which)),
+            }
+            first += submit.size
+
+    def _columns(self, which: NDArray[np.int64], drawn: Drawn) -> dict[str, pa.Array]:
+        """Return the columns of what was drawn for jobs of the parts that they are ``which`` of."""
+        names, shared = self._names, (drawn.milli > 0) & (drawn.milli < 1000)
+        kind = np.array([names.classes.get(each.name, NOBODY) for each in self._model.classes])
+        return {
+            "runtime": pa.array(drawn.runtime),
+            "time_limit": pa.array(drawn.limit, mask=np.isnan(drawn.limit)),
+            "gpus": pa.array(np.where(shared, 1, drawn.milli // 1000).astype(np.int32)),
+            "gpu_milli": pa.array(np.where(shared, drawn.milli, 0).astype(np.int32), mask=~shared),
+            "job_class": _coded(kind[which], pa.array(names.classes, pa.string())),
+            "tenant": _coded(drawn.tenant, pa.array(names.tenants, pa.string())),
+            "user": _coded(drawn.user, names.users),
+            "state": _coded(drawn.state, pa.array(names.states, pa.string())),
+        }
+
+
+def _check_times(model: FittedModel, span: float) -> None:
+    """Raise for times of a model that nothing can be simulated with."""
+    times = {"window": span}
+    for place, each in enumerate(model.classes):
+        times[f"classes.{place}.runtimes"] = max(row.seconds.value[-1] for row in each.runtimes)
+        times[f"classes.{place}.endings"] = max((limit for row in each.endings for limit in row.limits_s), default=0.0)
+    for where, longest in times.items():
+        if longest > LATEST:
+            raise ConfigError(f"{where}: a time of {longest:g} s is more than {LATEST:g} s; choose a shorter one")
+
+
+def _drawn(parts: list[Part], which: NDArray[np.int64]) -> Drawn:
+    """Return the next jobs, each of the part that it is ``which`` of."""
+    order = np.argsort(which, kind="stable")
+    counts = np.bincount(which, minlength=len(parts)).tolist()
+    columns = zip(*(part.draw(jobs) for part, jobs in zip(parts, counts, strict=True)), strict=True)
+
+    def placed(pieces: tuple[NDArray[Any], ...]) -> NDArray[Any]:
+        joined = np.concatenate(pieces)
+        column = np.empty_like(joined)
+        column[order] = joined
+        return column
+
+    return Drawn(*map(placed, columns))
+
+
+def _coded(codes: NDArray[np.int64], names: pa.Array) -> pa.Array:
+    """Return the names of these positions as codes, null for none."""
+    none = codes == NOBODY
+    return pa.DictionaryArray.from_arrays(pa.array(np.where(none, 0, codes).astype(np.int32), mask=none), names)
+
+
+def _plain(array: pa.Array) -> pa.Array:
+    """Return a column with its texts as they are."""
+    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
 
 
 def look_alike(
@@ -54,134 +188,4 @@ def look_alike(
     ConfigError
         For a start that is no timestamp, or a length or number that cannot be made.
     """
-    if jobs is None and days is None:
-        days = model.days
-    if days is not None and not 0 < days <= MOST_DAYS:
-        raise ConfigError(f"days must be above 0 and at most {MOST_DAYS:g}, got {days:g}")
-    expected = jobs if jobs is not None else (days or 0.0) * model.arrivals.jobs_per_day
-    if not 0 < expected <= MOST_JOBS:
-        raise ConfigError(f"a look-alike has 1 to {MOST_JOBS:,} jobs, and this would have {expected:,.0f}")
-    origin = model.start if start is None else start
-    span = None if days is None else round(days * DAY, 3)
-    submit, span = make_arrivals(model.arrivals, start=start_of_clock(origin), jobs=jobs, span=span, seed=seed)
-    columns = _columns(model, submit, seed)
-    metadata = {ORIGIN: origin.encode(), SOURCE_FORMAT: b"synthetic", SPAN: f"{span:.3f}".encode()}
-    note = (
-        f"look-alike of {model.fitted_to or 'a model'}: seed {seed}, {counted(submit.size, 'job')}, window {span:g} s"
-    )
-    table = pa.table(columns).replace_schema_metadata(metadata)
-    return Workload.from_table(table, name=f"like-{model.fitted_to or 'model'}", notes=(note,))
-
-
-def _columns(model: FittedModel, submit: NDArray[np.float64], seed: int) -> dict[str, pa.Array]:
-    """Return the columns of the job table, in the order of submissions."""
-    classes = model.classes
-    which = _pick([each.share for each in classes], Stream(seed, "fit:class").uniform(submit.size))
-    rows = [np.flatnonzero(which == place) for place in range(len(classes))]
-    drawn = [_draw(each, mine.size, seed, _stem(each)) for each, mine in zip(classes, rows, strict=True)]
-    back = np.empty(submit.size, np.int64)
-    back[np.concatenate(rows)] = np.arange(submit.size)
-    order = pa.array(back)
-
-    def together(name: str, kind: pa.DataType) -> pa.Array:
-        return pa.concat_arrays([pa.array(getattr(each, name), kind) for each in drawn]).take(order)
-
-    milli = together("milli", pa.int64()).to_numpy()
-    shared = (milli > 0) & (milli < 1000)
-    limit = together("limit", pa.float64()).to_numpy()
-    names = pa.array([each.name for each in classes], pa.string())
-    digits = pc.utf8_lpad(pa.array(np.arange(1, submit.size + 1)).cast(pa.string()), 7, "0")
-    return {
-        "job_id": pc.binary_join_element_wise("like", digits, "-"),
-        "submit_time": pa.array(submit),
-        "runtime": together("runtime", pa.float64()),
-        "time_limit": pa.array(limit, mask=np.isnan(limit)),
-        "gpus": pa.array(np.where(shared, 1, milli // 1000).astype(np.int32)),
-        "gpu_milli": pa.array(np.where(shared, milli, 0).astype(np.int32), mask=~shared),
-        "job_class": names.take(pa.array(which)),
-        "tenant": together("tenant", pa.string()),
-        "user": together("user", pa.string()),
-        "state": together("state", pa.string()),
-    }
-
-
-def _stem(model: ClassModel) -> str:
-    """Return what tells the streams of a part from those of the others: its class and its tenants."""
-    return "|".join([model.name or "", *(owner.name or "" for owner in model.owners)])
-
-
-def _draw(model: ClassModel, jobs: int, seed: int, stem: str) -> _Drawn:
-    """Return what is drawn for the jobs of a class; each purpose has a stream of its own."""
-
-    def chance(name: str) -> NDArray[np.float64]:
-        return Stream(seed, f"fit:{stem}:{name}").uniform(jobs)
-
-    amounts = np.array([amount_of(size) for size in model.sizes])
-    milli = amounts[_pick(list(model.sizes.values()), chance("size"))]
-    bounds = np.array([each.up_to_gpus for each in model.runtimes])
-    row = np.minimum(np.searchsorted(bounds, milli / 1000, side="left"), bounds.size - 1)
-    runtime, luck = np.empty(jobs), chance("runtime")
-    for place, each in enumerate(model.runtimes):
-        mine = row == place
-        runtime[mine] = np.round(each.seconds.quantile(luck[mine]), 3)
-    state, limit = _ends(model.endings, runtime, chance("state"), chance("limited"), chance("limit"))
-    tenant, user = _owned(model.owners, chance("tenant"), chance("user"))
-    return _Drawn(milli, runtime, limit, state, tenant, user)
-
-
-def _ends(
-    endings: list[Ending],
-    runtime: NDArray[np.float64],
-    chance: NDArray[np.float64],
-    limited: NDArray[np.float64],
-    which: NDArray[np.float64],
-) -> tuple[list[str | None], NDArray[np.float64]]:
-    """Return end states and limits by run time; a limit is never below it, and is it for a timed-out job."""
-    bounds = np.array([each.up_to_s for each in endings[:-1]], dtype=np.float64)
-    row = np.searchsorted(bounds, runtime, side="left")
-    names = sorted({name for each in endings for name in each.states})
-    state, limit = np.zeros(runtime.size, np.int64), np.full(runtime.size, np.nan)
-    for place, each in enumerate(endings):
-        mine = row == place
-        state[mine] = _pick([each.states.get(name, 0.0) for name in names], chance[mine])
-        if each.limited:
-            has = mine & (limited < each.limited)
-            limits = np.array(each.limits_s)
-            limit[has] = limits[(which[has] * limits.size).astype(np.int64)]
-    limit = np.where(limit < runtime, np.ceil(runtime / 60) * 60, limit)
-    if "timed_out" in names:
-        out = (state == names.index("timed_out")) & np.isfinite(limit)
-        limit[out] = runtime[out]
-    shown = [None if name == UNKNOWN_STATE else name for name in names]
-    return [shown[code] for code in state.tolist()], limit
-
-
-def _owned(
-    owners: list[Owner], chance: NDArray[np.float64], luck: NDArray[np.float64]
-) -> tuple[list[str | None], list[str | None]]:
-    """Return the tenant and the user of each job; users are named by their rank in the tenant."""
-    which = _pick([each.share for each in owners], chance)
-    rank = np.zeros(chance.size, np.int64)
-    for place, each in enumerate(owners):
-        if each.users:
-            mine = which == place
-            rank[mine] = np.minimum(np.searchsorted(_together(each), luck[mine], side="right"), each.users - 1) + 1
-    stems = ["user" if each.name is None else f"{each.name}/u" for each in owners]
-    tenants = [owners[code].name for code in which.tolist()]
-    users = [
-        f"{stems[code]}{number}" if number else None for code, number in zip(which.tolist(), rank.tolist(), strict=True)
-    ]
-    return tenants, users
-
-
-def _together(owner: Owner) -> NDArray[np.float64]:
-    """Return the share of the first 1, 2, ... users together; straight in the logarithm of the rank between rows."""
-    ranks, shares = zip(*owner.top, strict=True)
-    known = np.interp(np.log(np.arange(1, owner.users + 1)), np.log(ranks), shares)
-    return np.asarray(known / known[-1], dtype=np.float64)
-
-
-def _pick(shares: list[float], chance: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the part that each chance falls into, same shape."""
-    edges = np.cumsum(shares) / sum(shares)
-    return np.minimum(np.searchsorted(edges, chance, side="right"), len(shares) - 1).astype(np.int64)
+    return LookAlike(model, jobs=jobs, days=days, start=start, seed=seed).workload()

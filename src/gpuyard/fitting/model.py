@@ -176,7 +176,7 @@ def amount_of(size: str) -> int:
         amount = round(float(size) * 1000)
     except (ValueError, OverflowError):
         amount = -1
-    if amount < 0 or (amount > 1000 and amount % 1000):
+    if not 0 <= amount < 1000 * 2**31 or (amount > 1000 and amount % 1000):
         raise ValueError(f"'{size}' is no number of GPUs; write 8, or 0.25 for a share of one")
     return amount
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from gpuyard.presets import preset_names
 from gpuyard.scenario.model import Scenario, load, schema
-from gpuyard.scenario.resolve import Resolved, read_trace
+from gpuyard.scenario.named_traces import read_trace
+from gpuyard.scenario.resolve import Resolved
 
 if TYPE_CHECKING:
     from gpuyard.experiment import Progress

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gpuyard.cluster import Cluster
     from gpuyard.energy import EnergyModel
     from gpuyard.experiment import Progress
-    from gpuyard.fitting import FittedModel
+    from gpuyard.fitting import FittedModel, LookAlike
     from gpuyard.policy import Policy
     from gpuyard.scenario.resolve import Resolved, Resolver
     from gpuyard.synthesis import Figure, Generation
@@ -96,6 +96,13 @@ class Scenario:
         There is none for a trace, nor where jobs of the workload are chosen or changed.
         """
         return self._resolver.generation()
+
+    def look_alike(self, progress: Progress | None = None) -> LookAlike | None:
+        """Return the look-alike of what ``fit`` names before its jobs are made, for any number of them.
+
+        None where the section names nothing, or where jobs of the workload are chosen or changed.
+        """
+        return self._resolver.look_alike(progress or _say_nothing)
 
     def fit_model(self, progress: Progress | None = None) -> FittedModel:
         """Return the model of the trace that ``fit`` names, or that is in the file.

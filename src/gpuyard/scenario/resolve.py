@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -14,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpuyard.cluster import Cluster
-from gpuyard.errors import ConfigError, InputError
+from gpuyard.errors import ConfigError
 from gpuyard.policy import Policy, named_policy
+from gpuyard.scenario.named_traces import checked_trace, sha256_of, verify
 from gpuyard.scenario.stages import node_sizes, stages_of
 from gpuyard.scenario.tenant_keys import due_shares, tenants_of
 from gpuyard.tenancy import NO_TENANTS, Tenants
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
     from gpuyard.energy import EnergyModel
     from gpuyard.experiment import Progress
-    from gpuyard.fitting import FittedModel
+    from gpuyard.fitting import FittedModel, LookAlike
     from gpuyard.result import Result
     from gpuyard.scenario.sections import Model, WorkloadSection
     from gpuyard.scenario.what_if import MergedTrace
     from gpuyard.synthesis import Figure, Generation, SynthesisSpec
     from gpuyard.traces.trace import Trace
 
-__all__ = ["Resolved", "Resolver", "RunOptions", "read_trace", "simulate_resolved"]
+__all__ = ["Resolved", "Resolver", "RunOptions", "simulate_resolved"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,35 +73,6 @@ class Resolved:
 
     def __iter__(self) -> Iterator[Any]:
         return iter((self.workload, self.cluster, self.policy, self.energy, self.options))
-
-
-def read_trace(
-    path: str | Path, format: str | None = None, *, gpu_rule: str | None = None, zone: str | None = None
-) -> Workload:
-    """Return the jobs of a trace file, plain or gzip.
-
-    Parameters
-    ----------
-    format
-        One of :data:`gpuyard.traces.FORMATS`; recognised from the content when not given.
-    gpu_rule, zone
-        As in :class:`gpuyard.traces.ReadOptions`.
-
-    Raises
-    ------
-    ConfigError
-        For a format nobody knows or an option that cannot be used.
-    InputError
-        For a file that cannot be used.  Rows that cannot be used are in ``Workload.rejected``.
-    """
-    return Workload.from_trace(_read(path, format, gpu_rule, zone))
-
-
-def _read(path: str | Path, format: str | None, gpu_rule: str | None, zone: str | None) -> Trace:
-    from gpuyard.traces import ReadOptions, read
-
-    given = {key: item for key, item in (("gpu_rule", gpu_rule), ("zone", zone)) if item is not None}
-    return read(path, format=format, options=ReadOptions(**given))
 
 
 class _PlacedError(ConfigError):
@@ -229,10 +200,12 @@ class Resolver:
     def _make_workload(self, tell: Progress) -> tuple[Workload, Trace | None]:
         section = self._checked.workload
         if section.fit is not None:
-            return self._changed(self._look_alike(section, tell), tell), None
+            with self._blamed_on("workload"):
+                made = self._look_alike(tell).workload()
+            return self._changed(made, tell), None
         if section.trace is None:
             return self._changed(self._synthesised(tell), tell), None
-        trace = _checked_trace(Path(section.trace), section, tell)
+        trace = checked_trace(Path(section.trace), section, tell)
         return self._changed(Workload.from_trace(trace), tell, head=section.jobs), trace
 
     def _changed(self, workload: Workload, tell: Progress, head: int | None = None) -> Workload:
@@ -242,7 +215,7 @@ class Resolver:
         section = self._checked.workload
         with self._blamed_on("workload"):
             workload = merged(
-                workload, section, lambda each: Workload.from_trace(_checked_trace(Path(each.trace), each, tell))
+                workload, section, lambda each: Workload.from_trace(checked_trace(Path(each.trace), each, tell))
             )
         workload = _chosen(workload, section, head)
         with self._blamed_on("workload"):
@@ -251,15 +224,24 @@ class Resolver:
             raise ConfigError("no job is left: [workload] thin leaves none; choose a larger share")
         return self._arriving(workload)
 
-    def _look_alike(self, section: WorkloadSection, tell: Progress) -> Workload:
-        """Return jobs like those of a trace, or of a model that was fitted before."""
-        from gpuyard.fitting import look_alike
+    def look_alike(self, tell: Progress) -> LookAlike | None:
+        """Return the look-alike before its jobs are made; None without one, or where jobs are chosen or changed."""
+        from gpuyard.scenario.sections import LOOK_ALIKE_KEYS
 
+        given = self._checked.workload.model_dump(exclude_none=True).keys()
+        if "fit" not in given or not given <= {*LOOK_ALIKE_KEYS}:
+            return None
         with self._blamed_on("workload"):
-            model = self.fitted(tell)
-            tell("making the look-alike", None)
-            seed = self._checked.run.seed
-            return look_alike(model, jobs=section.jobs, days=section.days, start=section.start, seed=seed)
+            return self._look_alike(tell)
+
+    def _look_alike(self, tell: Progress) -> LookAlike:
+        """Return jobs like those of a trace, or of a model that was fitted before, not yet made."""
+        from gpuyard.fitting import LookAlike
+
+        section, model = self._checked.workload, self.fitted(tell)
+        tell("making the look-alike", None)
+        seed = self._checked.run.seed
+        return LookAlike(model, jobs=section.jobs, days=section.days, start=section.start, seed=seed)
 
     def fitted(self, tell: Progress) -> FittedModel:
         """Return the model of the trace, or in the file, that the section names."""
@@ -268,9 +250,9 @@ class Resolver:
         section = self._checked.workload
         path = Path(str(section.fit))
         if path.suffix == ".toml":
-            _verify(path, section.sha256)
+            verify(path, section.sha256)
             return FittedModel.load(path)
-        trace = _checked_trace(path, section, tell)
+        trace = checked_trace(path, section, tell)
         tell("fitting", None)
         return fit(Workload.from_trace(trace))
 
@@ -350,29 +332,29 @@ class Resolver:
         echo.pop("provenance", None)
         if self._checked.workload.fit is not None:
             path = Path(self._checked.workload.fit).resolve()
-            echo["workload"] |= {"fit": str(path), "sha256": _sha256(path)}
+            echo["workload"] |= {"fit": str(path), "sha256": sha256_of(path)}
         elif trace is None:
             echo["workload"] = dict(self._values.get("workload", {})) | self._spec.to_mapping()
             own = [echo["workload"].get("services", {}), *echo["workload"].get("kinds", {}).values()]
             for kind in (kind for services in own for kind in services.values() if "requests" in kind):
                 path = Path(kind["requests"]).resolve()
-                kind |= {"requests": str(path), "sha256": _sha256(path)}
+                kind |= {"requests": str(path), "sha256": sha256_of(path)}
             echo["provenance"] = {"workload_figures": [figure._asdict() for figure in self.workload_figures()]}
         else:
             path = Path(str(self._checked.workload.trace)).resolve()
-            echo["workload"] |= {"trace": str(path), "format": trace.format, "sha256": _sha256(path)}
+            echo["workload"] |= {"trace": str(path), "format": trace.format, "sha256": sha256_of(path)}
         if self._checked.workload.merge:
             echo["workload"]["merge"] = [_echoed(each) for each in self._checked.workload.merge]
         if self._checked.cluster.file is not None:
             path = Path(self._checked.cluster.file).resolve()
-            echo["cluster"] |= {"file": str(path), "sha256": _sha256(path)}
+            echo["cluster"] |= {"file": str(path), "sha256": sha256_of(path)}
         return _as_read(echo | {"policy": policy.to_mapping(), "energy": energy.to_mapping(), "run": asdict(options)})
 
 
 def _echoed(merged: MergedTrace) -> dict[str, Any]:
     """Return what is written down of a trace that came along: its whole path and its digest."""
     path = Path(merged.trace).resolve()
-    return merged.model_dump(exclude_none=True) | {"trace": str(path), "sha256": _sha256(path)}
+    return merged.model_dump(exclude_none=True) | {"trace": str(path), "sha256": sha256_of(path)}
 
 
 def _check_nodes(cluster: Cluster) -> None:
@@ -443,26 +425,6 @@ def _chosen(workload: Workload, section: WorkloadSection, head: int | None = Non
     return workload
 
 
-def _checked_trace(path: Path, wanted: WorkloadSection | MergedTrace, tell: Progress) -> Trace:
-    """Return the trace in a file, read as a section says; raise if it has another digest, or no job."""
-    tell(f"reading {path}", None)
-    _verify(path, wanted.sha256)
-    trace = _read(path, wanted.format, wanted.gpu_rule, wanted.zone)
-    if trace.table.num_rows == 0:
-        raise _no_jobs(trace)
-    return trace
-
-
-def _no_jobs(trace: Trace) -> InputError:
-    first = trace.rejected[0] if trace.rejected else None
-    return InputError(
-        f"none of the {trace.rows_in} rows could be read as a job in the format '{trace.format}'"
-        + (f"; the first: {first.reason}" if first else ""),
-        path=trace.path, row=first.row if first else None, column=first.column or None if first else None,
-        remedy="name the right format with --format, or see 'gpuyard show formats'",
-    )  # fmt: skip
-
-
 def _only(workload: Workload, column: str, names: list[str]) -> Workload:
     codes, known = workload.labels(column)
     for name in names:
@@ -473,20 +435,3 @@ def _only(workload: Workload, column: str, names: list[str]) -> Workload:
             raise ConfigError(f"no job has the {column} '{name}'; {hint}the trace has {listed or 'none'}")
     wanted = [known.index(name) for name in names]
     return workload.where(np.isin(codes, wanted), f"{column} {', '.join(names)}")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _verify(path: Path, expected: str | None) -> None:
-    """Raise if the file is not the one the scenario was written for."""
-    if expected is not None and path.is_file() and (found := _sha256(path)) != expected:
-        raise InputError(
-            "the file is not the one this scenario was written for",
-            path=path,
-            column="sha256",
-            value=found,
-            remedy=f"use the file with SHA-256 {expected}, or remove that line from the scenario",
-        )

@@ -20,6 +20,7 @@ from gpuyard.scenario.tenant_keys import TenantsSection
 from gpuyard.scenario.what_if import WhatIfKeys
 
 __all__ = [
+    "LOOK_ALIKE_KEYS",
     "SECTIONS",
     "SYNTHESIS_KEYS",
     "TABLES",
@@ -168,6 +169,8 @@ SYNTHESIS_KEYS: Final = (
 
 _UNFITTED: Final = {*SYNTHESIS_KEYS, "partition"} - {"days", "start"}
 """Keys that say nothing of a look-alike."""
+LOOK_ALIKE_KEYS: Final = ("fit", "days", "jobs", "start", "format", "gpu_rule", "zone", "sha256")
+"""Keys that a look-alike is made by; all others choose or change its jobs."""
 
 
 class EnergySection(Section):
