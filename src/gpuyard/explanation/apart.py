@@ -55,6 +55,9 @@ def _part(evidence: Evidence, division: Division, number: int, rows: NDArray[np.
         slot_gpu=evidence.slot_gpu[slots],
         read_promises=lambda: _own_promises(evidence, policy_needs=needs_log(policy), rows=rows, nodes=nodes),
         read_windows=lambda: _own_windows(evidence, rows, nodes),
+        read_partitions=lambda: [
+            each._replace(nodes=each.nodes[nodes], members=each.members[rows]) for each in evidence.read_partitions()
+        ],
         there_from=evidence.there_from[nodes],
         read_beliefs=lambda: (jobs.estimate, jobs.rank),
         numbers=nodes,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property, partial
 from typing import Any, Final
@@ -16,6 +16,7 @@ from gpuyard.beginning import begin_at
 from gpuyard.cluster import Cluster
 from gpuyard.dividing import schedule_apart
 from gpuyard.errors import ConfigError, InputError
+from gpuyard.explanation.partition_queues import Partition, Queues, queues_of
 from gpuyard.explanation.past import FairPast
 from gpuyard.kernel.tables import Records
 from gpuyard.lowering import Asked, lower_demands
@@ -62,11 +63,17 @@ class Promises:
     """later entries that found no room"""
     place: NDArray[np.int64] | None = None
     """of each node of the log, its number here; ``None``: the same"""
+    queue: NDArray[np.int64] | None = None
+    """of each entry, the queue of its job; ``None``: all are of queue 0"""
 
-    def last(self, now: int) -> int:
-        """Return the last entry up to an instant, or -1; -1 too where the log has ended by then."""
-        entry = int(np.searchsorted(self.time, now, "right")) - 1
-        return -1 if self.lost and entry == self.time.size - 1 else entry
+    def last(self, now: int, queue: int) -> int:
+        """Return the last entry about a queue up to an instant, or -1; -1 too where the log has ended by then."""
+        upto = int(np.searchsorted(self.time, now, "right"))
+        if self.lost and upto == self.time.size:
+            return -1
+        entries = self._of_queue.get(queue, np.empty(0, np.int64))
+        place = int(np.searchsorted(entries, upto, "left")) - 1
+        return -1 if place < 0 else int(entries[place])
 
     def last_of(self, row: int, now: int) -> int:
         """Return the last entry of one job up to an instant, or -1."""
@@ -76,9 +83,11 @@ class Promises:
 
     @cached_property
     def _of_job(self) -> Mapping[int, NDArray[np.int64]]:
-        order = np.argsort(self.job, kind="stable")
-        rows, first = np.unique(self.job[order], return_index=True)
-        return dict(zip(rows.tolist(), np.split(order, first[1:]), strict=True)) if order.size else {}
+        return _places(self.job)
+
+    @cached_property
+    def _of_queue(self) -> Mapping[int, NDArray[np.int64]]:
+        return _places(np.zeros_like(self.job) if self.queue is None else self.queue)
 
     def nodes(self, entry: int) -> list[int] | None:
         """Return the nodes reserved by an entry; ``None`` where their numbers found no room."""
@@ -88,6 +97,13 @@ class Promises:
     def extra(self, entry: int) -> float | None:
         """Return the GPUs that others may take beside an entry; ``None`` where GPUs are not counted."""
         return self.table["extra_gpus"][entry].as_py()
+
+
+def _places(column: NDArray[np.int64]) -> Mapping[int, NDArray[np.int64]]:
+    """Return where each value of a column is, ascending."""
+    order = np.argsort(column, kind="stable")
+    values, first = np.unique(column[order], return_index=True)
+    return dict(zip(values.tolist(), np.split(order, first[1:]), strict=True)) if order.size else {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +137,8 @@ class Evidence:
     read_promises: Callable[[], tuple[Promises | None, str]]
     """returns the log of decisions, and where it is from"""
     read_windows: Callable[[], list[Closed]]
+    read_partitions: Callable[[], list[Partition]]
+    """returns the partitions that have nodes"""
     there_from: NDArray[np.int64]
     """from when on each node is there, -NEVER for always"""
     read_beliefs: Callable[[], tuple[NDArray[np.int64], NDArray[np.int32]]]
@@ -134,7 +152,8 @@ class Evidence:
 
     @cached_property
     def _promises(self) -> tuple[Promises | None, str]:
-        return self.read_promises()
+        found, source = self.read_promises()
+        return (None if found is None else replace(found, queue=self.queues.of[found.job])), source
 
     @property
     def promises(self) -> Promises | None:
@@ -188,10 +207,10 @@ class Evidence:
                 closed = nodes if closed is None else closed | nodes
         return closed
 
-    def wait_together(self, row: int, other: int) -> bool:
-        """Return whether two jobs wait in one queue: those of two partitions that have nodes do not."""
-        partitions = [invited for _, _, end, invited in self.windows if end == NEVER]
-        return all(bool(invited[row]) == bool(invited[other]) for invited in partitions)
+    @cached_property
+    def queues(self) -> Queues:
+        """The queues in which jobs wait."""
+        return queues_of(self.read_partitions(), self.policy, len(self.workload), self.cluster.nodes)
 
     @cached_property
     def _features(self) -> Records:
@@ -281,6 +300,7 @@ def gather(
         result=result,
         read_promises=partial(_promises, result, jobs, site, policy, note),
         read_windows=partial(_closed, result, jobs, site),
+        read_partitions=partial(_partitions, result, jobs, site),
         there_from=there_from(_windows(result, jobs), site),
         read_beliefs=partial(_beliefs, jobs, policy, seed),
         site=site,
@@ -309,6 +329,16 @@ def _closed(result: Result, workload: Workload, cluster: Cluster) -> list[Closed
         nodes = np.zeros(cluster.nodes, np.bool_)
         nodes[window.node_numbers(cluster)] = True
         found.append((nodes, window.start_tick, window.end_tick, window.invited(workload)))
+    return found
+
+
+def _partitions(result: Result, workload: Workload, cluster: Cluster) -> list[Partition]:
+    found = []
+    for window in _windows(result, workload):
+        if window.is_partition:
+            nodes = np.ones(cluster.nodes, np.bool_)
+            nodes[window.node_numbers(cluster)] = False
+            found.append(Partition(window.partitions[0], nodes, window.members(workload)))
     return found
 
 

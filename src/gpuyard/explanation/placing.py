@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gpuyard.cluster import Cluster
 from gpuyard.explanation.evidence import Evidence
+from gpuyard.explanation.heads import standing_heads
 from gpuyard.explanation.story import Placed
 from gpuyard.explanation.yard import Yard, allowed_nodes, demand_of, fitting_nodes, share_of
 from gpuyard.kernel.tables import Records
@@ -106,13 +107,10 @@ def _reserved_for_another(evidence: Evidence, attempt: int) -> NDArray[np.bool_]
     promises = evidence.promises if waited and evidence.policy.backfill == "easy" else None
     if promises is None:
         return closed
-    entry = promises.last(now)
-    if entry < 0 or evidence.start[promises.job[entry]] <= now:
-        return closed
-    head = np.array([promises.job[entry]])
-    short = now + int(evidence.estimate[row]) <= int(promises.begin[entry])
-    if not short and not evidence.goes_later(row, head, now)[0]:
-        closed[promises.nodes(entry) or []] = True
+    for head in standing_heads(evidence, now):
+        short = now + int(evidence.estimate[row]) <= int(promises.begin[head.entry])
+        if not short and not evidence.goes_later(row, np.array([head.job]), now)[0]:
+            closed |= head.nodes
     return closed
 
 

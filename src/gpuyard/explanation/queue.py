@@ -14,12 +14,13 @@ __all__ = ["Ahead", "FirstOf"]
 
 
 class Ahead:
-    """The jobs that go before one job in an order that stays; asked at instants that do not go back."""
+    """The jobs of its queue that go before one job in an order that stays; asked at instants that do not go back."""
 
     def __init__(self, evidence: Evidence, row: int, since: int, until: int) -> None:
         self._rank, self._start = evidence.rank, evidence.start
         eligible = evidence.eligible
-        rows = np.flatnonzero((evidence.rank < evidence.rank[row]) & (eligible < until) & (evidence.start > since))
+        before = (evidence.rank < evidence.rank[row]) & (evidence.queues.of == evidence.queues.of[row])
+        rows = np.flatnonzero(before & (eligible < until) & (evidence.start > since))
         self._rows = rows[np.argsort(eligible[rows], kind="stable")]
         self.eligible: NDArray[np.int64] = eligible[self._rows]
         """int64 ticks, ascending: when each of them became eligible"""

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuyard.explanation.evidence import Evidence
+from gpuyard.explanation.heads import Test, find_reservation, find_withheld
 from gpuyard.explanation.plans import planned_wait
 from gpuyard.explanation.queue import FirstOf
 from gpuyard.explanation.sharing import Sharing
@@ -49,6 +50,8 @@ class _Moment:
     entry: int = -1
     """the promise to the blocker"""
     planned: int = NEVER
+    ahead: int | None = None
+    """0: the first of its queue"""
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -65,10 +68,10 @@ def find_shared_stretches(evidence: Evidence, row: int) -> tuple[Stretch, ...]:
         run: list[_Moment] = []
         for moment in _moments(evidence, row, since, until):
             if run and moment.key != run[0].key:
-                stretches.append(_stretch(evidence, run, moment.time))
+                stretches.append(_stretch(evidence, row, run, moment.time))
                 run = []
             run.append(moment)
-        stretches.append(_stretch(evidence, run, until))
+        stretches.append(_stretch(evidence, row, run, until))
     return tuple(stretches)
 
 
@@ -105,13 +108,20 @@ class _Judge:
         self.made_room_for = set(
             zip(evidence.attempt_by[victims].tolist(), evidence.attempt_end[victims].tolist(), strict=True)
         )
-        mine = np.flatnonzero(self.sharing.owner == self.sharing.owner[row])
         until = until if self.strict and self.steady else since
-        self.queue = FirstOf(evidence, row, mine, since, until, level=self.level)
+        mine, queues = self.sharing.owner == self.sharing.owner[row], evidence.queues
+        firsts = [
+            FirstOf(evidence, row, np.flatnonzero(mine & (queues.of == number)), since, until, level=self.level)
+            for number in range(len(queues.names))
+        ]
+        self.queue = firsts.pop(int(queues.of[row]))
+        self.others = firsts
 
     def turns(self) -> Iterator[Ticks]:
         """Yield the instants at which others were promised something, or nodes opened."""
         yield np.array([end for _, _, end, _ in self.evidence.windows], np.int64)
+        for each in self.others:
+            yield each.begins
         if self.promises is not None:
             yield self.promises.time
 
@@ -193,6 +203,8 @@ class _Judge:
         first = self.queue.first(now) if self.strict and self.steady else None
         if first is not None:
             return replace(known, blocker=first, behind=self._why(first, now))
+        if self.strict and self.steady and self.evidence.queues.several and not self.evidence.tenants:
+            known = replace(known, ahead=0)
         if refusal is not None and not (refusal.tenant == "" and refusal.by == "quota" and shortage is not None):
             return replace(known, reason=refusal.by, held=refusal)
         if shortage is not None:
@@ -201,11 +213,41 @@ class _Judge:
             return replace(known, reason="depth")
         if self.plans:
             return replace(known, **planned_wait(self.evidence, row, now, lambda rows: self._wait(rows, now)))  # type: ignore[arg-type]
-        return replace(known, **self._beside_reservation(now))
+        return replace(known, **(self._withheld(now) or self._beside_reservation(now)))
+
+    def _withheld(self, now: int) -> dict[str, Any]:
+        """Return for which first job of another queue nodes are withheld that the job needs, nothing if for none."""
+        if not self.strict or not self.steady:
+            return {}
+        firsts = [first for first in (each.first(now) for each in self.others) if first is not None]
+        keeper = find_withheld(self.evidence, firsts, self._is_kept_out(now))
+        return {} if keeper is None else {"reason": "withheld", "blocker": keeper.job}
+
+    def _is_kept_out(self, now: int) -> Test:
+        """Return what tells whether the job finds no room where further nodes are closed to it."""
+        shut = np.isin(self.yard.kind, list(self.sharing.refused_types(self.row)))
+        closed = self.evidence.closed_nodes(self.row, now)
+        shut = shut if closed is None else shut | closed
+
+        def is_kept_out(nodes: NDArray[np.bool_]) -> bool:
+            return find_shortage(self.evidence, self.yard, self.row, nodes | shut) is not None
+
+        return is_kept_out
+
+    def _goes_before(self, other: int, now: int) -> bool:
+        """Return whether another job goes before this one; True where levels that change with time decide."""
+        if self.evidence.policy.preemption.rule not in _STEADY:
+            return True
+        if self.steady:
+            return self._key(other) < self._key(self.row)
+        if self.level[other] != self.level[self.row]:
+            return bool(self.level[other] < self.level[self.row])
+        return not self.evidence.goes_later(self.row, np.array([other]), now)[0]
 
     def _entry(self, now: int) -> int:
-        """Return the promise that stands after the passes of an instant, or -1: not to a job that runs."""
-        entry = -1 if self.promises is None else self.promises.last(now)
+        """Return the promise to the head of its queue after the passes of an instant, or -1: not to one that runs."""
+        own = int(self.evidence.queues.of[self.row])
+        entry = -1 if self.promises is None else self.promises.last(now, own)
         if self.promises is None or entry < 0:
             return -1
         evidence, head = self.evidence, self.promises.job[entry]
@@ -225,6 +267,14 @@ class _Judge:
 
     def _beside_reservation(self, now: int) -> dict[str, Any]:
         """Return why a job waits for which there was room that its quotas and limits admitted it to."""
+        if self.promises is not None:
+            keeper = find_reservation(
+                self.evidence, self.row, now, lambda head: self._goes_before(head, now), self._is_kept_out(now)
+            )
+            if keeper is not None:
+                return {"reason": "reservation", "blocker": keeper.job, "entry": keeper.entry}
+            if self.evidence.queues.several:
+                return {"reason": "placement" if self.steady else "unknown"}
         entry = self._entry(now)
         if self.promises is None or entry < 0 or self.promises.job[entry] == self.row:
             return {"reason": "placement" if self.steady else "order"}
@@ -297,7 +347,7 @@ class _Judge:
         return {"own": sharing.share(own), "shares": tuple((path, share) for share, path in shares[:_SHOWN])}
 
 
-def _stretch(evidence: Evidence, run: Sequence[_Moment], until: int) -> Stretch:
+def _stretch(evidence: Evidence, row: int, run: Sequence[_Moment], until: int) -> Stretch:
     """Return the stretch of moments that have one reason."""
     first = run[0]
     shortages = [moment.shortage for moment in run if moment.shortage is not None]
@@ -315,6 +365,8 @@ def _stretch(evidence: Evidence, run: Sequence[_Moment], until: int) -> Stretch:
         chunks=shortages[0].chunks if shortages else 0,
         fitting=_span([each.fitting for each in shortages]) if shortages else (0, 0),
         held=_held([moment.held for moment in run if moment.held is not None]),
+        ahead=first.ahead,
+        partition=evidence.queues.name_of(row),
         may_take=first.may_take,
         share=_range(own) if own else None,
         shares=dict(first.shares),
@@ -333,7 +385,11 @@ def _blocker(evidence: Evidence, run: Sequence[_Moment]) -> Blocker:
     first, last = run[0], run[-1]
     row = int(first.blocker or 0)
     about = Blocker(
-        job_id=evidence.names[row], gpus=held_milli(evidence, row) / 1000, reason=first.behind, free=first.free
+        job_id=evidence.names[row],
+        gpus=held_milli(evidence, row) / 1000,
+        partition=evidence.queues.name_of(row),
+        reason=first.behind,
+        free=first.free,
     )
     promises = evidence.promises
     if promises is None or last.entry < 0:

@@ -39,6 +39,7 @@ REASONS: Final[Mapping[str, str]] = {
     "cpus": "nodes had the GPUs, but not the CPUs",
     "memory": "nodes had the GPUs, but not the memory",
     "order": "another job was first, and nobody may pass it",
+    "withheld": "it would have fitted, but nodes are withheld for the first job of another queue",
     "reservation": "it would have fitted, but for the reservation of another job",
     "plan": "it would have fitted, but the GPUs are promised to others before it would end",
     "interval": "it would have fitted, but plans are made only now and then",
@@ -82,6 +83,8 @@ class Blocker:
     """the first word on it in the stretch, where it is another"""
     nodes: tuple[str, ...] | None = None
     """the nodes it is promised"""
+    partition: str | None = None
+    """the partition in whose queue it waits, where partitions have queues of their own"""
     extra_gpus: float | None = None
     """easy by counts: GPUs that others may take beside it"""
 
@@ -138,6 +141,8 @@ class Stretch:
     """nodes that fitted such a chunk"""
     ahead: int | None = None
     """jobs ahead of it in the queue when the stretch began"""
+    partition: str | None = None
+    """the partition in whose queue it waited, where partitions have queues of their own"""
     planned: float | None = None
     """when it was itself promised to start (easy, as the first) or planned to begin (conservative, slurm)"""
     held: Held | None = None

@@ -191,7 +191,8 @@ def _why(story: Story, stretch: Stretch) -> str:
     if stretch.reason not in _OWN:
         return f"{text}.{standing_words(stretch)}"
     promised = "" if stretch.planned is None else f"promised to start at {when(stretch.planned)}"
-    first = "first in the queue" if stretch.ahead == 0 else ""
+    queue = "the queue" if stretch.partition is None else f"the queue of partition {stretch.partition}"
+    first = f"first in {queue}" if stretch.ahead == 0 else ""
     more = " and ".join(filter(None, (first, promised)))
     return f"{text}. It was {more}." if more else f"{text}.{standing_words(stretch)}"
 
@@ -225,15 +226,18 @@ def _largest(largest: tuple[float, float]) -> str:
 
 
 def _blocked(stretch: Stretch, blocker: Blocker) -> str:
-    job = f"job {blocker.job_id}"
+    job = f"job {blocker.job_id}" + (f" of partition {blocker.partition}" if blocker.partition is not None else "")
     if stretch.reason == "order":
-        waits = f"job {blocker.job_id} was first and nobody may pass it; it needed {gpus(blocker.gpus)}"
+        waits = f"{job} was first and nobody may pass it; it needed {gpus(blocker.gpus)}"
         if blocker.free is not None:
             waits += f", {_number(blocker.free, blocker.free)} were free"
         if blocker.reason not in (None, "gpus"):
             waits += f" ({REASONS[str(blocker.reason)]})"
         return waits + ("; this job would have fitted" if stretch.fits else "; this job would not have fitted either")
     had = f"{_were_free(stretch.free)} and it would have fitted"
+    if stretch.reason == "withheld":
+        whose = "all nodes" if blocker.partition is None else "the nodes of that partition"
+        return f"{had}, but {job} was before it and could not start, and {whose} are withheld from those behind it"
     if stretch.reason == "plan":
         own = "" if stretch.planned is None else f"; it was itself planned to begin at {when(stretch.planned)}"
         at = "" if blocker.promised is None else f" from {when(blocker.promised)} on"

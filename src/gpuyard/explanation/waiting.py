@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuyard.explanation.evidence import Evidence
+from gpuyard.explanation.heads import Test, find_reservation, find_withheld, first_of
 from gpuyard.explanation.plans import planned_wait
 from gpuyard.explanation.queue import Ahead
 from gpuyard.explanation.story import Blocker, Passed, Stretch
@@ -60,11 +61,11 @@ def find_stretches(evidence: Evidence, row: int) -> tuple[Stretch, ...]:
     run: list[_Moment] = []
     for moment in _moments(evidence, row, since, until):
         if run and moment.key != run[0].key:
-            stretches.append(_stretch(evidence, run, moment.time))
+            stretches.append(_stretch(evidence, row, run, moment.time))
             run = []
         run.append(moment)
     if run:
-        stretches.append(_stretch(evidence, run, until))
+        stretches.append(_stretch(evidence, row, run, until))
     return tuple(stretches)
 
 
@@ -144,6 +145,9 @@ class _Judge:
         if self.ahead is not None:
             came = self.ahead.eligible
             yield came[(came > since) & (came < until)]
+        if self.evidence.queues.several and self.evidence.policy.backfill == "none":
+            came = self.evidence.eligible
+            yield came[(came > since) & (came < until)]
         promises = self.evidence.promises if self.evidence.policy.backfill != "fit" else None
         if promises is not None:
             first, end = np.searchsorted(promises.time, [since, until]).tolist()
@@ -156,13 +160,14 @@ class _Judge:
         """Return what held the job back after the passes of an instant, at which these attempts started."""
         evidence, yard = self.evidence, self.yard
         yard.come_to(now)
-        taken = self._taken_later(now, started)
+        taken = self._taken_later(now, started)  # given back until it is said what held the job
         for attempt in taken:
             yard.give_back(attempt)
         shortage = find_shortage(evidence, yard, self.row, evidence.closed_nodes(self.row, now))
         free, allowed = float(yard.milli.sum()) / 1000, float(yard.milli[self.usable].sum()) / 1000
         if shortage is not None:
             allowed = shortage.allowed
+        why = self._reason(now, shortage)
         for attempt in taken:
             yard.hold(attempt)
         known = {
@@ -172,7 +177,7 @@ class _Judge:
             "allowed": allowed,
             "ahead": None if self.ahead is None else self.ahead.count(now),
         }
-        return _Moment(**known, **self._reason(now, shortage))  # type: ignore[arg-type]
+        return _Moment(**(known | why))  # type: ignore[arg-type]
 
     def _taken_later(self, now: int, started: list[int]) -> list[int]:
         """Return the attempts of later jobs that started at this instant: the job saw what they took as free.
@@ -207,24 +212,22 @@ class _Judge:
         if promises is None:
             return {}
         easy = self.evidence.policy.backfill == "easy"
-        entry = promises.last(now) if easy else promises.last_of(self.row, now)
+        own = int(self.evidence.queues.of[self.row])
+        entry = promises.last(now, own) if easy else promises.last_of(self.row, now)
         if entry < 0 or promises.job[entry] != self.row or promises.begin[entry] <= now:
             return {}
         return {"planned": int(promises.begin[entry])}
 
     def _first(self, now: int) -> tuple[int | None, bool]:
-        """Return the first job in the queue, and whether that is known: not where it is of another partition."""
-        first, known = self._first_of_all(now)
-        if first is not None and not self.evidence.wait_together(self.row, first):
-            return None, False
-        return first, known
-
-    def _first_of_all(self, now: int) -> tuple[int | None, bool]:
+        """Return the first job in the queue, and whether that is known."""
         if self.ahead is not None:
             first = self.ahead.first(now)
             return (self.row if first is None else first), True
+        if self.evidence.queues.several:
+            own = self._waiting(now)
+            return first_of(self.evidence, own[self._are_together(own)], now), True
         promises = self.evidence.promises
-        entry = -1 if promises is None else promises.last(now)
+        entry = -1 if promises is None else promises.last(now, 0)
         return (None, False) if promises is None or entry < 0 else (int(promises.job[entry]), True)
 
     def _behind_first(self, now: int, own: str) -> dict[str, object]:
@@ -232,21 +235,66 @@ class _Judge:
         if not known or first is None:
             return {"reason": "unknown"}
         if first == self.row:
-            return {"reason": own}
+            if not self.evidence.queues.several:
+                return {"reason": own}
+            return {"ahead": 0} | (self._withheld(now) if own == "placement" else {"reason": own})
         return {"reason": "order", "blocker": first, "behind": self._short(first, now)}
+
+    def _waiting(self, now: int) -> NDArray[np.int64]:
+        """Return the jobs that wait after the passes of an instant, int64."""
+        return np.flatnonzero((self.evidence.eligible <= now) & (self.evidence.start > now))
+
+    def _are_together(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which jobs wait in the queue of this one."""
+        return np.asarray(self.evidence.queues.of[rows] == self.evidence.queues.of[self.row])
+
+    def _withheld(self, now: int) -> dict[str, object]:
+        """Return for which first job of another queue nodes are withheld from a job that is the first of its own."""
+        evidence, rows = self.evidence, self._waiting(now)
+        rows = rows[~self._are_together(rows)]
+        rows = rows[~evidence.goes_later(self.row, rows, now)]
+        queue = evidence.queues.of[rows]
+        firsts = [first_of(evidence, rows[queue == number], now) for number in np.unique(queue)]
+        keeper = find_withheld(evidence, [each for each in firsts if each is not None], self._is_kept_out(now))
+        return {"reason": "placement"} if keeper is None else {"reason": "withheld", "blocker": keeper.job}
+
+    def _is_kept_out(self, now: int) -> Test:
+        """Return what tells whether the job finds no room where further nodes are closed to it."""
+        evidence, shut = self.evidence, self.evidence.closed_nodes(self.row, now)
+
+        def is_kept_out(nodes: NDArray[np.bool_]) -> bool:
+            return find_shortage(evidence, self.yard, self.row, nodes if shut is None else nodes | shut) is not None
+
+        return is_kept_out
 
     def _short(self, row: int, now: int) -> Shortage | None:
         return find_shortage(self.evidence, self.yard, row, self.evidence.closed_nodes(row, now))
 
     def _beside_reservation(self, now: int) -> dict[str, object]:
+        if self.evidence.queues.several:
+            return self._beside_reservations(now)
         first, known = self._first(now)
         if first == self.row:
             return {"reason": "placement"}
         promises = self.evidence.promises
-        entry = -1 if promises is None else promises.last(now)
+        entry = -1 if promises is None else promises.last(now, 0)
         if not known or promises is None or entry < 0 or promises.job[entry] != first:
             return {"reason": "reservation" if known else "unknown", "blocker": first}
         return {"reason": "reservation", "blocker": first, "entry": entry}
+
+    def _beside_reservations(self, now: int) -> dict[str, object]:
+        """Return which head, of whatever queue, has a reservation that kept the job from its nodes."""
+        evidence, row = self.evidence, self.row
+        if evidence.promises is None:
+            return {"reason": "unknown"}
+
+        def goes_before(head: int) -> bool:
+            return not evidence.goes_later(row, np.array([head]), now)[0]
+
+        keeper = find_reservation(evidence, row, now, goes_before, self._is_kept_out(now))
+        if keeper is None:
+            return {"reason": "unknown" if evidence.promises.lost else "placement"}
+        return {"reason": "reservation", "blocker": keeper.job, "entry": keeper.entry}
 
     def _planned(self, now: int) -> dict[str, object]:
         evidence = self.evidence
@@ -264,7 +312,7 @@ class _Judge:
         return int(np.count_nonzero(~self.evidence.goes_later(self.row, others, now)))
 
 
-def _stretch(evidence: Evidence, run: list[_Moment], until: int) -> Stretch:
+def _stretch(evidence: Evidence, row: int, run: list[_Moment], until: int) -> Stretch:
     """Return the stretch of moments that have one reason."""
     first = run[0]
     shortages = [moment.shortage for moment in run if moment.shortage is not None]
@@ -283,6 +331,7 @@ def _stretch(evidence: Evidence, run: list[_Moment], until: int) -> Stretch:
         if shortages
         else (0, 0),
         ahead=first.ahead,
+        partition=evidence.queues.name_of(row),
         planned=_seconds(run[-1].planned),
     )
 
@@ -307,6 +356,7 @@ def _blocker(evidence: Evidence, run: list[_Moment]) -> Blocker:
     return Blocker(
         job_id=evidence.names[row],
         gpus=held_milli(evidence, row) / 1000,
+        partition=evidence.queues.name_of(row),
         reason=None if behind is None else behind.reason,
         free=None if behind is None else behind.free,
         **given,  # type: ignore[arg-type]
