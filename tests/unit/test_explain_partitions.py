@@ -57,7 +57,7 @@ def test_a_job_is_the_first_of_its_partition(beside: Mapping[str, Any]) -> None:
 @pytest.mark.parametrize("beside", [*BESIDE, {"order": "wfp"}])
 def test_a_job_waits_behind_the_first_of_its_partition(beside: Mapping[str, Any]) -> None:
     rows: tuple[Line, ...] = (
-        (0, 10, 1, "main"), (1, 5, 1, "main"), (0, 9, 1, "debug"), (1, 4, 1, "debug"), (2, 400, 1, "debug"),
+        (0, 10, 1, "main"), (1, 2, 1, "main"), (0, 9, 1, "debug"), (1, 4, 1, "debug"), (2, 400, 1, "debug"),
     )  # fmt: skip
     story = told("4", rows, {"main": "0", "debug": "1"}, (1, 1), **beside)
     first = story.stretches[0]

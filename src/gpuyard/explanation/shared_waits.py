@@ -274,7 +274,7 @@ class _Judge:
             if keeper is not None:
                 return {"reason": "reservation", "blocker": keeper.job, "entry": keeper.entry}
             if self.evidence.queues.several:
-                return {"reason": "placement" if self.steady else "unknown"}
+                return {"reason": "unknown"}
         entry = self._entry(now)
         if self.promises is None or entry < 0 or self.promises.job[entry] == self.row:
             return {"reason": "placement" if self.steady else "order"}

@@ -292,8 +292,8 @@ class _Judge:
             return not evidence.goes_later(row, np.array([head]), now)[0]
 
         keeper = find_reservation(evidence, row, now, goes_before, self._is_kept_out(now))
-        if keeper is None:
-            return {"reason": "unknown" if evidence.promises.lost else "placement"}
+        if keeper is None:  # what stood at its turn is not what stands after the pass
+            return {"reason": "unknown"}
         return {"reason": "reservation", "blocker": keeper.job, "entry": keeper.entry}
 
     def _planned(self, now: int) -> dict[str, object]:
