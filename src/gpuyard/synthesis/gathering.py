@@ -65,5 +65,5 @@ class Gathered:
 
 def _numbers(array: pa.Array) -> NDArray[Any]:
     """Return the values, anything where they are null."""
-    every = np.frombuffer(array.buffers()[1], dtype=array.type.to_pandas_dtype())
+    every = np.frombuffer(array.buffers()[1], dtype=pa.nulls(0, array.type).to_numpy().dtype)
     return every[array.offset : array.offset + len(array)]
