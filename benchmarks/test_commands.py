@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from gpuyard import load_scenario
 from gpuyard.fitting import fit
 from gpuyard.result import FILES
 from gpuyard.traces.write import write_table
@@ -24,6 +25,8 @@ STREAMED_BYTES = 1_300_000_000
 """Peak memory of a workload that is written as it is made, however many jobs there are."""
 LOOK_ALIKE_BYTES = 550_000_000
 """The same of a look-alike."""
+STREAMED_A_DAY = 33_000
+"""Jobs a day, about, of a site that has half of phase 1 for a quarter of the time."""
 
 
 def measured(benchmark: BenchmarkFixture, *words: str, rounds: int = SIZE.rounds, **where: Path) -> Child:
@@ -137,3 +140,16 @@ def test_a_look_alike_of_months_or_years_is_written_in_bounded_memory(
 
     assert pq.read_metadata(path).num_rows == SIZE.streamed_jobs
     assert child.peak_bytes < LOOK_ALIKE_BYTES
+
+
+def test_a_workload_of_a_growing_site_is_written_in_bounded_memory(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
+    path, days = tmp_path / "jobs.parquet", SIZE.streamed_jobs / STREAMED_A_DAY
+    sets = [f"workload.days={days:.0f}", f"commission=[{{nodes='1250-2499', start='{days / 4:.0f}d'}}]"]
+    words = [word for each in sets for word in ("--set", each)]
+
+    child = measured(benchmark, "generate", "phase-1", *words, "-o", str(path), rounds=1)
+
+    planned = load_scenario("phase-1").apply_sets(sets).generation()
+    assert planned is not None
+    assert pq.read_metadata(path).num_rows == planned.jobs > 0.8 * SIZE.streamed_jobs
+    assert child.peak_bytes < STREAMED_BYTES

@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from pyarrow import parquet
 
 import gpuyard as gy
+from gpuyard.cli import main
 from gpuyard.errors import ConfigError
+from gpuyard.metrics.digests import workload_digest
+from gpuyard.parents import coded_table
+from gpuyard.reshaping.columns import marked, moved
 from gpuyard.scenario import load, run
 from gpuyard.services.book import Book
 from gpuyard.streams import stream_key
-from gpuyard.synthesis import Stage, SynthesisSpec, synthesise, synthesise_growing
+from gpuyard.synthesis import (
+    Stage,
+    SynthesisSpec,
+    generate,
+    generation_growing,
+    growing,
+    realtime,
+    synthesise,
+    synthesise_growing,
+)
+from gpuyard.synthesis.unit_supply import UnitSupply
 from gpuyard.traces.schema import SERVICES
+from gpuyard.traces.write import write_table
 
 DAY = 86_400.0
 SPEC = SynthesisSpec(days=5, load=0.8)
@@ -50,6 +68,130 @@ def test_stages_share_no_job_and_no_draw(grown: gy.Workload) -> None:
     sizes = [grown.table.filter(pc.match_substring(ids, f"training-finetune-0000{at:03d}"))["runtime"].to_pylist()
              for at in range(1, 40)]  # fmt: skip
     assert all(len(set(each)) == len(each) for each in sizes)
+
+
+ODD = (
+    Stage(0.0, 0.7 * DAY + 0.123456, 256, 256, 112.0, (8,)),
+    Stage(0.7 * DAY + 0.123456, 1.9 * DAY + 7.000001, 768, 768, 96.0, (4, 8)),
+    Stage(1.9 * DAY + 7.000001, 3.3 * DAY, 2_048, 1_024, None, (4,)),
+)
+"""Stages that begin between two milliseconds, on nodes of different GPUs and cores."""
+ALL = {"training": 1, "realtime": 1, "drug-discovery": 1, "battery": 1, "manufacturing": 1}
+LATER = {"a": ALL, "b": ALL | {"start": "2027-01-05"}, "c": {"battery": 1, "realtime": 2, "start": "2027-01-06"}}
+CHANGES = {
+    "plain": {},
+    "users wait": {"think_time": 600.0},
+    "closed loop": {"think_time": 600.0, "closed_loop": True},
+    "move-ins": {"tenants": LATER},
+    "limits": {"limits": "modal", "holidays": "KR"},
+}
+
+
+def bytes_of(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    parquet.write_table(table.combine_chunks(), sink)
+    return sink.getvalue().to_pybytes()
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_tables_of_any_size_hold_the_bytes_of_the_growing_workload_at_once(change: dict[str, object]) -> None:
+    made = generation_growing(SynthesisSpec.from_mapping({"days": 3.3, "load": 0.8} | change), ODD, seed=3)
+    whole = made.workload()
+    assert len(whole) == made.jobs or "tenants" in change
+    for rows in (97, 2_000, 10_000_000):
+        tables = list(made.tables(rows))
+        assert bytes_of(pa.concat_tables(tables)) == bytes_of(whole.table)
+        if "closed_loop" not in change:
+            assert len(tables) >= len(whole) // rows
+            assert max(each.num_rows for each in tables) < 3 * rows + 2_000
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_growing_workload_is_that_of_its_stages_moved_named_and_sorted(change: dict[str, object]) -> None:
+    spec, parts = SynthesisSpec.from_mapping({"days": 3.3, "load": 0.8} | change), []
+    whole = synthesise_growing(spec, ODD, seed=3)
+    for number, stage in enumerate(ODD):
+        start = (spec.origin() + timedelta(seconds=stage.begin)).isoformat()
+        alone = synthesise(
+            replace(spec, days=(stage.end - stage.begin) / DAY, start=start), gpus=stage.gpus,
+            max_gpus_per_job=stage.largest, node_cpus=stage.node_cpus, node_gpus=stage.node_gpus,
+            seed=stream_key(3, f"synthesis:stage:{number}") if number else 3,
+        ).table  # fmt: skip
+        queued = alone.filter(_is_queued(alone))
+        parts.append(marked(moved(queued, round(stage.begin * 1e6)), f"~{number + 1}") if number else queued)
+    stages = pa.concat_tables([each.replace_schema_metadata(None) for each in parts])
+    found = whole.table.filter(_is_queued(whole.table)).replace_schema_metadata(None)
+    assert found.equals(stages.take(_in_order(stages)))
+    assert workload_digest(whole) == workload_digest(gy.Workload(held=coded_table(whole.table), name="synthetic"))
+
+
+def _is_queued(table: pa.Table) -> pa.ChunkedArray:
+    """Return which jobs are no replicas of services: those may be preempted."""
+    return pc.is_null(table["preemptible"])
+
+
+def _in_order(table: pa.Table) -> pa.Array:
+    return pa.array(np.argsort(table["submit_time"].to_numpy(), kind="stable"))
+
+
+def test_nothing_of_a_stage_is_made_before_it_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = list[tuple[str, float]]()
+    whole_batches = generate.batches
+
+    def watched(order: object, spec: SynthesisSpec, span: float, seed: int) -> object:
+        asked.append((spec.origin().isoformat(), span))
+        return whole_batches(order, spec, span, seed)
+
+    monkeypatch.setattr(generate, "batches", watched)
+    tables = generation_growing(SPEC, STAGES, seed=0).tables(500)
+    next(tables)
+    first = len(asked)
+    assert {span for _, span in asked} == {2 * DAY}
+    assert first
+    list(tables)
+    assert {span for _, span in asked[first:]} == {3 * DAY}
+
+
+def test_plans_of_stages_keep_no_units(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = list[UnitSupply]()
+    planned = growing.generation
+
+    def watched(*given: object, **named: object) -> generate.SteadyGeneration:
+        made = planned(*given, **named)
+        kept.extend(order.supply for order in made._orders if isinstance(order.supply, UnitSupply))
+        return made
+
+    monkeypatch.setattr(growing, "generation", watched)
+    generation_growing(SPEC, STAGES, seed=0)
+    assert kept
+    assert not any(each._kept for each in kept)
+
+
+def test_replicas_of_services_are_the_same_worked_out_a_few_at_a_time(
+    grown: gy.Workload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(realtime, "AT_ONCE", 1)
+    assert bytes_of(synthesise_growing(SPEC, STAGES, seed=0).table) == bytes_of(grown.table)
+
+
+def test_the_command_writes_a_growing_workload_table_by_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generate.Generation.tables, "__defaults__", (100,))
+    commission = "commission=[{nodes='8-15', start='1d'}]"
+    sets = ["cluster.nodes=16", "cluster.gpus_per_node=8", "workload.days=2", commission]
+    scenario = load("phase-1").apply_sets(sets)
+    write_table(scenario.read_workload()[0].table, tmp_path / "at_once.parquet")
+    monkeypatch.setattr("gpuyard.scenario.Scenario.read_workload", None)
+    words = [word for each in sets for word in ("--set", each)]
+    assert main(["generate", "phase-1", *words, "-o", str(tmp_path / "jobs.parquet")]) == 0
+    assert (tmp_path / "jobs.parquet").read_bytes() == (tmp_path / "at_once.parquet").read_bytes()
+
+
+def test_a_growing_workload_knows_its_jobs_and_load_before_they_are_made(grown: gy.Workload) -> None:
+    made = generation_growing(SPEC, STAGES, seed=0)
+    assert (made.jobs, made.span) == (len(grown), 5 * DAY)
+    assert made.load == pytest.approx(0.8, rel=0.01)
+    held = grown.gpus * grown.floats("runtime")
+    assert made.load == pytest.approx(held.sum() / (512 * 2 * DAY + 1_024 * 3 * DAY), rel=0.001)
 
 
 def test_growth_goes_by_days() -> None:

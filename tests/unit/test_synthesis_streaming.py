@@ -106,6 +106,14 @@ def test_a_workload_at_once_is_the_same_from_parts_of_any_size(monkeypatch):
     assert parts.parents.rows.tolist() == whole.parents.rows.tolist()
 
 
+def test_a_closed_loop_at_once_is_the_same_however_long_its_parts_would_be(monkeypatch):
+    spec = SynthesisSpec(days=3, think_time=600.0, closed_loop=True)
+    whole = synthesise(spec, gpus=1_000, seed=3)
+    monkeypatch.setattr(generate, "CHUNK", 500)
+    assert synthesise(spec, gpus=1_000, seed=3).table.equals(whole.table)
+    assert np.all(np.diff(whole.floats("submit_time")) >= 0)
+
+
 @pytest.mark.parametrize(
     ("kind", "parts"),
     [

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from gpuyard.result import Result
     from gpuyard.scenario.sections import Model, WorkloadSection
     from gpuyard.scenario.what_if import MergedTrace
-    from gpuyard.synthesis import Figure, Generation, SynthesisSpec
+    from gpuyard.synthesis import Figure, Generation, Stage, SynthesisSpec
     from gpuyard.traces.trace import Trace
 
 __all__ = ["Resolved", "Resolver", "RunOptions", "simulate_resolved"]
@@ -279,12 +279,18 @@ class Resolver:
         from gpuyard.scenario.sections import SYNTHESIS_KEYS
 
         given = self._checked.workload.model_dump(exclude_none=True)
-        if not given.keys() <= {*SYNTHESIS_KEYS, "jobs"} or self._checked.commission:
+        if not given.keys() <= {*SYNTHESIS_KEYS, "jobs"}:
             return None
-        from gpuyard.synthesis import generation
+        from gpuyard.synthesis import generation, generation_growing
 
         with self._blamed_on("workload"):
-            return generation(self._spec, **self._site())
+            if not self._checked.commission:
+                return generation(self._spec, **self._site())
+            return generation_growing(self._spec, self._stages(), seed=self._checked.run.seed)
+
+    def _stages(self) -> list[Stage]:
+        """Return the stages of a site that grows."""
+        return stages_of(self._cluster, self.windows(), self._spec.days)
 
     def _site(self) -> dict[str, Any]:
         """Return what the jobs are made for: none is larger than the largest pool of GPUs of one type."""
@@ -305,8 +311,7 @@ class Resolver:
         with self._blamed_on("workload"):
             if not self._checked.commission:
                 return synthesise(self._spec, **self._site(), progress=told)
-            stages = stages_of(self._cluster, self.windows(), self._spec.days)
-            return synthesise_growing(self._spec, stages, seed=self._checked.run.seed, progress=told)
+            return synthesise_growing(self._spec, self._stages(), seed=self._checked.run.seed, progress=told)
 
     def _options(self, workload: Workload, *, synthetic: bool) -> RunOptions:
         """Return the run options; what a synthetic workload is measured over is the time it was made for.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from gpuyard.synthesis.describe import Figure, describe
 from gpuyard.synthesis.generate import Generation, generation, synthesise
-from gpuyard.synthesis.growing import Stage, synthesise_growing
+from gpuyard.synthesis.growing import Stage, generation_growing, synthesise_growing
 from gpuyard.synthesis.spec import ClassShare, SynthesisSpec
 from gpuyard.synthesis.table import span_of
 from gpuyard.synthesis.tenants import Tenant
@@ -24,6 +24,7 @@ __all__ = [
     "Tenant",
     "describe",
     "generation",
+    "generation_growing",
     "span_of",
     "synthesise",
     "synthesise_growing",

@@ -11,8 +11,21 @@ from numpy.typing import NDArray
 
 from gpuyard.synthesis.expansion import Jobs
 from gpuyard.synthesis.kinds import Kind
+from gpuyard.workload import MICROSECOND, NEVER, to_ticks
 
-__all__ = ["STATE_NAMES", "Batch", "Link", "cut", "in_order", "joined", "part", "unit_column"]
+__all__ = [
+    "STATE_NAMES",
+    "Batch",
+    "Link",
+    "Place",
+    "cut",
+    "in_order",
+    "joined",
+    "later",
+    "part",
+    "placed",
+    "unit_column",
+]
 
 STATE_NAMES = ("completed", "cancelled", "failed")
 
@@ -22,6 +35,20 @@ class Link(NamedTuple):
 
     after: NDArray[np.int64]  # number of a job in the series, -1 for none
     think_time: NDArray[np.float64]  # s after its end, not-a-number for none
+
+
+class Place(NamedTuple):
+    """Where jobs are made, and which part of the workload that is: all of it, or a stage of a site that grows."""
+
+    node_gpus: tuple[int, ...] = ()
+    """The different numbers of GPUs of the nodes that are there, where known."""
+    ticks: int = 0
+    """Microseconds of the workload that lie before the part; a job's times have them in, its delay is of the part."""
+    ending: str = ""
+    """What stands behind the names of jobs and arrays of the part."""
+
+
+WHOLE_WORKLOAD = Place()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,13 +67,19 @@ class Batch:
     jobs: Jobs | None = None  # of jobs of units: what else is known; their first_parent is its number in the unit
     link: Link | None = None  # of other jobs in a closed loop
     milli: NDArray[np.int64] | None = None  # thousandths of each GPU, None where all are whole
+    place: Place = WHOLE_WORKLOAD
+
+    @property
+    def series(self) -> tuple[str, str]:
+        """What tells the series of the jobs from that of others: its kind, and the part of the workload."""
+        return self.kind.key, self.place.ending
 
     def stage(self) -> NDArray[np.int64]:
         """Return each job's position among the stages of the kind."""
         return np.zeros(self.submit.size, dtype=np.int64) if self.jobs is None else self.jobs.stage
 
 
-_COLUMNS = tuple(one.name for one in fields(Batch) if one.name not in ("kind", "jobs", "link", "milli"))
+_COLUMNS = tuple(one.name for one in fields(Batch) if one.name not in ("kind", "jobs", "link", "milli", "place"))
 
 
 def part(batch: Batch, rows: slice | NDArray[np.int64] | NDArray[np.bool_]) -> Batch:
@@ -74,6 +107,23 @@ def joined(batches: list[Batch]) -> Batch:
     return replace(batches[0], **columns)
 
 
+def placed(batch: Batch, place: Place) -> Batch:
+    """Return the jobs, whose times are of a part of a workload, where that part is in it."""
+    jobs = batch.jobs
+    if jobs is not None and place.ticks:
+        jobs = replace(jobs, deadline=later(jobs.deadline, place.ticks))
+    return replace(batch, place=place, submit=later(batch.submit, place.ticks), jobs=jobs)
+
+
+def later(seconds: NDArray[np.float64], ticks: NDArray[np.int64] | int) -> NDArray[np.float64]:
+    """Return instants so many microseconds later, exactly; what is not a number stays so."""
+    if not np.any(ticks):
+        return seconds
+    at = to_ticks(seconds)
+    known = at != NEVER
+    return np.where(known, (at + np.where(known, ticks, 0)) / MICROSECOND, np.nan)
+
+
 def cut(batches: Iterable[Batch], end: float) -> tuple[list[Batch], list[Batch]]:
     """Return the jobs submitted before the end, and those that are left, of batches in order of submission."""
     found, rest = list[Batch](), list[Batch]()
@@ -84,16 +134,19 @@ def cut(batches: Iterable[Batch], end: float) -> tuple[list[Batch], list[Batch]]
     return found, rest
 
 
-def in_order(series: Sequence[Iterator[Batch]], ends: Sequence[float]) -> Iterator[list[Batch]]:
+def in_order(
+    series: Sequence[Iterator[Batch]], ends: Sequence[float], begins: Sequence[float] | None = None
+) -> Iterator[list[Batch]]:
     """Return the jobs of all series submitted before each end, in turn, and then all that are left.
 
-    Each series is in order of submission, in batches of 1 job or more; no more of it is held than reaches past the end.
+    Each series is in order of submission, in batches of 1 job or more; no more of it is held than reaches past the end,
+    and nothing of one that begins at the end or later (``begins``, s; no job of it is submitted before).
     """
     waiting: list[list[Batch]] = [[] for _ in series]
     for end in (*ends, np.inf):
         found: list[Batch] = []
-        for held, more in zip(waiting, series, strict=True):
-            while not held or held[-1].submit[-1] < end:
+        for held, more, begin in zip(waiting, series, begins or [-np.inf] * len(series), strict=True):
+            while begin < end and (not held or held[-1].submit[-1] < end):
                 batch = next(more, None)
                 if batch is None:
                     break

@@ -20,7 +20,7 @@ MOST_UNITS = 1 << 32
 
 
 class _Waiting(NamedTuple):
-    """Some jobs of one kind that may wait for others of it; all of shape (jobs,)."""
+    """Some jobs of one series that may wait for others of it; all of shape (jobs,)."""
 
     row: NDArray[np.int32]  # in the whole table
     unit: NDArray[np.int32]  # 0 for a kind without units, whose jobs are numbered through
@@ -34,10 +34,10 @@ class Dependencies:
 
     def __init__(self) -> None:
         self._rows = 0
-        self._of_kind: dict[str, list[_Waiting]] = {}
+        self._of_series: dict[tuple[str, str], list[_Waiting]] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._of_kind)
+        return bool(self._of_series)
 
     def add(self, batches: list[Batch], order: NDArray[np.int64]) -> None:
         """Take note of the jobs of the next rows: those of the batches, one after the other, in an order."""
@@ -52,7 +52,7 @@ class Dependencies:
             columns = (np.maximum(unit_column([batch], "unit", 0), 0), batch.number)
             parents = (unit_column([batch], name, 0) for name in ("first_parent", "parents"))
             found = _Waiting(row[begin:end].copy(), *(each.astype(np.int32) for each in (*columns, *parents)))
-            self._of_kind.setdefault(batch.kind.key, []).append(found)
+            self._of_series.setdefault(batch.series, []).append(found)
 
     def column(self, ids: pa.Array) -> pa.Array:
         """Return for each job its parents, as rows of ``ids``, the names of all jobs (:mod:`gpuyard.parents`).
@@ -60,20 +60,20 @@ class Dependencies:
         What was noted is forgotten.
         """
         count = np.zeros(self._rows, dtype=np.int32)
-        for parts in self._of_kind.values():
+        for parts in self._of_series.values():
             for part in parts:
                 count[part.row] = part.parents
         begin = np.cumsum(count, dtype=np.int64) - count
         rows = np.empty(int(count.sum()), dtype=np.int32)
-        while self._of_kind:
-            _, parts = self._of_kind.popitem()
+        while self._of_series:
+            _, parts = self._of_series.popitem()
             waiting = _Waiting(*(np.concatenate(column) for column in zip(*parts, strict=True)))
             _enter(waiting, begin, rows)
         return coded(count, rows, ids)
 
 
 def _enter(jobs: _Waiting, begin: NDArray[np.int64], rows: NDArray[np.int32]) -> None:
-    """Write the rows of the parents of each job of a kind from where they begin; all of them are among the jobs."""
+    """Write the rows of the parents of each job of a series from where they begin; all of them are among the jobs."""
     width = np.zeros(int(jobs.unit.max()) + 1, dtype=np.int64)
     np.maximum.at(width, jobs.unit, jobs.number + 1)
     first_of_unit = np.cumsum(width) - width
@@ -113,7 +113,7 @@ def named_parents(batches: list[Batch], order: NDArray[np.int64]) -> pa.Array:
 
 def _units(batches: list[Batch]) -> NDArray[np.int64]:
     """Return a number for each job's unit, or series, times ITEMS."""
-    waiting = [batch.kind.key for batch in batches if batch.jobs is not None or batch.link is not None]
+    waiting = [batch.series for batch in batches if batch.jobs is not None or batch.link is not None]
     keys = {key: number for number, key in enumerate(dict.fromkeys(waiting))}
-    kind = np.repeat([keys.get(batch.kind.key, -1) for batch in batches], [batch.submit.size for batch in batches])
-    return np.asarray((kind * MOST_UNITS + unit_column(batches, "unit", -1) + 1) * ITEMS)
+    series = np.repeat([keys.get(batch.series, -1) for batch in batches], [batch.submit.size for batch in batches])
+    return np.asarray((series * MOST_UNITS + unit_column(batches, "unit", -1) + 1) * ITEMS)

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 
 from gpuyard.errors import ConfigError
-from gpuyard.synthesis.arrivals import Clock, flat_clock
-from gpuyard.synthesis.batch import Batch, in_order
+from gpuyard.synthesis.arrivals import flat_clock
+from gpuyard.synthesis.batch import Batch, Place, in_order, placed
 from gpuyard.synthesis.expansion import Site
 from gpuyard.synthesis.moving_in import MovedIn, services_of_tenants
 from gpuyard.synthesis.planning import MOST_JOBS, Plan, Planner
 from gpuyard.synthesis.rhythm import orders
-from gpuyard.synthesis.series import batches, service_batches
+from gpuyard.synthesis.series import Order, batches, service_batches
 from gpuyard.synthesis.spec import SynthesisSpec
 from gpuyard.synthesis.table import Tables
 from gpuyard.synthesis.tenants import Tenant
+from gpuyard.synthesis.unit_supply import UnitSupply
 from gpuyard.units import counted
 from gpuyard.workload import Workload
 
-__all__ = ["CHUNK", "LOAD_TOLERANCE", "Generation", "generation", "synthesise"]
+__all__ = ["CHUNK", "LOAD_TOLERANCE", "Generation", "SteadyGeneration", "generation", "synthesise"]
 
 DAY = 86_400.0
 LOAD_TOLERANCE = 0.01
@@ -30,37 +33,18 @@ CHUNK = 1 << 18
 """Jobs of one table of a generation, about."""
 
 
-class Generation:
+class Generation(ABC):
     """A synthetic workload before its jobs are made: which they are is known, and each can be made anew.
 
     ``jobs`` is their number, ``span`` the length of the window in seconds, ``load`` the load they offer (of tenants
     that move in later: the number and the load as if they were there from the beginning), ``notes`` sentences about
-    them.
+    them, ``services`` the real-time services with their owners.
     """
 
-    def __init__(self, spec: SynthesisSpec, plan: Plan, gpus: int, seed: int, node_gpus: tuple[int, ...]) -> None:
-        self._spec, self._plan, self._seed = spec, plan, seed
-        self._services = services_of_tenants(plan.services, spec, seed)
-        self._tables = Tables(spec, plan.span, self._services.services.book, node_gpus)
-        self._orders = orders(plan, spec, seed)
-        self.jobs, self.span = plan.jobs(), plan.span
-        self.load = plan.gpu_time() / (gpus * plan.span)
-        offered = f"window {plan.span:g} s, offered load {self.load:.4f} of {counted(gpus, 'GPU')}"
-        late = [
-            f"tenant {tenant.name} moves in after {moment / DAY:g} days; the load is that of all tenants"
-            for tenant, moment in zip(spec.tenants, spec.move_ins().tolist(), strict=True)
-            if moment > 0
-        ]
-        self.notes = (f"synthetic: seed {seed}, {offered}", *late, *plan.services.notes)
-
-    def _busiest(self) -> Clock:
-        """Return the clock of the kind with most jobs, by which tables of about equal length are made."""
-        return max(self._orders, key=lambda one: one.chosen.jobs).clock if self._orders else flat_clock(self.span)
-
-    @property
-    def services(self) -> MovedIn:
-        """The real-time services, with their owners."""
-        return self._services
+    def __init__(self, spec: SynthesisSpec, span: float, services: MovedIn) -> None:
+        self._spec, self.span, self.services = spec, span, services
+        self._tables = Tables(spec, span, services.services.book)
+        self.jobs, self.load, self.notes = 0, 0.0, tuple[str, ...]()
 
     @property
     def tenants(self) -> tuple[Tenant, ...]:
@@ -81,23 +65,77 @@ class Generation:
         """
         if rows < 1:
             raise ConfigError(f"a table has 1 row or more, got {rows}")
-        if self._spec.closed_loop:
-            if self.jobs > MOST_JOBS:
-                raise ConfigError(f"a closed loop of {self.jobs:,} jobs is more than {MOST_JOBS:,}; ask for fewer days")
-            rows = max(self.jobs, 1)
-        parts = -(-self.jobs // rows)
-        return (self._tables.table(found) for found in self._parts(parts) if found or parts == 1)
+        if self._spec.closed_loop and self.jobs > MOST_JOBS:
+            raise ConfigError(f"a closed loop of {self.jobs:,} jobs is more than {MOST_JOBS:,}; ask for fewer days")
+        return self._tables.each(self._parts(rows))
 
-    def _parts(self, parts: int) -> Iterator[list[Batch]]:
-        """Return the jobs in so many parts, one after the other, in each kind by kind."""
-        series = service_batches(self._services)
-        series += [batches(order, self._spec, self.span, self._seed) for order in self._orders]
-        return in_order(series, self._busiest().times(np.arange(1, parts) / parts).tolist())
+    @abstractmethod
+    def _series(self) -> tuple[list[Iterator[Batch]], list[float]]:
+        """Return series of all jobs, each in order of submission, and when each begins, s or before."""
+
+    @abstractmethod
+    def _ends(self, rows: int) -> list[float]:
+        """Return instants, s, that cut the workload into parts of about so many jobs."""
+
+    def _parts(self, rows: int) -> Iterator[list[Batch]]:
+        """Return the jobs in parts of about so many, one after the other, in each series by series."""
+        series, begins = self._series()
+        return in_order(series, [] if self._spec.closed_loop else self._ends(rows), begins)
 
     def workload(self) -> Workload:
         """Return all jobs at once."""
-        table = self._tables.whole(self._parts(-(-self.jobs // CHUNK)), self.jobs)
-        return Workload(held=table, name="synthetic", notes=self.notes)
+        return Workload(held=self._tables.whole(self._parts(CHUNK), self.jobs), name="synthetic", notes=self.notes)
+
+
+class SteadyGeneration(Generation):
+    """The workload of a cluster that stays as it is.
+
+    ``queued`` is the number of its jobs that are no replicas of services, ``gpu_time`` the GPU seconds of all.
+    """
+
+    def __init__(self, spec: SynthesisSpec, plan: Plan, gpus: int, seed: int, node_gpus: tuple[int, ...]) -> None:
+        super().__init__(spec, plan.span, services_of_tenants(plan.services, spec, seed))
+        self._seed, self._place = seed, Place(node_gpus)
+        self._orders = orders(plan, spec, seed)
+        self.queued = sum(chosen.jobs for chosen in plan.chosen)
+        self.jobs, self.gpu_time = plan.jobs(), plan.gpu_time()
+        self.load = self.gpu_time / (gpus * plan.span)
+        offered = f"window {plan.span:g} s, offered load {self.load:.4f} of {counted(gpus, 'GPU')}"
+        late = [
+            f"tenant {tenant.name} moves in after {moment / DAY:g} days; the load is that of all tenants"
+            for tenant, moment in zip(spec.tenants, spec.move_ins().tolist(), strict=True)
+            if moment > 0
+        ]
+        self.notes = (f"synthetic: seed {seed}, {offered}", *late, *plan.services.notes)
+
+    def forget(self) -> None:
+        """Forget jobs that were made to plan them and are kept, so that many plans take little memory."""
+        for order in self._orders:
+            if isinstance(order.supply, UnitSupply):
+                order.supply.forget()
+
+    def queue(self, place: Place) -> list[Iterator[Batch]]:
+        """Return the jobs that are no replicas of services, kind by kind, as those of this place in a workload."""
+        return [self._placed(order, place) for order in self._orders]
+
+    def _placed(self, order: Order, place: Place) -> Iterator[Batch]:
+        """Return the jobs of a kind; nothing of them is made before the first is asked for."""
+        for batch in batches(order, self._spec, self.span, self._seed):
+            yield placed(batch, place)
+
+    def times(self, jobs: int, rows: int) -> list[float]:
+        """Return instants, s, that cut the window into parts of about so many of these jobs."""
+        busiest = max(self._orders, key=lambda one: one.chosen.jobs).clock if self._orders else flat_clock(self.span)
+        parts = -(-jobs // rows)
+        return busiest.times(np.arange(1, parts) / parts).tolist()
+
+    def _series(self) -> tuple[list[Iterator[Batch]], list[float]]:
+        replicas = (map(partial(placed, place=self._place), one) for one in service_batches(self.services))
+        series = [*replicas, *self.queue(self._place)]
+        return series, [-np.inf] * len(series)
+
+    def _ends(self, rows: int) -> list[float]:
+        return self.times(self.jobs, rows)
 
 
 def generation(
@@ -110,7 +148,7 @@ def generation(
     node_gpus: tuple[int, ...] = (),
     most_jobs: int | None = None,
     part: tuple[float, float] = (0.0, 0.0),
-) -> Generation:
+) -> SteadyGeneration:
     """Return what :func:`synthesise` would make, to be made table by table; the parameters are the same.
 
     ``most_jobs`` is how many jobs there may be, any number if None; ``part``, of a longer workload that this is a
@@ -124,7 +162,7 @@ def generation(
     if most_jobs is not None:
         planner.check_size(most_jobs)
     plan = planner.planned()
-    made = Generation(spec, plan, gpus, seed, node_gpus)
+    made = SteadyGeneration(spec, plan, gpus, seed, node_gpus)
     if spec.rate is None and abs(made.load - spec.load) > LOAD_TOLERANCE * spec.load:
         raise ConfigError(
             f"the jobs offer a load of {made.load:.4f} instead of {spec.load:g}: they are too large "

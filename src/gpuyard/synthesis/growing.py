@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from gpuyard.errors import ConfigError
-from gpuyard.parents import coded_table
-from gpuyard.reshaping.columns import marked, moved
 from gpuyard.services.book import Book, Service
 from gpuyard.streams import stream_key
-from gpuyard.synthesis.generate import Generation, generation
+from gpuyard.synthesis.batch import Batch, Place
+from gpuyard.synthesis.generate import Generation, SteadyGeneration, generation
 from gpuyard.synthesis.moving_in import MovedIn
 from gpuyard.synthesis.planning import MOST_JOBS, Services
 from gpuyard.synthesis.realtime import replicas
 from gpuyard.synthesis.series import service_batches
 from gpuyard.synthesis.spec import SynthesisSpec
-from gpuyard.synthesis.table import Tables
 from gpuyard.units import counted
 from gpuyard.workload import MICROSECOND, Workload
 
-__all__ = ["Stage", "synthesise_growing"]
+__all__ = ["GrowingGeneration", "Stage", "generation_growing", "synthesise_growing"]
 
 DAY = 86_400.0
+ROUNDING = 0.001
+"""Seconds by which a job may be submitted before its stage begins: times are rounded."""
 
 
 class Stage(NamedTuple):
@@ -40,6 +38,35 @@ class Stage(NamedTuple):
     largest: int  # GPUs of the largest job that it takes
     node_cpus: float | None  # CPU cores of its smallest node, None where it states none
     node_gpus: tuple[int, ...] = ()  # the different numbers of GPUs of its nodes
+
+
+class GrowingGeneration(Generation):
+    """The workload of a cluster that grows: the jobs of all stages, each planned like a workload of its own."""
+
+    def __init__(self, spec: SynthesisSpec, stages: Sequence[Stage], made: Sequence[SteadyGeneration]) -> None:
+        super().__init__(spec, stages[-1].end, _services(spec, stages, made))
+        self._stages = [*zip(stages, made, strict=True)]
+        self.jobs = sum(each.queued for each in made) + self.services.services.jobs()
+        self.load = sum(each.gpu_time for each in made) / sum(each.gpus * (each.end - each.begin) for each in stages)
+        self.notes = tuple(
+            f"stage {number}, from {stage.begin / DAY:g} days on, {counted(stage.gpus, 'GPU')}: {each.notes[0]}"
+            for number, (stage, each) in enumerate(self._stages, start=1)
+        )
+
+    def _series(self) -> tuple[list[Iterator[Batch]], list[float]]:
+        series = service_batches(self.services)
+        begins = [one.service.start - ROUNDING for one in self.services.services.replicas]
+        for number, (stage, made) in enumerate(self._stages):
+            queue = made.queue(Place(stage.node_gpus, round(stage.begin * MICROSECOND), _ending(number)))
+            series += queue
+            begins += [stage.begin - ROUNDING] * len(queue)
+        return series, begins
+
+    def _ends(self, rows: int) -> list[float]:
+        ends: list[float] = []
+        for stage, made in self._stages:
+            ends += [stage.begin + moment for moment in (0.0, *made.times(made.jobs, rows))]
+        return ends[1:]
 
 
 def synthesise_growing(
@@ -55,9 +82,24 @@ def synthesise_growing(
     ConfigError
         For a number of jobs, and where :func:`gpuyard.synthesis.synthesise` does for one of the stages.
     """
+    return generation_growing(spec, stages, seed=seed, most_jobs=MOST_JOBS, progress=progress).workload()
+
+
+def generation_growing(
+    spec: SynthesisSpec,
+    stages: Sequence[Stage],
+    *,
+    seed: int,
+    most_jobs: int | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> GrowingGeneration:
+    """Return what :func:`synthesise_growing` would make, to be made table by table; the parameters are the same.
+
+    ``most_jobs`` is how many jobs there may be, any number if None.
+    """
     if spec.jobs is not None:
         raise ConfigError("jobs of a cluster that grows are as many as its stages need; leave 'jobs' out, give days")
-    origin, made = spec.origin(), list[Generation]()
+    origin, made = spec.origin(), list[SteadyGeneration]()
     for number, stage in enumerate(stages):
         begin = origin + timedelta(seconds=stage.begin)
         made.append(
@@ -67,38 +109,22 @@ def synthesise_growing(
                 seed=seed if number == 0 else stream_key(seed, f"synthesis:stage:{number}"),
                 max_gpus_per_job=stage.largest,
                 node_cpus=stage.node_cpus,
-                node_gpus=stage.node_gpus,
-                most_jobs=MOST_JOBS // len(stages),
+                most_jobs=None if most_jobs is None else most_jobs // len(stages),
                 part=(stage.begin, stages[-1].end),
             )
         )
+        made[-1].forget()
         if progress is not None:
             progress((number + 1) / len(stages) / 2)
-    services = _services(spec, stages, made)
-    tables = Tables(spec, stages[-1].end, services.services.book)
-    parts = [tables.table([each for one in service_batches(services) for each in one])]
-    parts += [_queued(each, stage, number) for number, (each, stage) in enumerate(zip(made, stages, strict=True))]
-    whole = pa.concat_tables([each.replace_schema_metadata(tables.schema.metadata) for each in parts])
-    order = np.argsort(whole["submit_time"].to_numpy(), kind="stable")
-    notes = [
-        f"stage {number}, from {stage.begin / DAY:g} days on, {counted(stage.gpus, 'GPU')}: {each.notes[0]}"
-        for number, (each, stage) in enumerate(zip(made, stages, strict=True), start=1)
-    ]
-    table = coded_table(whole.take(pa.array(order)).combine_chunks())
-    return Workload(held=table, name="synthetic", notes=tuple(notes))
+    return GrowingGeneration(spec, stages, made)
 
 
-def _queued(made: Generation, stage: Stage, number: int) -> pa.Table:
-    """Return the jobs of a stage but for replicas, at their time and under their names."""
-    table = made.workload().table
-    services = pa.array([one.service.name for one in made.services.services.replicas], pa.string())
-    table = table.filter(pc.invert(pc.is_in(table["job_name"], services))).combine_chunks()
-    if number == 0 or not len(table):
-        return table
-    return marked(moved(table, round(stage.begin * MICROSECOND)), f"~{number + 1}")
+def _ending(number: int) -> str:
+    """Return what stands behind the names of a stage."""
+    return "" if number == 0 else f"~{number + 1}"
 
 
-def _services(spec: SynthesisSpec, stages: Sequence[Stage], made: Sequence[Generation]) -> MovedIn:
+def _services(spec: SynthesisSpec, stages: Sequence[Stage], made: Sequence[SteadyGeneration]) -> MovedIn:
     """Return the services of all stages as those of one window, each while its stage lasts."""
     books = [each.services.services.book for each in made]
     tenants = np.concatenate([each.services.tenant for each in made])
@@ -113,11 +139,10 @@ def _services(spec: SynthesisSpec, stages: Sequence[Stage], made: Sequence[Gener
     for number, book in known:
         stage = stages[number]
         shown = {one.service.name for one in made[number].services.services.replicas}
-        ending = "" if number == 0 else f"~{number + 1}"
         found += [
             replace(
                 each,
-                name=each.name + ending,
+                name=each.name + _ending(number),
                 start=max(each.start, 0.0) + stage.begin,
                 stop=stage.end,
                 continued=each.kind in before and each.start == 0.0,

@@ -1,4 +1,4 @@
-"""The names of jobs: kind and number, or kind, number of the unit and number in the unit."""
+"""The names of jobs: kind and number, or kind, number of the unit and number in the unit; and the part's ending."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ def job_names(
         inside = pc.binary_join_element_wise(digits(np.maximum(unit, 0), 7), digits(number, 5), "-")
         own = pc.if_else(pa.array(in_unit), inside, own)
     stems = pa.array([f"{batch.kind.key}-" for batch in batches], pa.string())
-    return pc.binary_join_element_wise(stems.take(pa.array(kind)), own, "")
+    if not any(batch.place.ending for batch in batches):
+        return pc.binary_join_element_wise(stems.take(pa.array(kind)), own, "")
+    endings = pa.array([batch.place.ending for batch in batches], pa.string())
+    return pc.binary_join_element_wise(stems.take(pa.array(kind)), own, endings.take(pa.array(kind)), "")
 
 
 def digits(number: NDArray[np.int64], width: int) -> pa.Array:

@@ -8,7 +8,7 @@ all services is scaled by one factor, so that their replicas hold the class's sh
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import NamedTuple
@@ -44,6 +44,8 @@ PRIORITY = 100
 _TOLERANCE = 5e-4
 """Relative miss of the services' GPU time at which their demand is left as it is."""
 _TRIES = 30
+AT_ONCE = 1 << 22
+"""Services times control intervals whose replicas are worked out together, some 100 bytes each."""
 _FOR_ROUNDING = 0.5
 """Replicas by which rounding up exceeds the demand, on average."""
 
@@ -214,13 +216,20 @@ def replicas(book: Book) -> list[Replicas]:
     """Return the jobs of each service."""
     made: dict[str, Replicas] = {}
     for interval in book.intervals():
-        part, edges = book.of_interval(interval), book.edges(interval)
-        for service, row in zip(part.services, part.wanted(edges), strict=True):
-            _, first, end = lives(row)
-            made[service.name] = Replicas(
-                service, book.kinds[service.kind].gpus, edges, first.astype(np.int32), end.astype(np.int32)
-            )
+        edges = book.edges(interval)
+        for part in _some(book.of_interval(interval), AT_ONCE // edges.size):
+            for service, row in zip(part.services, part.wanted(edges), strict=True):
+                _, first, end = lives(row)
+                made[service.name] = Replicas(
+                    service, book.kinds[service.kind].gpus, edges, first.astype(np.int32), end.astype(np.int32)
+                )
     return [made[each.name] for each in book.services]
+
+
+def _some(book: Book, most: int) -> Iterator[Book]:
+    """Return the services in books of at most so many, but of 1 at least."""
+    for begin in range(0, len(book.services), max(most, 1)):
+        yield replace(book, services=book.services[begin : begin + max(most, 1)])
 
 
 def replica_kind(service: Service, kind: ServiceKind) -> Kind:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gpuyard.absent import Absent
 from gpuyard.services.book import Book
-from gpuyard.synthesis.batch import STATE_NAMES, Batch, unit_column
+from gpuyard.synthesis.batch import STATE_NAMES, Batch, later, unit_column
 from gpuyard.synthesis.dependencies import Dependencies, named_parents
 from gpuyard.synthesis.distributions import WHOLE
 from gpuyard.synthesis.expansion import Stage
@@ -36,11 +36,10 @@ _HELD = dict.fromkeys(("job_class", "tenant", "user", "job_name", "state"), pa.d
 class Tables:
     """Makes job tables of one workload; each has every column of the schema.
 
-    The services of ``book`` go into the tables' metadata.  ``node_gpus``: how many GPUs the nodes have, where known.
+    The services of ``book`` go into the tables' metadata.
     """
 
-    def __init__(self, spec: SynthesisSpec, span: float, book: Book | None, node_gpus: tuple[int, ...] = ()) -> None:
-        self._node_gpus = node_gpus
+    def __init__(self, spec: SynthesisSpec, span: float, book: Book | None) -> None:
         self._priorities = np.array([tenant.priority for tenant in spec.tenants], dtype=np.int32)
         self._tenants = pa.array([tenant.name for tenant in spec.tenants], pa.string())
         self._users = pa.concat_arrays([_users(tenant) for tenant in spec.tenants])
@@ -69,6 +68,16 @@ class Tables:
             for field, array in zip(self.schema, arrays, strict=True)
         ]
         return pa.Table.from_arrays(filled, schema=self.schema)
+
+    def each(self, parts: Iterable[list[Batch]]) -> Iterator[pa.Table]:
+        """Return the jobs of each part that has any, and a table without rows where none has."""
+        empty = True
+        for batches in parts:
+            if batches:
+                empty = False
+                yield self.table(batches)
+        if empty:
+            yield self.schema.empty_table()
 
     def whole(self, parts: Iterable[list[Batch]], most: int) -> pa.Table:
         """Return the jobs of all parts, which come one after the other, as :meth:`table` does those of each.
@@ -107,7 +116,7 @@ class Tables:
         domain = np.array([one.domain for one in stages])[stage]
         return _of_units(batches, order) | {
             "gpu_milli": _fractions(batches, order),
-            "segment": _segments(domain, gpus, self._node_gpus),
+            "segment": _segments(domain, gpus, [batch.place.node_gpus for batch in batches], kind),
             "job_id": job_names(kind, batches, of("number"), _units_of(batches, order)),
             "submit_time": pa.array(of("submit")),
             "runtime": pa.array(of("runtime")),
@@ -152,16 +161,22 @@ def _fractions(batches: list[Batch], order: NDArray[np.int64]) -> pa.Array | Non
     return pa.array(milli.astype(np.int32), mask=milli == WHOLE)
 
 
-def _segments(domain: NDArray[np.int64], gpus: NDArray[np.int64], node_gpus: tuple[int, ...]) -> pa.Array | None:
+def _segments(
+    domain: NDArray[np.int64], gpus: NDArray[np.int64], node_gpus: list[tuple[int, ...]], at: NDArray[np.int64]
+) -> pa.Array | None:
     """Return in segments of how many nodes jobs come of which so many GPUs share a domain.
 
-    Null where the smallest node has as many, and where segments do not divide the job's nodes, be they the smallest or
-    the largest; None where no job has any.
+    The nodes are those of ``node_gpus`` ``at`` these positions.  Null where the smallest node has as many or nothing
+    is known of nodes, and where segments do not divide the job's nodes, be they the smallest or the largest; None where
+    no job has any.
     """
-    if not node_gpus or domain.max(initial=1) <= min(node_gpus):
+    widest = int(domain.max(initial=1))
+    smallest = np.array([min(each, default=widest) for each in node_gpus])
+    if (smallest >= widest).all():
         return None
-    nodes = -(-domain // min(node_gpus))
-    stated = (nodes > 1) & (gpus % (nodes * min(node_gpus)) == 0) & (gpus % (nodes * max(node_gpus)) == 0)
+    largest = np.array([max(each, default=widest) for each in node_gpus])[at]
+    nodes = -(-domain // smallest[at])
+    stated = (nodes > 1) & (gpus % (nodes * smallest[at]) == 0) & (gpus % (nodes * largest) == 0)
     return pa.array(nodes.astype(np.int32), mask=~stated)
 
 
@@ -191,7 +206,9 @@ def _of_units(batches: list[Batch], order: NDArray[np.int64]) -> dict[str, pa.Ar
         return {}
     submit = np.concatenate([batch.submit for batch in batches])
     columns = {name: unit_column(batches, name, np.nan) for name in ("cpus", "think_time", "deadline")}
-    columns["not_before"] = np.round(submit + unit_column(batches, "delay", np.nan), 3)
+    before = np.repeat([batch.place.ticks for batch in batches], [batch.submit.size for batch in batches])
+    due = np.round(later(submit, -before) + unit_column(batches, "delay", np.nan), 3)
+    columns["not_before"] = later(due, before)
     made = {name: pa.array(column[order], mask=np.isnan(column[order])) for name, column in columns.items()}
     arrays, limits = zip(*[_arrays(batch) for batch in batches], strict=True)
     made["array"] = pa.concat_arrays(arrays).take(pa.array(order))
@@ -206,6 +223,8 @@ def _arrays(batch: Batch) -> tuple[pa.Array, pa.Array]:
     none = pa.array(batch.jobs.array < 0)
     digits = pc.utf8_lpad(pa.array(batch.jobs.unit + 1).cast(pa.string()), 7, "0")
     number = pa.array(batch.jobs.array + 1).cast(pa.string())
+    if batch.place.ending:
+        number = pc.binary_join_element_wise(number, pa.scalar(batch.place.ending), "")
     names = pc.binary_join_element_wise(pa.scalar(batch.kind.key), digits, number, "-")
     limits = np.array([stage.array_limit or 0 for stage in batch.kind.stages], dtype=np.int32)[batch.jobs.stage]
     free = (batch.jobs.array < 0) | (limits == 0)

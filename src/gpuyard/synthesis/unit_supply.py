@@ -92,6 +92,10 @@ class UnitSupply:
         found = [self.again(unit, unit + 1, span) for unit in opened[is_kept].tolist()]
         return [*found, self._of(opened[~is_kept], span)] if not is_kept.all() else found
 
+    def forget(self) -> None:
+        """Forget the units that are kept: they are made again when they are asked for."""
+        self._kept = []
+
     def units_at_once(self, span: float) -> int:
         """Return how many units are made together."""
         return max(1, min(self._expansion.most_at_once, BLOCK * SAMPLE // max(self.sample(span)[0].size, 1)))
