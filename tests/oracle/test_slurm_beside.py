@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from gpuyard.tenancy import RECLAIMS
 from oracle.comparing import FEWER
 from oracle.test_constraints import partitions, windows
+from oracle.test_fair_share import scales
 from oracle.test_joint import OWN_ORDERS, SCORES, agree, closing, in_partitions, jobs_of, policy_of, with_names
 from oracle.test_preemption import PLACEMENTS, URGENT
 from oracle.test_schedules import checked
-from oracle.test_tenants import scales
 from reference import RULES
 from strategies import clusters, crowded_sites, ranked, workloads
 from tenant_strategies import tenants
@@ -33,7 +33,7 @@ def orders_of(rule: str) -> tuple[str, ...]:
 @pytest.mark.parametrize("rule", URGENT)
 def test_preemption(rule, variant):
     def check(data: st.DataObject) -> None:
-        scale = scales(data)
+        scale = data.draw(scales(variant), label="scale")
         site = data.draw(crowded_sites(), label="cluster")
         policy = policy_of(data, rule, variant, data.draw(st.sampled_from(orders_of(rule))), scale)
         jobs = jobs_of(data, site, scale, shared=False)
@@ -61,7 +61,7 @@ def test_every_placement(placement, variant):
 @pytest.mark.parametrize("rule", ["priority", "partition", "qos", "2d-las", "srsf"])
 def test_partitions_with_nodes(rule, variant):
     def check(data: st.DataObject) -> None:
-        scale = scales(data)
+        scale = data.draw(scales(variant), label="scale")
         site = data.draw(crowded_sites() | clusters(6), label="cluster")
         jobs = in_partitions(data, jobs_of(data, site, scale, shared=False))
         policy = policy_of(data, rule, variant, data.draw(st.sampled_from(orders_of(rule))), scale)
@@ -77,7 +77,7 @@ def test_partitions_with_nodes(rule, variant):
 @pytest.mark.parametrize("rule", ["none", *RULES])
 def test_tenants(rule, reclaim, variant):
     def check(data: st.DataObject) -> None:
-        scale = scales(data)
+        scale = data.draw(scales(variant), label="scale")
         site = data.draw(crowded_sites() | clusters(6), label="cluster")
         jobs = jobs_of(data, site, scale, shared=True)
         closed = []
@@ -99,7 +99,7 @@ def test_tenants_who_are_promised_more_than_there_is(rule, reclaim):
     """Quotas admit jobs that lack GPUs, so that these are planned, with what they may take back."""
 
     def check(data: st.DataObject) -> None:
-        scale = scales(data)
+        scale = data.draw(scales("slurm-bounded"), label="scale")
         site = data.draw(crowded_sites(), label="cluster")
         jobs = jobs_of(data, site, scale, shared=True)
         policy = policy_of(data, rule, "slurm-bounded", data.draw(st.sampled_from(["fifo", "sjf", "wfp"])), scale)
