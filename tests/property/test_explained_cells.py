@@ -44,7 +44,7 @@ def lasting(jobs: Workload) -> Workload:
     rows = jobs.table.to_pylist()
     for row in rows:
         row["runtime"] = max(row["runtime"] or 1, 1)
-        row["time_limit"] = row["time_limit"] and max(row["time_limit"], 1)
+        row["time_limit"] = None if row["time_limit"] is None else max(row["time_limit"], 1)
     return Workload.from_table(jobs.table.from_pylist(rows, schema=jobs.table.schema))
 
 

@@ -73,8 +73,12 @@ class _Judge:
         for attempt in held_before(evidence, since):
             self._mark(attempt, True)
         self.own = None if self.owner == NOBODY else _Owned(evidence, row, self.claims, _taker(evidence, row, since))
-        queues = self.claims["forest"] == self.owner, self.claims["guest"] > 0
-        self.queues = [FirstOf(evidence, row, np.flatnonzero(mine), since, until) for mine in queues]
+        own, guests = np.flatnonzero(self.claims["forest"] == self.owner), np.flatnonzero(self.claims["guest"] > 0)
+        lent = np.flatnonzero(evidence.attempt_lent)
+        self.queues = (
+            FirstOf(evidence, row, own, since, until, elsewhere=lent),
+            FirstOf(evidence, row, guests, since, until),
+        )
         self.strict = evidence.policy.backfill == "none"
 
     def _mark(self, attempt: int, held: bool) -> None:

@@ -47,14 +47,29 @@ class Ahead:
 class FirstOf:
     """Those of some jobs that go before one job in a run that preempts; asked at instants that do not go back.
 
-    ``among``: rows, int64; ``level``: of each job of the workload, int64, what goes before the order that stays.
+    ``among``: rows, int64; ``level``: of each job of the workload, int64, what goes before the order that stays;
+    ``elsewhere``: attempts, int64, that began in another queue, after their jobs had had their turn in this one.
     """
 
     def __init__(
-        self, evidence: Evidence, row: int, among: Ticks, since: int, until: int, *, level: Ticks | None = None
+        self,
+        evidence: Evidence,
+        row: int,
+        among: Ticks,
+        since: int,
+        until: int,
+        *,
+        level: Ticks | None = None,
+        elsewhere: Ticks | None = None,
     ) -> None:
         level = np.zeros(len(evidence.workload), np.int64) if level is None else level
         rows, begins, ends = waits_of(evidence)
+        if elsewhere is not None:
+            instants = evidence.attempt_start[elsewhere]
+            begins, ends = np.append(begins, instants), np.append(ends, instants + 1)
+            by_begin = np.argsort(begins, kind="stable")
+            rows = np.append(rows, evidence.attempt_job[elsewhere])[by_begin]
+            begins, ends = begins[by_begin], ends[by_begin]
         before = (level < level[row]) | ((level == level[row]) & (evidence.rank < evidence.rank[row]))
         before &= np.isin(np.arange(before.size), among)
         mine = before[rows] & (ends > since) & (begins < until)
