@@ -1,7 +1,7 @@
 """Run one ``gpuyard`` command and write the CPU seconds of each of its stages: staged.py REPORT WORDS...
 
-The command tells which stage begins; here a stopwatch listens instead of the progress bar.  Importing modules counts
-as a stage of its own, whenever it happens.
+The command tells which stage begins; here a stopwatch listens instead of the progress bar.  The page is worked out
+beside the files, and counts among them.  Importing modules counts as a stage of its own, whenever it happens.
 """
 
 from __future__ import annotations
@@ -63,16 +63,16 @@ def main(report: str, *words: str) -> int:
     def listened(**_: object) -> Iterator[Stopwatch]:
         yield watch
 
-    write_report = html.write_report
+    write_page = html.write_page
 
-    def timed_report(*given: object) -> None:
+    def timed_page(*given: object) -> None:
         watch("writing report.html")
-        write_report(*given)
+        write_page(*given)
         watch("printing")
 
     process.prepare()
     running.progress = listened
-    html.write_report = timed_report
+    html.write_page = timed_page
     code = cli.main(words)
     watch("")
     Path(report).write_text(json.dumps(watch.seconds), encoding="utf-8")
