@@ -97,3 +97,21 @@ def test_what_is_lent_goes_by_a_queue_of_its_own() -> None:
         (2, 20, "order", "1", True),
         (20, 30, "cells", None, False),
     ]
+
+
+def test_who_began_in_lent_cells_was_first_in_the_queue_of_its_owner_until_then() -> None:
+    """Job 2 finds too few cells of steel, holds up job 3 there, and begins in lent cells later in the same pass."""
+    cells = {"owners": {"steel": {"node": 1}}, "beyond": "opportunistic"}
+    jobs: tuple[Row, ...] = (
+        (0, 50, 2, {"tenant": "steel"}),
+        (0, 30, 2, {}),
+        (0, 10, 4, {"tenant": "steel"}),
+        (0, 10, 2, {"tenant": "steel"}),
+    )
+    options = {**OPTIONS, "policy": "fifo", "cells": cells}
+    (wait,) = story("3", *jobs, **options).stretches
+    assert (wait.start, wait.end, wait.reason, wait.fits) == (0, 10, "order", True)
+    assert wait.blocker is not None
+    assert (wait.blocker.job_id, wait.blocker.gpus) == ("2", 4)
+    (attempt,) = story("2", *jobs, **options).attempts
+    assert (attempt.start, attempt.lent) == (0, True)
