@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from gpuyard.kernel.bits import nth
-from gpuyard.kernel.codes import NOBODY, Count, Placement
+from gpuyard.kernel.codes import NEVER, NOBODY, Count, Placement
 from gpuyard.kernel.imagined import put_back, take_away
 from gpuyard.kernel.index import members
 from gpuyard.kernel.jit import compiler, inlined, kernel, pointed
@@ -64,7 +64,7 @@ def make_room(
     room even without all of them, and nothing changed.
     """
     stays.state[Gain.SHORT] = 1
-    tell_apart(jobs, site, log, stays, now, origin)
+    tell_apart(jobs, site, log, stays, now, origin, NEVER)
     if stays.prey.size[0] == 0:
         return 0
     if stays.terms[Terms.COUNTED] == 0:

@@ -134,21 +134,9 @@ def key_last(index: Index, kind: int) -> int:
     return NOBODY
 
 
-@kernel
-def tightest_key(index: Index, kinds: int, least: int) -> int:
-    """Return the smallest key of all allowed kinds that is not below ``least``, or NOBODY."""
-    best = NOBODY
-    for kind in range(index.kinds):
-        if kinds >> kind & 1:
-            key = key_above(index, kind, least)
-            if key != NOBODY and (best == NOBODY or key < best):
-                best = key
-    return best
-
-
 @inlined
 def tightest_of(index: Index, kinds: int, least: int) -> int:
-    """As :func:`tightest_key`, on the hot path."""
+    """Return the smallest key of all allowed kinds that is not below ``least``, or NOBODY; for the hot path."""
     best = NOBODY
     for kind in range(index.kinds):
         if kinds >> kind & 1:
@@ -156,6 +144,12 @@ def tightest_of(index: Index, kinds: int, least: int) -> int:
             if key != NOBODY and (best == NOBODY or key < best):
                 best = key
     return best
+
+
+@kernel
+def tightest_key(index: Index, kinds: int, least: int) -> int:
+    """As :func:`tightest_of`, by a call."""
+    return tightest_of(index, kinds, least)
 
 
 @inlined

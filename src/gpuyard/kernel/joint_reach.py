@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from gpuyard.kernel.bits import nth
-from gpuyard.kernel.codes import NOBODY, Promise
+from gpuyard.kernel.codes import NEVER, NOBODY, Promise
 from gpuyard.kernel.expectations import Expectations
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.joint_tables import Joint, Party
-from gpuyard.kernel.prey import may_reach, tell_apart, tell_earlier_apart
+from gpuyard.kernel.prey import may_reach, tell_apart
 from gpuyard.kernel.stays import Gain, Stays
 from gpuyard.kernel.tables import Jobs, Log, Records, Site
 from gpuyard.kernel.tenancy import Ledger, Reclaim, Share
@@ -42,10 +42,8 @@ def may_find(
     asked = demand[nth(asker["wish"])]
     if asker["resource"] != NOBODY and ledger.state[Share.RECLAIM] != Reclaim.NEVER:
         return True
-    if joint.state[Party.SHARED] > 0:
-        tell_earlier_apart(jobs, site, log, stays, now, int(joint.state[Party.ORIGIN]))
-    else:
-        tell_apart(jobs, site, log, stays, now, int(joint.state[Party.ORIGIN]))
+    until = now if joint.state[Party.SHARED] > 0 else NEVER
+    tell_apart(jobs, site, log, stays, now, int(joint.state[Party.ORIGIN]), until)
     if not may_reach(site, stays, asked, level):
         return False
     beside = not short and expected.promise[Promise.RESERVED] > 0

@@ -26,7 +26,6 @@ __all__ = [
     "look_again",
     "may_reach",
     "tell_apart",
-    "tell_earlier_apart",
     "withdraw",
 ]
 
@@ -113,23 +112,12 @@ def withdraw(jobs: Jobs, site: Site, log: Log, stays: Stays, row: int) -> None:
 
 
 @kernel
-def tell_apart(jobs: Jobs, site: Site, log: Log, stays: Stays, now: int, origin: int) -> None:
-    """Let those be taken away who started since the last time and may be."""
-    for number in range(stays.state[Gain.FRESH]):
-        row = int(stays.fresh[nth(number)])
-        stays.stay[nth(row)]["fresh"] = NOBODY
-        keep_out(jobs, site, log, stays, row)
-        _offer(jobs, site, log, stays, row, now, origin)
-    stays.state[Gain.FRESH] = 0
-
-
-@kernel
-def tell_earlier_apart(jobs: Jobs, site: Site, log: Log, stays: Stays, now: int, origin: int) -> None:
-    """As :func:`tell_apart`, of those who started at an earlier instant."""
+def tell_apart(jobs: Jobs, site: Site, log: Log, stays: Stays, now: int, origin: int, until: int) -> None:
+    """Let those be taken away who started since the last time, before the instant ``until``, and may be."""
     kept = 0
     for number in range(stays.state[Gain.FRESH]):
         row = int(stays.fresh[nth(number)])
-        if stays.stay[nth(row)]["since"] == now:
+        if stays.stay[nth(row)]["since"] >= until:
             stays.fresh[nth(kept)] = row
             stays.stay[nth(row)]["fresh"] = kept
             kept += 1
