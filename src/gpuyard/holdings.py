@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuyard.intervals import Spans
 from gpuyard.record import Record
-from gpuyard.workload import Workload
+from gpuyard.workload import MICROSECOND, Workload
 
 __all__ = ["Holdings", "asked_milli", "hold"]
+
+_MILLI_HOUR: Final = 1000 * 3600 * MICROSECOND
+"""Thousandths of a GPU times microseconds in a GPU-hour."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,6 +30,11 @@ class Holdings:
     attempt_milli: NDArray[np.int64]
     has_room: NDArray[np.bool_]
     spans: Spans
+
+    @property
+    def gpu_hours(self) -> NDArray[np.float64]:
+        """GPU-hours that each attempt held, float64, shape (attempts,)."""
+        return self.attempt_milli * ((self.spans.end - self.spans.start) / _MILLI_HOUR)
 
 
 def asked_milli(workload: Workload) -> NDArray[np.int64]:

@@ -131,12 +131,21 @@ class Record:
         """Time of each attempt that counted: without restarts, checkpoints and what was lost; shape (attempts,)."""
         return self.attempt_end - self.attempt_start if self.attempt_useful is None else self.attempt_useful
 
+    @property
+    def policies(self) -> tuple[Policy, ...]:
+        """The policy of each virtual cluster, and after them that of the run."""
+        return (self.policy,) if self.division is None else (*self.division.policies, self.policy)
+
+    @property
+    def policy_of(self) -> NDArray[np.int64]:
+        """Which of :attr:`policies` each job is under, int64, shape (jobs,)."""
+        if self.division is None:
+            return np.zeros(len(self.workload), np.int64)
+        return self.division.member.astype(np.int64) % len(self.policies)
+
     def by_policy(self, test: Callable[[Policy], bool]) -> NDArray[np.bool_]:
         """Return of which jobs the policy passes a test, bool, shape (jobs,)."""
-        if self.division is None:
-            return np.full(len(self.workload), test(self.policy))
-        passed = [test(policy) for policy in (*self.division.policies, self.policy)]
-        return np.array(passed)[self.division.member]
+        return np.array([test(policy) for policy in self.policies])[self.policy_of]
 
     @property
     def exclusive(self) -> NDArray[np.bool_]:

@@ -69,6 +69,8 @@ def test_a_row_an_attempt_with_its_nodes():
         "end_reason": "finished",
         "useful_time": 20.000001,
         "preempted_by": None,
+        "preemption_reason": None,
+        "lost_gpu_hours": 0.0,
         "lent": None,
         "speed": 1.0,
         "gpus": 6,

@@ -60,7 +60,7 @@ def test_the_same_run_gives_the_same_bytes_but_for_the_clock(tmp_path):
 def test_csv_holds_lists_as_text(tmp_path):
     result().save(tmp_path / "out", csv=True)
     lines = (tmp_path / "out" / "attempts.csv").read_text().splitlines()
-    assert lines[2] == '"1",1,10,30,"finished",20,,,1,6,"0|1","4|2","-1|-1"'
+    assert lines[2] == '"1",1,10,30,"finished",20,,,0,,1,6,"0|1","4|2","-1|-1"'
 
 
 def test_saving_again_replaces_a_result_with_its_report(tmp_path):

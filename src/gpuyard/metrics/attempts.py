@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from gpuyard.entitlement import owners
 from gpuyard.record import EndReason, Record
 
-__all__ = ["lost_hours", "preempted_in", "preemption_numbers"]
+__all__ = ["lost_hours", "preempt_reasons", "preempted_in", "preemption_numbers"]
 
 
 def lost_hours(record: Record, held: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -19,6 +21,22 @@ def lost_hours(record: Record, held: NDArray[np.float64]) -> NDArray[np.float64]
         return np.zeros(held.size)
     length = record.attempt_end - record.attempt_start
     return held * np.divide(length - record.attempt_useful, length, out=np.zeros(length.size), where=length > 0)
+
+
+def preempt_reasons(record: Record) -> pa.Array:
+    """Return the rule by which each attempt made room for another, null for those that did not: string, (attempts,).
+
+    It is the rule of the policy; ``reclaim`` where the job that took its place belongs to another tenant.
+    """
+    if record.attempt_cause is None:
+        return pa.nulls(record.attempt_job.size, pa.string())
+    rows = np.flatnonzero(record.attempt_cause >= 0)
+    rules = [policy.preemption.rule for policy in record.policies]
+    rule = record.policy_of[record.attempt_job]
+    if record.tenants:
+        owner = owners(record.tenants.paths, record.workload)
+        rule[rows[owner[record.attempt_job[rows]] != owner[record.attempt_cause[rows]]]] = len(rules)
+    return pa.array([*rules, "reclaim"]).take(pa.array(rule, mask=record.attempt_cause < 0))
 
 
 def preempted_in(record: Record, start: int, stop: int) -> NDArray[np.bool_]:

@@ -117,6 +117,17 @@ ATTEMPTS: Final[tuple[Column, ...]] = (
     ),
     _column("useful_time", pa.float64(), "s", "of its time: without restart, checkpoints and work that was lost"),
     _column("preempted_by", pa.string(), "name", "the job that it made room for", "it was not preempted"),
+    _column(
+        "preemption_reason",
+        pa.string(),
+        "name",
+        "the rule by which it made room: that of the policy, such as priority, las or cells; reclaim where a job of "
+        "another tenant took back what its own had borrowed",
+        "it was not preempted",
+    ),
+    _column(
+        "lost_gpu_hours", pa.float64(), "GPU h", "held for nothing: work lost in a preemption, restart, checkpoints"
+    ),
     _column("lent", pa.bool_(), "true or false", "it ran in cells that were lent to it", "the policy has no cells"),
     _column("speed", pa.float64(), "0 to 1", "speed of progress over that of an undisturbed allocation"),
     _column("gpus", pa.int32(), "GPUs", "GPUs it was on, a shared one counted whole; 0 if it found no room"),

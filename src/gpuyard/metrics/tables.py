@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from gpuyard.energy.account import EnergyAccount
 from gpuyard.errors import ConfigError
+from gpuyard.holdings import Holdings, hold
+from gpuyard.metrics.attempts import lost_hours, preempt_reasons
 from gpuyard.metrics.columns import ATTEMPTS, DECISIONS, JOBS, schema
 from gpuyard.metrics.deadlines import lateness
 from gpuyard.metrics.facts import STATES, JobTimes, job_times, seconds
@@ -85,8 +87,11 @@ def _virtual_clusters(record: Record) -> pa.Array:
     )
 
 
-def attempts_table(record: Record) -> pa.Table:
-    """Return one row an attempt, in the order they started; columns as in :data:`gpuyard.metrics.columns.ATTEMPTS`."""
+def attempts_table(record: Record, holdings: Holdings | None = None) -> pa.Table:
+    """Return one row an attempt, in the order they started; columns as in :data:`gpuyard.metrics.columns.ATTEMPTS`.
+
+    ``holdings``: as :func:`gpuyard.holdings.hold` returns them; worked out if not given.
+    """
     job = record.attempt_job
     offsets = pa.array(record.slot_offset.astype(np.int32))
     held = np.concatenate([[0], np.cumsum(record.slot_gpus, dtype=np.int64)])
@@ -99,6 +104,8 @@ def attempts_table(record: Record) -> pa.Table:
         "end_reason": _names(record.attempt_reason, tuple(reason.name.lower() for reason in EndReason)),
         "useful_time": _numbers(seconds(record.useful)),
         "preempted_by": _causes(record),
+        "preemption_reason": preempt_reasons(record),
+        "lost_gpu_hours": _numbers(lost_hours(record, (holdings or hold(record)).gpu_hours)),
         "lent": pa.nulls(job.size, pa.bool_()) if record.attempt_guest is None else pa.array(record.attempt_guest),
         "speed": _numbers(np.ones(job.size)),
         "gpus": pa.array(gpus.astype(np.int32)),
