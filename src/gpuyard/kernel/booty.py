@@ -9,10 +9,10 @@ from gpuyard.kernel.latecomers import is_latecomer
 from gpuyard.kernel.levels import gpu_time, running_level
 from gpuyard.kernel.pairing import put, set_key, take_out
 from gpuyard.kernel.parting import anybody_waits_for_more, reconsider
-from gpuyard.kernel.quotas import is_above_quota
+from gpuyard.kernel.quotas import fair_share, is_above_quota
 from gpuyard.kernel.stays import Gain, Rule, Stays, Terms
 from gpuyard.kernel.tables import Jobs, Log, Site
-from gpuyard.kernel.tenancy import Share, Tenancy
+from gpuyard.kernel.tenancy import Reclaim, Share, Tenancy
 from gpuyard.kernel.views import add_to_view
 from gpuyard.kernel.worth import time_lost
 
@@ -53,10 +53,19 @@ def _note_key(jobs: Jobs, stays: Stays, tenancy: Tenancy, row: int, now: int) ->
 
 
 @inlined
-def _has_key(tenancy: Tenancy, tenant: int, row: int) -> bool:
-    """Return whether a tenant stands among those that borrow by the key of a job."""
+def _stand_by_key(tenancy: Tenancy, tenant: int, row: int) -> bool:
+    """Give a tenant that borrows the key by which it is taken from; return whether it had it already.
+
+    That is the key of ``row``, its first job, or its share of what may be lent, the largest first.
+    """
     its, item = tenancy.booty.borrowers.item[nth(tenant)], tenancy.booty.prey.item[nth(row)]
-    return bool(its["third"] == row and its["first"] == item["first"] and its["second"] == item["second"])
+    share, first, second, third = 0.0, int(item["first"]), int(item["second"]), row
+    if tenancy.ledger.state[Share.RECLAIM] == Reclaim.FAIR:
+        share, first, second, third = -fair_share(tenancy.ledger, tenant, NOBODY, 0), 0, 0, tenant
+    same = its["share"] == share and its["third"] == third and its["first"] == first and its["second"] == second
+    its["share"] = share
+    set_key(tenancy.booty.borrowers, tenant, first, second, third)
+    return bool(same)
 
 
 @inlined
@@ -96,14 +105,13 @@ def note_borrower(tenancy: Tenancy, tenant: int) -> None:
     state[Share.LENT] -= this["lent"]
     this["lent"] = this["prey_gpus"] if borrows else 0
     state[Share.LENT] += this["lent"]
+    same = borrows and _stand_by_key(tenancy, tenant, first)
     if tenancy.booty.borrowers.item[nth(tenant)]["heap"] > 0:
-        if borrows and _has_key(tenancy, tenant, first):
+        if same:
             return
         state[Share.BORROWERS] = take_out(tenancy.booty.borrowers, int(state[Share.BORROWERS]), tenant)
         tenancy.booty.borrowers.item[nth(tenant)]["heap"] = 0
     if borrows:
-        item = tenancy.booty.prey.item[nth(first)]
-        set_key(tenancy.booty.borrowers, tenant, int(item["first"]), int(item["second"]), int(item["third"]))
         state[Share.BORROWERS] = put(tenancy.booty.borrowers, int(state[Share.BORROWERS]), tenant)
         tenancy.booty.borrowers.item[nth(tenant)]["heap"] = 1
 

@@ -146,7 +146,7 @@ def _make_room(
         this["gpus"] = noted
         drop_prey(tenancy, found)
         _shift_charge(jobs, site, log, tenancy, found, -1)
-        if stage == _BORROWED:
+        if stage <= _BORROWED:
             note_borrower(tenancy, tenant_of(tenancy, found))
         noted = take_away(jobs, demand, site, log, stays.noted_gpu, releaser, found, noted)
         taken += 1
@@ -261,8 +261,7 @@ def _next(
         return found, left, passed
     if stage == _BORROWED:
         return _next_borrowed(jobs, site, log, tenancy, tenant, resource, level, left, passed)
-    found, passed = _next_fair(jobs, site, log, tenancy, tenant, resource, share, stage, passed)
-    return found, left, passed
+    return _next_fair(jobs, site, log, tenancy, tenant, resource, share, stage, left, passed)
 
 
 @inlined
@@ -281,6 +280,16 @@ def _bring_back(tenancy: Tenancy, passed: int) -> int:
         put_prey(tenancy, row)
         note_borrower(tenancy, tenant_of(tenancy, row))
     return 0
+
+
+@inlined
+def _leave_out(tenancy: Tenancy, other: int, left: int) -> int:
+    """Take a tenant out of those that borrow until room is made; return how many are left out."""
+    state = tenancy.ledger.state
+    state[Share.BORROWERS] = take_out(tenancy.booty.borrowers, other, other)
+    tenancy.booty.borrowers.item[nth(other)]["heap"] = 0
+    tenancy.booty.seen[nth(left)] = other
+    return left + 1
 
 
 @kernel
@@ -303,10 +312,7 @@ def _next_borrowed(
         if state[Share.RECLAIM] == Reclaim.LOWER and -tenancy.booty.prey.item[nth(found)]["first"] <= level:
             break
         if other == tenant or not _borrows_from(tenancy, other, tenant, resource):
-            state[Share.BORROWERS] = take_out(tenancy.booty.borrowers, other, other)
-            tenancy.booty.borrowers.item[nth(other)]["heap"] = 0
-            tenancy.booty.seen[nth(left)] = other
-            left += 1
+            left = _leave_out(tenancy, other, left)
         elif resource_held(jobs, site, log, tenancy.ledger, found) != resource:
             passed = _pass_over(tenancy, found, passed)
             note_borrower(tenancy, other)
@@ -345,36 +351,28 @@ def _next_fair(
     resource: int,
     share: float,
     strategy: int,
+    left: int,
     passed: int,
-) -> tuple[int, int]:
-    """Return the first of the tenant that borrows most whom a strategy allows to take; how many were passed over."""
-    while True:
-        largest, most = NOBODY, 0.0
-        for other in range(tenancy.ledger.tenant.size):
-            its = fair_share(tenancy.ledger, other, NOBODY, 0)
-            if other == tenant or its <= most or not _borrows_from(tenancy, other, tenant, resource):
-                continue
-            passed = _pass_over_types(jobs, site, log, tenancy, other, resource, passed)
-            if tenancy.ledger.tenant[nth(other)]["prey"] != NOBODY:
-                largest, most = other, its
-        if largest == NOBODY:
-            return NOBODY, passed
-        found = int(tenancy.ledger.tenant[nth(largest)]["prey"])
-        gpus = int(tenancy.ledger.asker[nth(tenancy.ledger.asker_of[nth(found)])]["gpus"])
-        if strategy == 0 and share <= fair_share(tenancy.ledger, largest, resource, -gpus):
-            return found, passed
-        if strategy == 1 and share < most:
-            return found, passed
-        passed = _pass_over(tenancy, found, passed)
+) -> tuple[int, int, int]:
+    """Return the first of the tenant that borrows most whom a strategy allows to take, as :func:`_next` does.
 
-
-@kernel
-def _pass_over_types(
-    jobs: Jobs, site: Site, log: Log, tenancy: Tenancy, tenant: int, resource: int, passed: int
-) -> int:
-    """Pass over a tenant's jobs up to the first that holds GPUs of a resource; return how many were passed over."""
-    while True:
-        found = int(tenancy.ledger.tenant[nth(tenant)]["prey"])
-        if found == NOBODY or resource_held(jobs, site, log, tenancy.ledger, found) == resource:
-            return passed
-        passed = _pass_over(tenancy, found, passed)
+    None of those that borrow less may be taken either, once a tenant's share is too small with all that it holds.
+    """
+    ledger, state = tenancy.ledger, tenancy.ledger.state
+    while state[Share.BORROWERS] != NOBODY:
+        other = int(state[Share.BORROWERS])
+        most = fair_share(ledger, other, NOBODY, 0)
+        if most <= 0.0 or most < share or (strategy > _FAIR and most == share):
+            break
+        found = int(ledger.tenant[nth(other)]["prey"])
+        gpus = int(ledger.asker[nth(ledger.asker_of[nth(found)])]["gpus"])
+        if other == tenant or not _borrows_from(tenancy, other, tenant, resource):
+            left = _leave_out(tenancy, other, left)
+        elif resource_held(jobs, site, log, ledger, found) != resource or (
+            strategy == _FAIR and share > fair_share(ledger, other, resource, -gpus)
+        ):
+            passed = _pass_over(tenancy, found, passed)
+            note_borrower(tenancy, other)
+        else:
+            return found, left, passed
+    return NOBODY, left, passed

@@ -221,7 +221,7 @@ class Booty(NamedTuple):
     """Who may be taken away."""
 
     prey: Pairing  # running jobs, tenant by tenant
-    borrowers: Pairing  # tenants above their quota, by the first of their prey
+    borrowers: Pairing  # tenants above their quota, by the first of their prey or, under Reclaim.FAIR, by share
     marked: NDArray[np.int32]  # tenants, the first Share.MARKED
     seen: NDArray[np.int32]  # room for tenants, and jobs, looked at while room is made
     views: Views
