@@ -88,7 +88,7 @@ def schedule_apart(
         )
     if any(each.is_partition for each in windows):
         raise ConfigError(
-            "partitions share nodes and one queue, virtual clusters have their own; give each virtual cluster the "
+            "partitions may share nodes, virtual clusters never do; give each virtual cluster the "
             "jobs of its partitions (partition = ...), and leave out [[partition]]"
         )
     check_times(policy, begin, until, windows)

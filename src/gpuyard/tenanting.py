@@ -92,7 +92,7 @@ def check_tenants(policy: Policy, tenants: Tenants) -> None:
         == "conservative",
         "replay recorded, which starts jobs when the record does": policy.replay == "recorded",
         "a policy of your own, which decides itself": policy.decide is not None,
-        "cells": bool(policy.cells),
+        "cells, which say themselves what belongs to whom": bool(policy.cells),
     }
     for choice, chosen in reasons.items():
         if chosen:

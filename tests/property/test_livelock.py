@@ -18,14 +18,19 @@ from gpuyard.policy import Policy
 from gpuyard.preemption import Preemption
 from gpuyard.record import EndReason, Record
 from gpuyard.simulation import schedule
-from gpuyard.tenancy import RECLAIMS, Tenants
+from gpuyard.tenancy import NO_TENANTS, RECLAIMS, Tenants
 from gpuyard.workload import Workload
 from oracle.comparing import EXAMPLES
+from oracle.test_fair_share import scales as joint_scales
+from oracle.test_joint import OWN_ORDERS, SCORES, closing, jobs_of, policy_of
+from oracle.test_joint import VARIANTS as BESIDE
 from oracle.test_schedules import checked
+from oracle.test_slurm_beside import VARIANTS as PLANNED
 from reference import RULES, read, ticks
 from reference.jobs import run_length
 from strategies import crowded_sites, crowded_workloads, preemptive_policies, ranked
 from tenant_strategies import lenders, lent_to
+from tenant_strategies import tenants as tenants_of
 
 MOST_FRUITLESS = 1000
 
@@ -41,11 +46,18 @@ def saved_after(lasted: int, given: Preemption) -> int:
     return interval if lasted > restart + interval + ticks(given.checkpoint_cost) else 0
 
 
-def bounds(jobs: Workload, policy: Policy, tenants: Tenants) -> list[int]:
-    """Return how often each job is preempted at most: the table of the page, line by line."""
+def bounds(jobs: Workload, policy: Policy, tenants: Tenants, dates: int = 0) -> list[int]:
+    """Return how often each job is preempted at most: the table of the page, line by line.
+
+    ``dates``: at how many instants nodes come or windows end.
+    """
     given, n = policy.preemption, len(jobs)
     work = [max(run_length(job, policy) or 0, 1) for job in read(jobs, policy)]
-    least, passes = ticks(given.min_run), (3 + len(given.final_thresholds)) * n
+    causes = 3 * n + dates
+    if policy.final_weights["fairshare"]:
+        causes *= 2 + longest(max(work), given) / max(ticks(policy.share_period), 1)
+    twice = 2 if policy.backfill == "slurm" else 1
+    least, passes = ticks(given.min_run), twice * (causes + len(given.final_thresholds) * n)
     takes_back = tenants.has_quotas and tenants.reclaim in {"any", "fair"}
     saved, in_a_slice = saved_after(least, given), saved_after(ticks(given.final_slice), given)
     in_turn = given.rule == "time-slice"
@@ -53,7 +65,7 @@ def bounds(jobs: Workload, policy: Policy, tenants: Tenants) -> list[int]:
         (given.max_preemptions is not None, lambda _: given.max_preemptions or 0),
         (saved > 0, lambda each: (each - 1) // saved),
         (in_turn and not takes_back, lambda each: (each - 1) // in_a_slice),
-        (in_turn and least == 0, lambda _: 3 * n + sum(1 + (each - 1) // in_a_slice for each in work)),
+        (in_turn and least == 0, lambda _: twice * (causes + sum(1 + (each - 1) // in_a_slice for each in work))),
         (given.promote is not None, lambda each: each + n),
         (least == 0, lambda _: passes),
         (not takes_back, lambda _: passes * (1 + n * longest(max(work), given) / least)),
@@ -75,8 +87,8 @@ def times_preempted(record: Record) -> list[int]:
     return np.bincount(preempted, minlength=len(record.workload)).tolist()
 
 
-def check(record: Record, policy: Policy) -> None:
-    allowed = bounds(record.workload, policy, record.tenants)
+def check(record: Record, policy: Policy, dates: int = 0) -> None:
+    allowed = bounds(record.workload, policy, record.tenants, dates)
     for row, (times, most) in enumerate(zip(times_preempted(record), allowed, strict=True)):
         assert times <= most, f"job {row} is preempted {times} times, of at most {most}"
 
@@ -105,6 +117,24 @@ def test_tenants_preempt_as_often_as_is_said_at_most(rule, reclaim):
         check(schedule(jobs, cluster(3), policy, tenants=shared), policy)
 
     checked(f"bounds of tenants {rule} {reclaim}", EXAMPLES, one)
+
+
+@pytest.mark.parametrize("variant", [*BESIDE, *PLANNED])
+@pytest.mark.parametrize("rule", RULES)
+def test_beside_scores_easy_slurm_and_windows_as_often_as_is_said_at_most(rule, variant):
+    def one(data: st.DataObject) -> None:
+        scale = data.draw(joint_scales(variant), label="scale")
+        site = data.draw(crowded_sites(), label="cluster")
+        shared = rule == "reclaim" or data.draw(st.booleans(), label="tenants")
+        jobs = jobs_of(data, site, scale, shared=shared)
+        order = data.draw(st.sampled_from(["fifo"] if rule in OWN_ORDERS else ["fifo", *SCORES]), label="order")
+        policy = policy_of(data, rule, variant, order, scale)
+        closed = closing(data, jobs, site, scale) if data.draw(st.booleans()) else []
+        tenants = data.draw(tenants_of(site), label="tenants") if shared else NO_TENANTS
+        record = schedule(jobs, site, policy, tenants=tenants, windows=closed)
+        check(record, policy, len({each.end_tick for each in closed}))
+
+    checked(f"bounds beside {rule} {variant}", EXAMPLES, one)
 
 
 @settings(max_examples=2 * EXAMPLES, deadline=None, database=None)

@@ -95,13 +95,14 @@ def story_of(record: Record) -> Iterator[tuple[int, str, int, int]]:
                 yield now, "starts", job, -1
 
 
-def check(record: Record, tenants: Tenants, gpus: int) -> None:
+def check(record: Record, tenants: Tenants, gpus: int, *, conserves: bool = True) -> None:
+    """Check a record; ``conserves``: nobody is kept waiting for the sake of others."""
     books = Books(record, tenants)
     reclaim = tenants.reclaim
     entitled: dict[int, bool] = {}
     last = None
     for now, what, row, to in story_of(record):
-        if last is not None and now > last:
+        if conserves and last is not None and now > last:
             check_work_is_conserved(record, books, gpus, last)
         last = now
         if what == "starts":
@@ -143,3 +144,22 @@ def test_quotas_hold_work_is_conserved_and_nobody_within_its_quota_loses_to_othe
         check(schedule(jobs, cluster(gpus), policy, tenants=tenants), tenants, gpus)
 
     checked(f"tenants kept {rule} {between} {reclaim}", max(EXAMPLES // 3, 3), one)
+
+
+@pytest.mark.parametrize("reclaim", RECLAIMS)
+@pytest.mark.parametrize("backfill", ["none", "fit", "easy", "slurm"])
+@pytest.mark.parametrize("order", ["fifo", "wfp", "multifactor"])
+def test_quotas_hold_and_nobody_within_its_quota_loses_to_others_under_any_backfill(order, backfill, reclaim):
+    """Work is conserved where nobody has a reservation and nobody waits behind his own."""
+
+    def one(data: st.DataObject) -> None:
+        gpus = data.draw(st.sampled_from([4, 8, 12]), label="gpus")
+        between = data.draw(st.sampled_from(sorted(BETWEEN)), label="between")
+        tenants = data.draw(lenders(gpus, between=between, reclaim=reclaim), label="tenants")
+        jobs = data.draw(lent_to(tenants, 24), label="jobs")
+        rule = data.draw(st.sampled_from(["reclaim", "priority", "las", "2d-las"]), label="rule")
+        policy = Policy(order=order, backfill=backfill, preemption=rule)
+        record = schedule(jobs, cluster(gpus), policy, tenants=tenants)
+        check(record, tenants, gpus, conserves=backfill == "fit")
+
+    checked(f"tenants kept {order} {backfill} {reclaim}", max(EXAMPLES // 3, 3), one)
