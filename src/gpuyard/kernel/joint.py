@@ -191,7 +191,7 @@ def _make_round(
             short = not holds_back(partitions, int(expected.estimate[nth(row)]), now)
             headless = not has_head(partitions, number)
             first = int(events.counter[Count.SLOTS])
-            placed, wish, taken = _find_place(
+            placed, wish, taken = _seek_place(
                 jobs, demand, site, log, events, stays, expected, tenancy, windows, joint, roomer, placer, releaser,
                 row, int(joint.level[nth(place)]), short, headless, now,
             )  # fmt: skip
@@ -294,8 +294,8 @@ def _withhold(site: Site, ledger: Ledger, joint: Joint, windows: Windows, row: i
                 withhold(site, windows, number, True)
 
 
-@kernel
-def _find_place(
+@inlined
+def _seek_place(
     jobs: Jobs,
     demand: Records,
     site: Site,
@@ -315,23 +315,85 @@ def _find_place(
     asked: bool,
     now: int,
 ) -> tuple[bool, int, int]:
+    """Place a job if it is not known to find no room; return what :func:`_find_place` does.
+
+    The demand with which it was admitted is NOBODY unless it is ``asked``.  Most who wait are known to find none: this
+    is told here, before so much is handed on as it takes to try.
+    """
+    if _is_held_back(jobs, tenancy.ledger, expected, joint, row, level, short):
+        return False, NOBODY, 0
+    if _may_find_room(jobs, demand, site, log, stays, tenancy.ledger, expected, windows, joint, row, level, short, now):
+        return _find_place(
+            jobs, demand, site, log, events, stays, expected, tenancy, windows, joint, roomer, placer, releaser,
+            row, level, short, now,
+        )  # fmt: skip
+    return False, admitted_with(demand, tenancy, joint, row) if asked else NOBODY, 0
+
+
+@inlined
+def _is_held_back(
+    jobs: Jobs, ledger: Ledger, expected: Expectations, joint: Joint, row: int, level: int, short: bool
+) -> bool:
+    """Return whether a job is known not to start, whatever room there is: too many GPUs for what is left, or held."""
+    promise = expected.promise
+    if not short and promise[Promise.COUNTS] > 0:
+        wish = jobs.claim[nth(row)]["demand"]
+        if expected.thousandths[nth(wish)] > promise[Promise.EXTRA]:
+            return True
+    return bool(joint.state[Party.RECALLS] > 0 and is_held(ledger, joint, row, level))
+
+
+@inlined
+def _may_find_room(
+    jobs: Jobs,
+    demand: Records,
+    site: Site,
+    log: Log,
+    stays: Stays,
+    ledger: Ledger,
+    expected: Expectations,
+    windows: Windows,
+    joint: Joint,
+    row: int,
+    level: int,
+    short: bool,
+    now: int,
+) -> bool:
+    """Return whether a job is not known to find no room."""
+    if joint.state[Party.RECALLS] > 0 and is_vain(expected, joint, row, level, short):
+        return False
+    if may_find(jobs, demand, site, log, stays, ledger, expected, windows, joint, row, level, short, now):
+        return True
+    note_vain(expected, joint, row, level, short, int(stays.state[Gain.SHORT]))
+    return False
+
+
+@kernel
+def _find_place(
+    jobs: Jobs,
+    demand: Records,
+    site: Site,
+    log: Log,
+    events: Events,
+    stays: Stays,
+    expected: Expectations,
+    tenancy: Tenancy,
+    windows: Windows,
+    joint: Joint,
+    roomer: Roomer,
+    placer: Placer,
+    releaser: Releaser,
+    row: int,
+    level: int,
+    short: bool,
+    now: int,
+) -> tuple[bool, int, int]:
     """Place a job on the nodes open to it and, unless it is short, beside what is promised, or make room for it there.
 
-    Nodes that are withheld from its tenant are not open.  Return whether it is placed; if that is ``asked``, the demand
-    with which it was admitted first, or NOBODY; how many were taken off.
+    Nodes that are withheld from its tenant are not open.  Return whether it is placed; the demand with which it was
+    admitted first, or NOBODY; how many were taken off.
     """
-    promise, ledger, length = expected.promise, tenancy.ledger, int(expected.estimate[nth(row)])
-    wish = int(jobs.claim[nth(row)]["demand"])
-    if not short and promise[Promise.COUNTS] > 0 and expected.thousandths[nth(wish)] > promise[Promise.EXTRA]:
-        return False, NOBODY, 0
-    recalls = joint.state[Party.RECALLS] > 0
-    if recalls and is_held(ledger, joint, row, level):
-        return False, NOBODY, 0
-    if recalls and is_vain(expected, joint, row, level, short):
-        return False, admitted_with(demand, tenancy, joint, row) if asked else NOBODY, 0
-    if not may_find(jobs, demand, site, log, stays, ledger, expected, windows, joint, row, level, short, now):
-        note_vain(expected, joint, row, level, short, int(stays.state[Gain.SHORT]))
-        return False, admitted_with(demand, tenancy, joint, row) if asked else NOBODY, 0
+    ledger, length = tenancy.ledger, int(expected.estimate[nth(row)])
     close_for(site, windows, row, now, length)
     if not short:
         hide_promised(site, windows, length, now, now, True)
@@ -348,7 +410,7 @@ def _find_place(
     if not short:
         hide_promised(site, windows, length, now, now, False)
     show_withheld(site, windows)
-    if not placed and taken == 0 and recalls:
+    if not placed and taken == 0 and joint.state[Party.RECALLS] > 0:
         if joint.state[Party.HOLDER] == NOBODY:
             note_vain(expected, joint, row, level, short, int(stays.state[Gain.SHORT]))
         else:
