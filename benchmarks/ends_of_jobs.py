@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from gpuyard.synthesis import SynthesisSpec, synthesise
+from gpuyard.synthesis.class_shares import DEFAULT_CLASSES
 from gpuyard.synthesis.kinds import Kind
-from gpuyard.synthesis.spec import DEFAULT_CLASSES
 
 ENDS = ("completed", "cancelled", "failed")
 FEW = 2_500

@@ -17,9 +17,9 @@ from gpuyard.errors import ConfigError
 from gpuyard.scenario import load
 from gpuyard.synthesis import ClassShare, SynthesisSpec, describe, synthesise
 from gpuyard.synthesis.changes import Changes
+from gpuyard.synthesis.class_shares import DEFAULT_CLASSES
 from gpuyard.synthesis.expansion import Main
 from gpuyard.synthesis.inspection import INSPECTION, changed_inspection
-from gpuyard.synthesis.spec import DEFAULT_CLASSES
 from gpuyard.workload import Workload
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -12,6 +12,7 @@ import pytest
 from gpuyard.streams import Stream
 from gpuyard.synthesis import ClassShare, SynthesisSpec, Tenant, synthesise
 from gpuyard.synthesis.battery import POTENTIALS, PublishedPotentials, battery_kinds
+from gpuyard.synthesis.class_shares import DEFAULT_CLASSES
 from gpuyard.synthesis.distributions import Sizes
 from gpuyard.synthesis.domains import Days
 from gpuyard.synthesis.drug_discovery import alphafold_runtimes, drug_discovery_kinds
@@ -19,7 +20,6 @@ from gpuyard.synthesis.expansion import Draws, Jobs, Site
 from gpuyard.synthesis.kinds import Kind
 from gpuyard.synthesis.manufacturing import manufacturing_kinds
 from gpuyard.synthesis.published import ASSUMPTION
-from gpuyard.synthesis.spec import DEFAULT_CLASSES
 
 HOUR, DAY = 3600.0, 86_400.0
 MONDAY = datetime.fromisoformat("2027-01-04T00:00:00+09:00")

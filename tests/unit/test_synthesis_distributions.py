@@ -10,10 +10,10 @@ import pytest
 from gpuyard.errors import ConfigError
 from gpuyard.streams import Stream
 from gpuyard.synthesis.calibration import Supply
+from gpuyard.synthesis.class_shares import DEFAULT_CLASSES
 from gpuyard.synthesis.distributions import LogCdf, Sizes
 from gpuyard.synthesis.kinds import activity_of_power, campaign_scale, from_cluster
 from gpuyard.synthesis.published import CLUSTERS, HOURLY, WEEKLY
-from gpuyard.synthesis.spec import DEFAULT_CLASSES
 from gpuyard.synthesis.training import training_kinds
 
 # Acme data, curves of cdf_job_duration_util.pdf: run time in s at p10, p25, p50, p75, p90, p95, p99, p99.5.

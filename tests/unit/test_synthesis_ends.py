@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gpuyard.synthesis.class_shares import DEFAULT_CLASSES
 from gpuyard.synthesis.published import ASSUMPTION, States
 from gpuyard.synthesis.series import Ends
-from gpuyard.synthesis.spec import DEFAULT_CLASSES
 
 ROOT = Path(__file__).parents[2]
 TABLE = runpy.run_path(str(ROOT / "benchmarks" / "ends_of_jobs.py"))

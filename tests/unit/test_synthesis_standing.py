@@ -13,10 +13,10 @@ from gpuyard.streams import Stream
 from gpuyard.synthesis import SynthesisSpec, generation, series, standing
 from gpuyard.synthesis.arrivals import flat_clock
 from gpuyard.synthesis.batch import Batch
+from gpuyard.synthesis.class_shares import DEFAULT_CLASSES
 from gpuyard.synthesis.expansion import Draws, Jobs, Lasting, Site
 from gpuyard.synthesis.kinds import Kind
 from gpuyard.synthesis.series import Order, batches
-from gpuyard.synthesis.spec import DEFAULT_CLASSES
 from gpuyard.synthesis.unit_supply import UnitSupply
 
 DAY = 86_400.0

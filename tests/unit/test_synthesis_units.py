@@ -12,10 +12,10 @@ import pytest
 from gpuyard.kernel.bits import draw
 from gpuyard.streams import stream_key, uniform_at
 from gpuyard.synthesis import SynthesisSpec, synthesise
+from gpuyard.synthesis.class_shares import DEFAULT_CLASSES
 from gpuyard.synthesis.distributions import LogCdf
 from gpuyard.synthesis.expansion import Draws, Jobs, Site, joined
 from gpuyard.synthesis.kinds import Kind
-from gpuyard.synthesis.spec import DEFAULT_CLASSES
 from gpuyard.synthesis.stages import Steps, within
 from gpuyard.synthesis.unit_supply import UnitSupply
 

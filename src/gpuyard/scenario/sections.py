@@ -78,6 +78,9 @@ class WorkloadSection(Section, WhatIfKeys):
         default=None,
         description="Synthesis: share of each class, or a table of share, source, redraw, dispersion, interarrival_cv.",
     )
+    without: list[str] | None = Field(
+        default=None, description="Synthesis: classes that are left out, as if only their jobs were not submitted."
+    )
     tenants: dict[str, Any] | None = Field(
         default=None,
         description="Synthesis: users, weights, priority and start of each tenant; preset; or count, users, "
@@ -149,6 +152,7 @@ SYNTHESIS_KEYS: Final = (
     "like",
     "start",
     "classes",
+    "without",
     "tenants",
     "services",
     "kinds",

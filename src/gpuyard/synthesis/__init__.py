@@ -8,10 +8,11 @@
 
 from __future__ import annotations
 
+from gpuyard.synthesis.class_shares import ClassShare
 from gpuyard.synthesis.describe import Figure, describe
 from gpuyard.synthesis.generate import Generation, generation, synthesise
 from gpuyard.synthesis.growing import Stage, generation_growing, synthesise_growing
-from gpuyard.synthesis.spec import ClassShare, SynthesisSpec
+from gpuyard.synthesis.spec import SynthesisSpec
 from gpuyard.synthesis.table import span_of
 from gpuyard.synthesis.tenants import Tenant
 

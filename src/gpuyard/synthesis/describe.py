@@ -9,6 +9,7 @@ from typing import NamedTuple
 from gpuyard.services.kinds import ServiceKind
 from gpuyard.synthesis.calibration import TOLERANCE
 from gpuyard.synthesis.changing import CHOSEN
+from gpuyard.synthesis.class_shares import BUILT_IN, DEFAULT_CLASSES, ClassShare
 from gpuyard.synthesis.distributions import Sizes
 from gpuyard.synthesis.generate import LOAD_TOLERANCE
 from gpuyard.synthesis.inspection import INSPECTION, INSPECTION_EVIDENCE
@@ -29,7 +30,7 @@ from gpuyard.synthesis.published import (
 from gpuyard.synthesis.reading import NO_CHECKPOINTS
 from gpuyard.synthesis.realtime import DEFAULT_SERVICES, PRIORITY, SERVICE_EVIDENCE
 from gpuyard.synthesis.series import LARGE_JOBS
-from gpuyard.synthesis.spec import BUILT_IN, DEFAULT_CLASSES, ClassShare, SynthesisSpec
+from gpuyard.synthesis.spec import SynthesisSpec
 from gpuyard.units import counted
 
 __all__ = ["Figure", "describe"]
@@ -72,6 +73,9 @@ def describe(spec: SynthesisSpec) -> list[Figure]:
         value += f"; quota {tenant.quota:.0%} of the GPUs" if tenant.quota is not None else ""
         rows.append(_row(f"tenant {tenant.name}", value, ASSUMPTION))
     for one in spec.classes:
+        if one.name in (spec.without or ()):
+            rows.append(_row(f"class {one.name}", f"left out, with {one.share:.0%} of the GPU time", CHOSEN))
+            continue
         rows += _class(one)
         if one.name == "realtime":
             for kind in spec.services:
@@ -86,7 +90,7 @@ def _row(figure: str, value: str, evidence: Evidence) -> Figure:
 def _amount(spec: SynthesisSpec) -> Figure:
     if spec.rate is not None:
         return _row("rate", f"{spec.rate:g} jobs an hour, apart from services", CHOSEN)
-    return _row("offered load", f"{spec.load:g} (met within {LOAD_TOLERANCE:.0%})", ASSUMPTION)
+    return _row("offered load", f"{spec.load * spec.remaining():g} (met within {LOAD_TOLERANCE:.0%})", ASSUMPTION)
 
 
 def _profiles(spec: SynthesisSpec) -> list[Figure]:

@@ -106,7 +106,8 @@ class SteadyGeneration(Generation):
             for tenant, moment in zip(spec.tenants, spec.move_ins().tolist(), strict=True)
             if moment > 0
         ]
-        self.notes = (f"synthetic: seed {seed}, {offered}", *late, *plan.services.notes)
+        left_out = f", without {' and '.join(spec.without)}" if spec.without else ""
+        self.notes = (f"synthetic: seed {seed}, {offered}{left_out}", *late, *plan.services.notes)
 
     def forget(self) -> None:
         """Forget jobs that were made to plan them and are kept, so that many plans take little memory."""
@@ -163,9 +164,10 @@ def generation(
         planner.check_size(most_jobs)
     plan = planner.planned()
     made = SteadyGeneration(spec, plan, gpus, seed, node_gpus)
-    if spec.rate is None and abs(made.load - spec.load) > LOAD_TOLERANCE * spec.load:
+    meant = spec.load * spec.remaining()
+    if spec.rate is None and abs(made.load - meant) > LOAD_TOLERANCE * meant:
         raise ConfigError(
-            f"the jobs offer a load of {made.load:.4f} instead of {spec.load:g}: they are too large "
+            f"the jobs offer a load of {made.load:.4f} instead of {meant:g}: they are too large "
             f"for {counted(gpus, 'GPU')} over {counted(plan.span / DAY, 'day')}; "
             "ask for more days or jobs, more GPUs or fewer classes"
         )

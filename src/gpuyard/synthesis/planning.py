@@ -13,17 +13,20 @@ from gpuyard.errors import ConfigError
 from gpuyard.services.book import Book
 from gpuyard.services.kinds import ServiceKind
 from gpuyard.synthesis.calibration import Chosen, Supply, first_jobs
+from gpuyard.synthesis.class_shares import ClassShare
 from gpuyard.synthesis.expansion import Site
 from gpuyard.synthesis.free_days import public_holidays
 from gpuyard.synthesis.kinds import CLASSES, Kind
 from gpuyard.synthesis.realtime import DEFAULT_SERVICES, Replicas, expected_replicas, make_services, replicas
-from gpuyard.synthesis.spec import ClassShare, SynthesisSpec
+from gpuyard.synthesis.spec import SynthesisSpec
 from gpuyard.synthesis.unit_supply import UnitSupply
 from gpuyard.units import counted
 
 __all__ = ["MOST_JOBS", "Plan", "Planner", "Services"]
 
 DAY = 86_400.0
+DIGITS = 12
+"""Digits of the GPU seconds that a kind is to offer."""
 MAKE_UP = 0.003
 """Relative miss of the load beyond which the most numerous kind makes up for the others (small clusters)."""
 HOUR = 3600.0
@@ -88,6 +91,12 @@ class Plan(NamedTuple):
         pairs = zip(self.supplies, self.chosen, strict=True)
         return self.services.gpu_time() + sum(supply.gpu_time(chosen, self.span) for supply, chosen in pairs)
 
+    def queued_without(self, names: tuple[str, ...]) -> Plan:
+        """Return the plan without the queued jobs of these classes."""
+        pairs = zip(self.supplies, self.chosen, strict=True)
+        left = [(supply, chosen) for supply, chosen in pairs if supply.kind.job_class not in names]
+        return self._replace(supplies=[supply for supply, _ in left], chosen=[chosen for _, chosen in left])
+
 
 class Planner:
     """One call's spec, cluster and seed, and the series of jobs of each kind."""
@@ -144,17 +153,25 @@ class Planner:
         return (sum(one.share for one in self.serving) if share is None else share) * self.load * self.gpus
 
     def wanted(self, span: float, services: float) -> list[float]:
-        """Return the GPU seconds each kind is to offer; what services miss is made up for in proportion."""
+        """Return the GPU seconds each kind is to offer; what services miss is made up for in proportion.
+
+        They are rounded to so many digits that they do not depend on the order of products and sums: the last job of a
+        kind is cut at whole seconds, and with round shares that lies at just half a second often enough.
+        """
         whole, meant = self.load * self.gpus * span, self.service_gpus() * span
         rest = max(whole - (meant if abs(services - meant) <= MAKE_UP * whole else services), 0.0)
-        return [part / sum(self.parts) * rest for part in self.parts]
+        return [float(f"{part / sum(self.parts) * rest:.{DIGITS}g}") for part in self.parts]
 
     def planned(self) -> Plan:
         """Return the jobs that the spec asks for."""
         spec = self.spec
         if spec.rate is not None:
-            return self.plan_at(spec.rate)
-        return self.plan(round(spec.days * DAY, 3)) if spec.jobs is None else self.plan_of(spec.jobs)
+            plan = self.plan_at(spec.rate)
+        else:
+            plan = self.plan(round(spec.days * DAY, 3)) if spec.jobs is None else self.plan_of(spec.jobs)
+        if not spec.without:
+            return plan
+        return plan.queued_without(spec.without)._replace(services=self.services(plan.span, spec.without))
 
     def plan_at(self, rate: float) -> Plan:
         """Return jobs at a rate of so many an hour, in the shares of GPU time that the kinds have, and services."""
@@ -251,11 +268,13 @@ class Planner:
         first = self.spec.origin()
         return public_holidays(self.spec.holidays, first.date(), (first + timedelta(seconds=span)).date())
 
-    def services(self, span: float) -> Services:
-        """Return the services of a window, class by class."""
+    def services(self, span: float, without: tuple[str, ...] = ()) -> Services:
+        """Return the services of a window, class by class, but for those of some classes."""
         book: Book | None = None
         notes: list[str] = []
         for one in self.serving:
+            if one.name in without:
+                continue
             own, requests = make_services(
                 one.kinds, self.service_gpus(one.share), largest=self.site.largest, span=span,
                 origin=self.spec.origin(), seed=self.seed, redraw=one.redraw, holidays=self._holidays(span),

@@ -17,6 +17,7 @@ __all__ = [
     "read_counts",
     "read_curve",
     "read_fractions",
+    "read_names",
     "read_number",
     "read_part",
     "read_positive",
@@ -44,6 +45,13 @@ def read_whole(key: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise ConfigError(f"{key} must be a whole number, got {value!r}")
     return value
+
+
+def read_names(key: str, value: object) -> tuple[str, ...]:
+    """Return names, or raise a ConfigError that names the key and the value."""
+    if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
+        raise ConfigError(f"{key} must be a list of names, such as ['battery'], got {value!r}")
+    return tuple(value)
 
 
 def read_table(key: str, value: object) -> Mapping[str, Any]:

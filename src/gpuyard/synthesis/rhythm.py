@@ -6,12 +6,13 @@ from datetime import timedelta
 
 from gpuyard.streams import Stream
 from gpuyard.synthesis.arrivals import Calendar
+from gpuyard.synthesis.class_shares import ClassShare
 from gpuyard.synthesis.clumping import Clumping, clumping, weather
 from gpuyard.synthesis.free_days import public_holidays
 from gpuyard.synthesis.kinds import Kind
 from gpuyard.synthesis.planning import Plan
 from gpuyard.synthesis.series import Order
-from gpuyard.synthesis.spec import ClassShare, SynthesisSpec
+from gpuyard.synthesis.spec import SynthesisSpec
 
 __all__ = ["orders"]
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,117 +13,18 @@ from numpy.typing import NDArray
 
 from gpuyard.errors import ConfigError, unknown_name
 from gpuyard.services.kinds import ServiceKind
-from gpuyard.synthesis.battery import battery_kinds
-from gpuyard.synthesis.changing import changed_kinds
-from gpuyard.synthesis.drug_discovery import drug_discovery_kinds
+from gpuyard.synthesis.class_shares import DEFAULT_CLASSES, ClassShare, changed_classes, class_mapping, read_classes
 from gpuyard.synthesis.free_days import check_country
-from gpuyard.synthesis.kinds import CLASSES, Kind, from_cluster, reshared
 from gpuyard.synthesis.limits import LIMIT_MODELS
 from gpuyard.synthesis.look_alikes import like_mapping
-from gpuyard.synthesis.manufacturing import manufacturing_kinds
-from gpuyard.synthesis.published import CLUSTERS, HOURLY, PROFILES, WEEKLY, Profile
-from gpuyard.synthesis.reading import read_number, read_table, read_weights, read_whole
+from gpuyard.synthesis.published import HOURLY, PROFILES, WEEKLY, Profile
+from gpuyard.synthesis.reading import read_names, read_number, read_table, read_whole
 from gpuyard.synthesis.realtime import DEFAULT_SERVICES, services_of
 from gpuyard.synthesis.tenant_tables import tenants_of
 from gpuyard.synthesis.tenants import DEFAULT_TENANTS, Skew, Tenant
-from gpuyard.synthesis.training import training_kinds
 from gpuyard.units import MOST_DAYS, MOST_LOAD, nearest_scale, parse_seconds
 
-__all__ = ["BUILT_IN", "DEFAULT_CLASSES", "SOURCES", "ClassShare", "SynthesisSpec"]
-
-BUILT_IN = "built-in"
-"""The source that means gpuyard's own kinds of a class."""
-SOURCES = (BUILT_IN, *CLUSTERS)
-"""Where sizes and run times of a class may come from."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ClassShare:
-    """A class of the workload.
-
-    Parameters
-    ----------
-    share
-        Its part of the offered GPU time.
-    source
-        Source to weight (parts of the GPU time): ``built-in`` for gpuyard's own kinds, or published clusters.
-    redraw
-        Another number draws this class anew and leaves the others as they are.
-    dispersion, interarrival_cv
-        Index of dispersion of the hourly counts of submissions, and coefficient of variation of the times between
-        them; where neither is given, each kind has bursts of its own.
-    changes
-        What is changed of its kinds: a table of keys for each, as :func:`gpuyard.synthesis.changing.changed_kinds`
-        reads it.
-    """
-
-    name: str
-    share: float
-    source: Mapping[str, float] = field(default_factory=lambda: {BUILT_IN: 1.0})
-    redraw: int = 0
-    dispersion: float | None = None
-    interarrival_cv: float | None = None
-    changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.name not in CLASSES:
-            raise unknown_name("workload class", self.name, CLASSES)
-        if not 0 < self.share <= 1:
-            raise ConfigError(f"class '{self.name}' has share {self.share}; it must be above 0 and at most 1")
-        for source, weight in self.source.items():
-            if source not in SOURCES:
-                raise unknown_name(f"source of class '{self.name}'", source, SOURCES)
-            if not 0 <= weight < math.inf:
-                raise ConfigError(f"source '{source}' of '{self.name}' has weight {weight}; it must be 0 or more")
-        if not sum(self.source.values()) > 0:
-            raise ConfigError(f"class '{self.name}' has no source with a weight above 0; choose of {list(SOURCES)}")
-        if self.name == "realtime" and any(self.source.get(cluster, 0) > 0 for cluster in CLUSTERS):
-            raise ConfigError("class 'realtime' has no published source; leave its source at 'built-in'")
-        for name in ("dispersion", "interarrival_cv"):
-            value = getattr(self, name)
-            if value is not None and not 1 <= value < math.inf:
-                raise ConfigError(f"{name} of '{self.name}' must be 1 or more, got {value}; 1 is a Poisson process")
-            if value is not None and self.name == "realtime":
-                raise ConfigError(f"class 'realtime' has no {name}: its replicas follow demand")
-        object.__setattr__(self, "source", MappingProxyType(dict(self.source)))
-        object.__setattr__(self, "changes", MappingProxyType(dict(self.changes)))
-        if self.changes and self.name == "realtime":
-            raise ConfigError("the kinds of class 'realtime' are its services; change them under 'services'")
-        self.kinds()
-
-    def kinds(self) -> tuple[Kind, ...]:
-        """Return the kinds of the class, as they are changed; shares of its GPU time sum to 1."""
-        return changed_kinds(self.name, self.kinds_before(), self.changes)
-
-    def kinds_before(self) -> tuple[Kind, ...]:
-        """Return the kinds of the class as they are without changes."""
-        total = sum(self.source.values())
-        found: list[Kind] = []
-        for source, weight in self.source.items():
-            if weight > 0:
-                found += [reshared(kind, kind.share * weight / total) for kind in _kinds(self.name, source)]
-        return tuple(found)
-
-
-def _kinds(job_class: str, source: str) -> tuple[Kind, ...]:
-    own = {
-        "realtime": tuple,
-        "training": training_kinds,
-        "drug-discovery": drug_discovery_kinds,
-        "battery": battery_kinds,
-        "manufacturing": manufacturing_kinds,
-    }[job_class]()
-    return own if source == BUILT_IN else (from_cluster(source, job_class, priority=own[0].priority, share=1.0),)
-
-
-DEFAULT_CLASSES = (
-    ClassShare(name="realtime", share=0.15),
-    ClassShare(name="training", share=0.65),
-    ClassShare(name="drug-discovery", share=0.10),
-    ClassShare(name="battery", share=0.07),
-    ClassShare(name="manufacturing", share=0.03),
-)
-"""Classes of the default workload: an assumption."""
+__all__ = ["SynthesisSpec"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -146,6 +46,9 @@ class SynthesisSpec:
         Second 0 on the calendar, ISO 8601 with its offset; decides the weekday and the month.
     classes, tenants
         Shares of the classes sum to 1.
+    without
+        Classes that are planned for like the others and whose jobs are then left out: every job of the other classes is
+        what it is beside them, and the load is less by their shares.
     services
         Kinds of services of the class ``realtime``.
     zipf_exponent
@@ -179,6 +82,7 @@ class SynthesisSpec:
     rate: float | None = None
     start: str = "2027-01-04T00:00:00+09:00"
     classes: tuple[ClassShare, ...] = DEFAULT_CLASSES
+    without: tuple[str, ...] | None = None
     tenants: tuple[Tenant, ...] = DEFAULT_TENANTS
     services: tuple[ServiceKind, ...] = DEFAULT_SERVICES
     zipf_exponent: float = 1.1
@@ -210,7 +114,25 @@ class SynthesisSpec:
         self._check_move_ins()
         total = sum(one.share for one in self.classes)
         if abs(total - 1.0) > 1e-6:
-            raise ConfigError(f"the shares of the classes must sum to 1, they sum to {total:g}")
+            raise ConfigError(
+                f"the shares of the classes must sum to 1, they sum to {total:g}; to leave a class out and the others' "
+                "jobs as they are, name it in without"
+            )
+        self._check_without()
+
+    def _check_without(self) -> None:
+        names = [one.name for one in self.classes]
+        for name in self.without or ():
+            if name not in names:
+                raise unknown_name("class of without", name, names)
+        if self.without and not set(names) - set(self.without):
+            raise ConfigError(f"without leaves no class of {names}; name fewer")
+        if self.without and self.jobs is not None:
+            raise ConfigError("classes are left out (without), and fewer jobs remain than are asked for; give days")
+
+    def remaining(self) -> float:
+        """Return the part of the load that is left by the classes that are left out, 0 to 1."""
+        return sum(one.share for one in self.classes if one.name not in (self.without or ()))
 
     def _service_names(self) -> list[str]:
         """Return the names of the kinds of services of all classes."""
@@ -331,7 +253,7 @@ class SynthesisSpec:
                 raise unknown_name("workload key", key, (*known, "like", "kinds"))
             values[key] = _READ.get(key, read_number)(key, value)
         if changes:
-            values["classes"] = _changed(values.get("classes", DEFAULT_CLASSES), changes)
+            values["classes"] = changed_classes(values.get("classes", DEFAULT_CLASSES), changes)
         return cls(**values)
 
     def to_mapping(self) -> dict[str, Any]:
@@ -340,7 +262,7 @@ class SynthesisSpec:
         for one in fields(self):
             value = getattr(self, one.name)
             if one.name == "classes":
-                value = {one.name: _class_mapping(one) for one in self.classes}
+                value = {one.name: class_mapping(one) for one in self.classes}
             elif one.name == "tenants":
                 value = {tenant.name: tenant.to_mapping() for tenant in self.tenants}
             elif one.name == "services":
@@ -409,60 +331,16 @@ def _numbers(key: str, value: object) -> tuple[float, ...]:
     return tuple(read_number(key, one) for one in value)
 
 
-def _classes(key: str, value: object) -> tuple[ClassShare, ...]:
-    found = []
-    for name, entry in read_table(key, value).items():
-        inside = dict(entry) if isinstance(entry, Mapping) else {"share": entry}
-        for inner in inside:
-            if inner not in _CLASS_KEYS:
-                raise unknown_name(f"key of class '{name}'", inner, _CLASS_KEYS)
-        if "share" not in inside:
-            raise ConfigError(f"class '{name}' needs a share")
-        source = inside.get("source", BUILT_IN)
-        weights = {source: 1.0} if isinstance(source, str) else read_weights(f"source of class '{name}'", source)
-        share = read_number(f"share of class '{name}'", inside["share"])
-        redraw = read_whole(f"redraw of class '{name}'", inside.get("redraw", 0))
-        figures: dict[str, Any] = {
-            key: read_number(f"{key} of class '{name}'", inside[key])
-            for key in _CLASS_FIGURES
-            if inside.get(key) is not None
-        }
-        found.append(ClassShare(name=name, share=share, source=weights, redraw=redraw, **figures))
-    return tuple(found)
-
-
-def _changed(classes: tuple[ClassShare, ...], changes: Mapping[str, Mapping[str, Any]]) -> tuple[ClassShare, ...]:
-    """Return the classes with the changes of their kinds."""
-    names = [one.name for one in classes]
-    for name in changes:
-        if name not in CLASSES:
-            raise unknown_name("workload class in kinds", name, CLASSES)
-        if name not in names:
-            raise ConfigError(
-                f"kinds of class '{name}', which is not in the workload, are changed; its classes: {names}"
-            )
-    return tuple(replace(one, changes=changes.get(one.name, one.changes)) for one in classes)
-
-
 def _plain(table: Mapping[str, Any]) -> dict[str, Any]:
     """Return a table with keys that a file can have, all the way down."""
     return {str(key): _plain(item) if isinstance(item, Mapping) else item for key, item in table.items()}
 
 
-_CLASS_FIGURES = ("dispersion", "interarrival_cv")
-_CLASS_KEYS = ("share", "source", "redraw", *_CLASS_FIGURES)
-
-
-def _class_mapping(one: ClassShare) -> dict[str, Any]:
-    """Return the table of a class; None is left out."""
-    figures = {key: getattr(one, key) for key in _CLASS_FIGURES if getattr(one, key) is not None}
-    return {"share": one.share, "source": dict(one.source), "redraw": one.redraw, **figures}
-
-
 _READ = {
     "jobs": read_whole,
     "start": _text,
-    "classes": _classes,
+    "classes": read_classes,
+    "without": read_names,
     "tenants": tenants_of,
     "services": services_of,
     "hourly": _hours,
