@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections import Counter
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import pyarrow.compute as pc
@@ -23,8 +25,7 @@ from gpuyard.synthesis.chains import (
 )
 from gpuyard.synthesis.distributions import LogCdf
 from gpuyard.synthesis.expansion import Draws, Site
-from gpuyard.synthesis.pretraining import PEAK_FLOPS, RUNS, PublishedRuns, gpu_hours
-from gpuyard.synthesis.training import training_kinds
+from gpuyard.synthesis.training import PEAK_FLOPS, REPORTED_HOURS, RUNS, PublishedRuns, gpu_hours, training_kinds
 from gpuyard.workload import Workload
 
 DAY, HOUR = 86_400.0, 3600.0
@@ -53,6 +54,19 @@ def test_gpu_hours_are_6_times_parameters_times_tokens_over_what_a_gpu_does_in_a
 def test_the_formula_is_within_a_factor_of_3_of_the_gpu_hours_that_were_reported(name, published):
     run = next(one for one in RUNS if one.name == name)
     assert published / 3 < run.hours < published * 1.1  # what was reported counts lost work and other runs
+
+
+def test_the_page_of_training_states_how_far_the_formula_is_from_the_reported_hours():
+    page = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    runs = [next(one for one in RUNS if one.name == name) for name in REPORTED_HOURS]
+    hours = [f"{one.hours / 1e6:.2f}" for one in runs]
+    parts = [f"{one.hours / REPORTED_HOURS[one.name]:.0%}".removesuffix("%") for one in runs]
+    assert f"{hours[0]}, {hours[1]} and {hours[2]} million, which is {parts[0]}, {parts[1]} and {parts[2]} %" in page
+    given = tomllib.loads(page.partition("```toml\n")[2].partition("```")[0].strip())
+    changed = ClassShare(name="training", share=1.0, changes=given["workload"]["kinds"]["training"]).kinds()[0]
+    assert changed.expansion is not None
+    for one in changed.expansion.work.runs:
+        assert one.hours == pytest.approx(REPORTED_HOURS[one.name], rel=0.01)
 
 
 @pytest.mark.parametrize("unit", range(5))

@@ -1,4 +1,10 @@
-"""Campaigns of training: a chain of segments, cut by failures and people, until the work is done.
+"""Campaigns of any class: a chain of segments, cut by failures and people, until the work is done.
+
+This is a mechanism, not a class.  Pre-training (:mod:`gpuyard.synthesis.training`) runs so, and so do the gangs that
+train models in drug discovery, battery materials and manufacturing (:func:`gpuyard.synthesis.domains.gang`); how many
+GPUs a campaign has and how much it has to do stands in the file of its class, as a :class:`Work`.  The constants here,
+how segments end and what they do besides work, are those of all of them unless a kind is changed, and stand on each
+class's page.
 
 A segment begins with loading, writes a checkpoint after each interval of work, and loses what came after the last one
 when it ends.  Segments end as Kalos' pre-training jobs did.  A failure of hardware is survived: the segment keeps its
@@ -307,6 +313,9 @@ class Chain:
                 ("time between evaluations",
                  f"{one.every / HOUR:g} hours of work, more where they would take over {one.most:.0%} of the GPU time",
                  Evidence("assumption", "evaluation takes 0.4 % (Kalos) to 9 % (Seren) of pre-training's GPU time")),
+                ("evaluations that wait at second 0",
+                 f"of segments that ended in the {EVALUATED_AFTER / DAY:g} days before; earlier ones are done",
+                 ASSUMPTION),
             ]  # fmt: skip
         return rows
 

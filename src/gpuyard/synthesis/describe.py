@@ -15,6 +15,7 @@ from gpuyard.synthesis.generate import LOAD_TOLERANCE
 from gpuyard.synthesis.inspection import INSPECTION, INSPECTION_EVIDENCE
 from gpuyard.synthesis.kinds import ACTIVITY_OF_POWER_IDLE, Kind
 from gpuyard.synthesis.limits import SUGGESTED_SHARE, VALUES
+from gpuyard.synthesis.planning import HALF_A_GPU, MAKE_UP
 from gpuyard.synthesis.published import (
     ASSUMPTION,
     CLUSTERS,
@@ -61,6 +62,11 @@ def describe(spec: SynthesisSpec) -> list[Figure]:
         _row("time limits", *_limits(spec)),
         _row("growth of campaigns with the cluster", f"exponent {spec.campaign_growth:g}", ASSUMPTION),
         _row("GPU time of a kind", f"met within {TOLERANCE:.1%} where its jobs allow", ASSUMPTION),
+        _row("load that kinds make up for each other",
+             f"where they miss more than {MAKE_UP:.1%} of it together, by the most numerous kind", ASSUMPTION),
+        _row("services of a class with other kinds",
+             f"left out where they would hold {HALF_A_GPU:g} GPUs or less; its other kinds have their part",
+             ASSUMPTION),
         _row("end states of large jobs",
              f"largest {LARGE_JOBS[0]:.0%} of a kind apart, up to {LARGE_JOBS[-1]:.0%} where both shares need it",
              Evidence("assumption", "top 5 % of Philly jobs hold 93 % of the GPU time (computed)")),
