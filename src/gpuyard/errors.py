@@ -73,10 +73,22 @@ class InputError(GpuyardError):
         return f"{text}; {self.remedy}" if self.remedy else text
 
 
-def unknown_name(kind: str, name: str, choices: Iterable[str]) -> ConfigError:
-    """Return the error for a name nobody knows, with the choices and the nearest one."""
+MOST_CHOICES = 40
+"""Names that a message lists; of more it shows some."""
+SOME_CHOICES = 6
+
+
+def unknown_name(kind: str, name: str, choices: Iterable[str], rest: str = "") -> ConfigError:
+    """Return the error for a name nobody knows, with the choices and the nearest one.
+
+    ``rest`` says where all of them are listed, where they are many.
+    """
     known = sorted(choices)
     nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"did you mean '{nearest[0]}'? " if nearest else ""
-    choice = f"choose one of {', '.join(known)}" if known else "there is none to choose, so leave it out"
+    listed = ", ".join(known)
+    if len(known) > MOST_CHOICES:
+        some = difflib.get_close_matches(name, known, n=SOME_CHOICES, cutoff=0.0)
+        listed = f"{len(known)} names such as {', '.join(sorted(some))}{f'; {rest}' if rest else ''}"
+    choice = f"choose one of {listed}" if known else "there is none to choose, so leave it out"
     return ConfigError(f"unknown {kind} '{name}'; {hint}{choice}")

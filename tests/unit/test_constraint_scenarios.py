@@ -46,6 +46,19 @@ def test_a_file_says_when_which_nodes_are_closed_and_to_whom(tmp_path: Path) -> 
     assert (kept.nodes, kept.users, kept.is_maintenance) == ((0,), ("ann",), False)
 
 
+def test_dates_of_a_window_are_those_of_the_calendar_of_the_workload(tmp_path: Path) -> None:
+    path = tmp_path / "lab.toml"
+    path.write_text(
+        'extends = "phase-1"\n[workload]\nstart = 2027-01-04T00:00:00+09:00\n[[maintenance]]\nnodes = "0-3"\n'
+        'start = 2027-01-05\nend = "2027-01-05T08:00:00"\n[[reservation]]\nnodes = "4-7"\ntenant = "bio"\n'
+        'start = "2d"\nend = 2027-01-08T00:00:00+00:00\n',
+        encoding="utf-8",
+    )
+    drain, kept = load(path).resolve().windows
+    assert (drain.start, drain.end) == (86_400, 86_400 + 8 * 3600)
+    assert (kept.start, kept.end) == (2 * 86_400, 4 * 86_400 + 9 * 3600)
+
+
 def test_a_saved_run_has_its_windows_and_beginning_and_runs_again(tmp_path: Path) -> None:
     scenario = load(written(tmp_path)).apply_sets(
         ["run.begin=3", 'maintenance=[{nodes="2-3", start=4, end=30}]', "reservation=[]"]
@@ -65,7 +78,15 @@ def test_a_saved_run_has_its_windows_and_beginning_and_runs_again(tmp_path: Path
         ('maintenance=[{nodes="9", start=1, end=2}]', r"\[maintenance\].*has 4 nodes"),
         ('maintenance=[{nodes="0", start=1, stop=2}]', r"has no key 'stop'"),
         ('maintenance=[{nodes="0", start=3, end=2}]', r"ends after it starts"),
-        ('maintenance=[{nodes="0", start=1}]', r"end: field required"),
+        (
+            'maintenance=[{nodes="0", start=1}]',
+            r"end: field required; add end = ..., which is: when it ends, since the origin",
+        ),
+        ('maintenance=[{nodes="0", start="2028-01-01", end=2028-01-02}]', r"got '2028-01-01'.; give start = '90d'"),
+        ('maintenance=[{nodes="0", start=1, end="2027-02-29"}]', r"end: there is no such date, day is out of range"),
+        ("workload.resample_users=0", r"resample_users: users are drawn .* or so many times, 1 or more .got 0."),
+        ("workload.thin=0", r"thin: input should be greater than 0 .got 0."),
+        ("workload.scale=0", r"scale: input should be greater than 0 .got 0."),
         ('reservation=[{nodes="0", start=1, end=2}]', r"a reservation is for a user, tenant or partition"),
         ("policy=easy", r"sets nothing"),
     ],
@@ -149,7 +170,7 @@ def test_partitions_are_refused_where_nobody_asks_which_nodes_are_open(tmp_path:
         run(parted(tmp_path).apply_sets(["policy.replay=recorded"]))
     with pytest.raises(ConfigError, match="partition 'debug' names '9'"):
         run(parted(tmp_path).apply_sets(['partition=[{name="debug", nodes="9"}]']))
-    with pytest.raises(ConfigError, match="virtual clusters have their own"):
+    with pytest.raises(ConfigError, match="virtual clusters never do"):
         run(parted(tmp_path).apply_sets(['virtual_cluster=[{name="debug", nodes="0"}]']))
 
 

@@ -199,8 +199,12 @@ def test_a_model_is_written_and_read_back_the_same_and_can_be_edited(tmp_path: P
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("jobs_per_day", "jobs_pre_day", "arrivals.jobs_per_day: field required"),
-        ("days = 60.0", "days = 0", "days: input should be greater than 0"),
+        (
+            "jobs_per_day",
+            "jobs_pre_day",
+            "arrivals.jobs_per_day: field required; write it as .* or fit again with --save-model",
+        ),
+        ("days = 60.0", "days = 0", "days: input should be greater than 0 .got 0."),
         ("completed = 0.5", "finished = 0.5", "nobody knows the state 'finished'"),
         ('"0.25" = 0.1', '"0.25" = 0.9', "the shares of sizes are 0 or more and sum to 1, they sum to 1.8"),
         ('"0.25" = 0.1', '"1.25" = 0.1', "'1.25' is no number of GPUs"),

@@ -356,6 +356,14 @@ def test_what_is_not_toml_is_named_with_its_line(tmp_path: Path) -> None:
         load(path)
 
 
+def test_a_date_that_does_not_exist_is_named_with_its_line_and_what_to_do(tmp_path: Path) -> None:
+    path = write(tmp_path, "lab.toml", "[workload]\nstart = 2027-02-30\n")
+    with pytest.raises(
+        InputError, match=r"lab\.toml, row 2: .*no 2027-02-30, day is out of .*, start = 2027-02-30, or"
+    ):
+        load(path)
+
+
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "lab.toml"
     path.write_bytes(b'name = "\xff"\n')

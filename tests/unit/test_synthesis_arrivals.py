@@ -199,5 +199,9 @@ def test_public_holidays_of_korea_are_kept():
 
 def test_holidays_of_nowhere_are_refused():
     pytest.importorskip("holidays")
-    with pytest.raises(ConfigError, match="unknown country of holidays 'XX'"):
+    with pytest.raises(ConfigError, match="in capitals"):
+        SynthesisSpec(holidays="kr")
+    with pytest.raises(
+        ConfigError, match=r"unknown country of holidays .XX.;.* names such as .*list_supported_countries"
+    ):
         SynthesisSpec(holidays="XX")

@@ -217,6 +217,14 @@ class FittedModel(_Table):
             first = problem.errors(include_url=False)[0]
             place = ".".join(map(str, first["loc"]))
             reason = str(first["msg"]).removeprefix("Value error, ")
+            if first["type"] == "missing":
+                reason += "; write it as the page on fitting shows it, or fit again with --save-model"
+            elif first["type"] != "value_error":
+                reason += (
+                    f" (got {str(first['input'])[:60]!r})"
+                    if isinstance(first["input"], str)
+                    else f" (got {str(first['input'])[:60]})"
+                )
             raise ConfigError(f"{origin}: {place or 'the model'}: {reason[:1].lower()}{reason[1:]}") from None
 
     @classmethod

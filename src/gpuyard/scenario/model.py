@@ -217,17 +217,31 @@ def _describe(error: Mapping[str, Any], path: tuple[str, ...]) -> str:
     reason = str(error["msg"]).removeprefix("Value error, ")
     if key in SECTIONS and not table and error["type"] == "value_error":
         return f"[{key}] {reason}"
+    if error["type"] == "missing":
+        return f"{where} {key}: field required; add {key} = ..., {_meaning(path)}"
     shown = _short(error["input"])
-    value = "" if error["type"] == "missing" or shown in reason else f" (got {shown})"
+    value = "" if error["type"] == "value_error" and shown in reason else f" (got {shown})"
     return f"{where} {key}: {reason[:1].lower()}{reason[1:]}{value}"
 
 
 def _known_keys(path: tuple[str, ...]) -> list[str]:
+    names = sorted(_table(path).model_fields)
+    return names if path else ["extends", *names]
+
+
+def _meaning(path: tuple[str, ...]) -> str:
+    """Return what a key is, in the words of its description."""
+    fields = _table(path[:-1]).model_fields
+    described = fields[path[-1]].description if path[-1] in fields else None
+    return f"which is: {described[:1].lower()}{described[1:].removesuffix('.')}" if described else "which is missing"
+
+
+def _table(path: tuple[str, ...]) -> type[BaseModel]:
+    """Return what describes a table."""
     model: type[BaseModel] = Model
     for part in path:
         model = SECTIONS[part] if model is Model and part in SECTIONS else TABLES.get(part, model)
-    names = sorted(model.model_fields)
-    return names if path else ["extends", *names]
+    return model
 
 
 def _short(value: object) -> str:

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from gpuyard.errors import ConfigError
 from gpuyard.policy import Policy, named_policy
-from gpuyard.scenario.keys import Instant, Items, Names, Seconds, Section
+from gpuyard.scenario.keys import Instant, Items, Names, Section
 from gpuyard.scenario.policy_keys import PolicySection
 from gpuyard.virtual_cluster_files import read_virtual_clusters
 from gpuyard.virtual_clusters import VirtualCluster
@@ -29,17 +29,17 @@ class MaintenanceSection(Section):
     nodes: Items = Field(
         description="Numbers, ranges such as '0-15', names, domains of a level such as 'rack 3', or 'all'."
     )
-    start: Seconds = Field(description="When it starts, since the origin.")
-    end: Seconds = Field(description="When it ends, since the origin.")
+    start: Instant = Field(description="When it starts, since the origin, or a date or timestamp.")
+    end: Instant = Field(description="When it ends, since the origin, or a date or timestamp.")
 
     def window(self, origin: Origin) -> NodeWindow:
-        """Return the window over these nodes."""
+        """Return the window over these nodes; without an offset timestamps have that of the origin."""
         given = self.model_dump()
         users, tenants, partitions = (tuple(given.get(name, ())) for name in ("user", "tenant", "partition"))
         return NodeWindow(
             nodes=tuple(self.nodes),
-            start=self.start,
-            end=self.end,
+            start=_seconds(origin, "start", self.start),
+            end=_seconds(origin, "end", self.end),
             users=users,
             tenants=tenants,
             partitions=partitions,
@@ -73,21 +73,26 @@ class CommissionSection(Section):
         """Return the window over these nodes; without an offset a timestamp has that of the origin."""
         if not isinstance(self.start, str):
             return NodeWindow.commissioned(tuple(self.nodes), self.start, self.phase or "")
-        window = NodeWindow.commissioned(tuple(self.nodes), _since(origin(), self.start), self.phase or "")
+        window = NodeWindow.commissioned(tuple(self.nodes), _since(origin(), "start", self.start), self.phase or "")
         return replace(window, said=self.start)
 
 
-def _since(zero: datetime | None, text: str) -> float:
+def _seconds(origin: Origin, key: str, value: float | str) -> float:
+    """Return the seconds from second 0 of the workload; its calendar is asked for where they are a date."""
+    return _since(origin(), key, value) if isinstance(value, str) else value
+
+
+def _since(zero: datetime | None, key: str, text: str) -> float:
     """Return the seconds from second 0 of the workload to a date or timestamp."""
     if zero is None:
         problem = "a date needs a workload of which the calendar is known"
-        raise ConfigError(f"{problem} (got '{text}'); give start = '90d' or so")
+        raise ConfigError(f"{problem} (got '{text}'); give {key} = '90d' or so")
     moment = datetime.fromisoformat(text)
     moment = moment if moment.tzinfo else moment.replace(tzinfo=zero.tzinfo)
     try:
         return (moment.astimezone(UTC) - zero.astimezone(UTC)).total_seconds()  # one clock may change its offset
     except OverflowError:
-        raise ConfigError(f"start = '{text}' is on the edge of the calendar; write a year from 2 to 9998") from None
+        raise ConfigError(f"{key} = '{text}' is on the edge of the calendar; write a year from 2 to 9998") from None
 
 
 class PartitionSection(Section):

@@ -16,6 +16,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,6 +42,7 @@ _PATHS: Final = (("workload", "trace"), ("workload", "fit"), ("cluster", "file")
 """Keys that hold a path, taken relative to the folder of the file they stand in."""
 
 _LINE: Final = re.compile(r"\(at line (\d+), column \d+\)")
+_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?)?")
 
 Path_ = tuple[str, ...]
 
@@ -264,10 +266,22 @@ def _parse(text: str, origin: str) -> dict[str, Any]:
         line = _LINE.search(str(problem))
         reason = _LINE.sub("", str(problem)).strip()
         row = int(line[1]) if line else None
-        remedy = "correct that line"
+        remedy = _correction(text.splitlines()[row - 1] if row and row <= len(text.splitlines()) else "")
         if Path(origin).suffix != ".toml":
             remedy = f"a scenario is TOML; to replay a trace, write --trace {origin}"
         raise InputError(f"this is not TOML: {reason}", path=origin, row=row, remedy=remedy) from None
+
+
+def _correction(line: str) -> str:
+    """Return what to do about a line that TOML cannot read."""
+    written = line.strip()
+    shown = f"correct that line, {written if len(written) <= 60 else written[:57] + '...'}" if written else ""
+    for found in _DATE.findall(line):
+        try:
+            datetime.fromisoformat(found)
+        except ValueError as problem:
+            return f"there is no {found}, {problem}; {shown}, or write it in quotes if it is no date"
+    return shown or "correct that line"
 
 
 def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> None:

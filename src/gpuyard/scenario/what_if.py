@@ -52,6 +52,12 @@ def _traces(value: Any) -> Any:
     return [{"trace": item} if isinstance(item, str) else item for item in listed]
 
 
+def _users(value: Any) -> Any:
+    if value is True or (isinstance(value, int) and value >= 1):
+        return value
+    raise ValueError("users are drawn as often as there are users (true), or so many times, 1 or more")
+
+
 def _types(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
@@ -100,8 +106,10 @@ class WhatIfKeys(_Keys):
         description=f"How the times of merged traces meet: {', '.join(ALIGNMENTS)}; the first if left out.",
     )
     thin: float | None = Field(default=None, gt=0, le=1, description="Each job stays with this probability, alone.")
-    resample_users: bool | Annotated[int, Field(ge=1)] | None = Field(
-        default=None, description="Users drawn with replacement, each with all their jobs: true, or how many draws."
+    resample_users: Annotated[bool | int, BeforeValidator(_users)] | None = Field(
+        default=None,
+        description="Users drawn with replacement, each with all their jobs: true, or how many draws.",
+        json_schema_extra={"anyOf": [{"type": "boolean"}, {"type": "integer", "minimum": 1}, {"type": "null"}]},
     )
     gpu_types: Annotated[dict[str, TypeKeys], BeforeValidator(_types)] | None = Field(
         default=None,

@@ -9,12 +9,18 @@ from gpuyard.errors import ConfigError, unknown_name
 
 __all__ = ["check_country", "public_holidays"]
 
+_REST = (
+    "they are ISO 3166 codes, and python -c 'import holidays; print(*holidays.list_supported_countries())' lists all"
+)
+
 
 def check_country(country: str) -> None:
     """Raise a ConfigError for a country whose holidays nobody knows."""
     known = sorted(import_module("holidays").list_supported_countries())
+    if country.upper() in known and country not in known:
+        raise ConfigError(f"holidays must be in capitals, got '{country}'; write holidays = \"{country.upper()}\"")
     if country not in known:
-        raise unknown_name("country of holidays", country, known)
+        raise unknown_name("country of holidays", country, known, _REST)
 
 
 def public_holidays(country: str, first: date, last: date) -> frozenset[date]:
