@@ -11,7 +11,7 @@ import pytest
 from gpuyard.cluster import Cluster
 from gpuyard.datasheet import compare_rows, describe, describe_rows
 from gpuyard.errors import ConfigError
-from gpuyard.presets import load_preset, preset_names, preset_text
+from gpuyard.presets import load_preset, phase_names, preset_text
 from gpuyard.scenario import load
 from gpuyard.scenario.describe import compared_rows
 from gpuyard.scenario.stages import stages_of
@@ -22,7 +22,7 @@ ANNOUNCED_MW = {"phase-1": 40, "phase-2": 100, "phase-3": 200, "phase-4": 1000}
 
 
 def test_there_are_four_phases():
-    assert preset_names() == PHASES
+    assert phase_names() == PHASES
 
 
 def test_an_unknown_preset_is_refused_with_the_choices():

@@ -393,8 +393,8 @@ def test_every_key_of_the_schema_is_described() -> None:
             assert item.get("description") or item.get("$ref"), f"{name}.{key}"
 
 
-def test_there_are_four_phases() -> None:
-    assert preset_names() == ("phase-1", "phase-2", "phase-3", "phase-4")
+def test_there_are_four_phases_and_the_build_out_from_one_to_the_next() -> None:
+    assert preset_names() == ("phase-1", "phase-2", "phase-3", "phase-4", "build-out")
 
 
 def test_a_setting_is_blamed_on_its_own_section_whatever_asked_for_it() -> None:

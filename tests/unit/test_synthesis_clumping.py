@@ -125,3 +125,15 @@ def test_the_default_classes_are_as_clumped_as_the_page_of_workloads_says():
     assert f"seed 1, {rate:.0f} submissions an hour) have an index of {found[0]:.0f} and a CV of {found[1]:.1f}" in page
     assert f"`training` alone ({slow:.0f} an hour) {alone[0]:.0f} and {alone[1]:.1f}" in page
     assert found[0] > PHILLY_INDEX / 2
+
+
+def test_what_campaigns_submit_as_they_go_on_comes_on_top_as_the_page_of_workloads_says():
+    page = (Path(__file__).parents[2] / "docs" / "workloads.md").read_text(encoding="utf-8")
+    asked = {"has {} unasked": {}, "{} with `dispersion = 159`": {"dispersion": 159.0}}
+    asked["{} with `interarrival_cv = 5`"] = {"interarrival_cv": 5.0}
+    for sentence, figures in asked.items():
+        one = ClassShare(name="training", share=1.0, **figures)
+        submits = synthesise(SynthesisSpec(days=56, classes=(one,)), gpus=1_152, seed=0).floats("submit_time")
+        index_of, cv = index(submits, 56 * DAY), variation(submits)
+        form = "an index of {:.0f} and a CV of {:.1f}" if not figures else "{:.0f} and {:.1f}"
+        assert sentence.format(form.format(index_of, cv)) in page

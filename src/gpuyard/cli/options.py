@@ -47,7 +47,10 @@ __all__ = [
 ]
 
 ScenarioArgument = Annotated[
-    str, typer.Argument(metavar="SCENARIO", help="Preset (phase-1 ... phase-4), scenario file, or folder of a run.")
+    str,
+    typer.Argument(
+        metavar="SCENARIO", help="Preset (phase-1 ... phase-4, build-out), scenario file, or folder of a run."
+    ),
 ]
 TraceOption = Annotated[
     Path | None, typer.Option("--trace", metavar="FILE", help="Replay this trace instead of a synthetic workload.")

@@ -178,10 +178,11 @@ def _presets(json: bool) -> None:
 
 
 def _phases(json: bool) -> None:
-    from gpuyard.scenario import load, preset_names
+    from gpuyard.presets import phase_names
+    from gpuyard.scenario import load
     from gpuyard.scenario.describe import compared_rows
 
-    names = preset_names()
+    names = phase_names()
     rows: list[tuple[object, ...]] = list(compared_rows([load(name) for name in names]))
     _list(("figure", *names, "standing"), rows, json)
     if not json:

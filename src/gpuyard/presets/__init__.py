@@ -1,4 +1,4 @@
-"""What comes with gpuyard as data, as TOML with sources: the phases of the site, hardware, and sets of tenants."""
+"""What comes with gpuyard as data, as TOML with sources: the site in its phases and while built, hardware, tenants."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ from typing import Any
 
 from gpuyard.errors import unknown_name
 
-__all__ = ["load_preset", "load_tenants", "preset_names", "preset_text"]
+__all__ = ["load_preset", "load_tenants", "phase_names", "preset_names", "preset_text"]
+
+
+def phase_names() -> tuple[str, ...]:
+    """Return the names of the phases of the site, in alphabetical order."""
+    entries = (entry.name for entry in files(__name__).iterdir())
+    return tuple(sorted(name.removesuffix(".toml") for name in entries if name.startswith("phase-")))
 
 
 def preset_names() -> tuple[str, ...]:
-    """Return the names of the sites that come with gpuyard, in alphabetical order."""
-    entries = (entry.name for entry in files(__name__).iterdir())
-    return tuple(sorted(name.removesuffix(".toml") for name in entries if name.startswith("phase-")))
+    """Return the names of the scenarios that come with gpuyard: the phases, then the build-out from one to the next."""
+    return (*phase_names(), "build-out")
 
 
 def preset_text(name: str) -> str:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gpuyard.scenario.model import Scenario
+    from gpuyard.scenario.node_sets import CommissionSection
     from gpuyard.traces.trace import Trace
     from gpuyard.workload import Workload
 
@@ -65,9 +66,10 @@ def scenario_rows(scenario: Scenario) -> list[Row]:
     values = {f"energy.{key}": item for key, item in checked.energy.model_dump(exclude_none=True).items()}
     values |= {f"workload.{key}": item for key, item in checked.workload.model_dump(exclude_none=True).items()}
     values |= {"policy": f"{policy.name}, placement {policy.placement}"}
+    values |= {f"commission.{number}": _coming(each) for number, each in enumerate(checked.commission, start=1)}
     sources = checked.site.get("sources", {})
     for key, value in values.items():
-        standing, source = sources.get(key, ("", ""))
+        standing, source = sources.get(key, sources.get(key.partition(".")[0], ("", "")))
         text = str(source).removeprefix("an assumption: ")
         rows.append(Row(key, _short(value), STANDINGS.get(standing, standing), text))
     return rows
@@ -87,6 +89,14 @@ def compared_rows(scenarios: Sequence[Scenario]) -> list[tuple[str, ...]]:
         "jobs a day": [f"{each.jobs / each.span * DAY:,.0f}" if each else "-" for each in made],
     }
     return rows + [(figure, *values, STANDINGS["M"]) for figure, values in figures.items()]
+
+
+def _coming(section: CommissionSection) -> str:
+    """Return which nodes come when, in words."""
+    when = section.start if isinstance(section.start, str) else f"{section.start:g} s"
+    return f"nodes {', '.join(map(str, section.nodes))} from {when}" + (
+        f", phase {section.phase}" * bool(section.phase)
+    )
 
 
 def _short(value: object) -> str:
