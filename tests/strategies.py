@@ -229,7 +229,7 @@ def preemptions(draw: st.DrawFn, rule: str, scale: float = 1) -> Preemption:
     if draw(st.integers(0, 3)) == 3:
         fields["max_preemptions"] = draw(st.integers(1, 3))
     if rule not in {"srtf", "srsf"}:
-        fields["victims"] = draw(st.sampled_from(["latest-start", "least-lost"]))
+        fields["victims"] = draw(st.sampled_from(["latest-start", "least-lost", "fewest-gpus"]))
     if rule in {"partition", "qos"}:
         named = draw(st.sampled_from([range(14), range(14), [1, 5], [0, 3, 4, 9]]))
         fields["tiers"] = {f"tier {each}": each - draw(st.sampled_from([0, 0, 2])) for each in named}

@@ -233,7 +233,7 @@ PREEMPTIONS: Final[dict[str, Choice]] = {
     ),
 }
 """Who may take GPUs from whom."""
-VICTIMS: Final = ("latest-start", "least-lost")
+VICTIMS: Final = ("latest-start", "least-lost", "fewest-gpus")
 GITTINS_INDICES: Final = ("textbook", "released")
 
 FAIR_SHARES: Final = ("classic", "fair-tree")

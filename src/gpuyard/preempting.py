@@ -14,7 +14,7 @@ from gpuyard.kernel.codes import ABSENT, NOBODY
 from gpuyard.kernel.expectations import thousandths_asked
 from gpuyard.kernel.hunt import Hunter, hunt_by_trial, hunt_listed, hunt_nothing, hunter_signature
 from gpuyard.kernel.launch import Pointer
-from gpuyard.kernel.stays import LEVEL_SHIFT, MOST_LEVELS, Gain, Rule, Stays, Terms, build_stays
+from gpuyard.kernel.stays import LEVEL_SHIFT, MOST_LEVELS, Gain, Rule, Stays, Terms, Victims, build_stays
 from gpuyard.kernel.tables import Log, Records
 from gpuyard.lowering import Asked
 from gpuyard.policy import Policy
@@ -32,6 +32,11 @@ __all__ = [
     "with_more_room",
 ]
 
+_VICTIMS: Final = {
+    "latest-start": Victims.LATEST_START,
+    "least-lost": Victims.LEAST_LOST,
+    "fewest-gpus": Victims.FEWEST_GPUS,
+}
 _RULES: Final = {
     "priority": Rule.PRIORITY,
     "partition": Rule.PRIORITY,
@@ -101,7 +106,7 @@ def hunter_of(demands: Records, policy: Policy) -> Hunter:
 
 def _is_listed(policy: Policy) -> bool:
     """Return whether the order of candidates changes with time, so that they are listed for each try."""
-    return policy.preemption.victims == "least-lost" or policy.preemption.rule == "srsf"
+    return policy.preemption.victims != "latest-start" or policy.preemption.rule == "srsf"
 
 
 def preempting_tables(
@@ -199,7 +204,7 @@ def _terms(policy: Policy, *, plain: bool) -> NDArray[np.int64]:
     given = policy.preemption
     terms = np.zeros(Terms.SIZE, np.int64)
     terms[Terms.RULE] = _RULES[given.rule]
-    terms[Terms.LEAST_LOST] = given.victims == "least-lost"
+    terms[Terms.VICTIMS] = _VICTIMS[given.victims]
     terms[Terms.SLICE] = ticks(given.final_slice)
     terms[Terms.MIN_RUN] = ticks(given.min_run)
     terms[Terms.MOST] = 2**31 if given.max_preemptions is None else given.max_preemptions

@@ -49,7 +49,7 @@ class Preemption:
     time_slice
         ``time-slice``: how long an attempt lasts before it may be preempted.
     victims
-        Whom first among jobs of one level: ``latest-start`` or ``least-lost``.
+        Whom first among jobs of one level: ``latest-start``, ``least-lost``, or ``fewest-gpus``.
     min_run
         An attempt that has lasted less is not preempted.
     max_preemptions

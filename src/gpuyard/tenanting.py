@@ -327,7 +327,7 @@ def lower_tenancy(shared: Shared, cluster: Cluster, policy: Policy) -> Tenancy:
     state[Share.BETWEEN] = _BETWEEN[shared.tenants.between]
     state[Share.RECLAIM] = _RECLAIM[shared.tenants.reclaim]
     state[Share.PREEMPTS] = bool(policy.preemption)
-    state[Share.LISTED] = policy.preemption.victims == "least-lost" or policy.preemption.rule in ("srtf", "srsf")
+    state[Share.LISTED] = policy.preemption.victims != "latest-start" or policy.preemption.rule in ("srtf", "srsf")
     state[Share.BORROWERS] = state[Share.LISTED_AT] = NOBODY
     state[Share.RESOURCES] = shared.quota.shape[1]
     state[Share.FREE] = cluster.gpus * _WHOLE

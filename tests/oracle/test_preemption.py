@@ -160,7 +160,7 @@ def crowd(dice: random.Random, placement: str) -> tuple[Cluster, Workload, Polic
         more = {"priority": dice.choice([1, 2]), "cpus": float(gpus)}
         more |= dice.choice([{}, {}, {"nodes": 2}, {"spread": True}, {"exclusive": True}])
         rows.append((dice.randrange(3, 12), dice.randrange(2, 9), gpus, more))
-    rule = {"rule": "priority", "victims": dice.choice(["latest-start", "least-lost"])}
+    rule = {"rule": "priority", "victims": dice.choice(["latest-start", "least-lost", "fewest-gpus"])}
     rule["checkpoint_interval"] = dice.choice([0.0, 3.0])
     policy = Policy(backfill=dice.choice(["none", "fit"]), placement=placement, preemption=rule)
     return site, workload(*sorted(rows, key=lambda row: row[0])), policy

@@ -238,6 +238,8 @@ class PreemptiveSimulation(Simulation):
             return level, row
         if self.terms.victims == "latest-start":
             return level, -run.start, row
+        if self.terms.victims == "fewest-gpus":
+            return level, service(run.job, 1), row
         lost = self.levels.costs.lost(self.pasts[row], self.yard.lengths[row], self.yard.now - run.start)
         return level, service(run.job, lost) // WHOLE, row
 

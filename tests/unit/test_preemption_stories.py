@@ -416,6 +416,27 @@ def test_what_victims_lose_counts_their_gpus(tell):
     assert found == [[(0, 5), (8, 28)], [(1, 21)], [(5, 8)]]
 
 
+@TEST
+def test_who_has_the_fewest_gpus_goes_first(tell):
+    """Job 3 needs 2 GPUs: both jobs of one GPU go, and not the one that has two.
+
+    Levels come first: with a job of 1 GPU that is as urgent as the one that comes, the job of 2 GPUs goes.
+    """
+    jobs = workload((0, 20, 1), (0, 20, 2), (0, 20, 1), (5, 3, 2, HIGH))
+    found = stays(tell, jobs, FOUR, "priority", victims="fewest-gpus")
+    assert found == [[(0, 5), (8, 23)], [(0, 20)], [(0, 5), (8, 23)], [(5, 8)]]
+    jobs = workload((0, 20, 1), (0, 20, 2), (0, 20, 1, HIGH), (5, 3, 2, HIGH))
+    found = stays(tell, jobs, FOUR, "priority", victims="fewest-gpus")
+    assert found == [[(0, 20)], [(0, 5), (8, 23)], [(0, 20)], [(5, 8)]]
+
+
+@TEST
+def test_a_part_of_a_gpu_is_the_fewest_gpus(tell):
+    jobs = workload((0, 20, 1), (0, 20, 1, {"gpu_milli": 700}), (5, 3, 1, HIGH))
+    found = stays(tell, jobs, TWO, "priority", victims="fewest-gpus")
+    assert found == [[(0, 20)], [(0, 5), (8, 23)], [(5, 8)]]
+
+
 # --- what an attempt is worth -------------------------------------------------------------------------------
 
 

@@ -6,7 +6,7 @@ from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.latecomers import is_latecomer
-from gpuyard.kernel.levels import gpu_time, running_level
+from gpuyard.kernel.levels import running_level
 from gpuyard.kernel.pairing import put, set_key, take_out
 from gpuyard.kernel.parting import anybody_waits_for_more, reconsider
 from gpuyard.kernel.quotas import fair_share, is_above_quota
@@ -14,7 +14,7 @@ from gpuyard.kernel.stays import Gain, Rule, Stays, Terms
 from gpuyard.kernel.tables import Jobs, Log, Site
 from gpuyard.kernel.tenancy import Reclaim, Share, Tenancy
 from gpuyard.kernel.views import add_to_view
-from gpuyard.kernel.worth import time_lost
+from gpuyard.kernel.worth import price
 
 __all__ = [
     "count_in_view",
@@ -45,8 +45,8 @@ def _note_key(jobs: Jobs, stays: Stays, tenancy: Tenancy, row: int, now: int) ->
     this, terms = stays.stay[nth(row)], stays.terms
     wish = int(jobs.claim[nth(row)]["demand"])
     second = 0
-    if terms[Terms.LEAST_LOST] > 0:
-        second = gpu_time(time_lost(jobs, stays, row, now), int(stays.thousandths[nth(wish)]))
+    if terms[Terms.VICTIMS] > 0:
+        second = price(jobs, stays, row, wish, now)
     elif terms[Terms.RULE] != Rule.REMAINING and terms[Terms.RULE] != Rule.REMAINING_SERVICE:
         second = -int(this["since"])
     set_key(tenancy.booty.prey, row, -running_level(stays, row, wish, now), second, row)

@@ -6,12 +6,12 @@ from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.joint_tables import Joint, Party
-from gpuyard.kernel.levels import gpu_time, running_level
+from gpuyard.kernel.levels import running_level
 from gpuyard.kernel.quotas import fair_share, is_within_quota, resource_held, resources_of
 from gpuyard.kernel.stays import Rule, Stays, Terms
 from gpuyard.kernel.tables import Jobs, Log, Records, Site
 from gpuyard.kernel.tenancy import Ledger, Reclaim, Share
-from gpuyard.kernel.worth import time_lost
+from gpuyard.kernel.worth import price
 
 __all__ = ["begin_fair", "is_candidate", "is_lent", "list_prey", "next_fair", "takes_back"]
 
@@ -31,8 +31,8 @@ def list_prey(jobs: Jobs, stays: Stays, ledger: Ledger, joint: Joint, now: int) 
         its = joint.prey[nth(found)]
         its["level"], its["row"], its["attempt"] = running_level(stays, row, wish, now), row, this["attempt"]
         its["loss"], its["taken"] = 0, 0
-        if terms[Terms.LEAST_LOST] > 0:
-            its["loss"] = gpu_time(time_lost(jobs, stays, row, now), int(stays.thousandths[nth(wish)]))
+        if terms[Terms.VICTIMS] > 0:
+            its["loss"] = price(jobs, stays, row, wish, now)
         elif rule not in (Rule.REMAINING, Rule.REMAINING_SERVICE):
             its["loss"] = -this["since"]
         found += 1

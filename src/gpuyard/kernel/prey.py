@@ -13,10 +13,10 @@ from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.expectations import CHUNK_ROOM
 from gpuyard.kernel.jit import inlined, kernel
-from gpuyard.kernel.levels import gpu_time, prey_key, running_level
+from gpuyard.kernel.levels import prey_key, running_level
 from gpuyard.kernel.stays import LEVEL_SHIFT, Gain, Rule, Stays, Terms
 from gpuyard.kernel.tables import Jobs, Log, Records, Site
-from gpuyard.kernel.worth import time_lost
+from gpuyard.kernel.worth import price
 
 __all__ = [
     "announce",
@@ -162,7 +162,7 @@ def may_reach(site: Site, stays: Stays, asked: Records, level: int) -> bool:
 def list_candidates(jobs: Jobs, stays: Stays, level: int, now: int) -> bool:
     """List who may be taken away for a job of a level, where the order changes with time; return whether it does."""
     terms = stays.terms
-    if terms[Terms.LEAST_LOST] == 0 and terms[Terms.RULE] != Rule.REMAINING_SERVICE:
+    if terms[Terms.VICTIMS] == 0 and terms[Terms.RULE] != Rule.REMAINING_SERVICE:
         return False
     found = 0
     for place in range(stays.prey.size[0]):
@@ -176,8 +176,8 @@ def list_candidates(jobs: Jobs, stays: Stays, level: int, now: int) -> bool:
                 this["row"] = row
                 this["level"] = its
                 this["loss"] = 0
-                if terms[Terms.LEAST_LOST] > 0:
-                    this["loss"] = gpu_time(time_lost(jobs, stays, row, now), int(stays.thousandths[nth(wish)]))
+                if terms[Terms.VICTIMS] > 0:
+                    this["loss"] = price(jobs, stays, row, wish, now)
                 found += 1
     for at in range(found // 2 - 1, -1, -1):
         _sink(stays.catch, found, at)

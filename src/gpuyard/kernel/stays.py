@@ -94,12 +94,20 @@ class Rule(IntEnum):
     SLICE = 5
 
 
+class Victims(IntEnum):
+    """Whom first of those who are equally urgent."""
+
+    LATEST_START = 0
+    LEAST_LOST = 1
+    FEWEST_GPUS = 2
+
+
 class Terms(IntEnum):
     """Places in the numbers of a preemption; times in microseconds."""
 
     RULE = 0
-    LEAST_LOST = 1
-    """1 = whom first goes by what is lost"""
+    VICTIMS = 1
+    """whom first: a :class:`Victims`"""
     SLICE = 2
     MIN_RUN = 3
     MOST = 4

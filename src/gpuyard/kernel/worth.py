@@ -5,10 +5,11 @@ from __future__ import annotations
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NEVER
 from gpuyard.kernel.jit import inlined, kernel
-from gpuyard.kernel.stays import Stays, Terms
+from gpuyard.kernel.levels import gpu_time
+from gpuyard.kernel.stays import Stays, Terms, Victims
 from gpuyard.kernel.tables import Jobs
 
-__all__ = ["LONGEST_ATTEMPT", "attempt_length", "expected_length", "time_lost", "work_saved"]
+__all__ = ["LONGEST_ATTEMPT", "attempt_length", "expected_length", "price", "work_saved"]
 
 LONGEST_ATTEMPT = 2**61
 """What an attempt is expected to last at most, microseconds."""
@@ -83,7 +84,16 @@ def work_saved(jobs: Jobs, stays: Stays, row: int, now: int) -> int:
 
 
 @kernel
-def time_lost(jobs: Jobs, stays: Stays, row: int, now: int) -> int:
+def price(jobs: Jobs, stays: Stays, row: int, wish: int, now: int) -> int:
+    """Return what goes first among those who are equally urgent, the least: GPU time lost, or thousandths of GPUs."""
+    thousandths = int(stays.thousandths[nth(wish)])
+    if stays.terms[Terms.VICTIMS] == Victims.FEWEST_GPUS:
+        return thousandths
+    return gpu_time(_time_lost(jobs, stays, row, now), thousandths)
+
+
+@inlined
+def _time_lost(jobs: Jobs, stays: Stays, row: int, now: int) -> int:
     """Return how much time of a running attempt would have been for nothing if it ended now, but for its restart."""
     interval = _interval_of(stays, row)
     if interval == 0:

@@ -35,7 +35,7 @@ class PreemptionSection(Section):
     promote: float | None = Field(default=None, description="Waits of so many times the attained time begin anew.")
     gittins_index: str | None = Field(default=None, description=f"gittins: {' or '.join(GITTINS_INDICES)}.")
     time_slice: Seconds | None = Field(default=None, description="time-slice: how long an attempt is left alone.")
-    victims: str | None = Field(default=None, description=f"Whom first in a level: {' or '.join(VICTIMS)}.")
+    victims: str | None = Field(default=None, description=f"Whom first in a level: {', '.join(VICTIMS)}.")
     min_run: Seconds | None = Field(default=None, description="An attempt that lasted less is not preempted.")
     max_preemptions: int | None = Field(default=None, ge=1, description="So often at most is a job preempted.")
     checkpoint_interval: Interval | None = Field(
