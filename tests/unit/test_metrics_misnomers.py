@@ -73,3 +73,21 @@ def test_a_tier_of_nobody_is_not_where_the_near_name_has_its_own():
     tiers = {"rule": "qos", "tiers": {"normal": 1, "normal2": 2, "urgent": 3}}
     assert misnamed(Policy(preemption=tiers), JOBS) == []
     assert misnamed(Policy(), JOBS) == []
+
+
+def test_what_goes_by_quotas_is_noted_where_nobody_has_any():
+    def about(*tenants: Tenant, **more: object) -> list[str]:
+        return misnomers(Tenants(tenants=tenants, **more), JOBS)
+
+    steel, biology = Tenant(name="steel"), Tenant(name="biology", borrow=2)
+    assert about(steel, biology) == [
+        "The tenant 'biology' has a limit of what it borrows or lends, and nobody has a nominal quota, so that nothing "
+        "is lent; state nominal."
+    ]
+    assert about(Tenant(name="steel", lend=0))[0].startswith("The tenant 'steel' has a limit")
+    assert about(steel, between="fair") == [
+        "Tenants take turns by what they borrow (between = fair), and nobody has a nominal quota, so that all are "
+        "equal; state nominal, or choose drf."
+    ]
+    assert about(steel, between="drf") == []
+    assert about(steel, biology, between="fair", nominal=4) == []

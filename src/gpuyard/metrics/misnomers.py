@@ -1,4 +1,4 @@
-"""Names in ``[tenants]`` and ``[policy]`` that no job has, though some job has one that is nearly the same."""
+"""What ``[tenants]`` and ``[policy]`` say in vain: names that no job has, and what goes by quotas without any."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def misnomers(tenants: Tenants, workload: Workload) -> list[str]:
     """Return a sentence for each tenant without jobs and each limit about none, where jobs have a name that is near.
 
     A tenant is only suspected where the jobs of the near name belong to nobody, and a value in ``where`` of a limit
-    also if no name is near: what no job has is no limit.
+    also if no name is near: what no job has is no limit.  Likewise for what goes by quotas where nobody has any.
     """
     if not tenants:
         return []
-    return [*_of_tenants(tenants, workload), *_of_limits(tenants, workload)]
+    return [*_of_tenants(tenants, workload), *_of_limits(tenants, workload), *_of_quotas(tenants)]
 
 
 def misnamed(policy: Policy, workload: Workload) -> list[str]:
@@ -73,6 +73,22 @@ def _of_limits(tenants: Tenants, workload: Workload) -> Iterable[str]:
             what = "there is no such tenant" if column == "tenant" else "no job has it"
             hint = f"; did you mean '{near}'?" if near else ""
             yield f"A limit is about jobs of the {column} '{value}', and {what}{hint or '.'}"
+
+
+def _of_quotas(tenants: Tenants) -> Iterable[str]:
+    if tenants.has_quotas:
+        return
+    bounded = [each.name for each in tenants.tenants if each.borrow is not None or each.lend is not None]
+    if bounded:
+        yield (
+            f"The tenant '{bounded[0]}' has a limit of what it borrows or lends, and nobody has a nominal quota, so "
+            "that nothing is lent; state nominal."
+        )
+    if tenants.between == "fair":
+        yield (
+            "Tenants take turns by what they borrow (between = fair), and nobody has a nominal quota, so that all are "
+            "equal; state nominal, or choose drf."
+        )
 
 
 def _nearest(name: str, names: set[str]) -> str | None:
