@@ -243,6 +243,8 @@ def preemptions(draw: st.DrawFn, rule: str, scale: float = 1) -> Preemption:
         fields["promote"] = draw(st.none() | st.sampled_from([1e-9, 0.25, 0.7, 1, 2, 5]))
     if rule == "gittins":
         fields["gittins_index"] = draw(st.sampled_from(["textbook", "released"]))
+        past = st.lists(st.integers(0, 60).map(lambda each: each * scale), min_size=1, max_size=8)
+        fields["gittins_history"] = draw(st.none() | past.map(tuple))
     if fields.get("promote") and (kept != "all" or fields.get("restart_cost")):
         fields.setdefault("max_preemptions", draw(st.integers(1, 6)))
     return Preemption(**fields)

@@ -208,9 +208,9 @@ PREEMPTIONS: Final[dict[str, Choice]] = {
     ),
     "gittins": Choice(
         "the job whose attained GPUs x time makes an end most likely soon takes GPUs from the others",
-        (*_BINS, "gittins_index"),
+        (*_BINS, "gittins_index", "gittins_history"),
         f"Gittins 1979, J. Royal Statistical Society B 41(2); {_TIRESIAS}",
-        "the history is the workload itself",
+        "the history is the workload itself unless one is given",
         _RELEASED,
     ),
     "time-slice": Choice(

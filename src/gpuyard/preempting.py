@@ -151,7 +151,11 @@ def preempting_tables(
     check_progress(workload, given, interval, duration, accepted)
     bin_level = np.arange(threshold.size + 1)
     if given.rule == "gittins":
-        service = _service(duration, milli[asked.demand])[accepted & (milli[asked.demand] > 0)]
+        service = (
+            _service(duration, milli[asked.demand])[accepted & (milli[asked.demand] > 0)]
+            if given.gittins_history is None
+            else np.array([ticks(each) for each in given.gittins_history], np.int64)
+        )
         bin_level = _gittins_levels(service, threshold, released=given.gittins_index == "released")
     if _RULES[given.rule] == Rule.BINS:
         levels = threshold.size + 1

@@ -20,6 +20,7 @@ _LONGEST: Final = 36_500 * 86_400.0
 _MOST_THRESHOLDS: Final = 62
 _LARGEST_THRESHOLD: Final = 4e12
 """s or GPU s: microseconds of it, and as many again, fit 64 bits."""
+_LONGEST_HISTORY: Final = 1_000_000
 _MOST_TIER: Final = 2**31
 _TIMES: Final = ("min_run", "checkpoint_cost", "restart_cost")
 _COMMON: Final = ("max_preemptions", "checkpoint_interval", *_TIMES)
@@ -46,6 +47,8 @@ class Preemption:
         first bin; ``None``: never.
     gittins_index
         ``gittins``: ``textbook``, or ``released`` as in the simulator published with Tiresias.
+    gittins_history
+        ``gittins``: GPU seconds that jobs of the past needed, in any order; ``None``: those of the workload itself.
     time_slice
         ``time-slice``: how long an attempt lasts before it may be preempted.
     victims
@@ -75,6 +78,7 @@ class Preemption:
     tiers: Mapping[str, int] = field(default_factory=dict, hash=False)
     promote: float | None = None
     gittins_index: str = "textbook"
+    gittins_history: tuple[float, ...] | None = None
     time_slice: float | None = None
     victims: str = "latest-start"
     min_run: float = 0.0
@@ -88,8 +92,9 @@ class Preemption:
             if not isinstance(getattr(self, name), str) or getattr(self, name) not in known:
                 what = "preemption" if name == "rule" else name
                 raise unknown_name(what, str(getattr(self, name)), known)
-        if isinstance(self.thresholds, list):
-            object.__setattr__(self, "thresholds", tuple(self.thresholds))
+        for name in ("thresholds", "gittins_history"):
+            if isinstance(getattr(self, name), list):
+                object.__setattr__(self, name, tuple(getattr(self, name)))
         _refuse_unused(self)
         object.__setattr__(self, "tiers", _checked_tiers(self))
         for name in _TIMES:
@@ -110,6 +115,8 @@ class Preemption:
         if most is not None and (not isinstance(most, int) or isinstance(most, bool) or not 1 <= most < 2**31):
             raise ConfigError(f"'max_preemptions' must be a whole number of 1 or more, got {most!r}")
         _check_thresholds(PREEMPTIONS[self.rule].thresholds if self.thresholds is None else self.thresholds)
+        if self.gittins_history is not None:
+            _check_history(self.gittins_history)
         if self.checkpoint_cost > 0 and not self.checkpoint_interval:
             raise ConfigError("'checkpoint_cost' needs a checkpoint_interval above 0, at which checkpoints are written")
         _check_progress(self)
@@ -143,6 +150,8 @@ class Preemption:
         mapping = {each.name: getattr(self, each.name) for each in fields(self) if each.name in used}
         if "thresholds" in mapping:
             mapping["thresholds"] = list(self.final_thresholds)
+        if mapping.get("gittins_history"):
+            mapping["gittins_history"] = list(mapping["gittins_history"])
         if "time_slice" in mapping:
             mapping["time_slice"] = self.final_slice
         if mapping["checkpoint_interval"] is None:
@@ -218,6 +227,18 @@ def _check_thresholds(thresholds: Any) -> None:
         f"{_LARGEST_THRESHOLD:g}, each above the one before and the first above 0, by a microsecond at least, "
         f"got {shown!r}"
     )
+
+
+def _check_history(history: Any) -> None:
+    """Raise for what are not numbers of GPU seconds."""
+    if not isinstance(history, tuple) or not 1 <= len(history) <= _LONGEST_HISTORY:
+        many = f"{len(history)} of them" if isinstance(history, tuple) else repr(history)
+        raise ConfigError(f"'gittins_history' must be 1 to {_LONGEST_HISTORY:,} numbers of GPU seconds, got {many}")
+    for number, each in enumerate(history, 1):
+        if not _is_number(each) or not 0 <= each <= _LARGEST_THRESHOLD:
+            raise ConfigError(
+                f"'gittins_history' must be GPU seconds of 0 to {_LARGEST_THRESHOLD:g}, got {each!r} as number {number}"
+            )
 
 
 def _to_first_saving(given: Preemption) -> int:

@@ -40,6 +40,8 @@ class Levels:
     def of(cls, terms: Preemption, lengths: Mapping[Job, int], estimates: Mapping[int, int]) -> Levels:
         """Return the levels under a rule; ``lengths``: how long each job runs that is not rejected."""
         needs = [service(job, length) // WHOLE for job, length in lengths.items() if job.gpus > 0]
+        if terms.gittins_history is not None:
+            needs = [ticks(each) for each in terms.gittins_history]
         thresholds = [ticks(each) for each in terms.final_thresholds]
         ranks = gittins_ranks(needs, thresholds, terms.gittins_index) if terms.rule == "gittins" else []
         return cls(terms=terms, costs=Costs.of(terms), estimates=estimates, ranks=ranks)

@@ -329,6 +329,41 @@ def test_gittins_ranks_of_four_jobs():
     assert gittins_ranks([1, 2, 4, 10], [2, 6], "released") == [0, 1, 2]
 
 
+@TEST
+def test_a_history_of_other_jobs_says_who_is_likely_to_end(tell):
+    """Both jobs need 8 GPU seconds: of themselves is known that nobody ends before 4, so that who ran is let run on.
+
+    Where half of the jobs of the past ended within 4 seconds and the others needed 100, who comes goes first.
+    """
+    jobs = workload((0, 8, 1), (4, 8, 1))
+    own = stays(tell, jobs, ONE, "gittins", thresholds=(4,))
+    assert own == [[(0, 8)], [(8, 16)]]
+    past = stays(tell, jobs, ONE, "gittins", thresholds=(4,), gittins_history=(2, 100))
+    assert past == [[(0, 4), (12, 16)], [(4, 12)]]
+
+
+@pytest.mark.parametrize(
+    ("history", "message"),
+    [
+        ((), "'gittins_history' must be 1 to 1,000,000 numbers of GPU seconds, got 0 of them"),
+        (3, "'gittins_history' must be 1 to .*, got 3"),
+        ((1, -2), "'gittins_history' must be GPU seconds of 0 to 4e[+]12, got -2 as number 2"),
+        ((float("nan"),), "got nan as number 1"),
+    ],
+)
+def test_a_history_that_is_none_is_refused(history, message):
+    with pytest.raises(ConfigError, match=message):
+        Preemption(rule="gittins", gittins_history=history)
+
+
+def test_a_history_is_for_gittins_and_stands_in_the_scenario_of_a_run():
+    with pytest.raises(ConfigError, match="'gittins_history' has no meaning under preemption = las"):
+        Preemption(rule="las", gittins_history=(1,))
+    given = Preemption(rule="gittins", gittins_history=[1, 2.5])
+    assert given.to_mapping()["gittins_history"] == [1, 2.5]
+    assert Preemption.of(given.to_mapping()).gittins_history == (1, 2.5)
+
+
 def test_gittins_ranks_bins_that_no_job_gets_to_last():
     assert gittins_ranks([1, 2], [2, 6], "textbook") == [0, 1, 2]
     assert gittins_ranks([5, 9], [2, 6], "textbook") == [2, 1, 0]

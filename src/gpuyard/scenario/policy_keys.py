@@ -34,6 +34,9 @@ class PreemptionSection(Section):
     tiers: dict[str, int] | None = Field(default=None, description="partition, qos: the tier of each name.")
     promote: float | None = Field(default=None, description="Waits of so many times the attained time begin anew.")
     gittins_index: str | None = Field(default=None, description=f"gittins: {' or '.join(GITTINS_INDICES)}.")
+    gittins_history: list[Seconds] | None = Field(
+        default=None, description="gittins: GPU seconds that jobs of the past needed; without, the workload's own."
+    )
     time_slice: Seconds | None = Field(default=None, description="time-slice: how long an attempt is left alone.")
     victims: str | None = Field(default=None, description=f"Whom first in a level: {', '.join(VICTIMS)}.")
     min_run: Seconds | None = Field(default=None, description="An attempt that lasted less is not preempted.")
