@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gpuyard import __version__
-from gpuyard.cli import explaining, likeness, results, running, show, workloads
+from gpuyard.cli import explaining, likeness, results, running, show, sweeping, workloads
 from gpuyard.cli.terminal import emit
 from gpuyard.cli.topo import app as topo_app
 
@@ -41,6 +41,7 @@ def _start(
 
 
 app.command("run")(running.run)
+app.command("sweep")(sweeping.sweep)
 app.command("validate")(workloads.validate)
 app.command("convert")(workloads.convert)
 app.command("generate")(workloads.generate)

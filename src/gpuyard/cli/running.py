@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from gpuyard.result import Result
     from gpuyard.scenario import Scenario
 
-__all__ = ["run"]
+__all__ = ["run", "save_run", "simulate_told"]
 
 
 def run(
@@ -129,10 +129,10 @@ def run(
 
         check_folder(output)
     with progress(wanted=not no_progress) as stage:
-        result = interruptible(lambda: _simulate(chosen, stage))
+        result = interruptible(lambda: simulate_told(chosen, stage))
         if output is not None:
             stage(f"writing {output}")
-            _save(result, output, with_report=with_report)
+            save_run(result, output, with_report=with_report)
     if (
         trace is not None
         and scenario == "phase-1"
@@ -143,7 +143,8 @@ def run(
     _print(result, output, json=json, detail=detail)
 
 
-def _simulate(scenario: Scenario, stage: Stage) -> Result:
+def simulate_told(scenario: Scenario, stage: Stage) -> Result:
+    """Return the result of a scenario; whoever waits is told what is going on."""
     from gpuyard.scenario import run as run_scenario
 
     said: set[str] = set()
@@ -157,7 +158,8 @@ def _simulate(scenario: Scenario, stage: Stage) -> Result:
     return run_scenario(scenario, tell)
 
 
-def _save(result: Result, folder: Path, *, with_report: bool) -> None:
+def save_run(result: Result, folder: Path, *, with_report: bool) -> None:
+    """Save a result in a folder, with the page of its report if wanted."""
     if not with_report:
         result.save(folder)
         return

@@ -14,10 +14,11 @@ from gpuyard.report.compare import compare_all
 from gpuyard.report.html import render, write_page
 from gpuyard.report.measures import MEASURES, lookup, number_at
 from gpuyard.report.sections import Column, Grid, notices
+from gpuyard.report.trade_off import trade_off_charts, trade_off_grid
 from gpuyard.report.wording import UNKNOWN, clean, format_value
 from gpuyard.result import Result
 
-__all__ = ["several_grids", "several_html", "write_several"]
+__all__ = ["loads_html", "several_grids", "several_html", "write_several"]
 
 _SLOTS: Final = 7
 """Colours of runs; from the eighth on they come again."""
@@ -36,7 +37,10 @@ _OF_CLASSES: Final = (
 
 
 def several_grids(results: Sequence[Result], names: Sequence[str]) -> list[Grid]:
-    """Return two tables with a column for each run: the numbers of the whole, and those of each class."""
+    """Return two tables with a column for each run: the numbers of the whole, and those of each class.
+
+    Of runs at several loads, a table with a row for each load comes before.
+    """
     labels = {measure.key: measure for measure in MEASURES}
     rows = [
         (labels[key].label, *(format_value(lookup(each.numbers, key), labels[key].form) for each in results))
@@ -50,7 +54,8 @@ def several_grids(results: Sequence[Result], names: Sequence[str]) -> list[Grid]
         for key, label, form in _OF_CLASSES
     ]
     columns = (Column(label="", numeric=False), *(Column(label=clean(name, 24)) for name in names))
-    return [
+    by_load = trade_off_grid(results)
+    return ([] if by_load is None else [by_load]) + [
         Grid(caption=caption, columns=columns, rows=tuple(rows))
         for caption, rows in (("Runs side by side", rows), ("Each class", classes))
         if rows
@@ -102,12 +107,26 @@ def several_html(results: Sequence[Result], *, names: Sequence[str], title: str 
     shown = [clean(name, 40) for name in names]
     said = [warning for each in compare_all(results, shown) for warning in each.warnings]
     own = [f"{name}: {text}" for name, each in zip(shown, results, strict=True) for text in notices(each)]
+    return _page(results, shown, [*said, *own], clean(title, 120) if title else f"{len(results)} runs side by side")
+
+
+def loads_html(results: Sequence[Result], names: Sequence[str], notices: Sequence[str]) -> str:
+    """Return the page of one scenario at several loads; only numbers and scenarios of the results are used."""
+    title = f"{clean(results[0].scenario.get('name', 'One scenario'), 80)} at several loads"
+    return _page(results, [clean(name, 40) for name in names], notices, title)
+
+
+def _page(results: Sequence[Result], names: Sequence[str], notices: Sequence[str], title: str) -> str:
+    by_load = trade_off_grid(results)
+    grids = several_grids(results, names)
     return render(
         "several.html.j2",
-        title=clean(title, 120) if title else f"{len(results)} runs side by side",
-        notices=list(dict.fromkeys([*said, *own])),
-        grids=several_grids(results, shown),
-        charts=_charts(results, shown),
+        title=title,
+        notices=list(dict.fromkeys(notices)),
+        trade_off=by_load,
+        trade_off_charts=trade_off_charts(results),
+        grids=grids if by_load is None else grids[1:],
+        charts=_charts(results, names),
     )
 
 
