@@ -12,7 +12,6 @@ from gpuyard.preemption import Preemption
 from gpuyard.workload import Workload
 from reference import ORDERS
 from reference.cells import Hierarchy
-from reference.queueing import SCORED
 
 NAMES = ("blue", "blue/sky", "red")
 HOMES = (None, "blue", "blue", "blue/sky", "blue/ice", "red", "red", "grey")
@@ -55,7 +54,7 @@ def cells_for(draw: st.DrawFn, site: Cluster, by: str = "tenant", *, beyond: str
 
 
 @st.composite
-def in_cells(draw: st.DrawFn, jobs: Workload, by: str = "tenant") -> Workload:
+def in_cells(draw: st.DrawFn, jobs: Workload, by: str = "tenant", *, users: bool = False) -> Workload:
     """Give the jobs owners and priorities; most are guaranteed, and small enough for a cell.
 
     In many workloads those of nobody come first, so that owners find their cells lent.
@@ -66,6 +65,8 @@ def in_cells(draw: st.DrawFn, jobs: Workload, by: str = "tenant") -> Workload:
     small = draw(st.booleans())
     for row in rows:
         row[by] = draw(st.sampled_from(HOMES))
+        if users:
+            row["user"] = draw(st.sampled_from([None, "ann", "ann", "bob"]))
         row["priority"] = draw(st.sampled_from([None, None, 0, 3, -1, -2]))
         if lent and row["priority"] in {-1, -2}:
             row["submit_time"], row["runtime"] = 0.0, (row["runtime"] or 0) * 3
@@ -90,7 +91,7 @@ def cell_policies(draw: st.DrawFn, cells: Cells, scale: float = 1, **fixed: obje
     elif kept == "nothing":
         terms["checkpoint_interval"] = None
     fields: dict[str, object] = {
-        "order": draw(st.sampled_from([order for order in ORDERS if order not in SCORED])),
+        "order": draw(st.sampled_from(ORDERS)),
         "backfill": draw(st.sampled_from(["none", "fit"])),
         "on_limit": draw(st.sampled_from(["kill", "kill", "ignore"])),
     }

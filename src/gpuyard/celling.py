@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuyard.cluster import Cluster
 from gpuyard.errors import ConfigError, unknown_name
-from gpuyard.kernel.cells import CLAIM, OWNERS, PEN, build_cells
+from gpuyard.kernel.cells import CLAIM, OWNERS, PEN, Cells, Claims, Forests, build_cells
 from gpuyard.kernel.codes import NOBODY
-from gpuyard.kernel.stays import Stays
 from gpuyard.kernel.tables import DEMAND, Records
 from gpuyard.lowering import Asked, Rejections
 from gpuyard.policy import Policy
@@ -226,19 +225,8 @@ def ask_for_cells(workload: Workload, cluster: Cluster, policy: Policy, asked: A
     )
 
 
-def celled_tables(own: tuple[Stays, Any, Any], about: Mapping[str, Any], policy: Policy) -> tuple[Any, ...]:
-    """Return what the loop that hands out cells takes beyond what all loops take, in its order.
-
-    Parameters
-    ----------
-    own
-        What the loop takes that preempts, which is returned where there are no cells.
-    about
-        ``workload``, ``cluster``, and ``asked`` as :func:`ask_for_cells` returned it.
-    """
-    if not policy.cells:
-        return own
-    workload, cluster, asked = about["workload"], about["cluster"], about["asked"]
+def celled_tables(workload: Workload, cluster: Cluster, asked: Asked, policy: Policy) -> tuple[Forests, Cells, Claims]:
+    """Return the cells of a cluster, of which nothing is taken; ``asked`` as :func:`ask_for_cells` returned it."""
     levels = hierarchy_of(cluster, policy.cells.levels)
     owned = _owned(policy, levels, cluster.name)
     claims = _claims(workload, policy, levels, owned)
@@ -251,4 +239,4 @@ def celled_tables(own: tuple[Stays, Any, Any], about: Mapping[str, Any], policy:
     site = np.zeros((OWNERS, len(levels.names)), np.int64)
     site[:, -1] = levels.cells[-1]
     owned = np.concatenate([site, owned])
-    return (own[0], *build_cells(levels.size, levels.node, owned, claim, pen, strict=policy.backfill == "none"))
+    return build_cells(levels.size, levels.node, owned, claim, pen, strict=policy.backfill == "none")

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gpuyard.celling import celled_tables
 from gpuyard.cluster import Cluster
+from gpuyard.kernel.celled_joint import build_throng, run_celled_joint
 from gpuyard.kernel.codes import NEVER, NOBODY, Promise
 from gpuyard.kernel.expectations import Expectations, build_expectations
 from gpuyard.kernel.joint_room import roomer_signature
@@ -79,9 +80,16 @@ def attempt_tables(
     """
     given = (workload, preemption_policy(policy), asked, accepted, (duration, estimate))
     own = preempting_tables(*given, node=site.node, running=running)
-    if loop_of(policy, windowed=windows is not None, shared=shared is not None) not in JOINT_LOOPS:
-        about = {"workload": workload, "cluster": cluster, "asked": asked}
-        return celled_tables(tenant_tables(own, shared, cluster, policy, accepted), about, policy)
+    loop = loop_of(policy, windowed=windows is not None, shared=shared is not None)
+    scorer = Pointer(scorer_in(policy), lambda *_: scorer_signature())
+    if policy.cells:
+        handed_out = celled_tables(workload, cluster, asked, policy)
+        if loop is not run_celled_joint:
+            return own[0], *handed_out
+        contenders = contenders_of(policy, workload, cluster, asked, estimate, begin)
+        return own[0], contenders, *handed_out, build_throng(asked.demands.size), scorer
+    if loop not in JOINT_LOOPS:
+        return tenant_tables(own, shared, cluster, policy, accepted)
     expected = build_expectations(
         estimate=np.append(_first_attempts(own[0], estimate[: len(workload)]), estimate[len(workload) :]),
         demands=asked.demands,
@@ -128,7 +136,7 @@ def attempt_tables(
         closing,
         joint,
         Pointer(roomer_of(policy), roomer_signature),
-        Pointer(scorer_in(policy), lambda *_: scorer_signature()),
+        scorer,
     )
 
 

@@ -15,6 +15,7 @@ from gpuyard.errors import ConfigError, PolicyError
 from gpuyard.kernel.beginning import charge_running, expect_running, plan_running, resume_running
 from gpuyard.kernel.called import run_called
 from gpuyard.kernel.celled import run_celled
+from gpuyard.kernel.celled_joint import run_celled_joint
 from gpuyard.kernel.codes import ABSENT, NOBODY
 from gpuyard.kernel.contenders import Contenders, build_contenders
 from gpuyard.kernel.easy import run_easy
@@ -116,7 +117,7 @@ def loop_of(policy: Policy, *, windowed: bool = False, shared: bool = False) -> 
 def _loop_with_attempts(policy: Policy, *, windowed: bool, shared: bool) -> Loop:
     """Return the event loop of a policy that preempts, or of a cluster that tenants share."""
     if policy.cells:
-        return run_celled
+        return run_celled_joint if is_scored(policy) else run_celled
     if policy.backfill == "slurm":
         return run_joint_slurm
     if windowed or policy.backfill == "easy" or is_scored(policy):
@@ -147,7 +148,7 @@ def is_loop_ready(policy: Policy, asked: Asked | None = None, *, windowed: bool 
         needed.append(regainer_of(policy))
     elif loop in JOINT_LOOPS:
         needed += [roomer_of(policy), scorer_in(policy)]
-    elif loop in _SCORED:
+    elif loop in _SCORED or loop is run_celled_joint:
         needed.append(scorer_in(policy))
     elif loop is run_preempting:
         needed.append(hunt_by_trial if asked is None else hunter_of(asked.demands, policy))

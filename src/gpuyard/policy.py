@@ -446,18 +446,16 @@ def _check_preemption(policy: Policy) -> None:
     rule = policy.preemption.rule
     if rule == "none":
         return
-    scored = policy.order in (*OWN_ORDERS, "wfp", "unicef", "themis", "multifactor")
     backfill = f"backfill {policy.backfill}"
     reasons = {
         f"{backfill}, whose promises are for good: who is preempted comes back": policy.backfill == "conservative",
         "replay recorded, which starts every job when the record does": policy.replay == "recorded",
         "a policy of your own, which decides itself": policy.decide is not None,
         f"{backfill}: cells have a pass of their own": rule == "cells" and policy.backfill in ("easy", "slurm"),
-        f"order {policy.order}: cells have a pass of their own": rule == "cells" and scored,
     }
     for choice, chosen in reasons.items():
         if chosen:
-            instead = "none or fit and an order with a fixed key" if rule == "cells" else "none, fit, easy or slurm"
+            instead = "none or fit" if rule == "cells" else "none, fit, easy or slurm"
             raise ConfigError(
                 f"preemption {rule} does not go with {choice}; choose replay schedule and backfill {instead}, or leave "
                 f"out {'[policy.cells]' if rule == 'cells' else 'the preemption'}"

@@ -9,7 +9,11 @@ from cell_strategies import cell_policies, cell_sites, cells_for, in_cells
 from oracle.comparing import EXAMPLES, compare
 from oracle.test_constraints import in_arrays
 from oracle.test_schedules import checked
-from strategies import crowded_workloads, workloads
+from reference.queueing import SCORED
+from strategies import crowded_workloads, fair_policies, workloads
+
+BACKFILLS = ("none", "fit")
+FAIR = ("order", "weights", "qos", "partitions", "fair_share", "shares", "share_period", "half_life")
 
 
 @pytest.mark.parametrize("beyond", ["wait", "opportunistic"])
@@ -33,3 +37,22 @@ def test_cells_give_the_attempts_of_the_reference(kind, backfill, beyond):
         compare(jobs, site, policy, data.draw(st.integers(0, 3)), until)
 
     checked(f"cells {kind} {backfill} {beyond}", 2 * EXAMPLES, check)
+
+
+@pytest.mark.parametrize("backfill", BACKFILLS)
+@pytest.mark.parametrize("order", [*SCORED, "fair share"])
+def test_cells_in_an_order_with_a_score_give_the_attempts_of_the_reference(order, backfill):
+    def check(data: st.DataObject) -> None:
+        scale = data.draw(st.sampled_from([1, 1, 0.001]), label="scale")
+        site = data.draw(cell_sites(), label="cluster")
+        jobs = data.draw(in_cells(data.draw(crowded_workloads(site, scale, 24)), users=True), label="workload")
+        cells = data.draw(cells_for(site), label="cells")
+        fields: dict[str, object] = {"order": order}
+        if order == "fair share":
+            fair = data.draw(fair_policies("none", scale))
+            fields = {name: getattr(fair, name) for name in FAIR}
+        policy = data.draw(cell_policies(cells, scale, backfill=backfill, **fields), label="policy")
+        until = data.draw(st.none() | st.none() | st.integers(0, 20).map(lambda at: at * scale), label="until")
+        compare(jobs, site, policy, data.draw(st.integers(0, 3)), until)
+
+    checked(f"cells by score {order} {backfill}", EXAMPLES, check)

@@ -26,7 +26,6 @@ from gpuyard.workload import Workload
 from oracle.comparing import EXAMPLES, compare
 from oracle.test_virtual_clusters import same
 from reference import ORDERS, PLACEMENTS, RULES
-from reference.queueing import SCORED
 
 BACKFILLS = ("none", "fit", "easy-nodes", "easy-counts", "conservative", "slurm")
 PREEMPTIONS = ("none", *RULES, "cells")
@@ -72,8 +71,7 @@ class Choice:
             "whose promises are for good": planned and (self.rule != "none" or self.is_shared),
             "is an order of its own": self.rule in OWN_ORDERS and self.order != "fifo",
             "takes back what tenants lent, and there are no tenants": self.rule == "reclaim" and not self.is_shared,
-            "cells have a pass of their own": self.rule == "cells"
-            and (self.order in (*SCORED, *FAIR) or self.backfill not in ("none", "fit")),
+            "cells have a pass of their own": self.rule == "cells" and self.backfill not in ("none", "fit"),
             "tenants do not go with cells": self.rule == "cells" and self.is_shared,
             "do not go with cells, where nobody asks": self.rule == "cells" and self.partitioned,
             "cells of the policy are pieces of the whole cluster": self.rule == "cells" and virtual,

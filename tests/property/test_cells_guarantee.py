@@ -27,6 +27,7 @@ from gpuyard.workload import Workload
 from oracle.comparing import EXAMPLES
 from reference import simulate
 from reference.cells import Forest, Hierarchy
+from reference.queueing import SCORED
 from strategies import crowded_workloads
 
 FIGURE_3 = {"A": (1, 1, 1, 0), "B": (1, 1, 1, 0), "C": (0, 1, 0, 2)}
@@ -80,13 +81,13 @@ def test_an_owner_starts_its_jobs_when_it_would_alone_in_the_reference(data):
 
 
 def drawn(data: st.DataObject) -> tuple[Cluster, Workload, Policy]:
-    """Return a site, jobs of all owners (all three of :data:`NAMES` own something), a policy that waits."""
+    """Return a site, jobs of all owners (all three of :data:`NAMES` own something), a policy whose order stays."""
     site = data.draw(cell_sites())
     jobs = data.draw(in_cells(data.draw(crowded_workloads(site, 1, 24, plain=True))))
     cells = data.draw(cells_for(site, beyond="wait"))
     cells = replace(cells, owners={name: cells.owners.get(name, {}) for name in NAMES})
     policy = data.draw(cell_policies(cells))
-    return site, jobs, policy if policy.order != "random" else replace(policy, order="fifo")
+    return site, jobs, policy if policy.order not in ("random", *SCORED) else replace(policy, order="fifo")
 
 
 @settings(max_examples=2 * EXAMPLES, deadline=None, database=None)

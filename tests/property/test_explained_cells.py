@@ -88,7 +88,8 @@ def check_reason(evidence: Evidence, story: Story, stretch: Stretch) -> None:
     if stretch.blocker is not None:
         assert stretch.blocker.job_id != story.job_id
         other = evidence.names.index(stretch.blocker.job_id)
-        assert evidence.rank[other] < evidence.rank[evidence.names.index(story.job_id)]
+        row, begin = evidence.names.index(story.job_id), round(stretch.start * MICROSECOND)
+        assert not evidence.goes_later(row, np.array([other]), begin)[0]
 
 
 def test_cells_are_taken_as_the_reference_takes_them() -> None:

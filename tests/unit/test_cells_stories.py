@@ -247,6 +247,34 @@ def test_without_backfill_nobody_passes_whether_he_may_go_beyond_the_cells_or_no
 
 
 @TEST
+def test_the_queue_of_an_owner_is_sorted_by_score_in_every_pass(tell):
+    """WFP3 at 10 s: (9/10)^3 x 4 = 2.9 for job 1, (5/1)^3 x 4 = 500 for job 2, which came later."""
+    jobs = workload((0, 10, 4, of("a")), (1, 10, 4, of("a")), (5, 1, 4, of("a")))
+    cells = {"a": {"node": 1}}
+    assert stays(tell, jobs, PAIR, cells, order="wfp") == [[(0, 10)], [(11, 21)], [(10, 11)]]
+    assert stays(tell, jobs, PAIR, cells, order="unicef") == [[(0, 10)], [(11, 21)], [(10, 11)]], "0.45 and 2.5"
+
+
+@TEST
+def test_a_pass_for_another_owner_finds_another_job_first_where_scores_change_with_time(tell):
+    """At 20 s job 1 is first (4 to 0) and too large; b's job brings about a pass in which it is 32 to 2000."""
+    jobs = workload((0, 50, 2, of("a")), (10, 10, 4, of("a")), (20, 1, 2, of("a")))
+    cells, order = {"a": {"node": 1}, "b": {"node": 1}}, {"order": "wfp", "backfill": "none"}
+    assert stays(tell, jobs, PAIR, cells, **order) == [[(0, 50)], [(51, 61)], [(50, 51)]], "at 50 s 30^3 x 2 to 256"
+    jobs = workload((0, 50, 2, of("a")), (10, 10, 4, of("a")), (20, 1, 2, of("a")), (30, 1, 1, of("b")))
+    assert stays(tell, jobs, PAIR, cells, **order) == [[(0, 50)], [(50, 60)], [(30, 31)], [(30, 31)]]
+
+
+@TEST
+def test_lent_cells_go_by_score_as_well_and_who_is_preempted_has_the_score_of_that_instant(tell):
+    """At 5 s job 0 leaves b's node: (5/20)^3 x 4 = 0.06, and job 1, of 1 s, has waited 3: 3^3 x 4 = 108."""
+    jobs = workload((0, 20, 4, LENT), (2, 1, 4, LENT), (5, 3, 4, of("b")))
+    site, cells = cluster(4), {"b": {"node": 1}}
+    assert stays(tell, jobs, site, cells, order="wfp") == [[(0, 5), (9, 24)], [(8, 9)], [(5, 8)]]
+    assert stays(tell, jobs, site, cells) == [[(0, 5), (8, 23)], [(23, 24)], [(5, 8)]]
+
+
+@TEST
 def test_beyond_its_cells_an_owner_may_use_idle_ones(tell):
     jobs = workload((0, 10, 4, of("a")), (0, 10, 4, of("a")), (4, 3, 4, of("b")))
     cells = {"a": {"node": 1}, "b": {"node": 1}}
@@ -368,7 +396,6 @@ def test_an_uneven_level_can_be_left_out():
         ({"spread": True}, "leave 'spread' out"),
         ({"backfill": "easy"}, "does not go with backfill easy"),
         ({"backfill": "slurm"}, "does not go with backfill slurm: cells have a pass of their own"),
-        ({"order": "wfp"}, "does not go with order wfp"),
         ({"preemption": "priority"}, "leave out preemption = priority"),
         ({"preemption": {"rule": "cells", "min_run": 5}}, "leave 'min_run' out"),
         ({"cells": {"owners": {"a": {"node": -1}}}}, "'cells.owners.a.node' must be a whole number"),

@@ -76,6 +76,17 @@ def test_in_the_strict_queue_of_its_owner_a_job_waits_for_the_first_though_it_wo
     assert story("3", *STRICT, **options).stretches == ()
 
 
+def test_where_the_order_is_a_score_a_job_waits_for_who_was_first_then() -> None:
+    """At 20 s job 1 is first by WFP3, and too large; at 30 s, when battery's job comes, job 2 is, and starts."""
+    jobs: tuple[Row, ...] = (STRICT[0], STRICT[1], (20, 1, 2, {"tenant": "steel"}), (30, 1, 1, {"tenant": "battery"}))
+    (wait,) = story("2", *jobs, **{**OPTIONS, "policy": "wfp"}).stretches
+    assert (wait.start, wait.end, wait.reason, wait.fits) == (20, 30, "order", True)
+    assert wait.blocker is not None
+    assert wait.blocker.job_id == "1"
+    own = story("1", *jobs, **{**OPTIONS, "policy": "wfp"}).stretches
+    assert [(each.start, each.end, each.reason) for each in own] == [(10, 50, "cells")]
+
+
 def test_a_job_that_may_run_in_lent_cells_is_told_of_both() -> None:
     cells = {**CELLS, "beyond": "opportunistic"}
     jobs: tuple[Row, ...] = ((0, 30, 4, {"tenant": "steel"}), (0, 20, 1, {}), (5, 5, 4, {"tenant": "steel"}))

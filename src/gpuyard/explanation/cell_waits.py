@@ -14,7 +14,7 @@ import numpy as np
 from gpuyard.celling import claims_of, owned_cells
 from gpuyard.explanation.evidence import Evidence
 from gpuyard.explanation.forest import Forest
-from gpuyard.explanation.queue import FirstOf
+from gpuyard.explanation.queue import FirstByScore, FirstOf
 from gpuyard.explanation.story import Blocker, FreeCells, Stretch
 from gpuyard.explanation.walking import held_before, waits_of, walk
 from gpuyard.explanation.yard import held_milli
@@ -75,9 +75,10 @@ class _Judge:
         self.own = None if self.owner == NOBODY else _Owned(evidence, row, self.claims, _taker(evidence, row, since))
         own, guests = np.flatnonzero(self.claims["forest"] == self.owner), np.flatnonzero(self.claims["guest"] > 0)
         lent = np.flatnonzero(evidence.attempt_lent)
+        queue = FirstByScore if evidence.scored else FirstOf
         self.queues = (
-            FirstOf(evidence, row, own, since, until, elsewhere=lent),
-            FirstOf(evidence, row, guests, since, until),
+            queue(evidence, row, own, since, until, elsewhere=lent),
+            queue(evidence, row, guests, since, until),
         )
         self.strict = evidence.policy.backfill == "none"
 
@@ -91,14 +92,13 @@ class _Judge:
 
     def moment(self, now: int, started: Sequence[int], left: Sequence[int]) -> _Moment:
         """Return what held the job back at an instant at which these attempts started and these ended."""
-        evidence, rank = self.evidence, self.evidence.rank
+        evidence = self.evidence
         for attempt in left:
             if evidence.attempt_start[attempt] < now:
                 self._mark(attempt, False)
         later = []
         for attempt in started:
-            is_later = evidence.attempt_lent[attempt] and rank[evidence.attempt_job[attempt]] > rank[self.row]
-            if is_later:
+            if evidence.attempt_lent[attempt] and _goes_later(evidence, self.row, attempt, now):
                 later.append(attempt)
             elif evidence.attempt_end[attempt] > now:
                 self._mark(attempt, True)
@@ -125,7 +125,7 @@ class _Owned:
     def __init__(self, evidence: Evidence, row: int, claims: Records, after: int) -> None:
         """``after``: the attempt for which the job made room last; its turn came after that, and it joined then."""
         self._after = after
-        self._evidence, self._rank, self._claims = evidence, evidence.rank[row], claims
+        self._evidence, self._row, self._claims = evidence, row, claims
         owner = int(claims["forest"][row])
         size = claims_of(evidence.workload, evidence.cluster, evidence.policy)[0].size
         self._forest = Forest(size, owned_cells(evidence.cluster, evidence.policy)[owner - OWNERS])
@@ -148,8 +148,9 @@ class _Owned:
 
     def _is_later(self, now: int, time: int, kind: int, attempt: int) -> bool:
         """Return whether something comes after the turn of the job at an instant."""
-        comes_later = self._evidence.rank[self._evidence.attempt_job[attempt]] > self._rank and attempt > self._after
-        return time > now or (time == now and (kind == _END_AT_ONCE or (kind == _START and bool(comes_later))))
+        if time != now or kind != _START:
+            return time > now or (time == now and kind == _END_AT_ONCE)
+        return attempt > self._after and _goes_later(self._evidence, self._row, attempt, now)
 
     def _change(self, kind: int, attempt: int) -> None:
         claim = self._claims[self._evidence.attempt_job[attempt]]
@@ -171,6 +172,11 @@ class _Owned:
                 claim = self._claims[evidence.attempt_job[attempt]]
                 self._forest.give(int(claim["level"]), chosen)
                 self._taken[attempt] = []
+
+
+def _goes_later(evidence: Evidence, row: int, attempt: int, now: int) -> bool:
+    """Return whether the job of an attempt comes after another in the order of an instant."""
+    return bool(evidence.goes_later(row, evidence.attempt_job[[attempt]], now)[0])
 
 
 def _taker(evidence: Evidence, row: int, now: int) -> int:

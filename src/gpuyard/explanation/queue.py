@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gpuyard.explanation.evidence import Evidence
 from gpuyard.explanation.walking import Ticks, waits_of
 
-__all__ = ["Ahead", "FirstOf"]
+__all__ = ["Ahead", "FirstByScore", "FirstOf"]
 
 
 class Ahead:
@@ -63,13 +63,7 @@ class FirstOf:
         elsewhere: Ticks | None = None,
     ) -> None:
         level = np.zeros(len(evidence.workload), np.int64) if level is None else level
-        rows, begins, ends = waits_of(evidence)
-        if elsewhere is not None:
-            instants = evidence.attempt_start[elsewhere]
-            begins, ends = np.append(begins, instants), np.append(ends, instants + 1)
-            by_begin = np.argsort(begins, kind="stable")
-            rows = np.append(rows, evidence.attempt_job[elsewhere])[by_begin]
-            begins, ends = begins[by_begin], ends[by_begin]
+        rows, begins, ends = _waits_with(evidence, elsewhere)
         before = (level < level[row]) | ((level == level[row]) & (evidence.rank < evidence.rank[row]))
         before &= np.isin(np.arange(before.size), among)
         mine = before[rows] & (ends > since) & (begins < until)
@@ -87,3 +81,33 @@ class FirstOf:
         while self._heap and self._heap[0][2] <= now:
             heappop(self._heap)
         return self._heap[0][1] if self._heap else None
+
+
+class FirstByScore:
+    """As :class:`FirstOf`, where the order is worked out anew in every pass."""
+
+    def __init__(
+        self, evidence: Evidence, row: int, among: Ticks, since: int, until: int, *, elsewhere: Ticks | None = None
+    ) -> None:
+        rows, begins, ends = _waits_with(evidence, elsewhere)
+        mine = np.isin(rows, among) & (rows != row) & (ends > since) & (begins < until)
+        self._evidence, self._row = evidence, row
+        self._rows, self.begins, self._ends = rows[mine], begins[mine], ends[mine]
+
+    def first(self, now: int) -> int | None:
+        """Return the first of those who wait after the passes of an instant, or ``None`` if the job itself is it."""
+        waiting = self._rows[(self.begins <= now) & (self._ends > now)]
+        first = self._evidence.first_of(np.append(waiting, self._row), now)
+        return None if first == self._row else first
+
+
+def _waits_with(evidence: Evidence, elsewhere: Ticks | None) -> tuple[Ticks, Ticks, Ticks]:
+    """Return the waits, by when they begin, and those that lasted until an attempt began elsewhere."""
+    rows, begins, ends = waits_of(evidence)
+    if elsewhere is None:
+        return rows, begins, ends
+    instants = evidence.attempt_start[elsewhere]
+    begins, ends = np.append(begins, instants), np.append(ends, instants + 1)
+    by_begin = np.argsort(begins, kind="stable")
+    rows = np.append(rows, evidence.attempt_job[elsewhere])[by_begin]
+    return rows, begins[by_begin], ends[by_begin]

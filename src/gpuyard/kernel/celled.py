@@ -6,11 +6,12 @@ one lane; where nobody passes a blocked job, those of one owner do.
 
 from __future__ import annotations
 
-from gpuyard.kernel.attempting import begin_attempt, end_attempt, keep_gain
-from gpuyard.kernel.bindings import bind, count_guests, guest_in, unbind
+from gpuyard.kernel.attempting import end_attempt, keep_gain
+from gpuyard.kernel.bindings import bind, count_guests, guest_in
 from gpuyard.kernel.bits import nth
-from gpuyard.kernel.buddies import choose, give, layer_of, take
-from gpuyard.kernel.cells import FREE, IDLE, Cells, Claims, Forests, Kept
+from gpuyard.kernel.buddies import choose, take
+from gpuyard.kernel.cell_stays import begin_in_cells, vacate_cells
+from gpuyard.kernel.cells import IDLE, Cells, Claims, Forests, Kept
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
 from gpuyard.kernel.instants import next_arrival, next_eligible, tell_others
 from gpuyard.kernel.jit import inlined, inner, kernel
@@ -89,7 +90,7 @@ def _change(
     state = stays.state
     while first_time(stays.ends, NEVER) == now:
         row = int(stays.ends.row[0])
-        _vacate(jobs, log, stays, forests, cells, claims, row)
+        vacate_cells(jobs, log, stays, forests, cells, claims, row)
         end_attempt(events, stays, row, now, int(jobs.job[nth(row)]["duration"] - stays.stay[nth(row)]["saved"]), -1)
         tell_others(dependencies, events, row, now)
         state[Gain.ACTIVE] -= 1
@@ -109,25 +110,6 @@ def _join(jobs: Jobs, demand: Records, events: Events, stays: Stays, row: int) -
     stays.stay[nth(row)]["key"] = jobs.place[nth(row)]["rank"]
     line_up(stays, int(demand[nth(jobs.claim[nth(row)]["demand"])]["lane"]), row)
     events.counter[Count.WAITING] += 1
-
-
-@inner
-def _vacate(jobs: Jobs, log: Log, stays: Stays, forests: Forests, cells: Cells, claims: Claims, row: int) -> None:
-    """Free the cells of a running job."""
-    asked = claims.claim[nth(jobs.claim[nth(row)]["demand"])]
-    level, forest = int(asked["level"]), int(asked["forest"])
-    guest = stays.attempt[nth(stays.stay[nth(row)]["attempt"])]["guest"] > 0
-    size, node_size = forests.rung[nth(level)]["size"], forests.rung[nth(forests.state[Kept.NODE])]["size"]
-    first = int(jobs.claim[nth(row)]["slot"])
-    for slot in range(first, first + jobs.claim[nth(row)]["slots"]):
-        there = int((log.slots[nth(slot)]["node"] * node_size + log.gpu[nth(slot)]) // size)
-        give(forests, IDLE, level, there)
-        if guest:
-            count_guests(forests, cells, level, there, NOBODY)
-        else:
-            number = int(cells.virtual[nth(layer_of(forests, FREE, level)["base"] + there)])
-            give(forests, forest, level, number)
-            unbind(forests, cells, forest, level, number)
 
 
 @kernel
@@ -180,7 +162,7 @@ def _serve_owners(
                 ahead |= _preempt(jobs, demand, log, events, stays, forests, cells, claims, guest, row, now)
                 guest = guest_in(forests, cells, level, there)
             take(forests, IDLE, level, there)
-        _begin(jobs, log, events, stays, forests, claims, row, now)
+        begin_in_cells(jobs, log, events, stays, forests, claims, row, now)
         if lane["waiting"] > 0:
             if ahead:
                 turn_again(stays, number)
@@ -221,7 +203,7 @@ def _serve_guests(
         for place in range(cells_asked):
             count_guests(forests, cells, level, int(claims.chosen[nth(place)]), row)
         _leave(events, stays, row, number)
-        _begin(jobs, log, events, stays, forests, claims, row, now)
+        begin_in_cells(jobs, log, events, stays, forests, claims, row, now)
         stays.attempt[nth(stays.stay[nth(row)]["attempt"])]["guest"] = 1
         if stays.lane[nth(number)]["waiting"] > 0:
             turn_back(stays, number)
@@ -233,24 +215,6 @@ def _leave(events: Events, stays: Stays, row: int, number: int) -> None:
     stand_out(stays, number, row)
     stays.lane[nth(number)]["blocked"] = NOBODY
     events.counter[Count.WAITING] -= 1
-
-
-@inner
-def _begin(
-    jobs: Jobs, log: Log, events: Events, stays: Stays, forests: Forests, claims: Claims, row: int, now: int
-) -> None:
-    """Let a job run in the physical cells that are chosen."""
-    asked = claims.claim[nth(jobs.claim[nth(row)]["demand"])]
-    size, node_size = forests.rung[nth(asked["level"])]["size"], forests.rung[nth(forests.state[Kept.NODE])]["size"]
-    first = int(events.counter[Count.SLOTS])
-    for place in range(asked["count"]):
-        gpu = int(claims.chosen[nth(place)] * size)
-        slot = log.slots[nth(first + place)]
-        slot["node"] = gpu // node_size
-        slot["gpus"] = asked["large"] if place < asked["many"] else asked["small"]
-        log.gpu[nth(first + place)] = gpu % node_size
-    events.counter[Count.SLOTS] = first + asked["count"]
-    begin_attempt(jobs, events, stays, row, first, now)
 
 
 @inner
@@ -269,7 +233,7 @@ def _preempt(
 ) -> bool:
     """End the attempt of an opportunistic job, and let it wait again; return whether a lane of owners has its turn."""
     useful = work_saved(jobs, stays, row, now)
-    _vacate(jobs, log, stays, forests, cells, claims, row)
+    vacate_cells(jobs, log, stays, forests, cells, claims, row)
     end_attempt(events, stays, row, now, useful, cause)
     keep_gain(stays, row, int(jobs.claim[nth(row)]["demand"]), useful, now)
     _join(jobs, demand, events, stays, row)

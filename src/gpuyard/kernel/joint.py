@@ -28,8 +28,6 @@ from gpuyard.kernel.joint_turns import (
     line_up_after,
     line_up_all,
     next_turn,
-    score_all_places,
-    score_place,
     turn_over,
 )
 from gpuyard.kernel.latecomers import is_latecomer
@@ -49,6 +47,7 @@ from gpuyard.kernel.partitions import (
 )
 from gpuyard.kernel.placement import Placer, Releaser
 from gpuyard.kernel.promising import find_head
+from gpuyard.kernel.rescoring import score_all_places, score_place
 from gpuyard.kernel.reservation import drop_reservation
 from gpuyard.kernel.scored_queue import Passing
 from gpuyard.kernel.scorers import Scorer
@@ -131,9 +130,7 @@ def run_joint(
         note_pass(site, tenancy.ledger, joint)
         joint.state[Party.OPENS] = not begins_later(windows, now)
         scored = joint.state[Party.SCORED] > 0
-        if count[Count.WAITING] > 0 and (
-            not scored or score_all_places(contenders, jobs, events, stays, joint, scorer, now)
-        ):
+        if count[Count.WAITING] > 0 and (not scored or score_all_places(contenders, jobs, events, stays, scorer, now)):
             note_outstaying(windows.partitions, expected, now)
             expect_longer(expected, now)
             while _make_round(

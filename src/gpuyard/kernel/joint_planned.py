@@ -26,8 +26,6 @@ from gpuyard.kernel.joint_turns import (
     line_up_all,
     next_turn,
     queue_up,
-    score_all_places,
-    score_place,
     turn_over,
 )
 from gpuyard.kernel.latecomers import is_latecomer
@@ -36,6 +34,7 @@ from gpuyard.kernel.placement import Placer, Releaser
 from gpuyard.kernel.planning import room_from
 from gpuyard.kernel.plans import Plan
 from gpuyard.kernel.profile import change, first_room, next_change, plus
+from gpuyard.kernel.rescoring import score_all_places, score_place
 from gpuyard.kernel.scorers import Scorer
 from gpuyard.kernel.stays import Gain, Stays
 from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Queue, Records, Site
@@ -92,9 +91,7 @@ def run_joint_slurm(
         joint.state[Party.LISTED] = NOBODY
         plans = is_draft_due(outlook.state, now, 0)
         scored = joint.state[Party.SCORED] > 0
-        if count[Count.WAITING] > 0 and (
-            not scored or score_all_places(contenders, jobs, events, stays, joint, scorer, now)
-        ):
+        if count[Count.WAITING] > 0 and (not scored or score_all_places(contenders, jobs, events, stays, scorer, now)):
             while _make_round(
                 jobs, demand, site, log, events, stays, contenders, expected, outlook, tenancy, windows, joint, roomer,
                 scorer, placer, releaser, plans, now,

@@ -10,7 +10,7 @@ from gpuyard.kernel.jit import inlined, inner, inner_inlined
 from gpuyard.kernel.scorers import Scorer, Weight
 from gpuyard.kernel.tables import Events, Jobs, Log
 
-__all__ = ["heapify", "score_all", "take_first"]
+__all__ = ["heapify", "push_turn", "score_all", "take_first"]
 
 
 @inner_inlined
@@ -73,3 +73,16 @@ def heapify(contenders: Contenders, size: int) -> None:
     """Make the first ``size`` places of ``turn`` a heap."""
     for at in range(size // 2 - 1, -1, -1):
         _settle(contenders, size, at, int(contenders.turn[nth(at)]))
+
+
+@inner
+def push_turn(contenders: Contenders, size: int, place: int) -> None:
+    """Put a place on a heap of ``size``; it is one larger then."""
+    turn, at = contenders.turn, size
+    while at > 0:
+        above = int(turn[nth((at - 1) >> 1)])
+        if _before(contenders, above, place):
+            break
+        turn[nth(at)] = above
+        at = (at - 1) >> 1
+    turn[nth(at)] = place
