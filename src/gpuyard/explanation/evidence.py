@@ -240,18 +240,12 @@ class Evidence:
         """Return which other jobs (int64 rows, shape (others,)) come after a job in the order, at an instant."""
         if not self.scored:
             return self.rank[others] > self.rank[row]
-        score = self._scores(np.append(others, row), now)
+        score = self.scores(np.append(others, row), now)
         later = score[:-1] < score[-1]
         return np.asarray(later | ((score[:-1] == score[-1]) & (others > row)))
 
-    def first_of(self, rows: NDArray[np.int64], now: int) -> int:
-        """Return the first in the order, at an instant, of some jobs (int64 rows, shape (1 or more,))."""
-        if not self.scored:
-            return int(rows[np.argmin(self.rank[rows])])
-        return int(rows[np.lexsort((rows, -self._scores(rows, now)))[0]])
-
-    def _scores(self, rows: NDArray[np.int64], now: int) -> NDArray[np.float64]:
-        """Return the scores of waiting jobs in the pass at an instant, the higher the earlier."""
+    def scores(self, rows: NDArray[np.int64], now: int) -> NDArray[np.float64]:
+        """Return the scores of waiting jobs (int64 rows) in the pass at an instant, where the order is one."""
         waiting = self._features[rows]
         waiting["wait"] = (now - self.eligible[rows]) / MICROSECOND
         if self._past is not None:

@@ -96,8 +96,8 @@ class FirstByScore:
 
     def first(self, now: int) -> int | None:
         """Return the first of those who wait after the passes of an instant, or ``None`` if the job itself is it."""
-        waiting = self._rows[(self.begins <= now) & (self._ends > now)]
-        first = self._evidence.first_of(np.append(waiting, self._row), now)
+        waiting = np.append(self._rows[(self.begins <= now) & (self._ends > now)], self._row)
+        first = int(waiting[np.lexsort((waiting, -self._evidence.scores(waiting, now)))[0]])
         return None if first == self._row else first
 
 
