@@ -26,8 +26,11 @@ __all__ = [
     "Attempts",
     "attempts_of",
     "hunter_of",
+    "levels_of_bins",
     "preempting_tables",
     "rank_by_level",
+    "rank_of_jobs",
+    "service_of",
     "useful_from",
     "with_more_room",
 ]
@@ -149,14 +152,7 @@ def preempting_tables(
     milli = thousandths_asked(asked.demands, asked.quanta)
     _check_times(policy, duration[accepted], estimate[: len(workload)][accepted], milli[asked.demand[accepted]], terms)
     check_progress(workload, given, interval, duration, accepted)
-    bin_level = np.arange(threshold.size + 1)
-    if given.rule == "gittins":
-        service = (
-            _service(duration, milli[asked.demand])[accepted & (milli[asked.demand] > 0)]
-            if given.gittins_history is None
-            else np.array([ticks(each) for each in given.gittins_history], np.int64)
-        )
-        bin_level = _gittins_levels(service, threshold, released=given.gittins_index == "released")
+    bin_level = levels_of_bins(given, duration, np.where(accepted, milli[asked.demand], 0))
     if _RULES[given.rule] == Rule.BINS:
         levels = threshold.size + 1
     elif _RULES[given.rule] == Rule.SLICE:
@@ -173,7 +169,7 @@ def preempting_tables(
         node=node,
         quanta=asked.quanta,
         threshold=threshold,
-        bin_level=bin_level.astype(np.int64),
+        bin_level=bin_level,
         promote=given.promote,
         terms=terms,
         cuts=levels if plain and levels <= _MOST_CUTS else 0,
@@ -245,7 +241,28 @@ def _check_times(
             )
 
 
-def _service(time: NDArray[np.int64], milli: NDArray[np.int64]) -> NDArray[np.int64]:
+def levels_of_bins(given: Preemption, duration: NDArray[np.int64], milli: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the level of each bin of attained time or service.
+
+    Parameters
+    ----------
+    duration
+        The work of each job, int64 microseconds, shape (jobs,).
+    milli
+        Thousandths of GPUs that it asks for, shape (jobs,); 0 for a job of no account.
+    """
+    threshold = np.array([ticks(each) for each in given.final_thresholds], np.int64)
+    if given.rule != "gittins":
+        return np.arange(threshold.size + 1)
+    service = (
+        service_of(duration, milli)[milli > 0]
+        if given.gittins_history is None
+        else np.array([ticks(each) for each in given.gittins_history], np.int64)
+    )
+    return _gittins_levels(service, threshold, released=given.gittins_index == "released")
+
+
+def service_of(time: NDArray[np.int64], milli: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return times x GPUs in GPU microseconds, rounded down."""
     return time // _WHOLE * milli + time % _WHOLE * milli // _WHOLE
 

@@ -12,7 +12,7 @@ import pytest
 import gpuyard as gy
 from conftest import cluster, workload
 from gpuyard.explanation import Story
-from gpuyard.explanation.evidence import Promises
+from gpuyard.explanation.promises import Promises
 
 Line = tuple[float, float, int, str | None]
 PREEMPTION: dict[str, Any] = {"preemption": "priority"}

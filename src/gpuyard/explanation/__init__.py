@@ -15,9 +15,10 @@ from gpuyard.errors import ConfigError
 from gpuyard.explanation.apart import alone
 from gpuyard.explanation.cell_waits import find_cell_stretches
 from gpuyard.explanation.cells import find_cells
-from gpuyard.explanation.evidence import NOT_NEEDED, Evidence, find_job, gather
+from gpuyard.explanation.evidence import Evidence, find_job, gather
 from gpuyard.explanation.holding import find_holds
 from gpuyard.explanation.placing import find_placed
+from gpuyard.explanation.promises import NOT_NEEDED
 from gpuyard.explanation.shared_waits import find_shared_stretches
 from gpuyard.explanation.stays import find_stays
 from gpuyard.explanation.story import (
@@ -31,6 +32,7 @@ from gpuyard.explanation.story import (
     Passed,
     Placed,
     Right,
+    Shut,
     Stay,
     Story,
     Stretch,
@@ -54,6 +56,7 @@ __all__ = [
     "Passed",
     "Placed",
     "Right",
+    "Shut",
     "Stay",
     "Story",
     "Stretch",

@@ -9,7 +9,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gpuyard.dividing import chosen_runs
-from gpuyard.explanation.evidence import NOT_NEEDED, Closed, Evidence, Promises, needs_log
+from gpuyard.explanation.closures import Closure
+from gpuyard.explanation.evidence import Evidence
+from gpuyard.explanation.promises import NOT_NEEDED, Promises, needs_log
 from gpuyard.participants import participants
 from gpuyard.virtual_clusters import Division
 
@@ -18,7 +20,7 @@ __all__ = ["alone"]
 
 def alone(evidence: Evidence, row: int) -> tuple[Evidence, int]:
     """Return the evidence of the virtual cluster of a job, and the job's row in it; of a rejected job, all there is."""
-    division, ran = evidence.division, np.array(evidence.result.jobs["state"].to_pylist()) != "rejected"
+    division, ran = evidence.division, ~evidence.rejected
     if division is None or not ran[row]:
         return evidence, row
     number = int(division.member[row])
@@ -42,6 +44,7 @@ def _part(evidence: Evidence, division: Division, number: int, rows: NDArray[np.
         eligible=evidence.eligible[rows],
         start=evidence.start[rows],
         end=evidence.end[rows],
+        rejected=evidence.rejected[rows],
         attempt_job=np.searchsorted(rows, evidence.attempt_job[attempts]),
         attempt_start=evidence.attempt_start[attempts],
         attempt_end=evidence.attempt_end[attempts],
@@ -65,11 +68,11 @@ def _part(evidence: Evidence, division: Division, number: int, rows: NDArray[np.
     )
 
 
-def _own_windows(evidence: Evidence, rows: NDArray[np.int64], nodes: NDArray[np.int64]) -> list[Closed]:
+def _own_windows(evidence: Evidence, rows: NDArray[np.int64], nodes: NDArray[np.int64]) -> list[Closure]:
     return [
-        (closed[nodes], start, end, invited[rows])
-        for closed, start, end, invited in evidence.windows
-        if closed[nodes].any()
+        each._replace(nodes=each.nodes[nodes], invited=each.invited[rows])
+        for each in evidence.windows
+        if each.nodes[nodes].any()
     ]
 
 

@@ -75,7 +75,7 @@ class _Judge:
         self.own = None if self.owner == NOBODY else _Owned(evidence, row, self.claims, _taker(evidence, row, since))
         own, guests = np.flatnonzero(self.claims["forest"] == self.owner), np.flatnonzero(self.claims["guest"] > 0)
         lent = np.flatnonzero(evidence.attempt_lent)
-        queue = FirstByScore if evidence.scored else FirstOf
+        queue = FirstByScore if evidence.scored else FirstOf.in_cells
         self.queues = (
             queue(evidence, row, own, since, until, elsewhere=lent),
             queue(evidence, row, guests, since, until),

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import cached_property, partial
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,96 +13,26 @@ from numpy.typing import NDArray
 
 from gpuyard.beginning import begin_at
 from gpuyard.cluster import Cluster
-from gpuyard.dividing import schedule_apart
 from gpuyard.errors import ConfigError, InputError
+from gpuyard.explanation.closures import Closure, closures_of, joint
 from gpuyard.explanation.partition_queues import Partition, Queues, queues_of
 from gpuyard.explanation.past import FairPast
+from gpuyard.explanation.promises import NOT_NEEDED, Promises, promises_of
+from gpuyard.explanation.sections import section_of, ticks_of, virtual_clusters_of, windows_of
 from gpuyard.kernel.tables import Records
 from gpuyard.lowering import Asked, lower_demands
-from gpuyard.metrics import cluster_digest, decisions_table, schedule_digest, workload_digest
-from gpuyard.metrics.stages import second_0
-from gpuyard.metrics.tables import LOST
+from gpuyard.metrics import cluster_digest, workload_digest
 from gpuyard.ordering import estimate_run_times, is_scored, order_features, score_weights, scorer_of, static_rank
 from gpuyard.policy import Policy, named_policy
 from gpuyard.result import Result
 from gpuyard.scenario.model import Scenario
-from gpuyard.scenario.node_sets import (
-    CommissionSection,
-    MaintenanceSection,
-    PartitionSection,
-    ReservationSection,
-    VirtualClusterSection,
-)
 from gpuyard.sharing import lower_accounts
 from gpuyard.tenancy import Tenants
-from gpuyard.virtual_clusters import Division, VirtualCluster, divide
-from gpuyard.windows import NodeWindow, there_from
-from gpuyard.workload import MICROSECOND, NEVER, Workload, to_ticks
+from gpuyard.virtual_clusters import Division, divide
+from gpuyard.windows import there_from
+from gpuyard.workload import MICROSECOND, NEVER, Workload
 
-__all__ = ["NOT_NEEDED", "Closed", "Evidence", "Promises", "find_job", "gather", "needs_log"]
-
-NOT_NEEDED: Final = "not needed"
-LONGEST_AGAIN: Final = 120.0
-"""s of engine time: a run that took longer is not made again for the sake of an explanation."""
-
-
-Closed = tuple[NDArray[np.bool_], int, int, NDArray[np.bool_]]
-"""A window: which nodes it closes (bool, shape (nodes,)), from when, until when, and which jobs are invited."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Promises:
-    """The log of decisions, by row of the job.  Times are ticks, NEVER for none; shape (entries,)."""
-
-    time: NDArray[np.int64]
-    job: NDArray[np.int64]
-    begin: NDArray[np.int64]
-    table: pa.Table
-    lost: int
-    """later entries that found no room"""
-    place: NDArray[np.int64] | None = None
-    """of each node of the log, its number here; ``None``: the same"""
-    queue: NDArray[np.int64] | None = None
-    """of each entry, the queue of its job; ``None``: all are of queue 0"""
-
-    def last(self, now: int, queue: int) -> int:
-        """Return the last entry about a queue up to an instant, or -1; -1 too where the log has ended by then."""
-        upto = int(np.searchsorted(self.time, now, "right"))
-        if self.lost and upto == self.time.size:
-            return -1
-        entries = self._of_queue.get(queue, np.empty(0, np.int64))
-        place = int(np.searchsorted(entries, upto, "left")) - 1
-        return -1 if place < 0 else int(entries[place])
-
-    def last_of(self, row: int, now: int) -> int:
-        """Return the last entry of one job up to an instant, or -1."""
-        entries = self._of_job.get(row, np.empty(0, np.int64))
-        place = int(np.searchsorted(self.time[entries], now, "right")) - 1
-        return -1 if place < 0 else int(entries[place])
-
-    @cached_property
-    def _of_job(self) -> Mapping[int, NDArray[np.int64]]:
-        return _places(self.job)
-
-    @cached_property
-    def _of_queue(self) -> Mapping[int, NDArray[np.int64]]:
-        return _places(np.zeros_like(self.job) if self.queue is None else self.queue)
-
-    def nodes(self, entry: int) -> list[int] | None:
-        """Return the nodes reserved by an entry; ``None`` where their numbers found no room."""
-        nodes = self.table["nodes"][entry].as_py()
-        return nodes if nodes is None or self.place is None else self.place[nodes].tolist()
-
-    def extra(self, entry: int) -> float | None:
-        """Return the GPUs that others may take beside an entry; ``None`` where GPUs are not counted."""
-        return self.table["extra_gpus"][entry].as_py()
-
-
-def _places(column: NDArray[np.int64]) -> Mapping[int, NDArray[np.int64]]:
-    """Return where each value of a column is, ascending."""
-    order = np.argsort(column, kind="stable")
-    values, first = np.unique(column[order], return_index=True)
-    return dict(zip(values.tolist(), np.split(order, first[1:]), strict=True)) if order.size else {}
+__all__ = ["Evidence", "find_job", "gather"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +49,7 @@ class Evidence:
     eligible: NDArray[np.int64]
     start: NDArray[np.int64]
     end: NDArray[np.int64]
+    rejected: NDArray[np.bool_]
     attempt_job: NDArray[np.int64]
     attempt_start: NDArray[np.int64]
     attempt_end: NDArray[np.int64]
@@ -136,7 +66,7 @@ class Evidence:
     result: Result
     read_promises: Callable[[], tuple[Promises | None, str]]
     """returns the log of decisions, and where it is from"""
-    read_windows: Callable[[], list[Closed]]
+    read_windows: Callable[[], list[Closure]]
     read_partitions: Callable[[], list[Partition]]
     """returns the partitions that have nodes"""
     there_from: NDArray[np.int64]
@@ -195,17 +125,21 @@ class Evidence:
         return self.policy.replay == "schedule" and is_scored(self.policy)
 
     @cached_property
-    def windows(self) -> list[Closed]:
+    def windows(self) -> list[Closure]:
         """Maintenance and reserved nodes."""
         return self.read_windows()
 
-    def closed_nodes(self, row: int, now: int) -> NDArray[np.bool_] | None:
+    def closures(self, row: int, now: int, lasting: int | None = None) -> list[Closure]:
+        """Return the windows that close nodes to a job that would start now.
+
+        ``lasting``: how long it is expected to stay, microseconds; by default what was expected before it first ran.
+        """
+        stays = int(self.estimate[row]) if lasting is None else lasting
+        return [each for each in self.windows if not each.invited[row] and now < each.end and now + stays > each.start]
+
+    def closed_nodes(self, row: int, now: int, lasting: int | None = None) -> NDArray[np.bool_] | None:
         """Return which nodes are closed to a job that would start now, bool, shape (nodes,); ``None`` for none."""
-        closed = None
-        for nodes, start, end, invited in self.windows:
-            if not invited[row] and now < end and now + int(self.estimate[row]) > start:
-                closed = nodes if closed is None else closed | nodes
-        return closed
+        return joint(self.closures(row, now, lasting))
 
     @cached_property
     def queues(self) -> Queues:
@@ -231,6 +165,11 @@ class Evidence:
         milli = accounts.thousandths[asked.demand[self.attempt_job]]
         return FairPast(accounts, self.attempt_job, self.attempt_start, self.attempt_end, milli)
 
+    def recalculations(self, since: int, until: int) -> NDArray[np.int64]:
+        """Return when factors of fair share are worked out anew, from an instant to before another; int64 ticks."""
+        past = self._past if self.scored else None
+        return np.empty(0, np.int64) if past is None else past.recalculations(since, until)
+
     def _present(self, now: int) -> int:
         """Return how many jobs wait or run in the pass at an instant."""
         came, went = (int(np.searchsorted(times, now, side="right")) for times in self._stays)
@@ -245,7 +184,7 @@ class Evidence:
         return np.asarray(later | ((score[:-1] == score[-1]) & (others > row)))
 
     def scores(self, rows: NDArray[np.int64], now: int) -> NDArray[np.float64]:
-        """Return the scores of waiting jobs (int64 rows) in the pass at an instant, where the order is one."""
+        """Return the scores of jobs that wait in the pass at an instant, shape (rows,); the highest goes first."""
         waiting = self._features[rows]
         waiting["wait"] = (now - self.eligible[rows]) / MICROSECOND
         if self._past is not None:
@@ -268,16 +207,16 @@ def gather(
         If they cannot be made again, or are not those that the result was made from.
     """
     jobs, site = _jobs_and_site(result, workload, cluster, note)
-    given = dict(_section(result, "policy"))
+    given = dict(section_of(result, "policy"))
     policy = named_policy(str(given.pop("name", "fifo")), **given)
-    run = _section(result, "run")
+    run = section_of(result, "run")
     begin = None if run.get("begin") is None else round(float(run["begin"]) * MICROSECOND)
     if begin is not None and len(jobs) != len(result.jobs):
         jobs = begin_at(jobs, begin).workload
     _check_same(result, jobs, site)
     attempts = result.attempts
     row_of = {name: row for row, name in enumerate(jobs.table["job_id"].to_pylist())}
-    attempt_end = _ticks(attempts["end_time"])
+    attempt_end = ticks_of(attempts["end_time"])
     until, seed = run.get("until"), int(run.get("seed", 0))
     return Evidence(
         workload=jobs,
@@ -286,14 +225,15 @@ def gather(
         seed=seed,
         stop=int(attempt_end.max(initial=jobs.submit.min(initial=0))) if until is None else round(until * MICROSECOND),
         begin=begin,
-        tenants=Tenants.of(_section(result, "tenants")),
-        eligible=_ticks(result.jobs["eligible_time"]),
-        start=_ticks(result.jobs["start_time"]),
-        end=_ticks(result.jobs["end_time"]),
+        tenants=Tenants.of(section_of(result, "tenants")),
+        eligible=ticks_of(result.jobs["eligible_time"]),
+        start=ticks_of(result.jobs["start_time"]),
+        end=ticks_of(result.jobs["end_time"]),
+        rejected=np.array(result.jobs["state"].to_pylist()) == "rejected",
         attempt_job=np.array([row_of[name] for name in attempts["job_id"].to_pylist()], np.int64),
-        attempt_start=_ticks(attempts["start_time"]),
+        attempt_start=ticks_of(attempts["start_time"]),
         attempt_end=attempt_end,
-        attempt_useful=_ticks(attempts["useful_time"]),
+        attempt_useful=ticks_of(attempts["useful_time"]),
         attempt_reason=attempts["end_reason"].to_pylist(),
         attempt_by=np.array([row_of.get(name, -1) for name in attempts["preempted_by"].to_pylist()], np.int64),
         attempt_lent=_lent(attempts),
@@ -302,14 +242,14 @@ def gather(
         slot_gpus=_flat(attempts["gpus_on_node"]),
         slot_gpu=_flat(attempts["first_gpu"]),
         result=result,
-        read_promises=partial(_promises, result, jobs, site, policy, note),
-        read_windows=partial(_closed, result, jobs, site),
+        read_promises=partial(promises_of, result, jobs, site, policy, note),
+        read_windows=partial(_closures, result, jobs, site),
         read_partitions=partial(_partitions, result, jobs, site),
-        there_from=there_from(_windows(result, jobs), site),
+        there_from=there_from(windows_of(result, jobs), site),
         read_beliefs=partial(_beliefs, jobs, policy, seed),
         site=site,
         numbers=np.arange(site.nodes),
-        division=divide(jobs, site, policy, parts) if (parts := _virtual_clusters(result)) else None,
+        division=divide(jobs, site, policy, parts) if (parts := virtual_clusters_of(result)) else None,
     )
 
 
@@ -325,58 +265,17 @@ def _lent(attempts: pa.Table) -> NDArray[np.bool_]:
     return np.array(attempts["lent"].fill_null(False).to_pylist(), np.bool_)
 
 
-def _closed(result: Result, workload: Workload, cluster: Cluster) -> list[Closed]:
-    found = []
-    for window in _windows(result, workload):
-        if window.is_commission:
-            continue
-        nodes = np.zeros(cluster.nodes, np.bool_)
-        nodes[window.node_numbers(cluster)] = True
-        found.append((nodes, window.start_tick, window.end_tick, window.invited(workload)))
-    return found
+def _closures(result: Result, workload: Workload, cluster: Cluster) -> list[Closure]:
+    return closures_of(windows_of(result, workload), workload, cluster)
 
 
 def _partitions(result: Result, workload: Workload, cluster: Cluster) -> list[Partition]:
     found = []
-    for window in _windows(result, workload):
+    for window in windows_of(result, workload):
         if window.is_partition:
             nodes = np.ones(cluster.nodes, np.bool_)
             nodes[window.node_numbers(cluster)] = False
             found.append(Partition(window.partitions[0], nodes, window.members(workload)))
-    return found
-
-
-def _virtual_clusters(result: Result) -> list[VirtualCluster]:
-    """Return the virtual clusters as the scenario has them."""
-    tables = result.scenario.get("virtual_cluster")
-    if not isinstance(tables, list):
-        return []
-    policy = _section(result, "policy")
-    sections = (VirtualClusterSection.model_validate(table) for table in tables)
-    return [each for section in sections for each in section.virtual_clusters(policy)]
-
-
-def _section(result: Result, name: str) -> Mapping[str, Any]:
-    section = result.scenario.get(name)
-    return section if isinstance(section, Mapping) else {}
-
-
-def _windows(result: Result, jobs: Workload) -> list[NodeWindow]:
-    """Return the windows over nodes as the scenario has them: maintenance, reservations, commissioning."""
-
-    def origin() -> datetime:
-        known = second_0(jobs)
-        return known or datetime.fromisoformat(str(_section(result, "workload").get("start")))
-
-    found = []
-    for name, section in (
-        ("maintenance", MaintenanceSection),
-        ("reservation", ReservationSection),
-        ("commission", CommissionSection),
-        ("partition", PartitionSection),
-    ):
-        tables = result.scenario.get(name)
-        found += [section.model_validate(table).window(origin) for table in tables] if isinstance(tables, list) else []
     return found
 
 
@@ -386,7 +285,7 @@ def _jobs_and_site(
     """Return the jobs and the site, as given or as the scenario makes them."""
     if workload is not None and cluster is not None:
         return workload, cluster
-    if _section(result, "provenance").get("runs_again") is False:
+    if section_of(result, "provenance").get("runs_again") is False:
         raise ConfigError(
             "this result was made in Python from a workload and a cluster that no file describes, and only they say "
             "what its jobs asked for; in Python, gpuyard.explain(result, job, workload=..., cluster=...) takes them"
@@ -399,63 +298,13 @@ def _jobs_and_site(
 
 def _check_same(result: Result, workload: Workload, cluster: Cluster) -> None:
     """Raise if jobs or site are not those that the result was made from."""
-    known = _section(result, "provenance")
+    known = section_of(result, "provenance")
     for what, found in (("workload", workload_digest(workload)), ("cluster", cluster_digest(cluster))):
         if known.get(f"{what}_sha256", found) != found:
             raise ConfigError(
                 f"the {what} '{known.get(what)}' is not the one that the result was made from (SHA-256 {found[:12]}... "
                 f"for {str(known[f'{what}_sha256'])[:12]}...), so it explains nothing; give the one that was simulated"
             )
-
-
-def needs_log(policy: Policy) -> bool:
-    """Return whether explanations under a policy need its log of decisions."""
-    if policy.replay == "recorded" or policy.decide is not None:
-        return False
-    return policy.backfill != "fit" and (policy.backfill != "none" or is_scored(policy))
-
-
-def _promises(
-    result: Result, workload: Workload, cluster: Cluster, policy: Policy, note: Callable[[str], None]
-) -> tuple[Promises | None, str]:
-    """Return the log of decisions where explanations need one, and where it is from."""
-    parts = _virtual_clusters(result)
-    if not any(needs_log(own) for own in ([each.own_policy or policy for each in parts] or [policy])):
-        return None, NOT_NEEDED
-    if result.decisions is not None:
-        return _lower(result.decisions, workload), "saved"
-    engine, run = result.numbers.get("engine"), _section(result, "run")
-    took = float(engine.get("wall_s", 0.0)) if isinstance(engine, Mapping) else 0.0
-    if took > LONGEST_AGAIN:
-        return None, f"the run took {took:.0f} s, too long to make it again here"
-    note("making the run again, to see what was promised to whom")
-    record = schedule_apart(
-        workload,
-        cluster,
-        policy,
-        virtual_clusters=parts,
-        seed=int(run.get("seed", 0)),
-        until=run.get("until"),
-        begin=run.get("begin"),
-        windows=_windows(result, workload),
-        tenants=Tenants.of(_section(result, "tenants")),
-        decisions=True,
-    )
-    if schedule_digest(record) != result.digest:
-        return None, "the run, made again with this version, has another schedule than the one that was saved"
-    return _lower(decisions_table(record), workload), "made again"
-
-
-def _lower(table: pa.Table, workload: Workload) -> Promises:
-    """Return the log by rows and ticks."""
-    row_of = {name: row for row, name in enumerate(workload.held["job_id"].to_pylist())}
-    return Promises(
-        time=_ticks(table["time"]),
-        job=np.array([row_of[name] for name in table["job_id"].to_pylist()], np.int64),
-        begin=_ticks(table["begin_time"]),
-        table=table,
-        lost=int((table.schema.metadata or {}).get(LOST, b"0")),
-    )
 
 
 def find_job(evidence: Evidence, job_id: str) -> int:
@@ -479,10 +328,6 @@ def find_job(evidence: Evidence, job_id: str) -> int:
         value=job_id,
         remedy=f"give the id of one of the {len(evidence.names):,} jobs",
     )
-
-
-def _ticks(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    return to_ticks(column.cast(pa.float64()).fill_null(float("nan")).to_numpy().astype(np.float64))
 
 
 def _offsets(column: pa.ChunkedArray) -> NDArray[np.int64]:

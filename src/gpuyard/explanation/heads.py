@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuyard.explanation.evidence import Evidence
+from gpuyard.explanation.yard import demand_of, held_milli
 
-__all__ = ["Keeper", "find_reservation", "find_withheld", "first_of", "standing_heads"]
+__all__ = [
+    "Keeper",
+    "exceeds_extra",
+    "find_reservation",
+    "find_withheld",
+    "first_of",
+    "is_patterned",
+    "standing_heads",
+]
+
+_PATTERNS: Final = ("rail-aligned", "topology-block")
 
 Flags = NDArray[np.bool_]
 Test = Callable[[Flags], bool]
@@ -60,22 +71,35 @@ def _waits(evidence: Evidence, row: int, now: int) -> bool:
 
 
 def find_reservation(
-    evidence: Evidence, row: int, now: int, goes_before: Callable[[int], bool], is_kept_out: Test
+    evidence: Evidence, row: int, now: int, lasting: int, goes_before: Callable[[int], bool], is_kept_out: Test
 ) -> Keeper | None:
     """Return whose reservation kept a job from its nodes, that of its own queue rather than others'; or ``None``.
 
-    A reservation binds who comes later in the order and might still run at its shadow time.
+    A reservation binds who comes later in the order and might still run at its shadow time; ``lasting``: how long the
+    job was expected to stay, microseconds.
     """
     promises = evidence.promises
     if promises is None:
         return None
-    end, own = now + int(evidence.estimate[row]), evidence.queues.of[row]
+    end, own = now + lasting, evidence.queues.of[row]
     heads = [
         each
         for each in standing_heads(evidence, now)
         if each.job != row and end > promises.begin[each.entry] and goes_before(each.job)
     ]
     return _culprit(sorted(heads, key=lambda each: bool(evidence.queues.of[each.job] != own)), is_kept_out)
+
+
+def is_patterned(evidence: Evidence, row: int) -> bool:
+    """Return whether the placement asks for more than room for each part of a job: a pattern that is not told here."""
+    return str(evidence.policy.placement) in _PATTERNS and bool(demand_of(evidence, row)["several"])
+
+
+def exceeds_extra(evidence: Evidence, row: int, entry: int) -> bool:
+    """Return whether a job has more GPUs than are left over beside a promise that counts them."""
+    promises = evidence.promises
+    extra = None if promises is None or entry < 0 else promises.extra(entry)
+    return extra is not None and held_milli(evidence, row) > round(extra * 1000)
 
 
 def find_withheld(evidence: Evidence, firsts: Iterable[int], is_kept_out: Test) -> Keeper | None:

@@ -53,6 +53,11 @@ class FairPast:
             work_out_factors(accounts)
         return accounts.factor[accounts.leaf]
 
+    def recalculations(self, since: int, until: int) -> NDArray[np.int64]:
+        """Return when factors are worked out anew, from an instant to before another."""
+        first = -(-(since - self._origin) // self._period)
+        return np.arange(self._origin + max(first, 1) * self._period, until, self._period, dtype=np.int64)
+
     def _forget(self) -> None:
         """Go back to where nobody has used anything."""
         self._accounts.usage[:] = 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from heapq import heappop, heappush
 
 import numpy as np
@@ -45,38 +46,41 @@ class Ahead:
 
 
 class FirstOf:
-    """Those of some jobs that go before one job in a run that preempts; asked at instants that do not go back.
+    """The first of those who wait; asked at instants that do not go back.
 
-    ``among``: rows, int64; ``level``: of each job of the workload, int64, what goes before the order that stays;
-    ``elsewhere``: attempts, int64, that began in another queue, after their jobs had had their turn in this one.
+    Parameters
+    ----------
+    rows, begins, ends
+        Of each wait: whose, and from when to when (int64 microseconds), in the order of the beginnings.
+    places
+        What the queue is sorted by, of each wait.
     """
 
-    def __init__(
-        self,
-        evidence: Evidence,
-        row: int,
-        among: Ticks,
-        since: int,
-        until: int,
-        *,
-        level: Ticks | None = None,
-        elsewhere: Ticks | None = None,
-    ) -> None:
-        level = np.zeros(len(evidence.workload), np.int64) if level is None else level
+    def __init__(self, rows: Ticks, begins: Ticks, ends: Ticks, places: Sequence[tuple[int, ...]]) -> None:
+        self._rows, self.begins, self._ends, self._places = rows, begins, ends, places
+        self._next = 0
+        self._heap: list[tuple[tuple[int, ...], int, int]] = []
+
+    @classmethod
+    def in_cells(
+        cls, evidence: Evidence, row: int, among: Ticks, since: int, until: int, *, elsewhere: Ticks | None = None
+    ) -> FirstOf:
+        """Return those of some jobs (rows) that go before one, from an instant to another, in an order that stays.
+
+        ``elsewhere``: attempts, int64, that began in another queue, after their jobs had had their turn in this one.
+        """
         rows, begins, ends = _waits_with(evidence, elsewhere)
-        before = (level < level[row]) | ((level == level[row]) & (evidence.rank < evidence.rank[row]))
+        before = evidence.rank < evidence.rank[row]
         before &= np.isin(np.arange(before.size), among)
         mine = before[rows] & (ends > since) & (begins < until)
-        self._rows, self.begins, self._ends = rows[mine], begins[mine], ends[mine]
-        self._order = list(zip(level[self._rows].tolist(), evidence.rank[self._rows].tolist(), strict=True))
-        self._next = 0
-        self._heap: list[tuple[tuple[int, int], int, int]] = []
+        places = [(rank,) for rank in evidence.rank[rows[mine]].tolist()]
+        return cls(rows[mine], begins[mine], ends[mine], places)
 
     def first(self, now: int) -> int | None:
         """Return the first of those who wait after the passes of an instant, or ``None`` if nobody does."""
         while self._next < self.begins.size and self.begins[self._next] <= now:
-            place = self._next
-            heappush(self._heap, (self._order[place], int(self._rows[place]), int(self._ends[place])))
+            at = self._next
+            heappush(self._heap, (self._places[at], int(self._rows[at]), int(self._ends[at])))
             self._next += 1
         while self._heap and self._heap[0][2] <= now:
             heappop(self._heap)

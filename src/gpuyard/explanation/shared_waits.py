@@ -1,8 +1,7 @@
 """Why a job waited among tenants, or where jobs preempt each other: a quota, a limit, room, another job of its queue.
 
 What held it is worked out as the job saw it at its turn: after what ended at an instant, and after those starts that
-came before its turn in the order of that moment.  Where that order goes by levels that change with time, it is what
-was there after all starts of the instant.
+came before its turn in the order of that moment.
 """
 
 from __future__ import annotations
@@ -14,24 +13,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuyard.explanation.closures import Closure, find_needed
 from gpuyard.explanation.evidence import Evidence
-from gpuyard.explanation.heads import Test, find_reservation, find_withheld
+from gpuyard.explanation.heads import Test, exceeds_extra, find_reservation, find_withheld, is_patterned
+from gpuyard.explanation.line import Line, Place
 from gpuyard.explanation.plans import planned_wait
-from gpuyard.explanation.queue import FirstOf
 from gpuyard.explanation.sharing import Sharing
 from gpuyard.explanation.story import Blocker, Held, Stretch
-from gpuyard.explanation.walking import Ticks, held_before, waits_of, walk
+from gpuyard.explanation.walking import Ticks, held_before, walk
 from gpuyard.explanation.yard import Shortage, Yard, allowed_nodes, demand_of, find_shortage, held_milli
-from gpuyard.preempting import rank_of_jobs
 from gpuyard.workload import MICROSECOND, NEVER
 
 __all__ = ["find_shared_stretches"]
 
 _SHOWN = 6
 """Tenants whose shares are told."""
-_RANKED = ("priority", "partition", "qos")
-_STEADY = ("none", "reclaim", *_RANKED)
-"""Preemption rules whose levels do not change with time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,66 +48,62 @@ class _Moment:
     planned: int = NEVER
     ahead: int | None = None
     """0: the first of its queue"""
+    shut: tuple[Closure, ...] = ()
 
     @property
     def key(self) -> tuple[object, ...]:
         """What is the same all through a stretch."""
         held = None if self.held is None else (self.held.by, self.held.what, self.held.tenant, tuple(self.held.group))
-        return self.reason, self.blocker, self.behind, held, self.may_take
+        shut = tuple(each.key for each in self.shut)
+        return self.reason, self.blocker, self.behind, held, self.may_take, shut
 
 
 def find_shared_stretches(evidence: Evidence, row: int) -> tuple[Stretch, ...]:
     """Return why a job waited, in all its waits."""
     stretches: list[Stretch] = []
-    rows, begins, ends = waits_of(evidence)
-    for since, until in zip(begins[rows == row].tolist(), ends[rows == row].tolist(), strict=True):
-        run: list[_Moment] = []
-        for moment in _moments(evidence, row, since, until):
+    line = Line(evidence)
+    waits = line.waits(row)
+    run: list[_Moment] = []
+    for number, (since, until) in enumerate(waits):
+        for moment in _moments(evidence, line, row, since, until):
             if run and moment.key != run[0].key:
                 stretches.append(_stretch(evidence, row, run, moment.time))
                 run = []
             run.append(moment)
-        stretches.append(_stretch(evidence, row, run, until))
+        if number + 1 == len(waits) or waits[number + 1][0] != until:
+            stretches.append(_stretch(evidence, row, run, until))
+            run = []
     return tuple(stretches)
 
 
-def _moments(evidence: Evidence, row: int, since: int, until: int) -> Iterator[_Moment]:
+def _moments(evidence: Evidence, line: Line, row: int, since: int, until: int) -> Iterator[_Moment]:
     """Yield what held the job back after each instant of a wait at which something started, ended or came."""
-    judge = _Judge(evidence, row, since, until)
+    judge = _Judge(evidence, line, row, since, until)
     for attempt in held_before(evidence, since):
         judge.hold(attempt)
-    turns = [judge.queue.begins, evidence.there_from, *judge.turns()]
+    turns = [line.instants(since, until), evidence.there_from, *judge.turns()]
     for now, started, left in walk(evidence, since, until, turns):
         yield judge.moment(now, started, left)
-
-
-def _levels(evidence: Evidence) -> Ticks:
-    """Return the level of each job under a rule whose levels stay."""
-    if evidence.policy.preemption.rule in _RANKED:
-        return -rank_of_jobs(evidence.workload, evidence.policy.preemption).astype(np.int64)
-    return np.zeros(len(evidence.workload), np.int64)
 
 
 class _Judge:
     """Says what holds one job back, given what is free and what tenants hold."""
 
-    def __init__(self, evidence: Evidence, row: int, since: int, until: int) -> None:
-        self.evidence, self.row = evidence, row
+    def __init__(self, evidence: Evidence, line: Line, row: int, since: int, until: int) -> None:
+        self.evidence, self.line, self.row = evidence, line, row
         self.yard, self.sharing = Yard(evidence), Sharing(evidence)
         self.usable = allowed_nodes(self.yard, demand_of(evidence, row))
-        self.level = _levels(evidence)
         self.strict = evidence.policy.backfill == "none"
-        self.steady = evidence.policy.preemption.rule in _STEADY and not evidence.scored
         self.promises = evidence.promises if evidence.policy.backfill in ("easy", "slurm") else None
         self.plans = evidence.policy.backfill == "slurm"
         victims = evidence.attempt_by >= 0
         self.made_room_for = set(
             zip(evidence.attempt_by[victims].tolist(), evidence.attempt_end[victims].tolist(), strict=True)
         )
-        until = until if self.strict and self.steady else since
+        until = until if self.strict else since
         mine, queues = self.sharing.owner == self.sharing.owner[row], evidence.queues
         firsts = [
-            FirstOf(evidence, row, np.flatnonzero(mine & (queues.of == number)), since, until, level=self.level)
+            line.firsts(row, np.flatnonzero(mine & (queues.of == number)), since, until)
             for number in range(len(queues.names))
         ]
         self.queue = firsts.pop(int(queues.of[row]))
@@ -119,9 +111,7 @@ class _Judge:
 
     def turns(self) -> Iterator[Ticks]:
         """Yield the instants at which others were promised something, or nodes opened."""
-        yield np.array([end for _, _, end, _ in self.evidence.windows], np.int64)
-        for each in self.others:
-            yield each.begins
+        yield np.array([each.end for each in self.evidence.windows], np.int64)
         if self.promises is not None:
             yield self.promises.time
 
@@ -142,13 +132,13 @@ class _Judge:
         ended = [attempt for attempt in left if self.evidence.attempt_start[attempt] < now]
         later: list[int] = []
         if not self.evidence.tenants:
-            after = self.evidence.attempt_job[lasting[self._turn(lasting) :]]
+            after = self.evidence.attempt_job[lasting[self._turn(lasting, now) :]]
             later = [attempt for attempt in ended if self.evidence.attempt_by[attempt] in after]
         for attempt in ended:
             if attempt not in later:
                 self.give_back(attempt)
         self.yard.come_to(now)
-        turn = self._turn(lasting)
+        turn = self._turn(lasting, now)
         for attempt in lasting[:turn]:
             self.hold(attempt)
         found = self._seen(now)
@@ -158,14 +148,12 @@ class _Judge:
             self.hold(attempt)
         return found
 
-    def _turn(self, started: Sequence[int]) -> int:
+    def _turn(self, started: Sequence[int], now: int) -> int:
         """Return before which of the starts of an instant, which are in their order, the job had its turn.
 
         Among tenants each start for which others made room begins the pass anew, so only those after the last count.
         """
         evidence, done = self.evidence, 0
-        if not self.steady:
-            return len(started)
         for place, attempt in enumerate(started):
             made_room = (int(evidence.attempt_job[attempt]), int(evidence.attempt_start[attempt])) in self.made_room_for
             if made_room and evidence.tenants:
@@ -173,7 +161,7 @@ class _Judge:
         held = []
         turn = len(started)
         for place, attempt in enumerate(started):
-            if place >= done and self._key(self.row) < self._key(int(evidence.attempt_job[attempt])):
+            if place >= done and self._key(self.row, now) < self._key(int(evidence.attempt_job[attempt]), now):
                 turn = place
                 break
             self.sharing.hold(attempt)
@@ -182,10 +170,9 @@ class _Judge:
             self.sharing.give_back(attempt)
         return turn
 
-    def _key(self, row: int) -> tuple[float, int, int]:
+    def _key(self, row: int, now: int) -> tuple[float, Place]:
         """Return the place of a job in the order of this moment."""
-        share = self.sharing.share(int(self.sharing.owner[row]))
-        return share, int(self.level[row]), int(self.evidence.rank[row])
+        return self.sharing.share(int(self.sharing.owner[row])), self.line.place(row, now)
 
     def _seen(self, now: int) -> _Moment:
         row = self.row
@@ -200,15 +187,15 @@ class _Judge:
             may_take=self._may_take(row),
             **self._shares(),  # type: ignore[arg-type]
         )
-        first = self.queue.first(now) if self.strict and self.steady else None
+        first = self.queue.first(now) if self.strict else None
         if first is not None:
             return replace(known, blocker=first, behind=self._why(first, now))
-        if self.strict and self.steady and self.evidence.queues.several and not self.evidence.tenants:
+        if self.strict and self.evidence.queues.several and not self.evidence.tenants:
             known = replace(known, ahead=0)
         if refusal is not None and not (refusal.tenant == "" and refusal.by == "quota" and shortage is not None):
             return replace(known, reason=refusal.by, held=refusal)
         if shortage is not None:
-            return replace(known, reason=shortage.reason, **self._own_promise(now))
+            return replace(known, reason=shortage.reason, shut=self._shut(shortage, now), **self._own_promise(now))
         if self.plans and self._is_beyond_depth(now):
             return replace(known, reason="depth")
         if self.plans:
@@ -217,16 +204,31 @@ class _Judge:
 
     def _withheld(self, now: int) -> dict[str, Any]:
         """Return for which first job of another queue nodes are withheld that the job needs, nothing if for none."""
-        if not self.strict or not self.steady:
+        if not self.strict:
             return {}
         firsts = [first for first in (each.first(now) for each in self.others) if first is not None]
         keeper = find_withheld(self.evidence, firsts, self._is_kept_out(now))
         return {} if keeper is None else {"reason": "withheld", "blocker": keeper.job}
 
+    def _shut(self, shortage: Shortage, now: int) -> tuple[Closure, ...]:
+        """Return the windows without any of which there would have been nodes for a job that is short of open ones."""
+        if shortage.reason != "closed":
+            return ()
+        refused = np.isin(self.yard.kind, list(self.sharing.refused_types(self.row)))
+        if find_shortage(self.evidence, self.yard, self.row, refused) is not None:
+            refused = np.zeros_like(refused)
+
+        def has_room(closed: NDArray[np.bool_] | None) -> bool:
+            shut = refused if closed is None else refused | closed
+            return find_shortage(self.evidence, self.yard, self.row, shut) is None
+
+        closures = self.evidence.closures(self.row, now, self.line.lasting(self.row, now))
+        return find_needed(closures, has_room)
+
     def _is_kept_out(self, now: int) -> Test:
         """Return what tells whether the job finds no room where further nodes are closed to it."""
         shut = np.isin(self.yard.kind, list(self.sharing.refused_types(self.row)))
-        closed = self.evidence.closed_nodes(self.row, now)
+        closed = self._closed(self.row, now)
         shut = shut if closed is None else shut | closed
 
         def is_kept_out(nodes: NDArray[np.bool_]) -> bool:
@@ -235,14 +237,12 @@ class _Judge:
         return is_kept_out
 
     def _goes_before(self, other: int, now: int) -> bool:
-        """Return whether another job goes before this one; True where levels that change with time decide."""
-        if self.evidence.policy.preemption.rule not in _STEADY:
-            return True
-        if self.steady:
-            return self._key(other) < self._key(self.row)
-        if self.level[other] != self.level[self.row]:
-            return bool(self.level[other] < self.level[self.row])
-        return not self.evidence.goes_later(self.row, np.array([other]), now)[0]
+        """Return whether another job goes before this one."""
+        return self._key(other, now) < self._key(self.row, now)
+
+    def _closed(self, row: int, now: int) -> NDArray[np.bool_] | None:
+        """Return which nodes windows close to a job."""
+        return self.evidence.closed_nodes(row, now, self.line.lasting(row, now))
 
     def _entry(self, now: int) -> int:
         """Return the promise to the head of its queue after the passes of an instant, or -1: not to one that runs."""
@@ -267,17 +267,20 @@ class _Judge:
 
     def _beside_reservation(self, now: int) -> dict[str, Any]:
         """Return why a job waits for which there was room that its quotas and limits admitted it to."""
-        if self.promises is not None:
-            keeper = find_reservation(
-                self.evidence, self.row, now, lambda head: self._goes_before(head, now), self._is_kept_out(now)
-            )
-            if keeper is not None:
-                return {"reason": "reservation", "blocker": keeper.job, "entry": keeper.entry}
-            if self.evidence.queues.several:
-                return {"reason": "unknown"}
+        evidence, row = self.evidence, self.row
+        if self.promises is None:
+            return {"reason": "unknown" if evidence.policy.backfill == "easy" else "placement"}
+        lasting, is_kept_out = self.line.lasting(row, now), self._is_kept_out(now)
+        keeper = find_reservation(evidence, row, now, lasting, lambda head: self._goes_before(head, now), is_kept_out)
+        if keeper is not None:
+            return {"reason": "reservation", "blocker": keeper.job, "entry": keeper.entry}
         entry = self._entry(now)
-        if self.promises is None or entry < 0 or self.promises.job[entry] == self.row:
-            return {"reason": "placement" if self.steady else "order"}
+        if is_patterned(evidence, row) and not exceeds_extra(evidence, row, entry):
+            return {"reason": "placement"}
+        if evidence.queues.several:
+            return {"reason": "unknown"}
+        if entry < 0 or self.promises.job[entry] == row:
+            return {"reason": "placement"}
         return {"reason": "reservation", "blocker": int(self.promises.job[entry]), "entry": entry}
 
     def _wait(self, rows: Ticks, now: int) -> NDArray[np.bool_]:
@@ -288,16 +291,11 @@ class _Judge:
         return ~np.isin(rows, evidence.attempt_job[runs | ended])
 
     def _is_beyond_depth(self, now: int) -> bool:
-        """Return whether more jobs are ahead than are planned; False where tenants or levels make that hard to tell."""
+        """Return whether more jobs are ahead than are planned; False where tenants make that hard to tell."""
         evidence, depth = self.evidence, self.evidence.policy.planning.depth
-        if depth >= len(evidence.workload) or evidence.tenants or not self.steady:
+        if depth >= len(evidence.workload) or evidence.tenants:
             return False
-        rows, begins, ends = waits_of(evidence)
-        waiting = rows[(begins <= now) & (ends > now)]
-        ahead = (self.level[waiting] < self.level[self.row]) | (
-            (self.level[waiting] == self.level[self.row]) & (evidence.rank[waiting] < evidence.rank[self.row])
-        )
-        return int(ahead.sum()) >= depth
+        return self.line.count_ahead(self.row, now) >= depth
 
     def _may_take(self, row: int) -> bool | None:
         """Return whether other tenants' GPUs might be taken back for a job, ``None`` where none ever are."""
@@ -318,18 +316,17 @@ class _Judge:
         Of the types of which only some admit it, what counts is room on these.
         """
         limit, refused = self.sharing.limit(row), self.sharing.refused_types(row)
-        shut = self.evidence.closed_nodes(row, now)
+        shut = self._closed(row, now)
         if limit is not None or not refused:
             return limit, find_shortage(self.evidence, self.yard, row, shut)
         held = next(iter(refused.values()))
         closed = np.isin(self.yard.kind, list(refused))
         if bool(closed[self._nodes_of(row)].all()):
             return held, find_shortage(self.evidence, self.yard, row, shut)
-        if shut is not None:
-            return None, find_shortage(self.evidence, self.yard, row, closed | shut)
-        shortage = find_shortage(self.evidence, self.yard, row, closed)
-        if shortage is not None and shortage.reason == "closed":
-            return held, None  # there is room on a type whose quota is used up
+        shortage = find_shortage(self.evidence, self.yard, row, closed if shut is None else closed | shut)
+        by_types = find_shortage(self.evidence, self.yard, row, closed)
+        if shortage is not None and shortage.reason == "closed" and by_types is not None:
+            return held, find_shortage(self.evidence, self.yard, row, shut)  # not windows alone are to blame
         return None, shortage
 
     def _nodes_of(self, row: int) -> NDArray[np.bool_]:
@@ -371,6 +368,7 @@ def _stretch(evidence: Evidence, row: int, run: Sequence[_Moment], until: int) -
         share=_range(own) if own else None,
         shares=dict(first.shares),
         planned=None if run[-1].planned == NEVER else run[-1].planned / MICROSECOND,
+        closed=tuple(each.in_words(evidence.cluster) for each in first.shut),
     )
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "Passed",
     "Placed",
     "Right",
+    "Shut",
     "Stay",
     "Story",
     "Stretch",
@@ -120,6 +121,21 @@ class FreeCells:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Shut:
+    """A window that closed nodes to a job."""
+
+    kind: str
+    """``maintenance``, ``reservation`` or ``partition``, of which all other nodes are closed"""
+    nodes: tuple[str, ...]
+    """which it closed"""
+    start: float | None
+    """from when on, and to when; ``None``: always"""
+    end: float | None
+    whose: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """by column: the users, tenants and partitions that a reservation is for; the partition of the job"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stretch:
     """A part of the wait with one reason.  GPUs are the least and the most that were free to the job in it."""
 
@@ -155,6 +171,8 @@ class Stretch:
     """the smallest shares of other tenants that held something when the stretch began"""
     cells: FreeCells | None = None
     """where the cluster is handed out in cells"""
+    closed: tuple[Shut, ...] = ()
+    """the windows without any of which there would have been nodes for it"""
 
     @property
     def seconds(self) -> float:

@@ -8,9 +8,11 @@ from itertools import groupby
 from typing import Final
 
 from gpuyard.explanation.cell_words import asked_words, free_words
+from gpuyard.explanation.closure_words import closed_words
 from gpuyard.explanation.shared_words import held_words, right_words, standing_words, took_words
 from gpuyard.explanation.story import REASONS, Blocker, Hold, Made, Passed, Placed, Stay, Story, Stretch
-from gpuyard.units import counted, format_seconds
+from gpuyard.explanation.times import exact, lasting, when
+from gpuyard.units import counted
 
 __all__ = ["tell"]
 
@@ -20,10 +22,6 @@ _MOST_GROUPS: Final = 8
 _MOST_NODES: Final = 8
 _OWN: Final = ("gpus", "gpu_type", "fragmentation", "closed", "exclusive", "cpus", "memory")
 """Reasons that lie between the job and the site, and not with another job."""
-_CONSTRAINTS: Final = {
-    "closed": "the nodes that would have done were closed to it, for maintenance, for others or by its partition",
-    "exclusive": "it has its nodes to itself, and too few nodes had nobody on them",
-}
 
 
 def tell(story: Story) -> str:
@@ -55,24 +53,6 @@ def _life(story: Story) -> list[str]:
     elif story.asked.get("gpus", 0) > 0:
         lines.append("There was no room for it: it ran as recorded and held nothing.")
     return [*lines, _ending(story)]
-
-
-def exact(seconds: float) -> str:
-    """Return seconds with all their digits: ``3,600 s``, ``0.25 s``."""
-    text = f"{seconds:,.6f}".rstrip("0").rstrip(".")
-    return f"{text} s"
-
-
-def lasting(seconds: float) -> str:
-    """Return a duration for people, and in exact seconds where these say more: ``1h 40m (6,000 s)``."""
-    if seconds < 60:
-        return exact(seconds)
-    return f"{format_seconds(seconds)} ({exact(seconds)})"
-
-
-def when(seconds: float) -> str:
-    """Return an instant likewise, since the origin."""
-    return lasting(seconds) if seconds >= 0 else f"{lasting(-seconds)} before the origin"
 
 
 def gpus(number: float) -> str:
@@ -175,8 +155,10 @@ def _why(story: Story, stretch: Stretch) -> str:
         text = f"too few GPUs: {_number(*stretch.free)} free of the {needed} it needs"
     elif stretch.reason == "gpu_type":
         text = f"constraint: {free}, but {_number(*stretch.allowed)} of a type it accepts, and it needs {needed}"
-    elif stretch.reason in ("closed", "exclusive"):
-        text = f"constraint: {free}, but {_CONSTRAINTS[stretch.reason]}"
+    elif stretch.reason == "closed":
+        text = f"constraint: {free}, but {closed_words(stretch.closed, stretch.start)}"
+    elif stretch.reason == "exclusive":
+        text = f"constraint: {free}, but it has its nodes to itself, and too few nodes had nobody on them"
     elif stretch.reason in ("cpus", "memory"):
         what = "CPUs" if stretch.reason == "cpus" else "memory"
         text = f"constraint: {free}, and nodes had the GPUs it needs, but not the {what}"

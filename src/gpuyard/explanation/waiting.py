@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuyard.explanation.closures import Closure, find_needed
 from gpuyard.explanation.evidence import Evidence
-from gpuyard.explanation.heads import Test, find_reservation, find_withheld, first_of
+from gpuyard.explanation.heads import Test, exceeds_extra, find_reservation, find_withheld, first_of, is_patterned
 from gpuyard.explanation.plans import planned_wait
 from gpuyard.explanation.queue import Ahead
 from gpuyard.explanation.story import Blocker, Passed, Stretch
@@ -42,11 +43,13 @@ class _Moment:
     entry: int = -1
     """the promise to the blocker"""
     planned: int = NEVER
+    shut: tuple[Closure, ...] = ()
 
     @property
     def key(self) -> tuple[object, ...]:
         """What is the same all through a stretch."""
-        return self.reason, self.blocker, self.shortage is None, self.behind and self.behind.reason
+        shut = tuple(each.key for each in self.shut)
+        return self.reason, self.blocker, self.shortage is None, self.behind and self.behind.reason, shut
 
 
 def find_stretches(evidence: Evidence, row: int) -> tuple[Stretch, ...]:
@@ -132,6 +135,16 @@ def _moments(evidence: Evidence, row: int, since: int, until: int) -> Iterator[_
         yield judge.moment(now, started)
 
 
+def _next_passes(evidence: Evidence, since: int, until: int) -> NDArray[np.int64]:
+    """Return when jobs come next after starts: the job sees then what those took who came after it in the order."""
+    start = evidence.attempt_start
+    starts = start[np.searchsorted(start, since, "left") : np.searchsorted(start, until, "left")]
+    came = np.unique(np.concatenate([evidence.eligible, evidence.workload.submit]))
+    places = np.searchsorted(came, starts, "right")
+    following = came[places[places < came.size]]
+    return following[following < until]
+
+
 class _Judge:
     """Says what holds one job back, given what is free."""
 
@@ -148,11 +161,13 @@ class _Judge:
         if self.evidence.queues.several and self.evidence.policy.backfill == "none":
             came = self.evidence.eligible
             yield came[(came > since) & (came < until)]
+        if self.evidence.policy.backfill != "none":
+            yield _next_passes(self.evidence, since, until)
         promises = self.evidence.promises if self.evidence.policy.backfill != "fit" else None
         if promises is not None:
             first, end = np.searchsorted(promises.time, [since, until]).tolist()
             yield promises.time[first:end]
-        ends = np.array([end for _, _, end, _ in self.evidence.windows], np.int64)
+        ends = np.array([each.end for each in self.evidence.windows], np.int64)
         for instants in (ends, np.unique(self.evidence.there_from)):
             yield instants[(instants > since) & (instants < until)]
 
@@ -168,6 +183,8 @@ class _Judge:
         if shortage is not None:
             allowed = shortage.allowed
         why = self._reason(now, shortage)
+        if why["reason"] == "closed":
+            why["shut"] = find_needed(evidence.closures(self.row, now), self._has_room)
         for attempt in taken:
             yard.hold(attempt)
         known = {
@@ -267,6 +284,9 @@ class _Judge:
 
         return is_kept_out
 
+    def _has_room(self, closed: NDArray[np.bool_] | None) -> bool:
+        return find_shortage(self.evidence, self.yard, self.row, closed) is None
+
     def _short(self, row: int, now: int) -> Shortage | None:
         return find_shortage(self.evidence, self.yard, row, self.evidence.closed_nodes(row, now))
 
@@ -280,6 +300,8 @@ class _Judge:
         entry = -1 if promises is None else promises.last(now, 0)
         if not known or promises is None or entry < 0 or promises.job[entry] != first:
             return {"reason": "reservation" if known else "unknown", "blocker": first}
+        if is_patterned(self.evidence, self.row) and not exceeds_extra(self.evidence, self.row, entry):
+            return self._beside_reservations(now)
         return {"reason": "reservation", "blocker": first, "entry": entry}
 
     def _beside_reservations(self, now: int) -> dict[str, object]:
@@ -291,9 +313,10 @@ class _Judge:
         def goes_before(head: int) -> bool:
             return not evidence.goes_later(row, np.array([head]), now)[0]
 
-        keeper = find_reservation(evidence, row, now, goes_before, self._is_kept_out(now))
-        if keeper is None:  # what stood at its turn is not what stands after the pass
-            return {"reason": "unknown"}
+        lasting = int(evidence.estimate[row])
+        keeper = find_reservation(evidence, row, now, lasting, goes_before, self._is_kept_out(now))
+        if keeper is None:  # no pattern, or what stood at its turn is not what stands after the pass
+            return {"reason": "placement" if is_patterned(evidence, row) else "unknown"}
         return {"reason": "reservation", "blocker": keeper.job, "entry": keeper.entry}
 
     def _planned(self, now: int) -> dict[str, object]:
@@ -333,6 +356,7 @@ def _stretch(evidence: Evidence, row: int, run: list[_Moment], until: int) -> St
         ahead=first.ahead,
         partition=evidence.queues.name_of(row),
         planned=_seconds(run[-1].planned),
+        closed=tuple(each.in_words(evidence.cluster) for each in first.shut),
     )
 
 
