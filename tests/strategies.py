@@ -233,6 +233,8 @@ def preemptions(draw: st.DrawFn, rule: str, scale: float = 1) -> Preemption:
     if rule in {"partition", "qos"}:
         named = draw(st.sampled_from([range(14), range(14), [1, 5], [0, 3, 4, 9]]))
         fields["tiers"] = {f"tier {each}": each - draw(st.sampled_from([0, 0, 2])) for each in named}
+        modes = st.sampled_from(["off", "suspend", "requeue"])
+        fields["modes"] = draw(st.just({}) | st.dictionaries(st.sampled_from([*fields["tiers"], "none"]), modes))
     if rule == "time-slice":
         lost = [float(fields.get(each) or 0) for each in ("restart_cost", "checkpoint_interval", "checkpoint_cost")]
         fields["time_slice"] = sum(lost) + time(1, 4)

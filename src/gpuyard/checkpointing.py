@@ -1,4 +1,4 @@
-"""What checkpoints jobs write: those of their own, or of the policy; and whether jobs get on with these."""
+"""Who may be preempted, and what checkpoints jobs write: their own, or the policy's; and whether they get on so."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gpuyard.preemption import Preemption
 from gpuyard.units import ticks
 from gpuyard.workload import MICROSECOND, Workload, to_ticks
 
-__all__ = ["check_progress", "common_interval", "intervals_of", "may_be_fruitless", "saved_by"]
+__all__ = ["check_progress", "common_interval", "intervals_of", "may_be_fruitless", "preemptible_of", "saved_by"]
 
 _COLUMN = "checkpoint_interval"
 _LONGEST = 2**61
@@ -28,13 +28,32 @@ def intervals_of(workload: Workload, given: Preemption) -> NDArray[np.int64]:
     Returns
     -------
     NDArray
-        int64 microseconds, shape (jobs,): 0 = nothing is lost, NEVER = there are none; empty where no job states any,
-        so that :func:`common_interval` holds for all.
+        int64 microseconds, shape (jobs,): 0 = nothing is lost, NEVER = there are none; empty where no job states any
+        and no mode does, so that :func:`common_interval` holds for all.
     """
-    if not workload.has(_COLUMN):
+    if not workload.has(_COLUMN) and not given.modes:
         return np.empty(0, np.int64)
     stated = workload.floats(_COLUMN)
-    return np.where(np.isfinite(stated), np.maximum(to_ticks(stated), stated > 0), common_interval(given))
+    own = np.isfinite(stated)
+    common = np.full(own.size, common_interval(given))
+    requeued = _has_mode(workload, given, "requeue")
+    common[requeued & (common == 0)] = NEVER
+    interval = np.where(own, np.maximum(to_ticks(stated), stated > 0), common)
+    interval[_has_mode(workload, given, "suspend")] = 0
+    return interval
+
+
+def preemptible_of(workload: Workload, given: Preemption) -> NDArray[np.bool_]:
+    """Return whether each job may be preempted at all: by its own word and by the mode of its partition or QOS."""
+    return (workload.integers("preemptible", 1) > 0) & ~_has_mode(workload, given, "off")
+
+
+def _has_mode(workload: Workload, given: Preemption, mode: str) -> NDArray[np.bool_]:
+    """Return the jobs whose partition or QOS, whichever the rule goes by, has a mode: bool, shape (jobs,)."""
+    if mode not in given.modes.values():
+        return np.zeros(len(workload), np.bool_)
+    codes, names = workload.labels(given.rule, "")
+    return np.array([given.modes.get(name) == mode for name in names], np.bool_)[codes]
 
 
 def saved_by(workload: Workload, given: Preemption, row: int, passed: int) -> int:

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuyard.checkpointing import check_progress, common_interval, intervals_of, saved_by
+from gpuyard.checkpointing import check_progress, common_interval, intervals_of, preemptible_of, saved_by
 from gpuyard.errors import ConfigError
 from gpuyard.kernel.codes import ABSENT, NOBODY
 from gpuyard.kernel.expectations import thousandths_asked
@@ -160,7 +160,7 @@ def preempting_tables(
     nodes = np.zeros(estimate.size - len(workload), np.int64)
     stays = build_stays(
         estimate=estimate,
-        fixed=np.append(~_preemptible(workload), nodes == 0),
+        fixed=np.append(~preemptible_of(workload, given), nodes == 0),
         urgency=np.append(urgency, nodes),
         interval=np.append(interval, nodes) if interval.size else interval,
         demand=np.where(accepted, asked.demand, NOBODY),
@@ -182,10 +182,6 @@ def preempting_tables(
 def _origin_of(workload: Workload) -> int:
     """Return an instant before which nothing happens."""
     return int(workload.submit.min(initial=0))
-
-
-def _preemptible(workload: Workload) -> NDArray[np.bool_]:
-    return workload.integers("preemptible", 1) > 0
 
 
 def _urgency(workload: Workload, given: Preemption, accepted: NDArray[np.bool_]) -> tuple[int, NDArray[np.int64]]:

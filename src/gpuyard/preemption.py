@@ -8,7 +8,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from itertools import pairwise
 from typing import Any, Final
 
-from gpuyard.choices import GITTINS_INDICES, PREEMPTIONS, VICTIMS
+from gpuyard.choices import GITTINS_INDICES, MODES, PREEMPTIONS, VICTIMS
 from gpuyard.errors import ConfigError, unknown_name
 from gpuyard.units import ticks
 
@@ -42,6 +42,9 @@ class Preemption:
     tiers
         ``partition`` and ``qos``: the tier of each name, a whole number, of which the higher takes from the lower; 0
         for those that are not named.
+    modes
+        ``partition`` and ``qos``: how the jobs of each name are preempted, a name out of :data:`gpuyard.choices.MODES`;
+        those that are not named: as ``checkpoint_interval`` says.
     promote
         ``las``, ``2d-las``, ``gittins``: a job that has waited for so many times its attained time begins anew at the
         first bin; ``None``: never.
@@ -76,6 +79,7 @@ class Preemption:
     rule: str = "none"
     thresholds: tuple[float, ...] | None = None
     tiers: Mapping[str, int] = field(default_factory=dict, hash=False)
+    modes: Mapping[str, str] = field(default_factory=dict, hash=False)
     promote: float | None = None
     gittins_index: str = "textbook"
     gittins_history: tuple[float, ...] | None = None
@@ -97,6 +101,7 @@ class Preemption:
                 object.__setattr__(self, name, tuple(getattr(self, name)))
         _refuse_unused(self)
         object.__setattr__(self, "tiers", _checked_tiers(self))
+        object.__setattr__(self, "modes", _checked_modes(self))
         for name in _TIMES:
             _check_time(name, getattr(self, name), 0.0)
         if self.time_slice is not None:
@@ -207,6 +212,16 @@ def _checked_tiers(given: Preemption) -> dict[str, int]:
             f"rule = '{given.rule}', such as tiers = {{ debug = 2, normal = 1 }}"
         )
     return {str(name): tier for name, tier in given.tiers.items()}
+
+
+def _checked_modes(given: Preemption) -> dict[str, str]:
+    """Return a copy of the modes; raise for what are none."""
+    if not isinstance(given.modes, Mapping):
+        raise ConfigError(f"'modes' must be a table of names and {', '.join(MODES)}, got {given.modes!r}")
+    for name, mode in given.modes.items():
+        if mode not in MODES:
+            raise unknown_name(f"mode of {given.rule} '{name}'", str(mode), MODES)
+    return {str(name): str(mode) for name, mode in given.modes.items()}
 
 
 def _check_time(name: str, value: object, least: float) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
+from gpuyard.checkpointing import preemptible_of
 from gpuyard.cluster import Cluster
 from gpuyard.custom import Decider, OwnOrder, OwnPlacement
 from gpuyard.entitlement import owners
@@ -291,7 +292,7 @@ def _preempted(record: Record) -> list[int]:
 def _nobody_protected(record: Record) -> Iterator[str]:
     """Yield jobs that were preempted though they may not be, too early, or too often."""
     terms = record.policy.preemption
-    may = record.workload.integers("preemptible", 1) > 0
+    may = preemptible_of(record.workload, terms)
     times: dict[int, int] = {}
     for attempt in _preempted(record):
         row, start, end = (

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from gpuyard.cluster import Cluster
 from gpuyard.policy import Policy
-from gpuyard.workload import Workload
+from gpuyard.workload import NEVER, Workload
 
 SECOND = 1_000_000
 WHOLE = 1000
@@ -146,6 +146,22 @@ def at_least_one(seconds: float | None) -> int | None:
     return max(ticks(seconds), 1) if seconds else ticks(seconds)
 
 
+def mode_of(row: Mapping[str, object], policy: Policy) -> str | None:
+    """Return how jobs of this partition or QOS are preempted, where that is said."""
+    given = policy.preemption
+    return given.modes.get(str(row[given.rule])) if given.rule in {"partition", "qos"} else None
+
+
+def interval_of(row: Mapping[str, object], policy: Policy) -> int | None:
+    """Return the work between two checkpoints, if it is the job's own or that of its partition or QOS."""
+    mode, own = mode_of(row, policy), at_least_one(row.get("checkpoint_interval"))
+    if mode == "suspend":
+        return 0
+    if mode == "requeue" and own is None and policy.preemption.checkpoint_interval == 0:
+        return NEVER
+    return own
+
+
 def read(workload: Workload, policy: Policy) -> list[Job]:
     """Return the jobs by row."""
     rows = workload.table.to_pylist()
@@ -184,8 +200,8 @@ def read(workload: Workload, policy: Policy) -> list[Job]:
             job_class=row.get("job_class"),
             array=None if row.get("array") is None else (row["array"], row["user"]),
             array_limit=row.get("array_limit"),
-            preemptible=row.get("preemptible") is not False,
-            checkpoint_interval=at_least_one(row.get("checkpoint_interval")),
+            preemptible=row.get("preemptible") is not False and mode_of(row, policy) != "off",
+            checkpoint_interval=interval_of(row, policy),
         )
         jobs.append(job)
     return jobs

@@ -60,10 +60,11 @@ def test_a_run_begins_with_it():
 
 
 def test_a_tier_or_factor_of_a_name_that_is_near_is_told():
-    tiers = {"rule": "qos", "tiers": {"normla": 1, "high": 2}}
+    tiers = {"rule": "qos", "tiers": {"normla": 1, "high": 2}, "modes": {"noramal": "off"}}
     policy = Policy(order="multifactor", preemption=tiers, weights={"qos": 1}, qos={"noraml": 0.5})
     assert misnamed(policy, JOBS) == [
         "No job is of the qos 'normla', which has a tier; did you mean 'normal'?",
+        "No job is of the qos 'noramal', which has a mode; did you mean 'normal'?",
         "No job is of the qos 'noraml', which has a factor; did you mean 'normal'?",
     ]
     assert misnamed(policy, JOBS)[0] in simulate(JOBS, cluster(4), policy=policy).summary()["warnings"]

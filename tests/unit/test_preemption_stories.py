@@ -106,6 +106,61 @@ def test_a_higher_tier_goes_first_and_the_order_decides_within_it(tell):
     assert found == [[(0, 5)], [(16, 20)], [(5, 14)], [(14, 16)]]
 
 
+LOW, MED, HI = {"partition": "low"}, {"partition": "med"}, {"partition": "hi"}
+QUEUES = {"tiers": {"low": 10, "med": 20, "hi": 30}}
+
+
+@TEST
+def test_jobs_of_a_low_queue_may_be_requeued_and_those_of_a_medium_one_suspended(tell):
+    """Slurm, guide Preemption, introduction: the mechanism is configured for each partition, as told there.
+
+    At 3 hi takes the GPU of med, which at 2 took that of low.  At 4 it is done: med has 4 s left, and low, after it,
+    all of its 5 s.  Without a mode both are suspended.
+    """
+    jobs = workload((0, 5, 1, LOW), (2, 5, 1, MED), (3, 1, 1, HI))
+    modes = {"low": "requeue", "med": "suspend", "hi": "off"}
+    assert stays(tell, jobs, ONE, "partition", **QUEUES, modes=modes) == [[(0, 2), (8, 13)], [(2, 3), (4, 8)], [(3, 4)]]
+    assert stays(tell, jobs, ONE, "partition", **QUEUES) == [[(0, 2), (8, 11)], [(2, 3), (4, 8)], [(3, 4)]]
+
+
+@TEST
+def test_nobody_of_a_queue_whose_mode_is_off_is_preempted(tell):
+    """Med waits for low and hi, which came last, goes before it; of another partition than those named, as ever."""
+    jobs = workload((0, 5, 1, LOW), (2, 5, 1, MED), (3, 1, 1, HI))
+    found = stays(tell, jobs, ONE, "partition", **QUEUES, modes={"low": "off", "other": "off"})
+    assert found == [[(0, 5)], [(6, 11)], [(5, 6)]]
+
+
+@TEST
+@pytest.mark.parametrize(
+    ("common", "mode", "last"),
+    [
+        (0, "requeue", 10),
+        (2, "requeue", 8),
+        (2, None, 8),
+        (2, "suspend", 7),
+        (None, "suspend", 7),
+        (None, "requeue", 10),
+    ],
+)
+def test_a_job_that_is_requeued_goes_on_from_its_last_checkpoint_if_there_is_one(tell, common, mode, last):
+    """Low did 3 s of 6; from 4 on it does the rest: all 6 s, 4 s after a checkpoint at 2, or 3 s where it was left."""
+    jobs = workload((0, 6, 1, LOW), (3, 1, 1, HI))
+    modes = {} if mode is None else {"low": mode}
+    found = stays(tell, jobs, ONE, "partition", **QUEUES, modes=modes, checkpoint_interval=common)
+    assert found == [[(0, 3), (4, last)], [(3, 4)]]
+
+
+@TEST
+@pytest.mark.parametrize(("mode", "last"), [("requeue", 7.5), ("suspend", 7)])
+def test_checkpoints_of_its_own_are_those_to_which_a_job_is_requeued(tell, mode, last):
+    """It writes one after 2.5 s of work and did 3 s of 6: ``requeue`` loses half a second, ``suspend`` nothing."""
+    own = {"checkpoint_interval": 2.5}
+    jobs = workload((0, 6, 1, {**LOW, **own}), (3, 1, 1, HI))
+    found = stays(tell, jobs, ONE, "partition", **QUEUES, modes={"low": mode})
+    assert found == [[(0, 3), (4, last)], [(3, 4)]]
+
+
 ACTIVE, HIPRI = {"partition": "active"}, {"partition": "hipri"}
 PARTITIONS = {"tiers": {"active": 1, "hipri": 2}}
 
@@ -146,6 +201,12 @@ def test_the_placement_that_slurms_guide_calls_more_ideal(tell):
         ),
         ({"rule": "qos", "tiers": {"a": 1.5}}, "'tiers.a' must be a whole number of less than 32 bits, got 1.5"),
         ({"rule": "qos", "tiers": {"a": 2**31}}, "'tiers.a' must be a whole number of less than 32 bits"),
+        (
+            {"rule": "qos", "tiers": {"a": 1}, "modes": {"a": "cancel"}},
+            r"unknown mode of qos 'a' 'cancel'; choose one of off, requeue, suspend",
+        ),
+        ({"rule": "qos", "tiers": {"a": 1}, "modes": ["off"]}, r"'modes' must be a table of names and off, suspend"),
+        ({"rule": "las", "modes": {"a": "off"}}, "'modes' has no meaning under preemption = las; .* partition or"),
         ({"rule": "partition", "tiers": ["a"]}, r"'tiers' must be a table of names and whole numbers, got \['a'\]"),
     ],
 )

@@ -32,12 +32,13 @@ def misnomers(tenants: Tenants, workload: Workload) -> list[str]:
 
 
 def misnamed(policy: Policy, workload: Workload) -> list[str]:
-    """Return a sentence for each QOS or partition with a tier or a factor that no job has, where a name is near.
+    """Return a sentence for each QOS or partition with a tier, mode or factor that no job has, where a name is near.
 
-    The near name is only suspected where it has no tier, no factor of its own.
+    The near name is only suspected where it has none of its own.
     """
     rule = policy.preemption.rule
-    tables = [("tier", rule, set(policy.preemption.tiers))] if rule in ("partition", "qos") else []
+    given_by_rule = (("tier", policy.preemption.tiers), ("mode", policy.preemption.modes))
+    tables = [(what, rule, set(given)) for what, given in given_by_rule] if rule in ("partition", "qos") else []
     tables += [("factor", "qos", set(policy.qos)), ("factor", "partition", set(policy.partitions))]
     said = []
     for what, column, given in tables:

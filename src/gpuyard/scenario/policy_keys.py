@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from gpuyard.cells import BEYOND, BY
-from gpuyard.choices import GITTINS_INDICES, PREEMPTIONS, VICTIMS
+from gpuyard.choices import GITTINS_INDICES, MODES, PREEMPTIONS, VICTIMS
 from gpuyard.policy import (
     BACKFILLS,
     ESTIMATES,
@@ -32,6 +32,9 @@ class PreemptionSection(Section):
     )
     thresholds: list[Seconds] | None = Field(default=None, description="las: seconds; 2d-las, gittins: GPU seconds.")
     tiers: dict[str, int] | None = Field(default=None, description="partition, qos: the tier of each name.")
+    modes: dict[str, str] | None = Field(
+        default=None, description=f"partition, qos: how its jobs are preempted: {', '.join(MODES)}."
+    )
     promote: float | None = Field(default=None, description="Waits of so many times the attained time begin anew.")
     gittins_index: str | None = Field(default=None, description=f"gittins: {' or '.join(GITTINS_INDICES)}.")
     gittins_history: list[Seconds] | None = Field(
