@@ -67,7 +67,7 @@ def tenants(draw: st.DrawFn, site: Cluster, kind: str | None = None, **fixed: ob
                 fields["lend"] = quota(0.4) if draw(st.integers(0, 1)) else None
         given.append(Tenant(name=path, **fields))
     pool = quota(draw(st.sampled_from([0.3, 0.6, 1]))) if kind != "none" and draw(st.integers(0, 2)) else None
-    limits = draw(st.lists(_limits(site.gpus), max_size=2)) if kind == "none" or draw(st.integers(0, 3)) == 3 else []
+    limits = draw(st.lists(job_limits(site.gpus), max_size=2)) if kind == "none" or draw(st.integers(0, 3)) == 3 else []
     return Tenants(
         tenants=tuple(given),
         limits=tuple(limits),
@@ -114,7 +114,7 @@ def lent_to(draw: st.DrawFn, shared: Tenants, most: int = 16) -> Workload:
 
 
 @st.composite
-def _limits(draw: st.DrawFn, most: int) -> Limit:
+def job_limits(draw: st.DrawFn, most: int) -> Limit:
     values = {"user": "ann", "tenant": "blue", "partition": "p", "qos": "high", "job_class": "batch"}
     where = draw(st.sets(st.sampled_from(sorted(values)), max_size=2))
     counts = draw(st.sampled_from(["jobs", "gpus", "both"]))

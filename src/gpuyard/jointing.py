@@ -86,8 +86,10 @@ def attempt_tables(
         handed_out = celled_tables(workload, cluster, asked, policy)
         if loop is not run_celled_joint:
             return own[0], *handed_out
+        ledger = lower_tenancy(one_tenant(asked) if shared is None else shared, cluster, policy).ledger
         contenders = contenders_of(policy, workload, cluster, asked, estimate, begin)
-        return own[0], contenders, *handed_out, build_throng(asked.demands.size), scorer
+        throng = build_throng(asked.demands.size, scored=is_scored(policy))
+        return own[0], ledger, contenders, *handed_out, throng, scorer
     if loop not in JOINT_LOOPS:
         return tenant_tables(own, shared, cluster, policy, accepted)
     expected = build_expectations(

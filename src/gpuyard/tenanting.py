@@ -92,13 +92,18 @@ def check_tenants(policy: Policy, tenants: Tenants) -> None:
         == "conservative",
         "replay recorded, which starts jobs when the record does": policy.replay == "recorded",
         "a policy of your own, which decides itself": policy.decide is not None,
-        "cells, which say themselves what belongs to whom": bool(policy.cells),
     }
     for choice, chosen in reasons.items():
         if chosen:
             raise ConfigError(
                 f"tenants do not go with {choice}; choose backfill none, fit, easy or slurm and replay schedule, "
                 "or leave the tenants out"
+            )
+    for name, given in (("quotas", tenants.has_quotas), (f"between {tenants.between}", tenants.between != "queue")):
+        if policy.cells and given:
+            raise ConfigError(
+                f"{name} of tenants do not go with cells, which say themselves what belongs to whom; leave out "
+                f"'{'nominal' if name == 'quotas' else 'between'}' (limits go with cells), or the cells"
             )
 
 

@@ -6,13 +6,17 @@ import pytest
 from hypothesis import strategies as st
 
 from cell_strategies import cell_policies, cell_sites, cells_for, in_cells
+from gpuyard.tenancy import Tenants
 from oracle.comparing import EXAMPLES, compare
 from oracle.test_constraints import in_arrays
 from oracle.test_schedules import checked
+from reference import ORDERS
 from reference.queueing import SCORED
 from strategies import crowded_workloads, fair_policies, workloads
+from tenant_strategies import job_limits
 
 BACKFILLS = ("none", "fit")
+LIMITS = st.lists(job_limits(4), min_size=1, max_size=2).map(lambda drawn: Tenants(limits=tuple(drawn)))
 FAIR = ("order", "weights", "qos", "partitions", "fair_share", "shares", "share_period", "half_life")
 
 
@@ -56,3 +60,20 @@ def test_cells_in_an_order_with_a_score_give_the_attempts_of_the_reference(order
         compare(jobs, site, policy, data.draw(st.integers(0, 3)), until)
 
     checked(f"cells by score {order} {backfill}", EXAMPLES, check)
+
+
+@pytest.mark.parametrize("backfill", BACKFILLS)
+@pytest.mark.parametrize("kind", ["stays", "score"])
+def test_limits_beside_cells_give_the_attempts_of_the_reference(kind, backfill):
+    def check(data: st.DataObject) -> None:
+        site = data.draw(cell_sites(), label="cluster")
+        jobs = data.draw(in_cells(data.draw(crowded_workloads(site, 1, 24)), users=True), label="workload")
+        cells = data.draw(cells_for(site), label="cells")
+        orders = SCORED if kind == "score" else [each for each in ORDERS if each not in SCORED]
+        order = data.draw(st.sampled_from(orders))
+        policy = data.draw(cell_policies(cells, 1, backfill=backfill, order=order), label="policy")
+        tenants = data.draw(LIMITS, label="limits")
+        until = data.draw(st.none() | st.none() | st.integers(0, 20), label="until")
+        compare(jobs, site, policy, data.draw(st.integers(0, 3)), until, tenants=tenants)
+
+    checked(f"cells with limits {kind} {backfill}", 2 * EXAMPLES, check)

@@ -72,7 +72,7 @@ class Choice:
             "is an order of its own": self.rule in OWN_ORDERS and self.order != "fifo",
             "takes back what tenants lent, and there are no tenants": self.rule == "reclaim" and not self.is_shared,
             "cells have a pass of their own": self.rule == "cells" and self.backfill not in ("none", "fit"),
-            "tenants do not go with cells": self.rule == "cells" and self.is_shared,
+            "quotas of tenants do not go with cells": self.rule == "cells" and self.sharing in QUOTAS,
             "do not go with cells, where nobody asks": self.rule == "cells" and self.partitioned,
             "cells of the policy are pieces of the whole cluster": self.rule == "cells" and virtual,
             "partitions may share nodes, virtual clusters never do": virtual and self.partitioned,

@@ -11,22 +11,30 @@ from gpuyard import simulate
 from gpuyard.explanation import Story, Stretch, gather, story_of
 from gpuyard.explanation.evidence import Evidence
 from gpuyard.explanation.forest import Forest
+from gpuyard.explanation.sharing import Sharing
+from gpuyard.tenancy import Tenants
 from gpuyard.workload import MICROSECOND, Workload
 from oracle.comparing import EXAMPLES
 from oracle.test_schedules import checked
 from reference import cells as plain
 from strategies import crowded_workloads
+from tenant_strategies import job_limits
 
 
+@pytest.mark.parametrize("limited", [False, True])
 @pytest.mark.parametrize("beyond", ["wait", "opportunistic"])
 @pytest.mark.parametrize("backfill", ["none", "fit"])
-def test_every_wait_in_cells_is_covered_and_no_reason_is_contradicted(backfill: str, beyond: str) -> None:
+def test_every_wait_in_cells_is_covered_and_no_reason_is_contradicted(
+    backfill: str, beyond: str, limited: bool
+) -> None:
     def check(data: st.DataObject) -> None:
         site = data.draw(cell_sites(), label="cluster")
-        jobs = lasting(data.draw(in_cells(data.draw(crowded_workloads(site, 1, 24))), label="workload"))
+        drawn = in_cells(data.draw(crowded_workloads(site, 1, 24)), users=True)
+        jobs = lasting(data.draw(drawn, label="workload"))
         cells = data.draw(cells_for(site, beyond=beyond), label="cells")
         policy = data.draw(cell_policies(cells, backfill=backfill), label="policy")
-        result = simulate(jobs, site, policy=policy)
+        most = data.draw(st.lists(job_limits(4), min_size=1, max_size=2)) if limited else ()
+        result = simulate(jobs, site, policy=policy, tenants=Tenants(limits=tuple(most)))
         evidence = gather(result, workload=jobs, cluster=site, note=lambda _: None)
         for job in evidence.names:
             story = story_of(evidence, job)
@@ -35,7 +43,7 @@ def test_every_wait_in_cells_is_covered_and_no_reason_is_contradicted(backfill: 
                 check_reason(evidence, story, stretch)
             assert str(story)
 
-    checked(f"stories of cells {backfill} {beyond}", EXAMPLES, check)
+    checked(f"stories of cells {backfill} {beyond} {limited}", EXAMPLES, check)
 
 
 def lasting(jobs: Workload) -> Workload:
@@ -73,10 +81,13 @@ def check_reason(evidence: Evidence, story: Story, stretch: Stretch) -> None:
     assert (free.own is not None) == story.cells.guaranteed
     assert free.own is not None or free.idle is not None
     assert (stretch.reason == "order") == (stretch.blocker is not None)
-    assert stretch.reason in ("order", "cells")
-    assert evidence.policy.backfill == "none" or stretch.reason == "cells"
+    assert stretch.reason in ("order", "cells", "limit")
+    assert evidence.policy.backfill == "none" or stretch.reason != "order"
+    assert (stretch.reason == "limit") == (stretch.held is not None)
     for each in (free.own, free.idle):
-        assert each is None or stretch.reason == "order" or each[0] < story.cells.count
+        assert each is None or stretch.reason != "cells" or each[0] < story.cells.count
+    if stretch.held is not None:
+        check_limit(evidence, story, stretch)
     if free.idle_gpus is not None:
         begin, end = round(stretch.start * MICROSECOND), round(stretch.end * MICROSECOND)
         starts, ends = evidence.attempt_start, evidence.attempt_end
@@ -90,6 +101,19 @@ def check_reason(evidence: Evidence, story: Story, stretch: Stretch) -> None:
         other = evidence.names.index(stretch.blocker.job_id)
         row, begin = evidence.names.index(story.job_id), round(stretch.start * MICROSECOND)
         assert not evidence.goes_later(row, np.array([other]), begin)[0]
+
+
+def check_limit(evidence: Evidence, story: Story, stretch: Stretch) -> None:
+    """Nothing that ends or starts later than the stretch begins can explain why its limit was full then."""
+    begin, held = round(stretch.start * MICROSECOND), stretch.held
+    assert held is not None
+    assert held.most is not None
+    sharing = Sharing(evidence)
+    for attempt in np.flatnonzero((evidence.attempt_start <= begin) & (evidence.attempt_end >= begin)):
+        sharing.hold(int(attempt))
+    limit = sharing.limit(evidence.names.index(story.job_id))
+    assert limit is not None
+    assert held.used[0] <= held.used[1] <= held.most
 
 
 def test_cells_are_taken_as_the_reference_takes_them() -> None:

@@ -11,6 +11,7 @@ from reference.cells import Cell, Forest, Hierarchy
 from reference.jobs import WHOLE, Job, Piece, brings, slots_of
 from reference.preempting import PreemptiveSimulation
 from reference.simulator import Simulation, rejected_rows
+from reference.tenants import ALL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +66,14 @@ class CellSimulation(PreemptiveSimulation):
         ):
             if there is not None and brought * size > min(round(each * unit) for each in there):
                 return True
+        if self.tenancy is not None and not self.tenancy.limits_admit([], job):
+            return True
         return not self.is_guaranteed(job) and not self.may_be_guest(job)
+
+    def is_admitted(self, job: Job) -> bool:
+        """Return whether limits admit a job beside those that run now."""
+        running = [(run.job, ALL) for run in self.yard.running.values()]
+        return self.tenancy is None or self.tenancy.limits_admit(running, job)
 
     def home(self, job: Job) -> str | None:
         """Return the owner of a job."""
@@ -124,7 +132,7 @@ class CellSimulation(PreemptiveSimulation):
 
     def start_at_home(self, job: Job) -> bool:
         """Start a guaranteed job in its owner if it can; return whether it did."""
-        virtual = self.forests[self.home(job)].take(*self.asks(job))
+        virtual = self.forests[self.home(job)].take(*self.asks(job)) if self.is_admitted(job) else None
         if virtual is None:
             return False
         physical = []
@@ -137,7 +145,7 @@ class CellSimulation(PreemptiveSimulation):
     def start_as_guest(self, job: Job) -> bool:
         """Start a job in idle cells if it can; return whether it did."""
         self.mark(held for held in self.held.values())
-        physical = self.site.take(*self.asks(job))
+        physical = self.site.take(*self.asks(job)) if self.is_admitted(job) else None
         if physical is None:
             return False
         self.begin_in(job, Held(physical=physical, virtual=[]))

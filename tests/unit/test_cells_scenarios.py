@@ -66,6 +66,18 @@ def test_a_saved_run_tells_whose_cells_were_lent_and_runs_again(tmp_path: Path) 
     assert explain(again, "c").attempts[0].took_from == ("a",)
 
 
+def test_a_limit_in_a_file_holds_in_cells_and_is_explained(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    named = "".join(f'[[tenants.tenant]]\nname = "{name}"\n' for name in ("steel", "battery"))
+    limit = named + '[[tenants.limit]]\neach = ["tenant"]\ngpus = 4\n'
+    path.write_text(FILE + limit, encoding="utf-8")
+    (tmp_path / "jobs.csv").write_text(TRACE + "d,6,10,4,steel/vision,\n", encoding="utf-8")
+    result = run(load(path))
+    (wait,) = explain(result, "d").stretches
+    assert (wait.start, wait.end, wait.reason) == (6, 15, "limit")
+    assert result.jobs.select(["job_id", "state"]).to_pylist()[0] == {"job_id": "a", "state": "rejected"}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

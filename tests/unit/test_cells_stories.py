@@ -36,11 +36,16 @@ def of(tenant: str, **more: object) -> dict[str, object]:
     return {"tenant": tenant, **more}
 
 
-def fates(tell: str, jobs: Workload, site: Cluster, clusters: object, **more: object) -> list[Fate]:
+def fates(
+    tell: str, jobs: Workload, site: Cluster, clusters: object, limits: object = (), **more: object
+) -> list[Fate]:
     more = {"backfill": "fit", **more}
     cells = {"owners": clusters, **{name: more.pop(name) for name in ("beyond", "levels", "by") if name in more}}
     policy = Policy(cells=cells, **more)
-    return simulate(jobs, site, policy) if tell == "reference" else told(schedule(jobs, site, policy))
+    tenants = Tenants(limits=tuple(limits))
+    if tell == "reference":
+        return simulate(jobs, site, policy, tenants=tenants)
+    return told(schedule(jobs, site, policy, tenants=tenants))
 
 
 def stays(*given: object, **more: object) -> list[list[tuple[float, float]]]:
@@ -274,6 +279,50 @@ def test_lent_cells_go_by_score_as_well_and_who_is_preempted_has_the_score_of_th
     assert stays(tell, jobs, site, cells) == [[(0, 5), (8, 23)], [(23, 24)], [(5, 8)]]
 
 
+ANN = {"user": "ann"}
+PER_USER = {"each": ["user"], "jobs": 1}
+
+
+@TEST
+def test_a_limit_holds_for_own_and_lent_cells_alike(tell):
+    """Ann may run one job, whoever's cells it is in; bob's starts beside it."""
+    jobs = workload(
+        (0, 10, 1, of("a", **ANN)),
+        (1, 5, 1, of("b", **ANN)),
+        (2, 5, 1, {**LENT, **ANN}),
+        (3, 5, 1, of("a", user="bob")),
+    )
+    cells = {"a": {"node": 1}, "b": {"node": 1}}
+    assert stays(tell, jobs, PAIR, cells, limits=[PER_USER]) == [[(0, 10)], [(10, 15)], [(15, 20)], [(3, 8)]]
+    assert [ran[0][0] for ran in stays(tell, jobs, PAIR, cells)] == [0, 1, 2, 3]
+
+
+@TEST
+def test_without_backfill_a_limit_stops_the_queue_of_its_owner_and_no_other(tell):
+    jobs = workload(
+        (0, 10, 1, of("a", **ANN)), (1, 5, 1, of("a", **ANN)), (2, 5, 1, of("a", user="bob")), (3, 5, 1, of("b"))
+    )
+    cells = {"a": {"node": 1}, "b": {"node": 1}}
+    ran = stays(tell, jobs, PAIR, cells, backfill="none", limits=[PER_USER])
+    assert ran == [[(0, 10)], [(10, 15)], [(10, 15)], [(3, 8)]]
+    assert stays(tell, jobs, PAIR, cells, limits=[PER_USER])[2] == [(2, 7)], "fit lets bob pass"
+
+
+@TEST
+def test_who_was_preempted_counts_no_longer_for_a_limit_in_the_same_pass(tell):
+    """At 5 s b takes its node back from ann's opportunistic job, and then a's job of ann is admitted."""
+    jobs = workload((0, 20, 8, {**LENT, **ANN}), (5, 10, 4, of("b")), (5, 10, 4, of("a", **ANN)))
+    ran = stays(tell, jobs, PAIR, {"a": {"node": 1}, "b": {"node": 1}}, limits=[PER_USER])
+    assert ran == [[(0, 5), (15, 30)], [(5, 15)], [(5, 15)]]
+
+
+@TEST
+def test_nobody_is_preempted_for_the_sake_of_a_limit(tell):
+    jobs = workload((0, 20, 4, {**LENT, **ANN}), (5, 10, 4, of("a", **ANN)))
+    ran = stays(tell, jobs, PAIR, {"a": {"node": 1}}, limits=[PER_USER])
+    assert ran == [[(0, 20)], [(20, 30)]]
+
+
 @TEST
 def test_beyond_its_cells_an_owner_may_use_idle_ones(tell):
     jobs = workload((0, 10, 4, of("a")), (0, 10, 4, of("a")), (4, 3, 4, of("b")))
@@ -371,8 +420,10 @@ def test_what_cannot_be_handed_out_is_refused_with_a_remedy(site, cells, message
 
 def test_cells_do_not_go_with_quotas_or_windows():
     policy, jobs = Policy(cells={"owners": {"a": {"node": 1}}}), workload((0, 1, 1, of("a")))
-    with pytest.raises(ConfigError, match="tenants do not go with cells"):
+    with pytest.raises(ConfigError, match=r"quotas of tenants do not go with cells.*leave out 'nominal'"):
         schedule(jobs, PAIR, policy, tenants=Tenants(tenants=({"name": "a", "nominal": 4},)))
+    with pytest.raises(ConfigError, match=r"between drf of tenants do not go with cells.*leave out 'between'"):
+        schedule(jobs, PAIR, policy, tenants=Tenants(limits=({"jobs": 1},), between="drf"))
     with pytest.raises(ConfigError, match="do not go with cells"):
         schedule(jobs, PAIR, policy, windows=[NodeWindow(start=0, end=1, nodes=(0,))])
     with pytest.raises(ConfigError, match="preemption cells"):

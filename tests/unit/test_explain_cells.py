@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from conftest import Row, cluster
 from explained import story, told
+from gpuyard.tenancy import Tenants
 
 NOTE = "Note: Jobs preempt each other in this run: among which nodes a placement chose is not told then."
 FEW = "too few cells for the 1 that it needs: 0 of level node"
@@ -85,6 +86,21 @@ def test_where_the_order_is_a_score_a_job_waits_for_who_was_first_then() -> None
     assert wait.blocker.job_id == "1"
     own = story("1", *jobs, **{**OPTIONS, "policy": "wfp"}).stretches
     assert [(each.start, each.end, each.reason) for each in own] == [(10, 50, "cells")]
+
+
+def test_a_limit_that_holds_a_job_back_is_told_and_so_is_that_of_the_job_before_it() -> None:
+    most = Tenants(limits=({"each": ["user"], "jobs": 1},))
+    ann, bob = {"tenant": "steel", "user": "ann"}, {"tenant": "steel", "user": "bob"}
+    jobs: tuple[Row, ...] = ((0, 50, 2, ann), (10, 10, 1, ann), (20, 10, 1, bob))
+    options = {**OPTIONS, "policy": "fifo", "tenants": most}
+    assert told("1", *jobs, **options)[4:6] == [
+        "It waited 40 s, while cells of steel were held by 0:",
+        "  from 10 s for 40 s: limit: of jobs with user ann, at most 1 may run, and 1 did.",
+    ]
+    (wait,) = story("2", *jobs, **options).stretches
+    assert (wait.start, wait.end, wait.reason, wait.fits) == (20, 50, "order", True)
+    assert wait.blocker is not None
+    assert (wait.blocker.job_id, wait.blocker.reason) == ("1", "limit")
 
 
 def test_a_job_that_may_run_in_lent_cells_is_told_of_both() -> None:

@@ -7,15 +7,16 @@ jobs of its owner that come before it; others after all guaranteed jobs, and tho
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from gpuyard.celling import claims_of, owned_cells
+from gpuyard.explanation.cell_limits import LimitsInCells
 from gpuyard.explanation.evidence import Evidence
 from gpuyard.explanation.forest import Forest
 from gpuyard.explanation.queue import FirstByScore, FirstOf
-from gpuyard.explanation.story import Blocker, FreeCells, Stretch
+from gpuyard.explanation.story import Blocker, FreeCells, Held, Stretch
 from gpuyard.explanation.walking import held_before, waits_of, walk
 from gpuyard.explanation.yard import held_milli
 from gpuyard.kernel.cells import OWNERS
@@ -39,6 +40,10 @@ class _Moment:
     needed: int
     first: tuple[int | None, int | None]
     """who goes before it, in the queue of its owner and in that for lent cells"""
+    limits: tuple[Held | None, Held | None] = (None, None)
+    """which did not admit it, in these queues"""
+    behind: str = "cells"
+    """why the job waits that goes before it"""
 
     @property
     def fits(self) -> bool:
@@ -54,9 +59,19 @@ class _Moment:
         return own
 
     @property
+    def held(self) -> Held | None:
+        """The limit that held it back: where there were cells for it, or in all queues that it waits in."""
+        both = [each for each in zip((self.own, self.idle), self.limits, strict=True) if each[0] is not None]
+        for room, limit in both:
+            if limit is not None and room is not None and room[0] >= self.needed:
+                return limit
+        return both[0][1] if all(limit is not None for _, limit in both) else None
+
+    @property
     def key(self) -> tuple[object, ...]:
         """What is the same all through a stretch."""
-        return self.blocker, self.fits
+        held = None if self.blocker is not None or self.held is None else (self.held.what, *self.held.group.items())
+        return self.blocker, self.behind, self.fits, held
 
 
 class _Judge:
@@ -81,6 +96,7 @@ class _Judge:
             queue(evidence, row, guests, since, until),
         )
         self.strict = evidence.policy.backfill == "none"
+        self.limits = LimitsInCells(evidence, since) if evidence.tenants else None
 
     def _mark(self, attempt: int, held: bool) -> None:
         """Note that an attempt holds its cells, or does not any more."""
@@ -112,6 +128,16 @@ class _Judge:
         for attempt in later:
             if evidence.attempt_end[attempt] > now:
                 self._mark(attempt, True)
+        return found if self.limits is None else self._limited(self.limits, found, started, left)
+
+    def _limited(self, limits: LimitsInCells, found: _Moment, started: Sequence[int], left: Sequence[int]) -> _Moment:
+        """Return a moment with the limits that did not admit the job, or the one before it."""
+        lasting = [attempt for attempt in started if self.evidence.attempt_end[attempt] > found.time]
+        found = replace(found, limits=limits.at_turns(self.row, found.time, lasting, left))
+        if found.blocker is not None:
+            its = limits.at_turns(found.blocker, found.time, lasting, left)[found.blocker != found.first[0]]
+            found = replace(found, behind="cells" if its is None else "limit")
+        limits.come_to(found.time, started, left)
         return found
 
     def _idle(self) -> tuple[int, int]:
@@ -221,17 +247,24 @@ def _stretch(evidence: Evidence, run: Sequence[_Moment], until: int) -> Stretch:
     return Stretch(
         start=first.time / MICROSECOND,
         end=until / MICROSECOND,
-        reason="cells" if first.blocker is None else "order",
-        blocker=None if first.blocker is None else _blocker(evidence, first.blocker),
+        reason="order" if first.blocker is not None else "cells" if first.held is None else "limit",
+        blocker=None if first.blocker is None else _blocker(evidence, first.blocker, first.behind),
         fits=first.fits,
         free=(float(low), float(high)),
         allowed=(float(low), float(high)),
         cells=cells,
+        held=None if first.blocker is not None or first.held is None else _all_through(run),
     )
 
 
-def _blocker(evidence: Evidence, row: int) -> Blocker:
-    return Blocker(job_id=evidence.names[row], gpus=held_milli(evidence, row) / 1000, reason="cells")
+def _all_through(run: Sequence[_Moment]) -> Held:
+    """Return the limit of a stretch with the least and the most that was used."""
+    limits = [moment.held for moment in run if moment.held is not None]
+    return replace(limits[0], used=(min(each.used[0] for each in limits), max(each.used[1] for each in limits)))
+
+
+def _blocker(evidence: Evidence, row: int, reason: str) -> Blocker:
+    return Blocker(job_id=evidence.names[row], gpus=held_milli(evidence, row) / 1000, reason=reason)
 
 
 def _span(values: Sequence[int]) -> tuple[int, int] | None:

@@ -1,7 +1,7 @@
-"""The event loop of cells whose queues are by score: every waiting job has its turn in every pass.
+"""The event loop of cells with scores and limits: every waiting job has its turn in every pass.
 
-``docs/semantics.md``, *Cells*, is the specification.  :mod:`gpuyard.kernel.celled` is the loop for orders that stay,
-which tries the first of those who ask for the same.
+``docs/semantics.md``, *Cells*, is the specification.  :mod:`gpuyard.kernel.celled` is the loop for orders that stay and
+jobs that nothing but cells holds back, which tries the first of those who ask for the same.
 """
 
 from __future__ import annotations
@@ -24,10 +24,12 @@ from gpuyard.kernel.fairshare import next_recalculation
 from gpuyard.kernel.instants import next_arrival, next_eligible, skip_rejected, tell_others
 from gpuyard.kernel.jit import inlined, inner, kernel
 from gpuyard.kernel.placement import Placer, Releaser
+from gpuyard.kernel.quotas import charge, holder_of
 from gpuyard.kernel.rescoring import score_all_places, score_place
 from gpuyard.kernel.scorers import Scorer
 from gpuyard.kernel.stays import Gain, Stays
 from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Queue, Records, Site
+from gpuyard.kernel.tenancy import Ledger
 from gpuyard.kernel.timetable import first_time
 from gpuyard.kernel.turns import heapify, push_turn, take_first
 from gpuyard.kernel.worth import work_saved
@@ -42,7 +44,9 @@ class Crowd(IntEnum):
     """places in the list, gaps among them"""
     TURNS = 1
     """places on the heap of those who are to be tried"""
-    SIZE = 2
+    SCORED = 2
+    """1 = the order is worked out in every pass"""
+    SIZE = 3
 
 
 class Throng(NamedTuple):
@@ -52,9 +56,11 @@ class Throng(NamedTuple):
     refused: NDArray[np.int64]  # shape (2 * demands,): cells given back when one found none, of its owner and idle ones
 
 
-def build_throng(demands: int) -> Throng:
+def build_throng(demands: int, *, scored: bool) -> Throng:
     """Return a queue in which nobody waits."""
-    return Throng(state=np.zeros(Crowd.SIZE, np.int64), refused=np.full(2 * demands, NOBODY, np.int64))
+    state = np.zeros(Crowd.SIZE, np.int64)
+    state[Crowd.SCORED] = scored
+    return Throng(state=state, refused=np.full(2 * demands, NOBODY, np.int64))
 
 
 @kernel
@@ -67,6 +73,7 @@ def run_celled_joint(
     log: Log,
     events: Events,
     stays: Stays,
+    ledger: Ledger,
     contenders: Contenders,
     forests: Forests,
     cells: Cells,
@@ -92,7 +99,7 @@ def run_celled_joint(
             if now == NEVER or now > stop:
                 break
             count[Count.LAST] = now
-            _change(jobs, dependencies, log, events, stays, contenders, forests, cells, claims, throng, now)
+            _change(jobs, dependencies, log, events, stays, ledger, contenders, forests, cells, claims, throng, now)
         now = int(count[Count.LAST])
         state[Gain.PAUSED] = (
             log.slots.size - count[Count.SLOTS] < state[Gain.CHUNKS]
@@ -101,10 +108,11 @@ def run_celled_joint(
         if state[Gain.PAUSED] > 0:
             break
         count[Count.PASSES] += 1
-        if count[Count.WAITING] > 0 and score_all_places(contenders, jobs, events, stays, scorer, now):
-            _serve_owners(jobs, log, events, stays, contenders, forests, cells, claims, throng, scorer, now)
+        scored = throng.state[Crowd.SCORED] > 0
+        if count[Count.WAITING] > 0 and (not scored or score_all_places(contenders, jobs, events, stays, scorer, now)):
+            _serve_owners(jobs, log, events, stays, ledger, contenders, forests, cells, claims, throng, scorer, now)
             if forests.state[Kept.BROKEN] == 0:
-                _serve_guests(jobs, log, events, stays, contenders, forests, cells, claims, throng, now)
+                _serve_guests(jobs, log, events, stays, ledger, contenders, forests, cells, claims, throng, now)
             _close_gaps(contenders, throng)
             count[Count.MAX_WAITING] = max(count[Count.MAX_WAITING], count[Count.WAITING])
     for place in range(stays.ends.size[0]):
@@ -119,6 +127,7 @@ def _change(
     log: Log,
     events: Events,
     stays: Stays,
+    ledger: Ledger,
     contenders: Contenders,
     forests: Forests,
     cells: Cells,
@@ -131,6 +140,7 @@ def _change(
     while first_time(stays.ends, NEVER) == now:
         row = int(stays.ends.row[0])
         vacate_cells(jobs, log, stays, forests, cells, claims, row)
+        charge(ledger, int(ledger.asker_of[nth(row)]), NOBODY, -1)
         end_attempt(events, stays, row, now, int(jobs.job[nth(row)]["duration"] - stays.stay[nth(row)]["saved"]), -1)
         tell_others(dependencies, events, row, now)
         state[Gain.ACTIVE] -= 1
@@ -151,6 +161,7 @@ def _join(jobs: Jobs, events: Events, contenders: Contenders, throng: Throng, ro
     throng.state[Crowd.LENGTH] = place + 1
     contenders.waiting[nth(place)] = contenders.feature[nth(row)]
     contenders.eligible[nth(place)] = jobs.job[nth(row)]["eligible"]
+    contenders.score[nth(place)] = -float(jobs.place[nth(row)]["rank"])
     events.counter[Count.WAITING] += 1
     return place
 
@@ -195,11 +206,15 @@ def _is_vain(forests: Forests, throng: Throng, wish: int, forest: int) -> bool:
 
 
 @inner
-def _find_cells(jobs: Jobs, forests: Forests, claims: Claims, throng: Throng, row: int, forest: int) -> bool:
-    """Take cells for a job and write them down as chosen, or note that there are none."""
+def _find_cells(
+    jobs: Jobs, ledger: Ledger, forests: Forests, claims: Claims, throng: Throng, row: int, forest: int
+) -> bool:
+    """Take cells for a job that limits admit, and write them down as chosen; note where there are none."""
     wish = int(jobs.claim[nth(row)]["demand"])
     asked = claims.claim[nth(wish)]
     if _is_vain(forests, throng, wish, forest):
+        return False
+    if holder_of(ledger, int(ledger.asker_of[nth(row)]), NOBODY)[0] != NOBODY:
         return False
     found = choose(forests, forest, int(asked["level"]), int(asked["count"]), claims.chosen)
     if not found:
@@ -213,6 +228,7 @@ def _serve_owners(
     log: Log,
     events: Events,
     stays: Stays,
+    ledger: Ledger,
     contenders: Contenders,
     forests: Forests,
     cells: Cells,
@@ -231,7 +247,7 @@ def _serve_owners(
         forest, level = int(asked["forest"]), int(asked["level"])
         if claims.stopped[nth(forest)] == turn:
             continue
-        if not _find_cells(jobs, forests, claims, throng, row, forest):
+        if not _find_cells(jobs, ledger, forests, claims, throng, row, forest):
             claims.stopped[nth(forest)] = turn if strict else NOBODY
             continue
         for number in range(asked["count"]):
@@ -243,11 +259,12 @@ def _serve_owners(
             guest = guest_in(forests, cells, level, there)
             while guest != NOBODY:
                 _preempt(
-                    jobs, log, events, stays, contenders, forests, cells, claims, throng, scorer, guest, row, now
+                    jobs, log, events, stays, ledger, contenders, forests, cells, claims, throng, scorer, guest, row,
+                    now,
                 )  # fmt: skip
                 guest = guest_in(forests, cells, level, there)
             take(forests, IDLE, level, there)
-        _begin(jobs, log, events, stays, contenders, forests, claims, place, now)
+        _begin(jobs, log, events, stays, ledger, contenders, forests, claims, place, now)
 
 
 @kernel
@@ -256,6 +273,7 @@ def _serve_guests(
     log: Log,
     events: Events,
     stays: Stays,
+    ledger: Ledger,
     contenders: Contenders,
     forests: Forests,
     cells: Cells,
@@ -268,14 +286,14 @@ def _serve_guests(
     while throng.state[Crowd.TURNS] > 0:
         place = _next_turn(contenders, throng)
         row = int(contenders.waiting[nth(place)]["row"])
-        if not _find_cells(jobs, forests, claims, throng, row, IDLE):
+        if not _find_cells(jobs, ledger, forests, claims, throng, row, IDLE):
             if forests.state[Kept.STRICT] > 0:
                 return
             continue
         asked = claims.claim[nth(jobs.claim[nth(row)]["demand"])]
         for number in range(asked["count"]):
             count_guests(forests, cells, int(asked["level"]), int(claims.chosen[nth(number)]), row)
-        _begin(jobs, log, events, stays, contenders, forests, claims, place, now)
+        _begin(jobs, log, events, stays, ledger, contenders, forests, claims, place, now)
         stays.attempt[nth(stays.stay[nth(row)]["attempt"])]["guest"] = 1
 
 
@@ -285,6 +303,7 @@ def _begin(
     log: Log,
     events: Events,
     stays: Stays,
+    ledger: Ledger,
     contenders: Contenders,
     forests: Forests,
     claims: Claims,
@@ -296,6 +315,7 @@ def _begin(
     contenders.waiting[nth(place)]["row"] = NOBODY
     events.counter[Count.WAITING] -= 1
     begin_in_cells(jobs, log, events, stays, forests, claims, row, now)
+    charge(ledger, int(ledger.asker_of[nth(row)]), NOBODY, 1)
 
 
 @inner
@@ -304,6 +324,7 @@ def _preempt(
     log: Log,
     events: Events,
     stays: Stays,
+    ledger: Ledger,
     contenders: Contenders,
     forests: Forests,
     cells: Cells,
@@ -317,11 +338,13 @@ def _preempt(
     """End the attempt of an opportunistic job, and let it wait again; if it has an owner, it is to be tried there."""
     useful = work_saved(jobs, stays, row, now)
     vacate_cells(jobs, log, stays, forests, cells, claims, row)
+    charge(ledger, int(ledger.asker_of[nth(row)]), NOBODY, -1)
     end_attempt(events, stays, row, now, useful, cause)
     wish = int(jobs.claim[nth(row)]["demand"])
     keep_gain(stays, row, wish, useful, now)
     place = _join(jobs, events, contenders, throng, row)
-    score_place(contenders, events, scorer, place, now)
+    if throng.state[Crowd.SCORED] > 0:
+        score_place(contenders, events, scorer, place, now)
     if claims.claim[nth(wish)]["forest"] != NOBODY:
         push_turn(contenders, int(throng.state[Crowd.TURNS]), place)
         throng.state[Crowd.TURNS] += 1
@@ -338,4 +361,5 @@ def _close_gaps(contenders: Contenders, throng: Throng) -> None:
         length -= 1
         contenders.waiting[nth(place)] = contenders.waiting[nth(length)]
         contenders.eligible[nth(place)] = contenders.eligible[nth(length)]
+        contenders.score[nth(place)] = contenders.score[nth(length)]
     throng.state[Crowd.LENGTH] = length
