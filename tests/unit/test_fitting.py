@@ -6,20 +6,37 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.optimize import lsq_linear
 
 from conftest import workload
 from gpuyard.cli import main
 from gpuyard.errors import ConfigError, InputError
 from gpuyard.fitting import FittedModel, fit, look_alike
 from gpuyard.fitting.arrivals import BentTime
-from gpuyard.fitting.bursts import growth
+from gpuyard.fitting.bursts import SCALES, _weights, growth
 from gpuyard.fitting.model import Curve
 from gpuyard.portrait import distances, portray
 from gpuyard.scenario import Scenario
 from gpuyard.streams import Stream
+from gpuyard.synthesis import SynthesisSpec, synthesise
 from gpuyard.traces.write import write_table
+from gpuyard.workload import Workload
 
 FLAT = [1.0] * 24
+
+
+def shares(jobs: Workload) -> tuple[dict[int, float], float]:
+    """Return the share of the GPU time that each size has, and all of it."""
+    sizes, place = np.unique(jobs.integers("gpus", 0), return_inverse=True)
+    held = np.bincount(place, weights=sizes[place] * jobs.floats("runtime"))
+    return dict(zip(sizes.tolist(), (held / held.sum()).tolist(), strict=True)), float(held.sum())
+
+
+def elsewhere(first: dict[int, float], second: dict[int, float]) -> float:
+    """Return the share of the GPU time that lies in other sizes."""
+    return sum(abs(first.get(size, 0.0) - second.get(size, 0.0)) for size in first | second) / 2
+
+
 HOURLY = [0.5] * 8 + [1.5] * 12 + [1.0] * 4
 WEEKLY = [1.2] * 5 + [0.5] * 2
 
@@ -260,16 +277,40 @@ def test_keys_that_mean_nothing_for_a_look_alike_are_refused(keys: dict[str, obj
 
 
 def test_generate_makes_the_same_jobs_from_a_trace_and_from_its_saved_model(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trace, model = tmp_path / "jobs.csv", tmp_path / "model.toml"
     write_table(look_alike(known(), days=5).table, trace)
-    told = ["--days", "3", "--seed", "9", "-o"]
+    fits: list[Workload] = []
+    monkeypatch.setattr("gpuyard.fitting.fit", lambda jobs: fits.append(jobs) or fit(jobs))
+    asked = ["--days", "3", "--seed", "9", "-o"]
     first, second = tmp_path / "first.csv", tmp_path / "second.csv"
-    assert main(["generate", "--fit", str(trace), "--save-model", str(model), *told, str(first)]) == 0
-    assert f"model of jobs.csv saved in {model}" in capsys.readouterr().err
-    assert main(["generate", "--fit", str(model), *told, str(second)]) == 0
+    assert main(["generate", "--fit", str(trace), "--save-model", str(model), *asked, str(first)]) == 0
+    told = capsys.readouterr().err
+    assert f"model of jobs.csv saved in {model}" in told
+    assert "look-alike of jobs.csv: seed 9, " in told
+    assert len(fits) == 1
+    assert main(["generate", "--fit", str(model), *asked, str(second)]) == 0
     assert first.read_bytes() == second.read_bytes()
+
+
+def test_weights_that_take_many_steps_are_found() -> None:
+    vary = [4.69007530532, 7.88024535835, 12.9858850854, 20.2488382325, 28.9398322601, 37.7330474102, 44.8068357691,
+            51.5745716712, 57.9374696431, 62.3120420475, 64.3514049318, 66.1161056031]  # fmt: skip
+    weights = dict(_weights(np.array(vary), [2**power for power in range(1, 13)]))
+    # by another method: least squares with bounds
+    columns = [[growth(scale, 2**power) - 1.0 for power in range(1, 13)] for scale in SCALES]
+    bounded = lsq_linear(np.array(columns).T / np.array(vary)[:, None], 1 - 1 / np.array(vary), bounds=(0, np.inf))
+    expected = dict(zip(SCALES, bounded.x / max(1.0, bounded.x.sum()), strict=True))
+    assert weights == pytest.approx({scale: each for scale, each in expected.items() if each >= 5e-4}, abs=1e-4)
+
+
+def test_gpu_time_of_a_short_look_alike_lies_in_other_sizes_as_the_page_of_fitting_says() -> None:
+    source = synthesise(SynthesisSpec(jobs=2_000), gpus=128, seed=0)
+    parts, model = shares(source)[0], fit(source)
+    apart = [elsewhere(parts, shares(look_alike(model, jobs=2_000, seed=seed))[0]) for seed in range(4)]
+    assert 0.1 < np.mean(apart) < 0.3
+    assert elsewhere(parts, shares(look_alike(model, jobs=40_000, seed=4))[0]) < 0.2
 
 
 def test_the_look_alike_of_a_look_alike_is_no_further_away_than_its_seeds_are() -> None:

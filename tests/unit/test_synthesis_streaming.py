@@ -82,10 +82,11 @@ def test_chosen_jobs_are_counted_and_cut():
     assert chosen.resized(8).numbers(0, 8).tolist() == [0, 1, 2, 3, 7, 9, 10, 11]
 
 
-def test_the_command_writes_table_by_table_what_it_would_make_at_once(tmp_path, monkeypatch):
+def test_the_command_writes_table_by_table_what_it_would_make_at_once(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(Generation.tables, "__defaults__", (100,))
     path = tmp_path / "jobs.parquet"
     assert main(["generate", "phase-1", "--cluster", "20x8", "--set", "workload.days=2", "-o", str(path)]) == 0
+    assert "gpuyard: synthetic: seed 0, window 172800 s, offered load 0.8" in capsys.readouterr().err
     cluster = {"nodes": 20, "gpus_per_node": 8}
     scenario = load("phase-1").over({"cluster": cluster, "workload": {"days": 2}}, "test")
     write_table(scenario.read_workload()[0].table, tmp_path / "at_once.parquet")

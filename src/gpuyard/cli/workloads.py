@@ -238,7 +238,7 @@ def generate(
             stage(f"writing {output}")
             lost = write_table(workload.table, output, format=to)
     if output is not None:
-        _tell_written(workload, output, lost)
+        _tell_written(workload, output, (*workload.notes, *lost))
     if json:
         emit_json(workload_facts(workload))
     elif output is None:
@@ -261,7 +261,7 @@ def _streamed(scenario: Scenario, path: Path, no_progress: bool) -> bool:
         if made is None:
             return False
         written = interruptible(lambda: write_tables(_told(made, stage), path))
-    for line in like.notes if like else ():
+    for line in made.notes:
         note(f"gpuyard: {line}")
     note(f"gpuyard: {counted(written, 'job')} written to {path}")
     return True

@@ -26,6 +26,8 @@ BLOCKS = 40
 """Blocks of jobs that a trace must have for their variance to be taken for a fact."""
 ROUNDS, TRIALS, MOST = 10, 4, 100_000
 """Corrections, simulations for each of them, and the most gaps of a simulation."""
+STEPS = 1_000
+"""Most steps of the least squares for each weight."""
 HALF = 0.5
 """Part of a difference, in the logarithm, that one correction makes up for."""
 
@@ -89,7 +91,9 @@ def _weights(target: NDArray[np.float64], lengths: Sequence[int]) -> Weights:
 
     scales = [scale for scale in SCALES if scale <= 2 * lengths[-1]]
     columns = [np.array([growth(scale, k) - 1.0 for k in lengths]) for scale in scales]
-    weights, _ = nnls(np.stack(columns, axis=1) / target[:, None], (target - 1.0) / target)
+    # it ends by itself, now and then after more than the 3 steps a weight that are its limit otherwise
+    steps = STEPS * len(scales)
+    weights, _ = nnls(np.stack(columns, axis=1) / target[:, None], (target - 1.0) / target, maxiter=steps)
     weights = weights / max(1.0, float(weights.sum()))
     return [(scale, round(float(weight), 4)) for scale, weight in zip(scales, weights, strict=True) if weight >= 5e-4]
 

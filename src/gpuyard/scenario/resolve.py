@@ -87,6 +87,7 @@ class Resolver:
         self._values = values
         self._origin = origin
         self._made: tuple[Workload, Trace | None] | None = None
+        self._fitted: FittedModel | None = None
 
     @contextmanager
     def _blamed_on(self, section: str) -> Iterator[None]:
@@ -244,7 +245,12 @@ class Resolver:
         return LookAlike(model, jobs=section.jobs, days=section.days, start=section.start, seed=seed)
 
     def fitted(self, tell: Progress) -> FittedModel:
-        """Return the model of the trace, or in the file, that the section names."""
+        """Return the model of the trace, or in the file, that the section names; it is made once."""
+        if self._fitted is None:
+            self._fitted = self._fit(tell)
+        return self._fitted
+
+    def _fit(self, tell: Progress) -> FittedModel:
         from gpuyard.fitting import FittedModel, fit
 
         section = self._checked.workload
