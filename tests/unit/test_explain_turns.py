@@ -23,6 +23,7 @@ def test_who_was_first_by_a_score_is_named_where_jobs_preempt() -> None:
     jobs: tuple[Row, ...] = ((0, 100, 3, LASTING), (1, 1000, 4), (2, 10, 1), (4, 1000, 4))
     policy = gy.Policy(order="wfp", preemption="priority")
     assert waits("2", *jobs, site=cluster(4), policy=policy) == [(2, 4, "order", "1")]
+    assert story("2", *jobs, site=cluster(4), policy=policy).log == "not needed"
     assert waits("1", *jobs, site=cluster(4), policy=policy) == [(1, 100, "gpus", None)]
 
 
@@ -86,6 +87,22 @@ def test_maintenance_and_a_reservation_for_others_are_told_apart() -> None:
         "constraint: 2 GPUs were free, but nodes that would have done were closed to it: node n1 is reserved for user "
         "ann from 5 s to 50 s; node n0 is in maintenance from 0 s to 1m 40s (100 s)."
     ) in str(told)
+
+
+def test_what_closed_nodes_to_the_first_of_a_strict_queue_is_told() -> None:
+    """Job 1 needs node 0, in maintenance to 50; job 2 would fit on node 1, and may not pass it."""
+    windows = [gy.NodeWindow(nodes=("0",), start=0, end=50)]
+    rows: tuple[Row, ...] = ((10, 20, 2), (20, 20, 1))
+    for beside in ({}, {"order": "wfp"}, {"preemption": "priority"}, {"preemption": "priority", "order": "wfp"}):
+        told = behind(windows, *rows, site=cluster(2, 1), backfill="none", **beside)
+        (only,) = told.stretches
+        assert (only.start, only.end, only.reason, only.closed) == (20, 50, "order", ())
+        assert only.blocker is not None
+        assert [each.nodes for each in only.blocker.closed] == [("n0",)]
+        assert (
+            "job 0 was first and nobody may pass it; it needed 2 GPUs, 3 were free (nodes that would have done were "
+            "closed to it: node n0 is in maintenance from 0 s to 50 s); this job would have fitted."
+        ) in str(told)
 
 
 def test_a_window_that_closes_nothing_that_would_have_done_is_not_told() -> None:

@@ -18,8 +18,9 @@ from gpuyard.explanation.evidence import Evidence
 from gpuyard.explanation.heads import Test, exceeds_extra, find_reservation, find_withheld, is_patterned
 from gpuyard.explanation.line import Line, Place
 from gpuyard.explanation.plans import planned_wait
+from gpuyard.explanation.seen import room_seen
 from gpuyard.explanation.sharing import Sharing
-from gpuyard.explanation.story import Blocker, Held, Stretch
+from gpuyard.explanation.story import Blocker, Held, Shut, Stretch
 from gpuyard.explanation.walking import Ticks, held_before, walk
 from gpuyard.explanation.yard import Shortage, Yard, allowed_nodes, demand_of, find_shortage, held_milli
 from gpuyard.workload import MICROSECOND, NEVER
@@ -49,6 +50,7 @@ class _Moment:
     ahead: int | None = None
     """0: the first of its queue"""
     shut: tuple[Closure, ...] = ()
+    """what closes nodes to the job, or to the first"""
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -189,13 +191,13 @@ class _Judge:
         )
         first = self.queue.first(now) if self.strict else None
         if first is not None:
-            return replace(known, blocker=first, behind=self._why(first, now))
+            return replace(known, blocker=first, **self._why(first, now))
         if self.strict and self.evidence.queues.several and not self.evidence.tenants:
             known = replace(known, ahead=0)
         if refusal is not None and not (refusal.tenant == "" and refusal.by == "quota" and shortage is not None):
             return replace(known, reason=refusal.by, held=refusal)
         if shortage is not None:
-            return replace(known, reason=shortage.reason, shut=self._shut(shortage, now), **self._own_promise(now))
+            return replace(known, reason=shortage.reason, shut=self._shut(row, shortage, now), **self._own_promise(now))
         if self.plans and self._is_beyond_depth(now):
             return replace(known, reason="depth")
         if self.plans:
@@ -210,19 +212,19 @@ class _Judge:
         keeper = find_withheld(self.evidence, firsts, self._is_kept_out(now))
         return {} if keeper is None else {"reason": "withheld", "blocker": keeper.job}
 
-    def _shut(self, shortage: Shortage, now: int) -> tuple[Closure, ...]:
+    def _shut(self, row: int, shortage: Shortage, now: int) -> tuple[Closure, ...]:
         """Return the windows without any of which there would have been nodes for a job that is short of open ones."""
         if shortage.reason != "closed":
             return ()
-        refused = np.isin(self.yard.kind, list(self.sharing.refused_types(self.row)))
-        if find_shortage(self.evidence, self.yard, self.row, refused) is not None:
+        refused = np.isin(self.yard.kind, list(self.sharing.refused_types(row)))
+        if find_shortage(self.evidence, self.yard, row, refused) is not None:
             refused = np.zeros_like(refused)
 
         def has_room(closed: NDArray[np.bool_] | None) -> bool:
             shut = refused if closed is None else refused | closed
-            return find_shortage(self.evidence, self.yard, self.row, shut) is None
+            return find_shortage(self.evidence, self.yard, row, shut) is None
 
-        closures = self.evidence.closures(self.row, now, self.line.lasting(self.row, now))
+        closures = self.evidence.closures(row, now, self.line.lasting(row, now))
         return find_needed(closures, has_room)
 
     def _is_kept_out(self, now: int) -> Test:
@@ -305,10 +307,12 @@ class _Judge:
             return None
         return self.sharing.is_within_quota(row)
 
-    def _why(self, row: int, now: int) -> str | None:
+    def _why(self, row: int, now: int) -> dict[str, Any]:
         """Return why a job that is first waits."""
         refusal, shortage = self._own_reasons(row, now)
-        return refusal.by if refusal is not None else None if shortage is None else shortage.reason
+        if refusal is not None or shortage is None:
+            return {"behind": None if refusal is None else refusal.by}
+        return {"behind": shortage.reason, "shut": self._shut(row, shortage, now)}
 
     def _own_reasons(self, row: int, now: int) -> tuple[Held | None, Shortage | None]:
         """Return the quota or limit that does not admit a job, and what else it lacks.
@@ -347,28 +351,21 @@ class _Judge:
 def _stretch(evidence: Evidence, row: int, run: Sequence[_Moment], until: int) -> Stretch:
     """Return the stretch of moments that have one reason."""
     first = run[0]
-    shortages = [moment.shortage for moment in run if moment.shortage is not None]
     own = [moment.own for moment in run if moment.own is not None]
     return Stretch(
         start=first.time / MICROSECOND,
         end=until / MICROSECOND,
         reason=first.reason,
         blocker=None if first.blocker is None else _blocker(evidence, run),
-        fits=first.shortage is None,
-        free=_range([moment.free for moment in run]),
-        allowed=_range([moment.allowed for moment in run]),
-        largest=_range([each.largest for each in shortages]) if shortages else None,
-        chunk=shortages[0].chunk if shortages else 0,
-        chunks=shortages[0].chunks if shortages else 0,
-        fitting=_span([each.fitting for each in shortages]) if shortages else (0, 0),
         held=_held([moment.held for moment in run if moment.held is not None]),
         ahead=first.ahead,
         partition=evidence.queues.name_of(row),
         may_take=first.may_take,
-        share=_range(own) if own else None,
+        share=(min(own), max(own)) if own else None,
         shares=dict(first.shares),
         planned=None if run[-1].planned == NEVER else run[-1].planned / MICROSECOND,
-        closed=tuple(each.in_words(evidence.cluster) for each in first.shut),
+        closed=_in_words(evidence, first) if first.reason == "closed" else (),
+        **room_seen(run),
     )
 
 
@@ -377,6 +374,10 @@ def _held(run: Sequence[Held]) -> Held | None:
     if not run:
         return None
     return replace(run[0], used=(min(each.used[0] for each in run), max(each.used[1] for each in run)))
+
+
+def _in_words(evidence: Evidence, moment: _Moment) -> tuple[Shut, ...]:
+    return tuple(each.in_words(evidence.cluster) for each in moment.shut)
 
 
 def _blocker(evidence: Evidence, run: Sequence[_Moment]) -> Blocker:
@@ -388,9 +389,10 @@ def _blocker(evidence: Evidence, run: Sequence[_Moment]) -> Blocker:
         partition=evidence.queues.name_of(row),
         reason=first.behind,
         free=first.free,
+        closed=_in_words(evidence, first),
     )
-    promises = evidence.promises
-    if promises is None or last.entry < 0:
+    promises = evidence.promises if last.entry >= 0 else None
+    if promises is None:
         return about
     begin, nodes = int(promises.begin[last.entry]), promises.nodes(last.entry)
     return replace(
@@ -400,11 +402,3 @@ def _blocker(evidence: Evidence, run: Sequence[_Moment]) -> Blocker:
         nodes=None if nodes is None else tuple(evidence.cluster.node_names[node] for node in nodes),
         extra_gpus=promises.extra(last.entry),
     )
-
-
-def _range(values: Sequence[float]) -> tuple[float, float]:
-    return min(values), max(values)
-
-
-def _span(values: Sequence[int]) -> tuple[int, int]:
-    return min(values), max(values)

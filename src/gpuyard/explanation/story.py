@@ -69,6 +69,21 @@ class Hold:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Shut:
+    """A window that closed nodes to a job."""
+
+    kind: str
+    """``maintenance``, ``reservation`` or ``partition``, of which all other nodes are closed"""
+    nodes: tuple[str, ...]
+    """which it closed"""
+    start: float | None
+    """from when on, and to when; ``None``: always"""
+    end: float | None
+    whose: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """by column: the users, tenants and partitions that a reservation is for; the partition of the job"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Blocker:
     """The job that stood in the way: what it waited for, or what it was promised."""
 
@@ -88,6 +103,8 @@ class Blocker:
     """the partition in whose queue it waits, where partitions have queues of their own"""
     extra_gpus: float | None = None
     """easy by counts: GPUs that others may take beside it"""
+    closed: tuple[Shut, ...] = ()
+    """the windows without any of which there would have been nodes for it, where that is why it waited"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,21 +135,6 @@ class FreeCells:
     idle: tuple[int, int] | None
     """that no job held; ``None`` for a job that only ever runs in cells of its owner"""
     idle_gpus: tuple[int, int] | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shut:
-    """A window that closed nodes to a job."""
-
-    kind: str
-    """``maintenance``, ``reservation`` or ``partition``, of which all other nodes are closed"""
-    nodes: tuple[str, ...]
-    """which it closed"""
-    start: float | None
-    """from when on, and to when; ``None``: always"""
-    end: float | None
-    whose: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """by column: the users, tenants and partitions that a reservation is for; the partition of the job"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -213,7 +213,9 @@ def _blocked(stretch: Stretch, blocker: Blocker) -> str:
         waits = f"{job} was first and nobody may pass it; it needed {gpus(blocker.gpus)}"
         if blocker.free is not None:
             waits += f", {_number(blocker.free, blocker.free)} were free"
-        if blocker.reason not in (None, "gpus"):
+        if blocker.closed:
+            waits += f" ({closed_words(blocker.closed, stretch.start)})"
+        elif blocker.reason not in (None, "gpus"):
             waits += f" ({REASONS[str(blocker.reason)]})"
         return waits + ("; this job would have fitted" if stretch.fits else "; this job would not have fitted either")
     had = f"{_were_free(stretch.free)} and it would have fitted"

@@ -18,7 +18,8 @@ from gpuyard.explanation.evidence import Evidence
 from gpuyard.explanation.heads import Test, exceeds_extra, find_reservation, find_withheld, first_of, is_patterned
 from gpuyard.explanation.plans import planned_wait
 from gpuyard.explanation.queue import Ahead
-from gpuyard.explanation.story import Blocker, Passed, Stretch
+from gpuyard.explanation.seen import room_seen
+from gpuyard.explanation.story import Blocker, Passed, Shut, Stretch
 from gpuyard.explanation.yard import Shortage, Yard, allowed_nodes, demand_of, find_shortage, held_milli
 from gpuyard.workload import MICROSECOND, NEVER
 
@@ -44,6 +45,7 @@ class _Moment:
     """the promise to the blocker"""
     planned: int = NEVER
     shut: tuple[Closure, ...] = ()
+    """what closes nodes to the job, or to the first"""
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -184,7 +186,7 @@ class _Judge:
             allowed = shortage.allowed
         why = self._reason(now, shortage)
         if why["reason"] == "closed":
-            why["shut"] = find_needed(evidence.closures(self.row, now), self._has_room)
+            why["shut"] = self._shut(self.row, now)
         for attempt in taken:
             yard.hold(attempt)
         known = {
@@ -255,7 +257,9 @@ class _Judge:
             if not self.evidence.queues.several:
                 return {"reason": own}
             return {"ahead": 0} | (self._withheld(now) if own == "placement" else {"reason": own})
-        return {"reason": "order", "blocker": first, "behind": self._short(first, now)}
+        behind = self._short(first, now)
+        shut = self._shut(first, now) if behind is not None and behind.reason == "closed" else ()
+        return {"reason": "order", "blocker": first, "behind": behind, "shut": shut}
 
     def _waiting(self, now: int) -> NDArray[np.int64]:
         """Return the jobs that wait after the passes of an instant, int64."""
@@ -284,8 +288,13 @@ class _Judge:
 
         return is_kept_out
 
-    def _has_room(self, closed: NDArray[np.bool_] | None) -> bool:
-        return find_shortage(self.evidence, self.yard, self.row, closed) is None
+    def _shut(self, row: int, now: int) -> tuple[Closure, ...]:
+        """Return the windows without any of which there would have been nodes for a job that is short of open ones."""
+
+        def has_room(closed: NDArray[np.bool_] | None) -> bool:
+            return find_shortage(self.evidence, self.yard, row, closed) is None
+
+        return find_needed(self.evidence.closures(row, now), has_room)
 
     def _short(self, row: int, now: int) -> Shortage | None:
         return find_shortage(self.evidence, self.yard, row, self.evidence.closed_nodes(row, now))
@@ -338,26 +347,21 @@ class _Judge:
 def _stretch(evidence: Evidence, row: int, run: list[_Moment], until: int) -> Stretch:
     """Return the stretch of moments that have one reason."""
     first = run[0]
-    shortages = [moment.shortage for moment in run if moment.shortage is not None]
     return Stretch(
         start=first.time / MICROSECOND,
         end=until / MICROSECOND,
         reason=first.reason,
         blocker=None if first.blocker is None else _blocker(evidence, run),
-        fits=first.shortage is None,
-        free=_range([moment.free for moment in run]),
-        allowed=_range([moment.allowed for moment in run]),
-        largest=_range([each.largest for each in shortages]) if shortages else None,
-        chunk=shortages[0].chunk if shortages else 0,
-        chunks=shortages[0].chunks if shortages else 0,
-        fitting=(min(each.fitting for each in shortages), max(each.fitting for each in shortages))
-        if shortages
-        else (0, 0),
         ahead=first.ahead,
         partition=evidence.queues.name_of(row),
         planned=_seconds(run[-1].planned),
-        closed=tuple(each.in_words(evidence.cluster) for each in first.shut),
+        closed=_in_words(evidence, first) if first.reason == "closed" else (),
+        **room_seen(run),
     )
+
+
+def _in_words(evidence: Evidence, moment: _Moment) -> tuple[Shut, ...]:
+    return tuple(each.in_words(evidence.cluster) for each in moment.shut)
 
 
 def _blocker(evidence: Evidence, run: list[_Moment]) -> Blocker:
@@ -383,12 +387,9 @@ def _blocker(evidence: Evidence, run: list[_Moment]) -> Blocker:
         partition=evidence.queues.name_of(row),
         reason=None if behind is None else behind.reason,
         free=None if behind is None else behind.free,
+        closed=_in_words(evidence, first),
         **given,  # type: ignore[arg-type]
     )
-
-
-def _range(values: list[float]) -> tuple[float, float]:
-    return min(values), max(values)
 
 
 def _seconds(tick: int) -> float | None:
