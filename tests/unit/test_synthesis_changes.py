@@ -19,7 +19,7 @@ from gpuyard.synthesis import ClassShare, SynthesisSpec, describe, synthesise
 from gpuyard.synthesis.changes import Changes
 from gpuyard.synthesis.class_shares import DEFAULT_CLASSES
 from gpuyard.synthesis.expansion import Main
-from gpuyard.synthesis.inspection import INSPECTION, changed_inspection
+from gpuyard.synthesis.manufacturing import INSPECTION, changed_inspection
 from gpuyard.workload import Workload
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -12,7 +12,7 @@ import gpuyard as gy
 from gpuyard.errors import ConfigError
 from gpuyard.services.book import Book
 from gpuyard.synthesis import ClassShare, SynthesisSpec, Tenant, synthesise
-from gpuyard.synthesis.inspection import INSPECTION, shift_hours
+from gpuyard.synthesis.manufacturing import INSPECTION, shift_hours
 from gpuyard.traces.schema import SERVICES
 from gpuyard.workload import Workload
 

@@ -9,8 +9,8 @@ from typing import get_args
 from gpuyard.errors import ConfigError, unknown_name
 from gpuyard.synthesis.changes import Changes
 from gpuyard.synthesis.expansion import Main
-from gpuyard.synthesis.inspection import changed_inspection
 from gpuyard.synthesis.kinds import Kind, Rhythm, reshared
+from gpuyard.synthesis.manufacturing import changed_inspection
 from gpuyard.synthesis.published import Evidence, States
 from gpuyard.synthesis.reading import (
     read_checkpoints,

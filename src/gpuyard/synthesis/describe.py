@@ -12,9 +12,9 @@ from gpuyard.synthesis.changing import CHOSEN
 from gpuyard.synthesis.class_shares import BUILT_IN, DEFAULT_CLASSES, ClassShare
 from gpuyard.synthesis.distributions import Sizes
 from gpuyard.synthesis.generate import LOAD_TOLERANCE
-from gpuyard.synthesis.inspection import INSPECTION, INSPECTION_EVIDENCE
 from gpuyard.synthesis.kinds import ACTIVITY_OF_POWER_IDLE, Kind
 from gpuyard.synthesis.limits import SUGGESTED_SHARE, VALUES
+from gpuyard.synthesis.manufacturing import INSPECTION, INSPECTION_EVIDENCE
 from gpuyard.synthesis.planning import HALF_A_GPU, MAKE_UP
 from gpuyard.synthesis.published import (
     ASSUMPTION,

@@ -1,4 +1,7 @@
-"""Manufacturing: retraining of production lines, process models, digital twins, simulation; inspection services."""
+"""The class ``manufacturing``: retraining of lines, process models, digital twins, simulation, inspection services.
+
+Requests of inspection come from plants in three shifts, day and night, on every day of the week.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,28 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuyard.errors import ConfigError
+from gpuyard.services.kinds import ServiceKind
 from gpuyard.synthesis.changes import Changes
 from gpuyard.synthesis.distributions import LogCdf, Sizes
 from gpuyard.synthesis.domains import DAY, HOUR, MINUTE, POWERS_TO_8, Days, cpu_stage, gang, task
 from gpuyard.synthesis.expansion import ITEMS, Draws, Jobs, Main, Site, Stage
 from gpuyard.synthesis.graphs import Graph, Part
-from gpuyard.synthesis.inspection import INSPECTION
 from gpuyard.synthesis.kinds import Kind, activity_of_power
 from gpuyard.synthesis.published import ASSUMPTION, Evidence
-from gpuyard.synthesis.reading import read_curve, read_part
+from gpuyard.synthesis.reading import read_curve, read_part, read_span
 from gpuyard.synthesis.realtime import service_kind
 from gpuyard.synthesis.stages import WIDEST, Steps, within
 
-__all__ = ["Lines", "manufacturing_kinds"]
+__all__ = [
+    "INSPECTION",
+    "INSPECTION_EVIDENCE",
+    "SHIFTS",
+    "Lines",
+    "changed_inspection",
+    "manufacturing_kinds",
+    "shift_hours",
+]
 
 CLASS, PRIORITY = "manufacturing", 40
 WEEK = 168 * HOUR
@@ -27,6 +39,40 @@ ALWAYS = (-np.inf, np.inf)
 RETRAINING = LogCdf.between(0.5 * HOUR, 12 * HOUR)
 PREPARATION, VALIDATION = LogCdf.between(10 * MINUTE, 30 * MINUTE), LogCdf.between(5 * MINUTE, 20 * MINUTE)
 """s before and after a retraining."""
+
+
+SHIFTS = (1.0, 0.8, 0.6)
+"""Load of the morning, evening and night shift over the largest."""
+FIRST_SHIFT = 6.0
+"""Local hour at which the morning shift begins."""
+_BUMP = ("peak_hour", "width_hours", "peak")
+"""Keys of a day without shifts."""
+
+
+def shift_hours(load: tuple[float, float, float], first: float) -> tuple[float, ...]:
+    """Return the relative rates of the hours 0 to 23 of three shifts of 8 hours, the first from hour ``first`` on."""
+    return tuple(load[int((hour - first) % 24) // 8] for hour in range(24))
+
+
+INSPECTION = ServiceKind(
+    name="inspection", gpus=1, concurrency=8, service_time=0.05, slo_wait=0.1, queue_time=0.5, goal=0.99,
+    target=0.5, headroom=2.0, cold_start=60.0, hourly=shift_hours(SHIFTS, FIRST_SHIFT), smallest=3, largest=20,
+    activity=activity_of_power(0.50),
+)  # fmt: skip
+"""Pictures of parts that a model looks at, sent from plants to the centre."""
+
+INSPECTION_EVIDENCE = {
+    "replica": Evidence("assumption", "services of plants have replicas of 1 to 16 GPUs; one model on one GPU"),
+    "requests": Evidence("assumption", "50 ms a picture, 8 at once"),
+    "promise": Evidence("assumption", "100 to 500 ms at p99, the way to the centre included"),
+    "scaling": Evidence(
+        "assumption",
+        "tolerance and cooldown are the defaults of Kubernetes' horizontal pod autoscaler; target lower than "
+        "elsewhere, as a shift begins at once",
+    ),
+    "day": Evidence("assumption", "shifts from 6, 14 and 22 h on every day: peak over mean 1.25; plants 1.2 to 1.5"),
+}
+"""Where its figures come from; those that are not here have no source at all."""
 
 
 def manufacturing_kinds() -> tuple[Kind, ...]:
@@ -150,3 +196,39 @@ class Lines:
 def _submitted_in(part: tuple[float, float], jobs: Jobs) -> Jobs:
     """Return the jobs that are submitted from one second on and before another."""
     return jobs.where((jobs.submit >= part[0]) & (jobs.submit < part[1]))
+
+
+def changed_inspection(kind: ServiceKind, given: Changes) -> ServiceKind:
+    """Return the service with what a user changed of it: keys of a service, or ``load`` and ``first_shift``.
+
+    With a key of the bump of a day it has no shifts.
+    """
+    load, first = given.take("load", _read_load, None), given.take("first_shift", _read_first, None)
+    keys = given.rest("share")
+    another = [key for key in ("hourly", *_BUMP, "requests") if key in keys]
+    if load is None and first is None:
+        shifts = replace(kind, hourly=None) if any(key in keys for key in _BUMP) else kind
+        return shifts.changed(keys)
+    if another:
+        raise ConfigError(f"{given.where} has {another[0]}, and load or first_shift as well; leave out one of them")
+    changed = kind.changed(keys)
+    hours = shift_hours(SHIFTS if load is None else load, FIRST_SHIFT if first is None else first)
+    return changed.changed({"hourly": list(hours)})
+
+
+def _read_load(key: str, value: object) -> tuple[float, float, float] | None:
+    """Return the loads of the three shifts."""
+    if not isinstance(value, list | tuple) or len(value) != 3:
+        raise ConfigError(f"{key} must be the parts of the largest load in three shifts, got {value!r}")
+    morning, evening, night = (read_part(key, each) for each in value)
+    if not max(morning, evening, night) > 0:
+        raise ConfigError(f"{key} must be above 0 in one shift, got {value!r}")
+    return morning, evening, night
+
+
+def _read_first(key: str, value: object) -> float | None:
+    """Return the local hour at which the first shift begins."""
+    hours = read_span(key, value) / HOUR
+    if not 0 <= hours < 24 or hours != int(hours):
+        raise ConfigError(f"{key} must be a whole hour from 0h to 23h, got {value!r}")
+    return hours
