@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -130,3 +131,12 @@ def test_limits_come_from_one_model():
     assert with_limits.drop_columns("time_limit").equals(
         synthesise(plain, gpus=100, seed=0).table.drop_columns("time_limit")
     )
+
+
+@pytest.mark.parametrize(("gpus", "jobs", "largest"), [(1_152, 19_200, 256), (20_000, 267_000, 2_048)])
+def test_a_default_week_has_as_many_jobs_as_the_page_of_workloads_says(gpus, jobs, largest):
+    page = (Path(__file__).parents[2] / "docs" / "workloads.md").read_text(encoding="utf-8")
+    assert f"| {gpus:,} | {jobs:,} | {largest:,} |" in page
+    planned, bare = (generation(SynthesisSpec(), gpus=gpus, seed=0, node_cpus=cpus).jobs for cpus in (112.0, None))
+    assert planned == pytest.approx(jobs, rel=0.003)
+    assert 0.06 <= 1 - bare / planned <= 0.08
