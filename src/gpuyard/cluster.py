@@ -87,8 +87,13 @@ class Cluster(Parts):
 
     @property
     def gpu_types(self) -> tuple[str, ...]:
-        """The GPU types of the site, in alphabetical order; a node without GPUs has type ''."""
-        return tuple(sorted({kind.gpu_type for kind in self.kinds}))
+        """The GPU types of the site, that of the lowest node first; a node without GPUs has type ''."""
+        first: dict[str, int] = {}
+        for number, kind in enumerate(self.kinds):
+            its = self.node_kind == number
+            node = int(np.argmax(its)) if its.any() else self.nodes
+            first[kind.gpu_type] = min(node, first.get(kind.gpu_type, node))
+        return tuple(sorted(first, key=lambda name: (first[name], name)))
 
     @property
     def node_type(self) -> NDArray[np.int16]:

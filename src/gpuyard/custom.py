@@ -132,8 +132,8 @@ def placement(function: Callable[..., int]) -> OwnPlacement:
     function
         Whole numbers in, a whole number out: ``(free_gpus, gpus, free_milli, free_cpu, free_memory, gpu_type,
         wanted_gpus, wanted_milli, wanted_cpu, wanted_memory)``.  Of the node: its wholly free GPUs, all its GPUs,
-        thousandths of a GPU free in all, thousandths of a core and MiB free, the number of its GPU type in
-        alphabetical order.  Of the chunk: whole GPUs, thousandths of a GPU, thousandths of a core, MiB.
+        thousandths of a GPU free in all, thousandths of a core and MiB free, the number of its GPU type, 0
+        for that of the lowest node.  Of the chunk: whole GPUs, thousandths of a GPU, thousandths of a core, MiB.
 
     Raises
     ------

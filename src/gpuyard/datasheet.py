@@ -37,13 +37,13 @@ def describe(cluster: Cluster) -> dict[str, Any]:
     ``design_pue``, ``announced`` and ``assumptions``.
     """
     counts = np.bincount(cluster.node_kind, minlength=len(cluster.kinds))
-    by_type = np.bincount(cluster.node_type, weights=cluster.node_gpus, minlength=len(cluster.gpu_types))
+    by_type = np.bincount(cluster.node_type, weights=cluster.node_gpus, minlength=len(cluster.gpu_types)).tolist()
     rated_w = sum(kind.rated_w * int(nodes) for kind, nodes in zip(cluster.kinds, counts, strict=True))
     facts: dict[str, Any] = {
         "name": cluster.name,
         "nodes": cluster.nodes,
         "gpus": cluster.gpus,
-        "gpu_types": {name: int(gpus) for name, gpus in zip(cluster.gpu_types, by_type, strict=True) if gpus},
+        "gpu_types": {name: int(gpus) for name, gpus in sorted(zip(cluster.gpu_types, by_type, strict=True)) if gpus},
         "node_types": [
             {"name": kind.name, "nodes": int(nodes), "gpus": kind.gpus, "rated_w": kind.rated_w, "source": kind.source}
             for kind, nodes in zip(cluster.kinds, counts, strict=True)

@@ -162,7 +162,7 @@ def _tier_box(x: float, y: float, width: float, label: str, colour: str, *, fill
 
 def _colours(cluster: Cluster) -> list[str]:
     """Return the colour of each kind of node: that of its GPU type; types beyond the palette share the last one."""
-    types = [each for each in cluster.gpu_types if each]
+    types = sorted(each for each in cluster.gpu_types if each)
     palette = {each: _COLOURS[min(number, len(_COLOURS) - 1)] for number, each in enumerate(types)}
     return [palette.get(kind.gpu_type, _NO_GPU) if kind.gpus else _NO_GPU for kind in cluster.kinds]
 
@@ -207,7 +207,7 @@ def _legend(cluster: Cluster, level: int, y: float) -> tuple[list[str], float]:
     colours = dict(zip((kind.gpu_type if kind.gpus else "" for kind in cluster.kinds), _colours(cluster), strict=True))
     nodes = np.bincount(cluster.node_type, minlength=len(cluster.gpu_types))
     gpus = np.bincount(cluster.node_type, weights=cluster.node_gpus, minlength=len(cluster.gpu_types))
-    for number, gpu_type in enumerate(cluster.gpu_types):
+    for gpu_type, number in sorted(zip(cluster.gpu_types, range(nodes.size), strict=True)):
         label = f"{gpu_type}: {counted(nodes[number], 'node')}, {counted(gpus[number], 'GPU')}"
         if not gpu_type:
             label = f"no GPU: {counted(nodes[number], 'node')}"

@@ -36,7 +36,8 @@ def lower_domains(cluster: Cluster, rule: int, block_level: str | None, demands:
     ConfigError
         For a block that is no level of the cluster, and where there is too much to count.
     """
-    several = demands[demands["several"] > 0]
+    several = demands[demands["cut"] > 0]
+    several["kinds"] = np.where(several["gpus"] > 0, several["cut"], several["kinds"])
     levels: tuple[NDArray[np.int32], ...] = ()
     if rule in (Placement.PACKED, Placement.RAIL_ALIGNED):
         levels, demands = (cluster.levels.domains if several.size else ()), several

@@ -17,6 +17,7 @@ from gpuyard.kernel.score_tables import Scores
 from gpuyard.kernel.tables import ARRAY, CAPACITY, CHUNK, DEMAND, HOLD, NODE, Dependencies, Records, Site
 from gpuyard.locality import largest_block, lower_domains, lower_rails
 from gpuyard.policy import OWN_PLACEMENTS, Policy
+from gpuyard.shapes import largest_nodes, write_shapes
 from gpuyard.wishes import WHOLE, exclusive_jobs, segments, wishes
 from gpuyard.workload import Workload, array_tasks, to_ticks
 
@@ -94,14 +95,11 @@ def lower_demands(workload: Workload, cluster: Cluster, policy: Policy) -> Asked
     """Return the distinct demands of a workload on a cluster."""
     demand, columns, quantum = wishes(workload, cluster, policy)
     gpus, share, cpu, memory, kinds, nodes, spread_, alone_, segment = columns
-    largest = _largest(cluster)
-    several, chunks = _shapes(gpus, nodes, kinds, spread_, largest, cluster.nodes)
     demands = np.zeros(gpus.size, DEMAND)
-    for name, column in zip(
-        DEMAND.names or (), (gpus, share, cpu, memory, kinds, nodes, several, spread_), strict=False
-    ):
+    for name, column in zip(DEMAND.names or (), (gpus, share, cpu, memory, kinds, nodes), strict=False):
         demands[name] = column
-    demands["alone"], demands["segment"] = alone_, segment
+    demands["spread"], demands["alone"], demands["segment"] = spread_, alone_, segment
+    chunks = write_shapes(demands, cluster)
     quanta = WHOLE // quantum if quantum else int(rule_of(policy) == Placement.RAIL_ALIGNED)
     if policy.backfill in ("fit", "easy") and policy.replay == "schedule":
         demands["lane"] = np.arange(gpus.size)
@@ -127,8 +125,7 @@ def with_types(asked: Asked, cluster: Cluster, policy: Policy) -> tuple[Asked, N
                 added.append((wish, kind))
     demands = np.concatenate([given, given[[wish for wish, _ in added]]])
     demands["kinds"][given.size :] = [1 << kind for _, kind in added]
-    own = (demands["gpus"], demands["nodes"], demands["kinds"], demands["spread"])
-    demands["several"], chunks = _shapes(*own, _largest(cluster), cluster.nodes)
+    chunks = write_shapes(demands, cluster)
     for number, (wish, _) in enumerate(added, given.size):
         chunks[wish] = max(chunks[wish], chunks[number])
     _mark_plain(demands, cluster, policy, fraction=asked.quanta > 0)
@@ -146,42 +143,12 @@ def _mark_plain(demands: Records, cluster: Cluster, policy: Policy, *, fraction:
     one_kind = len(cluster.gpu_types) == 1
     demands["plain"] = shaped & one_kind & ((demands["several"] == 0) | (not levels))
     tightest = policy.placement in ("best-fit", "packed")
-    demands["single"] = shaped & (demands["plain"] == 0) & (demands["several"] == 0) & tightest
-    large = np.where(demands["several"] == 1, max(int(_largest(cluster).max()), 1), np.maximum(demands["gpus"], 1))
+    one_chunk = (demands["several"] == 0) & (demands["cut"] == 0)
+    demands["single"] = shaped & (demands["plain"] == 0) & one_chunk & tightest
+    large = np.where(demands["several"] == 1, max(int(largest_nodes(cluster).max()), 1), np.maximum(demands["gpus"], 1))
     demands["large"] = large
     demands["many"] = demands["gpus"] // large
     demands["rest"] = demands["gpus"] % large
-
-
-def _largest(cluster: Cluster) -> NDArray[np.int32]:
-    """Return the GPUs of the largest node of each type."""
-    largest = np.zeros(len(cluster.gpu_types), np.int32)
-    np.maximum.at(largest, cluster.node_type, cluster.node_gpus)
-    return largest
-
-
-def _shapes(
-    gpus: NDArray[np.int64],
-    nodes: NDArray[np.int64],
-    kinds: NDArray[np.int64],
-    spread: NDArray[np.int64],
-    largest: NDArray[np.int32],
-    total: int,
-) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Return for each demand whether it has several chunks, and the most nodes it can sit on."""
-    several = np.zeros(gpus.size, np.bool_)
-    chunks = np.ones(gpus.size, np.int64)
-    for row in range(gpus.size):
-        sizes = [int(size) for kind, size in enumerate(largest) if int(kinds[row]) >> kind & 1 and size > 0]
-        if spread[row]:
-            chunks[row] = min(int(gpus[row]), total)
-        elif nodes[row] > 0:
-            several[row] = nodes[row] > 1
-            chunks[row] = min(int(nodes[row]), total)
-        elif sizes and gpus[row] > max(sizes):
-            several[row] = True
-            chunks[row] = min(max(-(-int(gpus[row]) // size) for size in sizes), total)
-    return several, chunks
 
 
 def reject_contradictions(workload: Workload, policy: Policy, rejections: Rejections) -> None:
@@ -333,7 +300,7 @@ def lower_site(
     gpu, shares = build.build_gpus(node, kinds, asked.quanta)
     plan = np.zeros(Left.SIZE, np.int64)
     plan[Left.KIND] = NOBODY
-    largest = _largest(cluster).astype(np.int64)
+    largest = largest_nodes(cluster).astype(np.int64)
     rule = rule_of(policy)
     masks, sets = lower_rails(cluster, rule)
     return Site(

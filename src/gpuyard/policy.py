@@ -288,7 +288,7 @@ def add_placement(name: str, score: PlacementScore, meaning: str) -> None:
         ``score(free_gpus, gpus, free_milli, free_cpu, free_memory, gpu_type, wanted_gpus, wanted_milli, wanted_cpu,
         wanted_memory)``, whole numbers all, for a node on which the chunk fits.  Of the node: its wholly free GPUs, its
         GPUs, what they have free in thousandths of a GPU, its free CPUs in thousandths of a core (0 where the cluster
-        states none), its free memory in MiB, and the number of its GPU type in alphabetical order, from 0.  Of the
+        states none), its free memory in MiB, and the number of its GPU type, 0 for that of the lowest node.  Of the
         chunk: its whole GPUs, or 0; its thousandths of one GPU, or 0; its CPUs and memory.  It returns a whole number;
         the node with the highest goes first, then the lowest node; a fraction takes the GPU of that node with the
         least free that fits.  The function is compiled by Numba, so it can use numbers and :mod:`math`, and it must

@@ -34,10 +34,11 @@ def find_placed(evidence: Evidence, row: int) -> Placed | None:
     exact &= not evidence.policy.preemption  # others may have run at its turn that made room later at that instant
     want = demand_of(evidence, row)
     closed = evidence.closed_nodes(row, int(evidence.attempt_start[attempt]))
-    fits = _candidates(evidence, yard, want, _chunk(evidence, yard, row, gpus), closed)
+    is_cut = bool(int(want["cut"]) >> int(yard.kind[nodes[0]]) & 1)
+    fits = _candidates(evidence, yard, want, _chunk(want, gpus, is_cut=is_cut), closed)
     promised = _reserved_for_another(evidence, attempt)
     open_to_it = fits & ~promised
-    if want["several"] and want["gpus"] > 0:
+    if is_cut and want["gpus"] > 0:
         open_to_it &= yard.kind == yard.kind[nodes[0]]
     candidates = np.flatnonzero(open_to_it)
     decides = exact and evidence.policy.decide is None and evidence.policy.replay == "schedule"
@@ -58,12 +59,11 @@ def find_placed(evidence: Evidence, row: int) -> Placed | None:
     )
 
 
-def _chunk(evidence: Evidence, yard: Yard, row: int, held: NDArray[np.int64]) -> int:
+def _chunk(want: Records, held: NDArray[np.int64], *, is_cut: bool) -> int:
     """Return the GPUs of the largest chunk that a job asked for; one that is exclusive holds more."""
-    want = demand_of(evidence, row)
     if not want["alone"]:
         return int(held.max())
-    if not want["several"]:
+    if not is_cut:
         return int(want["gpus"])
     return -(-int(want["gpus"]) // int(want["nodes"])) if want["nodes"] else int(held.max())
 

@@ -36,6 +36,7 @@ def room_seen(run: Sequence[Seen]) -> dict[str, Any]:
         "largest": _range([each.largest for each in shortages]) if shortages else None,
         "chunk": shortages[0].chunk if shortages else 0,
         "chunks": shortages[0].chunks if shortages else 0,
+        "one_node": not shortages or shortages[0].one_node,
         "fitting": _range([each.fitting for each in shortages]) if shortages else (0, 0),
     }
 

@@ -153,10 +153,12 @@ class Stretch:
     largest: tuple[float, float] | None = None
     """GPUs of the largest job of this shape that would have fitted"""
     chunk: int = 0
-    """GPUs that it needs on each of several nodes; 0 for a job of one node"""
+    """GPUs that it needs on each of several nodes; 0 for a job that is never cut"""
     chunks: int = 0
     fitting: tuple[int, int] = (0, 0)
     """nodes that fitted such a chunk"""
+    one_node: bool = True
+    """whether a single node would have done, had one had room"""
     ahead: int | None = None
     """jobs ahead of it in the queue when the stretch began"""
     partition: str | None = None

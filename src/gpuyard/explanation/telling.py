@@ -196,10 +196,11 @@ def _shape(story: Story, stretch: Stretch) -> str:
         )
     largest = stretch.largest or (0.0, 0.0)
     if stretch.chunks:
-        nodes = (
-            f"{_number(*stretch.fitting)} of the {stretch.chunks} nodes with {gpus(stretch.chunk)} free that it needs"
-        )
-        return f"but only {nodes}; the largest job of its shape that fitted has {_largest(largest)}"
+        nodes = f"{_number(*stretch.fitting)} of the {stretch.chunks} nodes with {gpus(stretch.chunk)} free"
+        only = f"only {nodes} that it needs"
+        if stretch.one_node:
+            only = f"no node had {_needed(story)} of them, and only {nodes} that would do as well"
+        return f"but {only}; the largest job of its shape that fitted has {_largest(largest)}"
     return f"but no node had {_needed(story)} of them; the largest job that fitted on one node has {_largest(largest)}"
 
 

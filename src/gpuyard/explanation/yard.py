@@ -117,10 +117,12 @@ class Shortage:
     largest: float
     """GPUs of the largest job of this shape that would have fitted"""
     chunk: int = 0
-    """GPUs it needs on each of several nodes; 0 for a job of one node"""
+    """GPUs it needs on each of several nodes; 0 for a job that is never cut"""
     chunks: int = 0
     fitting: int = 0
     """nodes that fit such a chunk"""
+    one_node: bool = True
+    """whether it would fit a single node, if that were empty"""
 
 
 def demand_of(evidence: Evidence, row: int) -> Records:
@@ -175,6 +177,7 @@ def find_shortage(evidence: Evidence, yard: Yard, row: int, closed: NDArray[np.b
         chunk=chunk,
         chunks=chunks,
         fitting=fitting,
+        one_node=not want["several"],
     )
 
 
@@ -234,8 +237,8 @@ def placed(
         return any(fits[node] and _WHOLE - used >= share for (node, _), used in yard.shared.items())
     if want["spread"]:
         return int(_most_spread(yard, want, usable, cpu=cpu, memory=memory).sum()) >= int(want["gpus"])
-    if not want["several"]:
-        return bool(fitting(int(want["gpus"]), usable).any())
+    if not want["several"] and fitting(int(want["gpus"]), usable).any():
+        return True
     for within in _pools(yard, want, usable):
         large, many, rest, chunks = _shape(yard, want, within)
         fits_large = fitting(large, within)
@@ -255,10 +258,10 @@ def _most_spread(yard: Yard, want: Records, usable: NDArray[np.bool_], *, cpu: b
 
 
 def _pools(yard: Yard, want: Records, usable: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
-    """Return the sets of nodes of which a job of several chunks uses one: those of one GPU type."""
+    """Return the sets of nodes of which a job in several chunks uses one: those of a GPU type on which it is cut."""
     if want["gpus"] == 0:
-        return [usable]
-    kinds = [kind for kind in range(yard.largest.size) if int(want["kinds"]) >> kind & 1 and yard.largest[kind] > 0]
+        return [usable] if want["several"] else []
+    kinds = [kind for kind in range(yard.largest.size) if int(want["cut"]) >> kind & 1]
     return [usable & (yard.kind == kind) for kind in kinds]
 
 
@@ -282,9 +285,7 @@ def _allowed(yard: Yard, want: Records, usable: NDArray[np.bool_]) -> int:
 
 
 def _chunks(yard: Yard, want: Records, usable: NDArray[np.bool_]) -> tuple[int, int, int]:
-    """Return the GPUs of a large chunk, how many there are, and how many nodes fit one; zeros for one chunk."""
-    if not want["several"]:
-        return 0, 0, 0
+    """Return the GPUs of a large chunk, how many there are, and how many nodes fit one; zeros if it is never cut."""
     best = (0, 0, 0)
     for within in _pools(yard, want, usable):
         large, many, _, _ = _shape(yard, want, within)
@@ -302,9 +303,10 @@ def _largest(evidence: Evidence, yard: Yard, want: Records, usable: NDArray[np.b
         return max((_WHOLE - used for (node, _), used in yard.shared.items() if usable[node]), default=0)
     if want["spread"]:
         return _WHOLE * int(yard.free[usable].sum())
+    sizes = [_largest_of_several(yard, want, within) for within in _pools(yard, want, usable)]
     if not want["several"]:
-        return _WHOLE * int(yard.free[usable].max(initial=0))
-    return _WHOLE * max((_largest_of_several(yard, want, within) for within in _pools(yard, want, usable)), default=0)
+        sizes.append(int(yard.free[usable].max(initial=0)))
+    return _WHOLE * max(sizes, default=0)
 
 
 def _largest_of_several(yard: Yard, want: Records, within: NDArray[np.bool_]) -> int:

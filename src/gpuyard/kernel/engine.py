@@ -118,7 +118,7 @@ def _may_fit(demand: Records, site: Site, wish: int) -> bool:
             least, chunks = asked["gpus"], 1
             if asked["nodes"] > 0:
                 least, chunks = asked["gpus"] // asked["nodes"], asked["nodes"]
-            elif asked["several"] != 0:
+            elif asked["cut"] >> kind & 1:
                 least = site.largest[nth(kind)]
                 chunks = asked["gpus"] // max(least, 1)
             if has_members(site.openings, kind, least, chunks):

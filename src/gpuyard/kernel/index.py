@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from gpuyard.kernel.bits import ONE, highest, nth, ones, trailing_zeros
 from gpuyard.kernel.codes import NOBODY
-from gpuyard.kernel.jit import inlined, kernel
+from gpuyard.kernel.jit import inlined, inner, kernel
 from gpuyard.kernel.tables import Index
 
 __all__ = [
     "count_at",
+    "emptiest_kind",
     "first_item",
     "has_item",
     "has_members",
@@ -205,6 +206,22 @@ def members(index: Index, kinds: int, least: int, enough: int) -> int:
         if found >= enough:
             break
     return found
+
+
+@inner
+def emptiest_kind(index: Index, kinds: int) -> int:
+    """Return that of some kinds whose keys add up to most (of GPUs free on nodes), the first of equals, or NOBODY."""
+    best, most = NOBODY, NOBODY
+    for kind in range(index.kinds):
+        if kinds == 1 << kind:
+            return kind
+        if kinds >> kind & 1:
+            free = 0
+            for key in range(1, index.n_keys):
+                free += key * index.bits[nth(index.held + kind * index.n_keys + key)]
+            if free > most:
+                best, most = kind, free
+    return best
 
 
 @inlined

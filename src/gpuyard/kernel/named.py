@@ -89,7 +89,7 @@ def _look(  # noqa: PLR0911  # one return for each thing that may be wrong
         seen[nth(node)] = seen[site.node.size]
         this = site.node[nth(node)]
         if asked["gpus"] > 0:
-            other = asked["several"] > 0 and kind != NOBODY and kind != int(this["kind"])
+            other = asked["cut"] != 0 and kind != NOBODY and kind != int(this["kind"])
             if other or asked["kinds"] >> this["kind"] & 1 == 0:
                 return Fault.WRONG_TYPE.value, node
             kind = int(this["kind"])
@@ -129,7 +129,8 @@ def _chunk(site: Site, demand: Records, node: int, wish: int, nodes: int, number
         return most
     if pieces > 0:
         return gpus // pieces + (number < gpus % pieces)
-    return min(left, int(site.largest[nth(site.node[nth(node)]["kind"])])) if asked["several"] > 0 else gpus
+    kind = int(site.node[nth(node)]["kind"])
+    return min(left, int(site.largest[nth(kind)])) if asked["cut"] >> kind & 1 else gpus
 
 
 @inner

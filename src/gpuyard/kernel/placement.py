@@ -23,7 +23,7 @@ from gpuyard.kernel.bits import nth
 from gpuyard.kernel.choice import pick_any
 from gpuyard.kernel.codes import NOBODY, Count, Left, Placement
 from gpuyard.kernel.fraction import give_share, pick_gpu, take_share
-from gpuyard.kernel.index import first_item, key_above, key_last, lowest_first, members, tightest_of
+from gpuyard.kernel.index import emptiest_kind, first_item, key_above, key_last, lowest_first, members, tightest_of
 from gpuyard.kernel.jit import inlined, inner, inner_inlined, kernel, pointed
 from gpuyard.kernel.nodes import change_free, give_gpus, offer, take_gpus, withdraw, withdraw_node
 from gpuyard.kernel.packed import place_packed
@@ -35,6 +35,7 @@ __all__ = [
     "has_room_for",
     "hold_chunk",
     "place_group",
+    "place_one",
     "place_plain",
     "place_shared",
     "place_single",
@@ -45,6 +46,7 @@ __all__ = [
     "release_special",
     "release_whole",
     "settle",
+    "take_each",
 ]
 
 Placer: TypeAlias = Callable[[Site, Records, Log, Events, int, int], bool]
@@ -148,7 +150,7 @@ def plan_chunks(site: Site, demand: Records, wish: int, kind: int) -> bool:
     """Plan the chunks of a job on a GPU type; return False where too few of its nodes have so many free GPUs."""
     asked = demand[wish]
     plan = site.plan
-    if not asked["kinds"] >> kind & 1 or not _shape(plan, asked["gpus"], asked["nodes"], site.largest[kind]):
+    if not _shape(plan, asked["gpus"], asked["nodes"], site.largest[kind]):
         return False
     plan[Left.PLACED] = 0
     plan[Left.STAMP] += 1
@@ -202,15 +204,16 @@ def settle(site: Site, log: Log, events: Events, cpu: int, memory: int) -> bool:
 
 @pointed
 def place_group(site: Site, demand: Records, log: Log, events: Events, row: int, wish: int) -> bool:
-    """Place a job of several chunks, packed, on one GPU type, the first that holds it; return whether one does."""
+    """Place a job in several chunks, packed, on one GPU type, the first that holds it; return whether one does."""
     asked = demand[wish]
-    for kind in range(site.openings.kinds):
+    left = asked["cut"]
+    while left != 0:
+        kind = emptiest_kind(site.openings, left)
+        left &= ~(1 << kind)
         if plan_chunks(site, demand, wish, kind):
             place_packed(site)
             if settle(site, log, events, asked["cpu"], asked["memory"]):
                 return True
-        if asked["gpus"] == 0:
-            break
     return False
 
 
@@ -218,13 +221,14 @@ def place_group(site: Site, demand: Records, log: Log, events: Events, row: int,
 def _place_in_turn(site: Site, demand: Records, log: Log, events: Events, row: int, wish: int) -> bool:
     """As :func:`place_group`, where each chunk goes where the rule says."""
     asked = demand[wish]
-    for kind in range(site.openings.kinds):
+    left = asked["cut"]
+    while left != 0:
+        kind = emptiest_kind(site.openings, left)
+        left &= ~(1 << kind)
         if plan_chunks(site, demand, wish, kind):
             _choose_in_turn(site, row)
             if settle(site, log, events, asked["cpu"], asked["memory"]):
                 return True
-        if asked["gpus"] == 0:
-            break
     return False
 
 
@@ -248,9 +252,9 @@ def _choose_in_turn(site: Site, row: int) -> None:
             plan[Left.LARGE + size] -= 1
 
 
-@kernel
-def _place_one(site: Site, demand: Records, log: Log, events: Events, row: int, wish: int) -> bool:
-    """Place a job of one chunk on whole GPUs, or none; the best fit where jobs are packed."""
+@inner
+def place_one(site: Site, demand: Records, log: Log, events: Events, row: int, wish: int) -> bool:
+    """Place a job in one chunk on whole GPUs, or none; the best fit where jobs are packed."""
     asked = demand[wish]
     gpus = asked["gpus"]
     cpu, memory = asked["cpu"] * max(gpus, 1), asked["memory"] * max(gpus, 1)
@@ -266,8 +270,11 @@ def _place_one(site: Site, demand: Records, log: Log, events: Events, row: int, 
 @pointed
 def place_whole(site: Site, demand: Records, log: Log, events: Events, row: int, wish: int) -> bool:
     """Place a job on whole GPUs, or none, in one chunk or several; return whether it found room."""
-    if demand[wish]["several"] == 0:
-        return _place_one(site, demand, log, events, row, wish)
+    asked = demand[wish]
+    if asked["several"] == 0 and place_one(site, demand, log, events, row, wish):
+        return True
+    if asked["cut"] == 0:
+        return False
     if site.rule >= Placement.PACKED:
         return place_group(site, demand, log, events, row, wish)
     return _place_in_turn(site, demand, log, events, row, wish)
@@ -280,12 +287,11 @@ def place_shared(site: Site, demand: Records, log: Log, events: Events, row: int
     if asked["share"] > 0:
         return _place_share(site, demand, log, events, row, wish)
     first = events.counter[Count.SLOTS]
-    if asked["several"] > 0:
+    placed = asked["several"] == 0 and place_one(site, demand, log, events, row, wish)
+    if not placed:
         placed = _place_in_turn(site, demand, log, events, row, wish)
-    else:
-        placed = _place_one(site, demand, log, events, row, wish)
-    _take_each(site, log, events, row, first)
-    return placed
+    take_each(site, log, events, row, first)
+    return bool(placed)
 
 
 @pointed
@@ -300,12 +306,12 @@ def place_special(site: Site, demand: Records, log: Log, events: Events, row: in
     else:
         placed = place_whole(site, demand, log, events, row, wish)
     if site.quanta > 0:
-        _take_each(site, log, events, row, first)
+        take_each(site, log, events, row, first)
     return bool(placed)
 
 
-@kernel
-def _take_each(site: Site, log: Log, events: Events, row: int, first: int) -> None:
+@inner
+def take_each(site: Site, log: Log, events: Events, row: int, first: int) -> None:
     """Choose the GPUs of a job's slots from ``first`` on, each the lowest of its node."""
     for number in range(first, events.counter[Count.SLOTS]):
         slot = log.slots[number]

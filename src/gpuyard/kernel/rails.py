@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from gpuyard.kernel.bits import nth, ones
 from gpuyard.kernel.codes import NOBODY, Count, Left
-from gpuyard.kernel.index import remove
+from gpuyard.kernel.index import emptiest_kind, remove
 from gpuyard.kernel.jit import inner, kernel, pointed
 from gpuyard.kernel.nodes import has_room, is_offered
 from gpuyard.kernel.packed import place_packed
-from gpuyard.kernel.placement import place_special, plan_chunks, settle
+from gpuyard.kernel.placement import place_one, place_special, plan_chunks, settle, take_each
 from gpuyard.kernel.tables import Events, Log, Records, Site
 
 __all__ = ["place_rails"]
@@ -20,12 +20,18 @@ __all__ = ["place_rails"]
 
 @pointed
 def place_rails(site: Site, demand: Records, log: Log, events: Events, row: int, wish: int) -> bool:
-    """Place any job, those of several chunks on aligned GPUs; return whether it found room."""
+    """Place any job, in several chunks on aligned GPUs; return whether it found room."""
     asked = demand[nth(wish)]
-    if asked["several"] == 0 or asked["gpus"] == 0 or asked["share"] > 0:
+    if asked["cut"] == 0 or asked["gpus"] == 0:
         return place_special(site, demand, log, events, row, wish)
     first = events.counter[Count.SLOTS]
-    for kind in range(site.openings.kinds):
+    if asked["several"] == 0 and place_one(site, demand, log, events, row, wish):
+        take_each(site, log, events, row, first)
+        return True
+    left = asked["cut"]
+    while left != 0:
+        kind = emptiest_kind(site.openings, left)
+        left &= ~(1 << kind)
         if plan_chunks(site, demand, wish, kind) and _choose_rails(site, kind):
             large = site.plan[Left.LARGE_GPUS]
             place_packed(site)

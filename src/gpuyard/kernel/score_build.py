@@ -84,7 +84,7 @@ def build_mix(demand: Records, jobs: NDArray[np.int64], largest: NDArray[np.int6
         rows = (demand["gpus"] > 0) & (demand["kinds"] >> kind & 1 > 0) & (jobs > 0)
         for fraction in (True, False):
             chosen = rows & ((demand["share"] > 0) == fraction)
-            parts.append(_needs(demand[chosen], jobs[chosen], int(largest[kind]), shares))
+            parts.append(_needs(demand[chosen], jobs[chosen], kind, int(largest[kind]), shares))
             counts.append(counts[-1] + parts[-1].size)
     return Mix(
         need=np.concatenate([*parts, np.empty(0, NEED)]),
@@ -96,9 +96,9 @@ def build_mix(demand: Records, jobs: NDArray[np.int64], largest: NDArray[np.int6
     )
 
 
-def _needs(demand: Records, jobs: NDArray[np.int64], largest: int, shares: NDArray[np.int64]) -> Records:
+def _needs(demand: Records, jobs: NDArray[np.int64], kind: int, largest: int, shares: NDArray[np.int64]) -> Records:
     """Return the distinct needs of demands on one GPU type, by share or number of GPUs; equal ones are added up."""
-    gpus = np.where(demand["several"] > 0, largest, demand["gpus"])
+    gpus = np.where(demand["cut"] >> kind & 1 > 0, largest, demand["gpus"])
     gpus = np.where(demand["nodes"] > 0, -(-demand["gpus"] // np.maximum(demand["nodes"], 1)), gpus)
     gpus = np.where(demand["spread"] > 0, 1, gpus)
     gpus = np.where(demand["share"] > 0, 0, gpus)

@@ -6,6 +6,7 @@ from gpuyard.kernel.alone import release_alone, take_rest
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NOBODY, Count, Left
 from gpuyard.kernel.fraction import take_share
+from gpuyard.kernel.index import emptiest_kind
 from gpuyard.kernel.jit import inner, kernel, pointed
 from gpuyard.kernel.nodes import offer_node, take_gpus, withdraw_node
 from gpuyard.kernel.placement import hold_chunk, plan_chunks, release_special, settle
@@ -37,10 +38,10 @@ def place_scored(site: Site, demand: Records, log: Log, events: Events, row: int
         placed = _place_share(site, demand, log, events, wish)
     elif asked["spread"] > 0:
         placed = _place_spread(site, demand, log, events, wish)
-    elif asked["several"] > 0:
-        placed = _place_several(site, demand, log, events, wish)
     else:
-        placed = _place_one(site, demand, log, events, wish)
+        placed = asked["several"] == 0 and _place_one(site, demand, log, events, wish)
+        if not placed:
+            placed = _place_several(site, demand, log, events, wish)
     stop = events.counter[Count.SLOTS]
     if site.quanta > 0 and asked["share"] == 0:
         for number in range(first, stop):
@@ -52,7 +53,7 @@ def place_scored(site: Site, demand: Records, log: Log, events: Events, row: int
 
 @kernel
 def _place_one(site: Site, demand: Records, log: Log, events: Events, wish: int) -> bool:
-    """Place a job of one chunk of whole GPUs, or of none."""
+    """Place a job in one chunk of whole GPUs, or of none."""
     asked = demand[nth(wish)]
     gpus = asked["gpus"]
     cpu, memory = asked["cpu"] * max(gpus, 1), asked["memory"] * max(gpus, 1)
@@ -86,10 +87,13 @@ def _place_share(site: Site, demand: Records, log: Log, events: Events, wish: in
 
 @kernel
 def _place_several(site: Site, demand: Records, log: Log, events: Events, wish: int) -> bool:
-    """Place a job of several chunks on one GPU type, the first that holds it."""
+    """Place a job in several chunks on one GPU type, the first that holds it."""
     asked = demand[nth(wish)]
     plan = site.plan
-    for kind in range(site.openings.kinds):
+    left = asked["cut"]
+    while left != 0:
+        kind = emptiest_kind(site.openings, left)
+        left &= ~(1 << kind)
         if plan_chunks(site, demand, wish, kind):
             kinds = 1 << kind if asked["gpus"] > 0 else asked["kinds"]
             for size in range(2):
@@ -109,8 +113,6 @@ def _place_several(site: Site, demand: Records, log: Log, events: Events, wish: 
                     break
             if settle(site, log, events, asked["cpu"], asked["memory"]):
                 return True
-        if asked["gpus"] == 0:
-            break
     return False
 
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.choice import tightest_in_range
 from gpuyard.kernel.codes import NEVER, NOBODY, Count, Left, Placement
-from gpuyard.kernel.index import tightest_key
+from gpuyard.kernel.index import emptiest_kind, tightest_key
 from gpuyard.kernel.jit import inner, kernel, pointed
-from gpuyard.kernel.nodes import take_gpus, withdraw_node
-from gpuyard.kernel.placement import place_special, plan_chunks, settle
+from gpuyard.kernel.nodes import withdraw_node
+from gpuyard.kernel.placement import place_special, plan_chunks, settle, take_each
 from gpuyard.kernel.racks import counted_at, nodes_fitting
 from gpuyard.kernel.tables import Events, Log, Records, Site
 
@@ -29,26 +29,29 @@ def place_switched(site: Site, demand: Records, log: Log, events: Events, row: i
     if asked["share"] > 0 or asked["spread"] > 0:
         return place_special(site, demand, log, events, row, wish)
     first = events.counter[Count.SLOTS]
-    placed = False
-    for kind in range(site.openings.kinds if asked["several"] > 0 else 1):
-        if asked["several"] == 0:
-            planned = _plan_one(site, asked["gpus"], asked["cpu"], asked["memory"], asked["kinds"])
-        else:
-            planned = plan_chunks(site, demand, wish, kind)
-        if planned:
-            kinds = 1 << kind if asked["several"] > 0 and asked["gpus"] > 0 else asked["kinds"]
-            if site.rule == Placement.TOPOLOGY_TREE:
-                _choose_by_tree(site, kinds)
-            else:
-                _choose_by_block(site, kinds, asked["segment"])
+    placed = asked["several"] == 0 and _place_one(site, demand, log, events, wish)
+    left = 0 if placed else asked["cut"]
+    while left != 0:
+        kind = emptiest_kind(site.openings, left)
+        left &= ~(1 << kind)
+        if plan_chunks(site, demand, wish, kind):
+            _choose(site, 1 << kind if asked["gpus"] > 0 else asked["kinds"], asked["segment"])
             placed = settle(site, log, events, asked["cpu"], asked["memory"])
-        if placed or asked["gpus"] == 0:
-            break
+            if placed:
+                break
     if site.quanta > 0:
-        for number in range(first, events.counter[Count.SLOTS]):
-            slot = log.slots[nth(number)]
-            log.gpu[nth(number)] = take_gpus(site, int(slot["node"]), row, int(slot["gpus"]))
+        take_each(site, log, events, row, first)
     return bool(placed)
+
+
+@kernel
+def _place_one(site: Site, demand: Records, log: Log, events: Events, wish: int) -> bool:
+    """Place a job in one chunk on whole GPUs, or none."""
+    asked = demand[nth(wish)]
+    if not _plan_one(site, asked["gpus"], asked["cpu"], asked["memory"], asked["kinds"]):
+        return False
+    _choose(site, asked["kinds"], asked["segment"])
+    return bool(settle(site, log, events, asked["cpu"], asked["memory"]))
 
 
 @kernel
@@ -63,6 +66,15 @@ def _plan_one(site: Site, gpus: int, cpu: int, memory: int, kinds: int) -> bool:
     plan[Left.KIND] = NOBODY
     plan[Left.RAILS] = plan[Left.SMALL_RAILS] = 0
     return tightest_key(site.openings, kinds, gpus) != NOBODY
+
+
+@kernel
+def _choose(site: Site, kinds: int, segment: int) -> None:
+    """Choose (and withdraw) nodes for what is planned, by the site's rule."""
+    if site.rule == Placement.TOPOLOGY_TREE:
+        _choose_by_tree(site, kinds)
+    else:
+        _choose_by_block(site, kinds, segment)
 
 
 @inner

@@ -2,7 +2,7 @@
 
 Records (rather than one array a column) because a job or a node is touched as a whole, so its fields
 share a cache line, and because a kernel compiles in the time of its arguments, not of their fields.
-``kind`` is the number of a GPU type in alphabetical order.
+``kind`` is the number of a GPU type: that of the lowest node is 0, and so on.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ DEMAND = np.dtype(
         ("memory", np.int64),  # MiB, likewise
         ("kinds", np.int64),  # bit set of the GPU types allowed
         ("nodes", np.int64),  # exact number of chunks; 0 = the shape rule decides
-        ("several", np.int64),  # 1 = more than one chunk
+        ("several", np.int64),  # 1 = more than one chunk, on whatever type
         ("spread", np.int64),  # 1 = no shape
         ("lane", np.int64),  # where its jobs queue
         ("plain", np.int64),  # 1 = whole GPUs on a site of one GPU type, nothing else to respect; then:
@@ -90,7 +90,11 @@ DEMAND = np.dtype(
         ("alone", np.int64),  # 1 = its nodes hold nobody else, and all they have; ABSENT = they are not there yet
         ("segment", np.int64),  # chunks of a segment; 0 = the job is one; only where placement is by block
         ("bare", np.int64),  # 1 = whole GPUs and nothing else, so that its nodes are given back in the loop
-        ("single", np.int64),  # 1 = bare, of one chunk, which goes where it fits tightest among several GPU types
+        ("single", np.int64),  # 1 = bare, of one chunk on every type, which goes where it fits tightest among several
+        (
+            "cut",
+            np.int64,
+        ),  # bit set of the GPU types on which it has several chunks; without GPUs, 1
     ]
 )
 """A distinct thing that jobs ask for."""
