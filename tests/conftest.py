@@ -36,8 +36,12 @@ def cluster(
     cpus: Sequence[float] | None = None,
     memory: Sequence[float] | None = None,
     levels: Sequence[Sequence[int]] = (),
+    level_names: Sequence[str] = (),
 ) -> Cluster:
-    """Return a cluster with a node for each number of GPUs, or for each (GPU type, number); levels lowest first."""
+    """Return a cluster with a node for each number of GPUs, or for each (GPU type, number); levels lowest first.
+
+    Levels without names are called level-0, level-1, and so on.
+    """
     typed = [node if isinstance(node, tuple) else ("gpu" if node else "", node) for node in nodes]
     names = sorted({name for name, _ in typed})
     most = {name: max(gpus for other, gpus in typed if other == name) for name in names}
@@ -50,7 +54,7 @@ def cluster(
         node_cpus=None if cpus is None else np.array(cpus, dtype=np.float64),
         node_memory_gib=None if memory is None else np.array(memory, dtype=np.float64),
         levels=Levels(
-            names=tuple(f"level-{number}" for number in range(len(levels))),
+            names=tuple(level_names) or tuple(f"level-{number}" for number in range(len(levels))),
             domains=tuple(np.array(domain, dtype=np.int32) for domain in levels),
         ),
     )

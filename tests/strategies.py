@@ -56,7 +56,36 @@ def clusters(draw: st.DrawFn, max_nodes: int = 8) -> Cluster:
     amount = st.lists(st.integers(2, 16) | st.integers(0, 40), min_size=count, max_size=count)
     cpus = draw(st.none() | amount)
     memory = draw(st.none() | amount)
-    return cluster(*nodes, cpus=cpus, memory=memory, levels=_levels(draw, count))
+    levels = _levels(draw, count)
+    return cluster(*nodes, cpus=cpus, memory=memory, levels=levels, level_names=_level_names(draw, len(levels)))
+
+
+def _level_names(draw: st.DrawFn, levels: int) -> list[str]:
+    """Return names of levels, of which one may be that of NVLink domains."""
+    names = [f"level-{number}" for number in range(levels)]
+    if names and draw(st.booleans()):
+        names[draw(st.integers(0, levels - 1))] = "nvlink"
+    return names
+
+
+@st.composite
+def tray_sites(draw: st.DrawFn) -> Cluster:
+    """Racks of nodes that are larger in one rack than in the next, each rack of one GPU type and perhaps NVLink domain.
+
+    So jobs fit one node of some type, and may be cut on another, or may not.
+    """
+    sizes = {name: draw(st.sampled_from([1, 2, 3, 4, 8])) for name in TYPES}
+    nodes, rack = [], []
+    for number in range(draw(st.integers(2, 4))):
+        name, count = draw(st.sampled_from(TYPES)), draw(st.integers(1, 3))
+        nodes += [(name, sizes[name])] * count
+        rack += [number] * count
+    if draw(st.integers(0, 3)) == 0:
+        name, gpus = draw(st.sampled_from(nodes))
+        nodes[draw(st.integers(0, len(nodes) - 1))] = (name, max(gpus // 2, 1))
+    cpus = [2 * gpus + 1 for _, gpus in nodes] if draw(st.integers(0, 3)) == 0 else None
+    levels = [rack, [each // 2 for each in rack]]
+    return cluster(*nodes, cpus=cpus, levels=levels, level_names=_level_names(draw, 2))
 
 
 @st.composite
@@ -118,10 +147,12 @@ def _columns(draw: st.DrawFn, features: set[str], number: int, unit: float, scal
 
 @st.composite
 def crowded_sites(draw: st.DrawFn) -> Cluster:
-    """Sites on which jobs have to wait for each other: one node, alike nodes of 1, 4 or 8 GPUs, or any nodes."""
-    kind = draw(st.sampled_from(["one", "single", "alike", "any"]))
+    """Sites on which jobs have to wait: one node, alike nodes of 1, 4 or 8 GPUs, racks of several sizes, or any."""
+    kind = draw(st.sampled_from(["one", "single", "alike", "trays", "any"]))
     if kind == "any":
         return draw(clusters(4))
+    if kind == "trays":
+        return draw(tray_sites())
     if kind == "one":
         return cluster(draw(st.sampled_from([4, 8])))
     count = draw(st.integers(2, 6 if kind == "single" else 3))

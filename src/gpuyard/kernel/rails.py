@@ -22,7 +22,7 @@ __all__ = ["place_rails"]
 def place_rails(site: Site, demand: Records, log: Log, events: Events, row: int, wish: int) -> bool:
     """Place any job, in several chunks on aligned GPUs; return whether it found room."""
     asked = demand[nth(wish)]
-    if asked["cut"] == 0 or asked["gpus"] == 0:
+    if asked["cut"] == 0 or asked["gpus"] == 0 or asked["share"] > 0:
         return place_special(site, demand, log, events, row, wish)
     first = events.counter[Count.SLOTS]
     if asked["several"] == 0 and place_one(site, demand, log, events, row, wish):
