@@ -88,9 +88,19 @@ def typed() -> Cluster:
     )  # fmt: skip
 
 
+def with_trays() -> Cluster:
+    """Two nodes of 8 GPUs, and five trays of 4 in two racks that are NVLink domains."""
+    racks = [0, 1, 2, 2, 2, 3, 3]
+    return cluster(
+        *[("H200", 8)] * 2, *[("GB200", 4)] * 5,
+        cpus=[64] * 2 + [72] * 5, levels=[racks, [0, 0, 1, 1, 1, 1, 1]], level_names=["nvlink", "pod"],
+    )  # fmt: skip
+
+
 SAMPLES = PROJECT / "traces" / "samples"
 CASES = {
     "counted jobs": Case(path=None, site=typed),
+    "counted jobs on trays": Case(path=None, site=with_trays),
     "sample of Acme Kalos": Case(path=SAMPLES / "acme_kalos.csv", site=grid(8, 8)),
     "sample of Acme Seren": Case(path=SAMPLES / "acme_seren.csv", site=grid(32, 8)),
     "sample of Curie": Case(path=SAMPLES / "curie.csv", site=grid(8, 8), rule="node:8:8"),
