@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from reference import nearby, scoring
 from reference.jobs import WHOLE, Job, Piece, brings
 from reference.room import Room, fits
+from reference.shaping import chunks, groups
 
 PLACEMENTS = (
     "first-fit", "best-fit", "worst-fit", "random", "packed", "spread", "rail-aligned", "topology-tree",
@@ -69,11 +70,7 @@ def place(room: Room, job: Job, rule: Rule) -> list[Piece] | None:
         return place_fraction(room, job, allowed, rule)
     if job.spread:
         return place_spread(room, job, allowed, rule)
-    if job.gpus == 0 or job.nodes == 1 or (job.nodes is None and max_size(room, allowed) >= job.gpus):
-        groups = [allowed]
-    else:
-        groups = [[node for node in allowed if room.type[node] == name] for name in sorted(set(room.type))]
-    for nodes in groups:
+    for nodes in groups(room, job):
         pieces = place_shape(room, job, nodes, rule)
         if pieces:
             return pieces
@@ -115,24 +112,6 @@ def pick(room: Room, job: Job, rule: Rule, places: Sequence[Place], gpus: int, c
         return len(room.whole(place[0])) if len(place) == 1 else room.milli[place[0]][place[1]]
 
     return rule.choose(places, free, job.drawn, chunk)
-
-
-def max_size(room: Room, nodes: Iterable[int]) -> int:
-    return max((room.size[node] for node in nodes), default=0)
-
-
-def chunks(room: Room, job: Job, nodes: Sequence[int]) -> list[int]:
-    """Return the sizes of the job's chunks on these nodes, larger ones first; none if it has no shape there."""
-    if job.nodes is not None:
-        quotient, rest = divmod(job.gpus, job.nodes)
-        return [quotient + 1] * rest + [quotient] * (job.nodes - rest)
-    largest = max_size(room, nodes)
-    if job.gpus <= largest:
-        return [job.gpus]
-    if largest == 0:
-        return []
-    quotient, rest = divmod(job.gpus, largest)
-    return [largest] * quotient + [rest] * (rest > 0)
 
 
 def whole_piece(room: Room, job: Job, node: int, gpus: int, numbers: tuple[int, ...] | None = None) -> Piece:

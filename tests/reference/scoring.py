@@ -8,8 +8,8 @@ Where the section "Scored placements" of the page leaves room, this is the readi
 - The mix is that of the jobs that are scheduled or run on: with a beginning in the middle, jobs that have ended by
   then are not in it.  Who is rejected for whatever reason (no run time, no recorded start under recorded replay, a
   parent that is rejected) is not.
-- "One chunk" is judged as for placing: ``nodes`` is 1, or not said while some node of any allowed type is large
-  enough; k is ``gpus`` then on every allowed type, also on one whose nodes are smaller.
+- "One chunk" is judged as for placing, for each type: k is ``gpus`` where the job is one chunk, the GPUs of the type's
+  largest node where it is cut; a type on which it does not run hosts nothing of it.
 - A fraction "that fits a partly used GPU": one that has something free and is not wholly free.
 - Under easy, the sizes on a node of the imagined cluster are those of the jobs that would still run then.
 - In the mix an exclusive job counts with what it asks for, and an exclusive fraction with one whole GPU.
@@ -22,6 +22,7 @@ from collections.abc import Sequence
 
 from reference.jobs import WHOLE, Job, Piece, brings
 from reference.room import Room
+from reference.shaping import chunks, groups
 
 PLACEMENTS = ("fgd", "least-left", "dot-product", "gpu-packing", "gpu-clustering")
 MILLION = 1_000_000
@@ -140,7 +141,7 @@ def hosts(room: Room, node: int, job: Job) -> bool:
     if job.milli is not None and not job.exclusive:
         return has(room, node, job, 1) and any(free >= job.milli for free in room.milli[node])
     gpus = large_chunk(room, job, room.type[node])
-    return has(room, node, job, gpus) and len(room.whole(node)) >= gpus
+    return gpus is not None and has(room, node, job, gpus) and len(room.whole(node)) >= gpus
 
 
 def has(room: Room, node: int, job: Job, gpus: int) -> bool:
@@ -149,12 +150,11 @@ def has(room: Room, node: int, job: Job, gpus: int) -> bool:
     return (room.cpus is None or cpus <= room.cpus[node]) and (room.memory is None or memory <= room.memory[node])
 
 
-def large_chunk(room: Room, job: Job, gpu_type: str) -> int:
-    """Return the size of a large chunk of a job of whole GPUs on nodes of a type."""
+def large_chunk(room: Room, job: Job, gpu_type: str) -> int | None:
+    """Return the size of a large chunk of a job of whole GPUs on nodes of a type, ``None`` if it never runs there."""
     if job.spread:
         return 1
     if job.nodes is not None:
         return -(-job.gpus // job.nodes)
-    if any(room.size[node] >= job.gpus for node in room.nodes if job.types is None or room.type[node] in job.types):
-        return job.gpus
-    return max(room.size[node] for node in room.nodes if room.type[node] == gpu_type)
+    here = next((nodes for nodes in groups(room, job) if any(room.type[node] == gpu_type for node in nodes)), [])
+    return max(chunks(room, job, here), default=None)

@@ -153,10 +153,14 @@ class Tenancy:
     # --- types ----------------------------------------------------------------------------------------------------
 
     def tries(self, job: Job) -> list[tuple[str, Job]]:
-        """Return the resources that are tried for a job one after the other, with what it asks for then."""
+        """Return the resources that are tried for a job one after the other, with what it asks for then.
+
+        Types go in the order of the lowest-numbered node of each.
+        """
         if not self.by_type or job.gpus == 0:
             return [(ALL, job)]
-        types = sorted({*self.cluster.gpu_types} if job.types is None else {*self.cluster.gpu_types} & {*job.types})
+        by_node = dict.fromkeys(self.cluster.gpu_types[number] for number in self.cluster.node_type)
+        types = [kind for kind in by_node if job.types is None or kind in job.types]
         return [(kind, replace(job, types=(kind,))) for kind in types]
 
     def resource_of(self, job: Job, pieces: Iterable[Piece]) -> str:

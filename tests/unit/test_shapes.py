@@ -18,7 +18,7 @@ from gpuyard.tenancy import Tenant, Tenants
 from gpuyard.windows import NodeWindow
 from gpuyard.workload import MICROSECOND, Workload
 from oracle.comparing import EXAMPLES, slots_by_attempt
-from oracle.test_shapes import shaped_workloads
+from oracle.test_shapes import job_tables
 from reference import PLACEMENTS, simulate
 from strategies import tray_sites
 
@@ -231,7 +231,7 @@ def renamed(site: Cluster, jobs: Workload, names: dict[str, str]) -> tuple[Clust
 @given(st.data())
 def test_what_types_are_called_changes_nothing(placement, data):
     site = data.draw(tray_sites(), label="cluster")
-    jobs = data.draw(shaped_workloads(site), label="workload")
+    jobs = data.draw(job_tables(site), label="workload")
     names = dict(zip("abc", data.draw(st.permutations(["x", "a", "M"])), strict=True))
     policy = Policy(placement=placement, backfill=data.draw(st.sampled_from(["none", "fit", "easy", "slurm"])))
     other_site, other_jobs = renamed(site, jobs, names)
