@@ -141,11 +141,10 @@ def _mark_plain(demands: Records, cluster: Cluster, policy: Policy, *, fraction:
     demands["bare"] = free & direct & (not fraction)
     shaped = (demands["bare"] == 1) & (demands["nodes"] == 0) & (demands["spread"] == 0)
     one_kind = len(cluster.gpu_types) == 1
-    demands["plain"] = shaped & one_kind & ((demands["several"] == 0) | (not levels))
+    demands["plain"] = shaped & one_kind & ((demands["whole"] > 0) | (not levels))
     tightest = policy.placement in ("best-fit", "packed")
-    one_chunk = (demands["several"] == 0) & (demands["cut"] == 0)
-    demands["single"] = shaped & (demands["plain"] == 0) & one_chunk & tightest
-    large = np.where(demands["several"] == 1, max(int(largest_nodes(cluster).max()), 1), np.maximum(demands["gpus"], 1))
+    demands["single"] = shaped & (demands["plain"] == 0) & (demands["cut"] == 0) & tightest
+    large = np.where(demands["whole"] == 0, max(int(largest_nodes(cluster).max()), 1), np.maximum(demands["gpus"], 1))
     demands["large"] = large
     demands["many"] = demands["gpus"] // large
     demands["rest"] = demands["gpus"] % large

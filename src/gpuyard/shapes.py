@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,25 +24,33 @@ def largest_nodes(cluster: Cluster) -> NDArray[np.int32]:
 
 
 def write_shapes(demands: Records, cluster: Cluster) -> NDArray[np.int64]:
-    """Write on which types each demand has several chunks; return the most nodes each can sit on, shape (demands,)."""
+    """Write on which types each demand has one chunk, and on which several.
+
+    Return the most nodes that each can sit on, shape (demands,).
+    """
     largest, joined = largest_nodes(cluster).tolist(), _joined(cluster).tolist()
     chunks = np.ones(demands.size, np.int64)
     columns = (demands[name].tolist() for name in ("gpus", "nodes", "kinds", "spread"))
     for row, (gpus, nodes, kinds, spread) in enumerate(zip(*columns, strict=True)):
         usable = [kind for kind, size in enumerate(largest) if kinds >> kind & 1 and size > 0]
-        cut: list[int] = []
-        several = nodes > 1
+        whole, cut = kinds, 0
         if spread:
             chunks[row] = gpus
         elif nodes > 0:
             chunks[row] = nodes
-            cut = (usable if gpus else [0]) if several else []
-        elif usable:
-            several = gpus > max(largest[kind] for kind in usable)
-            cut = [kind for kind in usable if gpus > largest[kind] and (several or joined[kind] >= gpus)]
-            chunks[row] = max((-(-gpus // largest[kind]) for kind in cut), default=1)
-        demands["several"][row], demands["cut"][row] = several, sum(1 << kind for kind in cut)
+            if nodes > 1:
+                whole, cut = 0, _bits(usable) if gpus else 1
+        elif gpus > 0:
+            whole = _bits(kind for kind in usable if gpus <= largest[kind])
+            several = [kind for kind in usable if gpus > largest[kind] and (whole == 0 or joined[kind] >= gpus)]
+            chunks[row] = max((-(-gpus // largest[kind]) for kind in several), default=1)
+            cut = _bits(several)
+        demands["whole"][row], demands["cut"][row] = whole, cut
     return np.minimum(chunks, cluster.nodes)
+
+
+def _bits(kinds: Iterable[int]) -> int:
+    return sum(1 << kind for kind in kinds)
 
 
 def _joined(cluster: Cluster) -> NDArray[np.int64]:

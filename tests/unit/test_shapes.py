@@ -246,8 +246,8 @@ def test_an_explanation_names_both_shapes():
     lines = told("2", *jobs, site=trays(), placement="packed")
     assert lines[4:7] == [
         "  from 1 s for 6 s: fragmentation: 10 GPUs were free, but no node had 8 of them, and only 1 of the 2 nodes "
-        "with 4 GPUs free that would do as well; the largest job of its shape that fitted has 6 GPUs. It was first in the "
-        "queue.",
+        "with 4 GPUs free that would do as well; the largest job of its shape that fitted has 6 GPUs. It was first in "
+        "the queue.",
         "Started at 7 s.",
         "It ran on 2 nodes with 4 GPUs each: n1, n2, all in nvlink 1.",
     ]

@@ -177,7 +177,7 @@ def find_shortage(evidence: Evidence, yard: Yard, row: int, closed: NDArray[np.b
         chunk=chunk,
         chunks=chunks,
         fitting=fitting,
-        one_node=not want["several"],
+        one_node=bool(want["whole"]),
     )
 
 
@@ -237,7 +237,7 @@ def placed(
         return any(fits[node] and _WHOLE - used >= share for (node, _), used in yard.shared.items())
     if want["spread"]:
         return int(_most_spread(yard, want, usable, cpu=cpu, memory=memory).sum()) >= int(want["gpus"])
-    if not want["several"] and fitting(int(want["gpus"]), usable).any():
+    if want["whole"] and fitting(int(want["gpus"]), usable).any():
         return True
     for within in _pools(yard, want, usable):
         large, many, rest, chunks = _shape(yard, want, within)
@@ -260,7 +260,7 @@ def _most_spread(yard: Yard, want: Records, usable: NDArray[np.bool_], *, cpu: b
 def _pools(yard: Yard, want: Records, usable: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
     """Return the sets of nodes of which a job in several chunks uses one: those of a GPU type on which it is cut."""
     if want["gpus"] == 0:
-        return [usable] if want["several"] else []
+        return [usable] if want["cut"] else []
     kinds = [kind for kind in range(yard.largest.size) if int(want["cut"]) >> kind & 1]
     return [usable & (yard.kind == kind) for kind in kinds]
 
@@ -279,7 +279,7 @@ def _shape(yard: Yard, want: Records, within: NDArray[np.bool_]) -> tuple[int, i
 
 def _allowed(yard: Yard, want: Records, usable: NDArray[np.bool_]) -> int:
     """Return the free thousandths of GPUs of the types that a demand accepts."""
-    if want["several"]:
+    if not want["whole"]:
         return max((int(yard.milli[within].sum()) for within in _pools(yard, want, usable)), default=0)
     return int(yard.milli[usable].sum())
 
@@ -304,7 +304,7 @@ def _largest(evidence: Evidence, yard: Yard, want: Records, usable: NDArray[np.b
     if want["spread"]:
         return _WHOLE * int(yard.free[usable].sum())
     sizes = [_largest_of_several(yard, want, within) for within in _pools(yard, want, usable)]
-    if not want["several"]:
+    if want["whole"]:
         sizes.append(int(yard.free[usable].max(initial=0)))
     return _WHOLE * max(sizes, default=0)
 

@@ -195,6 +195,6 @@ def _chosen_for_jobs(demand: Records, rule: int, *, tracked: bool) -> tuple[Plac
     spread = bool(np.any(special["spread"]))
     if tracked or spread:
         return place_special if spread or rule == Placement.PACKED else place_shared, release_special
-    if rule == Placement.PACKED and np.all(special["several"]):
+    if rule == Placement.PACKED and not np.any(special["whole"]):
         return place_group, release_whole
     return place_whole, release_whole

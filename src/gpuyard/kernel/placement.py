@@ -259,7 +259,7 @@ def place_one(site: Site, demand: Records, log: Log, events: Events, row: int, w
     gpus = asked["gpus"]
     cpu, memory = asked["cpu"] * max(gpus, 1), asked["memory"] * max(gpus, 1)
     rule = Placement.BEST_FIT if site.rule >= Placement.PACKED else site.rule
-    node = pick_any(site, rule, asked["kinds"], gpus, cpu, memory, row, 0)
+    node = pick_any(site, rule, asked["whole"], gpus, cpu, memory, row, 0)
     if node == NOBODY:
         return False
     withdraw_node(site, node)
@@ -271,7 +271,7 @@ def place_one(site: Site, demand: Records, log: Log, events: Events, row: int, w
 def place_whole(site: Site, demand: Records, log: Log, events: Events, row: int, wish: int) -> bool:
     """Place a job on whole GPUs, or none, in one chunk or several; return whether it found room."""
     asked = demand[wish]
-    if asked["several"] == 0 and place_one(site, demand, log, events, row, wish):
+    if asked["whole"] != 0 and place_one(site, demand, log, events, row, wish):
         return True
     if asked["cut"] == 0:
         return False
@@ -287,7 +287,7 @@ def place_shared(site: Site, demand: Records, log: Log, events: Events, row: int
     if asked["share"] > 0:
         return _place_share(site, demand, log, events, row, wish)
     first = events.counter[Count.SLOTS]
-    placed = asked["several"] == 0 and place_one(site, demand, log, events, row, wish)
+    placed = asked["whole"] != 0 and place_one(site, demand, log, events, row, wish)
     if not placed:
         placed = _place_in_turn(site, demand, log, events, row, wish)
     take_each(site, log, events, row, first)

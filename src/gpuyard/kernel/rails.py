@@ -25,7 +25,7 @@ def place_rails(site: Site, demand: Records, log: Log, events: Events, row: int,
     if asked["cut"] == 0 or asked["gpus"] == 0 or asked["share"] > 0:
         return place_special(site, demand, log, events, row, wish)
     first = events.counter[Count.SLOTS]
-    if asked["several"] == 0 and place_one(site, demand, log, events, row, wish):
+    if asked["whole"] != 0 and place_one(site, demand, log, events, row, wish):
         take_each(site, log, events, row, first)
         return True
     left = asked["cut"]

@@ -39,7 +39,7 @@ def place_scored(site: Site, demand: Records, log: Log, events: Events, row: int
     elif asked["spread"] > 0:
         placed = _place_spread(site, demand, log, events, wish)
     else:
-        placed = asked["several"] == 0 and _place_one(site, demand, log, events, wish)
+        placed = asked["whole"] != 0 and _place_one(site, demand, log, events, wish)
         if not placed:
             placed = _place_several(site, demand, log, events, wish)
     stop = events.counter[Count.SLOTS]
@@ -57,7 +57,7 @@ def _place_one(site: Site, demand: Records, log: Log, events: Events, wish: int)
     asked = demand[nth(wish)]
     gpus = asked["gpus"]
     cpu, memory = asked["cpu"] * max(gpus, 1), asked["memory"] * max(gpus, 1)
-    node = best_node(site, asked["kinds"], gpus, cpu, memory, asked["alone"])
+    node = best_node(site, asked["whole"], gpus, cpu, memory, asked["alone"])
     if node == NOBODY:
         return False
     withdraw_node(site, node)

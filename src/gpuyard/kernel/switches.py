@@ -29,7 +29,7 @@ def place_switched(site: Site, demand: Records, log: Log, events: Events, row: i
     if asked["share"] > 0 or asked["spread"] > 0:
         return place_special(site, demand, log, events, row, wish)
     first = events.counter[Count.SLOTS]
-    placed = asked["several"] == 0 and _place_one(site, demand, log, events, wish)
+    placed = asked["whole"] != 0 and _place_one(site, demand, log, events, wish)
     left = 0 if placed else asked["cut"]
     while left != 0:
         kind = emptiest_kind(site.openings, left)
@@ -48,9 +48,9 @@ def place_switched(site: Site, demand: Records, log: Log, events: Events, row: i
 def _place_one(site: Site, demand: Records, log: Log, events: Events, wish: int) -> bool:
     """Place a job in one chunk on whole GPUs, or none."""
     asked = demand[nth(wish)]
-    if not _plan_one(site, asked["gpus"], asked["cpu"], asked["memory"], asked["kinds"]):
+    if not _plan_one(site, asked["gpus"], asked["cpu"], asked["memory"], asked["whole"]):
         return False
-    _choose(site, asked["kinds"], asked["segment"])
+    _choose(site, asked["whole"], asked["segment"])
     return bool(settle(site, log, events, asked["cpu"], asked["memory"]))
 
 

@@ -80,7 +80,8 @@ DEMAND = np.dtype(
         ("memory", np.int64),  # MiB, likewise
         ("kinds", np.int64),  # bit set of the GPU types allowed
         ("nodes", np.int64),  # exact number of chunks; 0 = the shape rule decides
-        ("several", np.int64),  # 1 = more than one chunk, on whatever type
+        ("whole", np.int64),  # bit set of those on which it has one chunk
+        ("cut", np.int64),  # bit set of those on which it has several chunks; 1 where these have no GPUs
         ("spread", np.int64),  # 1 = no shape
         ("lane", np.int64),  # where its jobs queue
         ("plain", np.int64),  # 1 = whole GPUs on a site of one GPU type, nothing else to respect; then:
@@ -91,10 +92,6 @@ DEMAND = np.dtype(
         ("segment", np.int64),  # chunks of a segment; 0 = the job is one; only where placement is by block
         ("bare", np.int64),  # 1 = whole GPUs and nothing else, so that its nodes are given back in the loop
         ("single", np.int64),  # 1 = bare, of one chunk on every type, which goes where it fits tightest among several
-        (
-            "cut",
-            np.int64,
-        ),  # bit set of the GPU types on which it has several chunks; without GPUs, 1
     ]
 )
 """A distinct thing that jobs ask for."""
