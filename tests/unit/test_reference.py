@@ -182,10 +182,10 @@ def test_a_fraction_ignores_spread_and_so_cannot_take_two_nodes():
     assert outcomes(jobs, cluster(4, 4)) == ["rejected"]
 
 
-def test_several_chunks_stay_within_one_type_and_types_go_by_alphabet():
+def test_several_chunks_stay_within_one_type_and_that_with_the_most_free_gpus_is_first():
     site = cluster(("b", 4), ("a", 2), ("b", 4), ("a", 2))
-    jobs = workload((0, 9, 4, {"nodes": 2}), (1, 9, 4, {"nodes": 2}))
-    assert nodes(jobs, site) == [[1, 3], [0, 2]]
+    jobs = workload((0, 9, 6, {"nodes": 2}), (1, 9, 4, {"nodes": 2}))
+    assert nodes(jobs, site) == [[0, 2], [1, 3]]
 
 
 def test_each_type_cuts_the_job_by_its_own_largest_node():
