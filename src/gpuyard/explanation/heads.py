@@ -92,7 +92,7 @@ def find_reservation(
 
 def is_patterned(evidence: Evidence, row: int) -> bool:
     """Return whether the placement asks for more than room for each part of a job: a pattern that is not told here."""
-    return str(evidence.policy.placement) in _PATTERNS and bool(demand_of(evidence, row)["several"])
+    return str(evidence.policy.placement) in _PATTERNS and bool(demand_of(evidence, row)["cut"])
 
 
 def exceeds_extra(evidence: Evidence, row: int, entry: int) -> bool:
