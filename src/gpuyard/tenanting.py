@@ -445,7 +445,7 @@ def tenant_tables(
 def _with_lanes(stays: Stays, tenancy: Tenancy, accepted: NDArray[np.bool_]) -> Stays:
     """Return the stays with the lanes of tenants in the place of those of demands."""
     ledger = tenancy.ledger
-    lanes = tenancy.waiting.lanes.item.size
+    lanes = tenancy.waiting.aside.size
     sizes = np.bincount(ledger.asker["lane"][ledger.asker_of[accepted]], minlength=lanes)
     changed: dict[str, Any] = {"lane": build_lanes(sizes), "turn": np.empty(1, np.int32)}
     return stays._replace(**changed)

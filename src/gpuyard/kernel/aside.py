@@ -6,20 +6,12 @@ from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.pairing import goes_before
-from gpuyard.kernel.parting import asker_first, keep_lane, leave_lane
+from gpuyard.kernel.parting import asker_first, keep_lane, leave_lane, put_aside
 from gpuyard.kernel.stays import Stays
 from gpuyard.kernel.tables import Records
 from gpuyard.kernel.tenancy import Held, Share, Tenancy
 
-__all__ = ["end_round", "put_aside", "wake"]
-
-
-@inlined
-def put_aside(tenancy: Tenancy, lane: int) -> None:
-    """Let a lane that is in no heap stand aside."""
-    state = tenancy.ledger.state
-    tenancy.waiting.aside[nth(state[Share.ASIDE])] = lane
-    state[Share.ASIDE] += 1
+__all__ = ["end_round", "wake"]
 
 
 @inlined

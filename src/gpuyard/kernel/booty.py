@@ -1,4 +1,4 @@
-"""Running jobs of tenants that may be taken away, tenant by tenant, and the tenants that borrow."""
+"""Running jobs of tenants that may be taken away, tenant by tenant."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.latecomers import is_latecomer
+from gpuyard.kernel.lending import mark_borrower, note_borrower, tenant_of
 from gpuyard.kernel.levels import running_level
 from gpuyard.kernel.pairing import put, set_key, take_out
 from gpuyard.kernel.parting import anybody_waits_for_more, reconsider
-from gpuyard.kernel.quotas import fair_share, is_above_quota
 from gpuyard.kernel.stays import Gain, Rule, Stays, Terms
 from gpuyard.kernel.tables import Jobs, Log, Site
-from gpuyard.kernel.tenancy import Reclaim, Share, Tenancy
+from gpuyard.kernel.tenancy import Share, Tenancy
 from gpuyard.kernel.views import add_to_view
 from gpuyard.kernel.worth import price
 
@@ -22,21 +22,11 @@ __all__ = [
     "drop_prey",
     "list_own",
     "look_again",
-    "mark_borrower",
-    "note_borrower",
     "offer_fresh",
     "put_prey",
     "refresh",
-    "settle_borrowers",
-    "tenant_of",
     "withdraw",
 ]
-
-
-@inlined
-def tenant_of(tenancy: Tenancy, row: int) -> int:
-    """Return the tenant that a job belongs to."""
-    return int(tenancy.ledger.asker[nth(tenancy.ledger.asker_of[nth(row)])]["tenant"])
 
 
 @kernel
@@ -50,70 +40,6 @@ def _note_key(jobs: Jobs, stays: Stays, tenancy: Tenancy, row: int, now: int) ->
     elif terms[Terms.RULE] != Rule.REMAINING and terms[Terms.RULE] != Rule.REMAINING_SERVICE:
         second = -int(this["since"])
     set_key(tenancy.booty.prey, row, -running_level(stays, row, wish, now), second, row)
-
-
-@inlined
-def _stand_by_key(tenancy: Tenancy, tenant: int, row: int) -> bool:
-    """Give a tenant that borrows the key by which it is taken from; return whether it had it already.
-
-    That is the key of ``row``, its first job, or its share of what may be lent, the largest first.
-    """
-    its, item = tenancy.booty.borrowers.item[nth(tenant)], tenancy.booty.prey.item[nth(row)]
-    share, first, second, third = 0.0, int(item["first"]), int(item["second"]), row
-    if tenancy.ledger.state[Share.RECLAIM] == Reclaim.FAIR:
-        share, first, second, third = -fair_share(tenancy.ledger, tenant, NOBODY, 0), 0, 0, tenant
-    same = its["share"] == share and its["third"] == third and its["first"] == first and its["second"] == second
-    its["share"] = share
-    set_key(tenancy.booty.borrowers, tenant, first, second, third)
-    return bool(same)
-
-
-@inlined
-def mark_borrower(tenancy: Tenancy, tenant: int) -> None:
-    """Note that the place of a tenant among those that borrow may have changed, until somebody asks."""
-    this, state = tenancy.ledger.tenant[nth(tenant)], tenancy.ledger.state
-    if this["marked"] == 0:
-        this["marked"] = 1
-        tenancy.booty.marked[nth(state[Share.MARKED])] = tenant
-        state[Share.MARKED] += 1
-
-
-@inlined
-def settle_borrowers(tenancy: Tenancy) -> None:
-    """Bring all that were marked up to date."""
-    if tenancy.ledger.state[Share.MARKED] > 0:
-        _settle_borrowers(tenancy)
-
-
-@kernel
-def _settle_borrowers(tenancy: Tenancy) -> None:
-    state = tenancy.ledger.state
-    for place in range(state[Share.MARKED]):
-        tenant = int(tenancy.booty.marked[nth(place)])
-        tenancy.ledger.tenant[nth(tenant)]["marked"] = 0
-        note_borrower(tenancy, tenant)
-    state[Share.MARKED] = 0
-
-
-@kernel
-def note_borrower(tenancy: Tenancy, tenant: int) -> None:
-    """Bring the place of a tenant among those that borrow, and have somebody to take, up to date."""
-    state = tenancy.ledger.state
-    first = int(tenancy.ledger.tenant[nth(tenant)]["prey"])
-    borrows = first != NOBODY and is_above_quota(tenancy.ledger, tenant)
-    this = tenancy.ledger.tenant[nth(tenant)]
-    state[Share.LENT] -= this["lent"]
-    this["lent"] = this["prey_gpus"] if borrows else 0
-    state[Share.LENT] += this["lent"]
-    same = borrows and _stand_by_key(tenancy, tenant, first)
-    if tenancy.booty.borrowers.item[nth(tenant)]["heap"] > 0:
-        if same:
-            return
-        state[Share.BORROWERS] = take_out(tenancy.booty.borrowers, int(state[Share.BORROWERS]), tenant)
-        tenancy.booty.borrowers.item[nth(tenant)]["heap"] = 0
-    if borrows:
-        state[Share.BORROWERS] = put(tenancy.booty.borrowers, int(state[Share.BORROWERS]), tenant)
-        tenancy.booty.borrowers.item[nth(tenant)]["heap"] = 1
 
 
 @kernel

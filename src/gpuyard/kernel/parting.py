@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NOBODY
+from gpuyard.kernel.envy import may_take_by_share, next_envious, note_envy, note_refused, was_refused
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.levels import level_of_waiting
 from gpuyard.kernel.line import first_of
@@ -30,7 +31,10 @@ __all__ = [
     "leave_lane",
     "lose_hope",
     "note_first",
+    "note_turns",
     "open_up",
+    "put_aside",
+    "raise_envious",
     "raise_hopes",
     "reconsider",
     "reorder",
@@ -62,10 +66,12 @@ def is_claimant(tenancy: Tenancy, lane: int) -> bool:
     if tenancy.ledger.state[Share.PREEMPTS] == 0:
         return False
     reclaim = tenancy.ledger.state[Share.RECLAIM]
-    if resource != NOBODY and (
-        reclaim == Reclaim.FAIR or (reclaim != Reclaim.NEVER and is_within_quota(tenancy.ledger, number, resource))
-    ):
-        return True
+    if resource != NOBODY:
+        if reclaim == Reclaim.FAIR:
+            if may_take_by_share(tenancy, number):
+                return True
+        elif reclaim != Reclaim.NEVER and is_within_quota(tenancy.ledger, number, resource):
+            return True
     prey = int(tenancy.ledger.tenant[nth(asker["tenant"])]["prey"])
     if prey == NOBODY:
         return False
@@ -148,12 +154,14 @@ def leave_lane(waiting: Waiting, lane: int) -> None:
 @kernel
 def enter_lane(tenancy: Tenancy, lane: int) -> None:
     """Let a lane be tried that is in no heap."""
-    wish = int(tenancy.ledger.asker[nth(asker_first(tenancy, lane))]["wish"])
+    number = asker_first(tenancy, lane)
+    wish = int(tenancy.ledger.asker[nth(number)]["wish"])
     if is_claimant(tenancy, lane):
         keep_lane(tenancy, lane)
         tenancy.waiting.wish[nth(wish)]["quiet"] = NOBODY
     else:
         _put_lane(tenancy, lane, wish)
+        note_envy(tenancy, lane, number)
 
 
 @kernel
@@ -168,6 +176,7 @@ def hold_lane(tenancy: Tenancy, lane: int, link: int) -> None:
     """Let a lane that is in no heap wait until the tenant or group at a link has room."""
     first = 2 * tenancy.waiting.wish.size + _WAITS
     _put_lane(tenancy, lane, first + int(tenancy.ledger.link[nth(link)]["pair"]))
+    note_envy(tenancy, lane, asker_first(tenancy, lane))
 
 
 @kernel
@@ -232,12 +241,62 @@ def _raise_hopes(tenancy: Tenancy, after: int) -> bool:
             leave_lane(waiting, lane)
             _note_share(tenancy, lane)
             if after != NOBODY and goes_before(waiting.lanes, lane, after):
-                waiting.aside[nth(ledger.state[Share.ASIDE])] = lane
-                ledger.state[Share.ASIDE] += 1
+                put_aside(tenancy, lane)
             else:
                 enter_lane(tenancy, lane)
             found = True
     return found
+
+
+@inlined
+def put_aside(tenancy: Tenancy, lane: int) -> None:
+    """Let a lane that is in no heap stand aside."""
+    state = tenancy.ledger.state
+    tenancy.waiting.aside[nth(state[Share.ASIDE])] = lane
+    state[Share.ASIDE] += 1
+
+
+@inlined
+def raise_envious(tenancy: Tenancy, after: int) -> bool:
+    """As :func:`raise_hopes`, those who may take from others now; who had his turn waits for the next round."""
+    return tenancy.waiting.state[Held.ENVY] != NOBODY and _raise_envious(tenancy, after)
+
+
+@kernel
+def _raise_envious(tenancy: Tenancy, after: int) -> bool:
+    waiting, demands = tenancy.waiting, tenancy.waiting.wish.size
+    found = False
+    lane = next_envious(tenancy)
+    while lane != NOBODY:
+        heap = int(waiting.lanes.item[nth(lane)]["heap"])
+        if 0 <= heap < demands or heap >= 2 * demands + _WAITS:
+            if not is_claimant(tenancy, lane):
+                note_envy(tenancy, lane, asker_first(tenancy, lane))
+            else:
+                leave_lane(waiting, lane)
+                _note_share(tenancy, lane)
+                if after != NOBODY and (was_refused(tenancy, lane) or goes_before(waiting.lanes, lane, after)):
+                    put_aside(tenancy, lane)
+                else:
+                    enter_lane(tenancy, lane)
+                found = True
+        lane = next_envious(tenancy)
+    return found
+
+
+@inlined
+def note_turns(tenancy: Tenancy, lane: int) -> None:
+    """Note that a tenant's lanes before one that starts a job had their turn: they will stand behind others now."""
+    if tenancy.waiting.state[Held.ENVY] != NOBODY:
+        _note_turns(tenancy, lane)
+
+
+@kernel
+def _note_turns(tenancy: Tenancy, lane: int) -> None:
+    tenant = tenancy.ledger.tenant[nth(tenancy.ledger.asker[nth(asker_first(tenancy, lane))]["tenant"])]
+    for other in range(tenant["first_lane"], tenant["last_lane"]):
+        if tenancy.waiting.lanes.item[nth(other)]["heap"] >= 0 and goes_before(tenancy.waiting.lanes, other, lane):
+            note_refused(tenancy, other)
 
 
 @kernel
@@ -338,9 +397,12 @@ def _reconsider(tenancy: Tenancy, tenant: int, offered: int) -> None:
                     wait_for_slots(tenancy, lane, needed)
                 else:
                     enter_lane(tenancy, lane)
-        elif (0 <= heap < demands or heap >= 2 * demands) and is_claimant(tenancy, lane):
-            leave_lane(waiting, lane)
-            enter_lane(tenancy, lane)
+        elif 0 <= heap < demands or heap >= 2 * demands:
+            if is_claimant(tenancy, lane):
+                leave_lane(waiting, lane)
+                enter_lane(tenancy, lane)
+            else:
+                note_envy(tenancy, lane, asker_first(tenancy, lane))
 
 
 @inlined

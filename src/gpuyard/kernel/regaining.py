@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from gpuyard.kernel.bits import nth
-from gpuyard.kernel.booty import drop_prey, note_borrower, put_prey, refresh, settle_borrowers, tenant_of
+from gpuyard.kernel.booty import drop_prey, put_prey, refresh
 from gpuyard.kernel.codes import NOBODY, Count
 from gpuyard.kernel.hunt import try_place, undo_place
 from gpuyard.kernel.imagined import put_back, take_away
 from gpuyard.kernel.jit import compiler, inlined, kernel, pointed
+from gpuyard.kernel.lending import note_borrower, settle_borrowers, tenant_of
 from gpuyard.kernel.levels import level_of_waiting
 from gpuyard.kernel.pairing import take_out
 from gpuyard.kernel.placement import Placer, Releaser

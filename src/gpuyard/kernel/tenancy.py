@@ -169,7 +169,9 @@ class Share(IntEnum):
     """slots given back"""
     MARKED = 16
     """tenants whose place among those that borrow may have changed since it was looked at"""
-    SIZE = 17
+    ROUND = 17
+    """rounds so far"""
+    SIZE = 18
 
 
 class Held(IntEnum):
@@ -185,7 +187,9 @@ class Held(IntEnum):
     """held at pairs"""
     CLAIMS = 4
     """lanes among the claims"""
-    SIZE = 5
+    ENVY = 5
+    """root of the heap of lanes that wait until a tenant's share is as large as theirs; only under Reclaim.FAIR"""
+    SIZE = 6
 
 
 class Ledger(NamedTuple):
@@ -208,7 +212,7 @@ class Waiting(NamedTuple):
     wait for a number of GPUs, that of lanes that wait for a number of slots, those of the pairs.
     """
 
-    lanes: Pairing
+    lanes: Pairing  # under Reclaim.FAIR as many again: what stands for each lane in the heap Held.ENVY
     pair: Records  # node after node
     pair_of_node: NDArray[np.int32]  # shape (tenants + groups + 1,): the first
     wish: Records
@@ -248,15 +252,16 @@ def build_tenancy(
     tenants = ledger.tenant.size
     lanes = int(ledger.tenant["last_lane"].max())
     jobs = ledger.asker_of.size if ledger.state[Share.PREEMPTS] else 0
+    fair = jobs > 0 and ledger.state[Share.RECLAIM] == Reclaim.FAIR
     wish = np.zeros(demands, WISH)
     for name in WISH.names or ():
         wish[name] = NOBODY
     waiting = Waiting(
-        lanes=build_pairing(lanes),
+        lanes=build_pairing(2 * lanes if fair else lanes),
         pair=pair,
         pair_of_node=pair_of_node,
         wish=wish,
-        state=np.array([NOBODY, NOBODY, NOBODY, 0, 0], np.int64),
+        state=np.array([NOBODY, NOBODY, NOBODY, 0, 0, NOBODY], np.int64),
         aside=np.empty(lanes, np.int32),
         heads=np.empty(demands + 1, np.int32),
     )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from gpuyard.kernel.attempting import end_attempt
 from gpuyard.kernel.bits import nth
-from gpuyard.kernel.booty import look_again, mark_borrower, withdraw
+from gpuyard.kernel.booty import look_again, withdraw
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
 from gpuyard.kernel.instants import next_eligible, tell_others, vacate
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.latecomers import is_latecomer, let_come
+from gpuyard.kernel.lending import mark_borrower
 from gpuyard.kernel.levels import key_to_wait, next_tick, pass_bins
 from gpuyard.kernel.line import first_of, line_up, stand_out
 from gpuyard.kernel.parting import (

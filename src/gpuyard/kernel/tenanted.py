@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from gpuyard.kernel.aside import end_round, put_aside, wake
+from gpuyard.kernel.aside import end_round, wake
 from gpuyard.kernel.attempting import begin_attempt, end_attempt, keep_gain
 from gpuyard.kernel.bits import nth
-from gpuyard.kernel.booty import count_in_views, offer_fresh, settle_borrowers
+from gpuyard.kernel.booty import count_in_views, offer_fresh
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
+from gpuyard.kernel.envy import note_refused
 from gpuyard.kernel.foresight import MAYBE, be_patient, end_patience, foresee
 from gpuyard.kernel.heads import finds_no_room, gather_heads, head_of, settle_head
 from gpuyard.kernel.hunt import try_place
 from gpuyard.kernel.instants import next_arrival, skip_rejected
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.latecomers import is_latecomer
+from gpuyard.kernel.lending import settle_borrowers
 from gpuyard.kernel.levels import time_of_promotion
 from gpuyard.kernel.line import stand_out
 from gpuyard.kernel.parting import (
@@ -23,6 +25,9 @@ from gpuyard.kernel.parting import (
     leave_lane,
     lose_hope,
     note_first,
+    note_turns,
+    put_aside,
+    raise_envious,
     raise_hopes,
     reorder,
     succeed,
@@ -173,6 +178,7 @@ def _make_round(
     """Try every lane once, the first in the order next; return whether somebody was preempted, which ends the round."""
     state, waiting = tenancy.ledger.state, tenancy.waiting
     state[Share.ASIDE] = 0
+    state[Share.ROUND] += 1
     _raise(tenancy, NOBODY)
     end_patience(jobs, demand, site, log, stays, tenancy)
     heads = gather_heads(waiting, state, demand, site)
@@ -200,6 +206,8 @@ def _make_round(
                 heads = settle_head(waiting, state, heads)
             continue
         offered = _offer_once(jobs, site, log, stays, tenancy, now)
+        if offered:
+            _raise_envious(tenancy, NOBODY)
         claimant = is_claimant(tenancy, lane)
         taken = 0
         if claimant and state[Share.PREEMPTS] > 0:
@@ -261,6 +269,7 @@ def _refuse(
     ``link`` is where it was not admitted, and ``need`` what it lacks there, as of :func:`_try`.
     """
     stays.lane[nth(lane)]["blocked"] = tenancy.ledger.state[Share.CHANCE]
+    note_refused(tenancy, lane)
     partly = link != NOBODY and need < tenancy.ledger.asker[nth(number)]["gpus"]
     if link != NOBODY and not partly and (not claimant or taken == NOBODY):
         hold_lane(tenancy, lane, link)
@@ -278,7 +287,15 @@ def _raise(tenancy: Tenancy, after: int) -> bool:
     """As :func:`raise_hopes`, by what is lent now."""
     if tenancy.waiting.state[Held.CLAIM_HOPE] != NOBODY:
         settle_borrowers(tenancy)
-    return raise_hopes(tenancy, after)
+    return raise_hopes(tenancy, after) | _raise_envious(tenancy, after)
+
+
+@inlined
+def _raise_envious(tenancy: Tenancy, after: int) -> bool:
+    """As :func:`raise_envious`, by what is borrowed now."""
+    if tenancy.waiting.state[Held.ENVY] != NOBODY:
+        settle_borrowers(tenancy)
+    return raise_envious(tenancy, after)
 
 
 @inlined
@@ -352,6 +369,7 @@ def _start(
     events.counter[Count.WAITING] -= 1
     tenancy.ledger.tenant[nth(tenancy.ledger.asker[nth(number)]["tenant"])]["waiting"] -= 1
     _run(jobs, site, log, events, stays, tenancy, row, number, first, now)
+    note_turns(tenancy, lane)
     raised = _raise(tenancy, lane)
     reorder(tenancy, number)
     if stays.lane[nth(lane)]["waiting"] > 0:

@@ -1,0 +1,82 @@
+"""The tenants that borrow and have somebody to take: in the order in which they are taken from."""
+
+from __future__ import annotations
+
+from gpuyard.kernel.bits import nth
+from gpuyard.kernel.codes import NOBODY
+from gpuyard.kernel.jit import inlined, kernel
+from gpuyard.kernel.pairing import put, set_key, take_out
+from gpuyard.kernel.quotas import fair_share, is_above_quota
+from gpuyard.kernel.tenancy import Reclaim, Share, Tenancy
+
+__all__ = ["mark_borrower", "note_borrower", "settle_borrowers", "tenant_of"]
+
+
+@inlined
+def tenant_of(tenancy: Tenancy, row: int) -> int:
+    """Return the tenant that a job belongs to."""
+    return int(tenancy.ledger.asker[nth(tenancy.ledger.asker_of[nth(row)])]["tenant"])
+
+
+@inlined
+def _stand_by_key(tenancy: Tenancy, tenant: int, row: int) -> bool:
+    """Give a tenant that borrows the key by which it is taken from; return whether it had it already.
+
+    That is the key of ``row``, its first job, or its share of what may be lent, the largest first.
+    """
+    its, item = tenancy.booty.borrowers.item[nth(tenant)], tenancy.booty.prey.item[nth(row)]
+    share, first, second, third = 0.0, int(item["first"]), int(item["second"]), row
+    if tenancy.ledger.state[Share.RECLAIM] == Reclaim.FAIR:
+        share, first, second, third = -fair_share(tenancy.ledger, tenant, NOBODY, 0), 0, 0, tenant
+    same = its["share"] == share and its["third"] == third and its["first"] == first and its["second"] == second
+    its["share"] = share
+    set_key(tenancy.booty.borrowers, tenant, first, second, third)
+    return bool(same)
+
+
+@inlined
+def mark_borrower(tenancy: Tenancy, tenant: int) -> None:
+    """Note that the place of a tenant among those that borrow may have changed, until somebody asks."""
+    this, state = tenancy.ledger.tenant[nth(tenant)], tenancy.ledger.state
+    if this["marked"] == 0:
+        this["marked"] = 1
+        tenancy.booty.marked[nth(state[Share.MARKED])] = tenant
+        state[Share.MARKED] += 1
+
+
+@inlined
+def settle_borrowers(tenancy: Tenancy) -> None:
+    """Bring all that were marked up to date."""
+    if tenancy.ledger.state[Share.MARKED] > 0:
+        _settle_borrowers(tenancy)
+
+
+@kernel
+def _settle_borrowers(tenancy: Tenancy) -> None:
+    state = tenancy.ledger.state
+    for place in range(state[Share.MARKED]):
+        tenant = int(tenancy.booty.marked[nth(place)])
+        tenancy.ledger.tenant[nth(tenant)]["marked"] = 0
+        note_borrower(tenancy, tenant)
+    state[Share.MARKED] = 0
+
+
+@kernel
+def note_borrower(tenancy: Tenancy, tenant: int) -> None:
+    """Bring the place of a tenant among those that borrow, and have somebody to take, up to date."""
+    state = tenancy.ledger.state
+    first = int(tenancy.ledger.tenant[nth(tenant)]["prey"])
+    borrows = first != NOBODY and is_above_quota(tenancy.ledger, tenant)
+    this = tenancy.ledger.tenant[nth(tenant)]
+    state[Share.LENT] -= this["lent"]
+    this["lent"] = this["prey_gpus"] if borrows else 0
+    state[Share.LENT] += this["lent"]
+    same = borrows and _stand_by_key(tenancy, tenant, first)
+    if tenancy.booty.borrowers.item[nth(tenant)]["heap"] > 0:
+        if same:
+            return
+        state[Share.BORROWERS] = take_out(tenancy.booty.borrowers, int(state[Share.BORROWERS]), tenant)
+        tenancy.booty.borrowers.item[nth(tenant)]["heap"] = 0
+    if borrows:
+        state[Share.BORROWERS] = put(tenancy.booty.borrowers, int(state[Share.BORROWERS]), tenant)
+        tenancy.booty.borrowers.item[nth(tenant)]["heap"] = 1
