@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
+from gpuyard.kernel.heap import pop, push
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.levels import next_tick, pass_bins, remaining
 from gpuyard.kernel.stays import Gain, Rule, Stays, Terms
-from gpuyard.kernel.tables import Events, Jobs
+from gpuyard.kernel.tables import Events, Heap, Jobs
 from gpuyard.kernel.timetable import enter, strike
 from gpuyard.kernel.worth import attempt_length
 
-__all__ = ["begin_attempt", "end_attempt", "keep_gain", "note_attempt"]
+__all__ = ["begin_attempt", "begin_for_good", "end_attempt", "end_for_good", "keep_gain", "note_attempt"]
 
 
 @kernel
@@ -23,6 +24,39 @@ def begin_attempt(jobs: Jobs, events: Events, stays: Stays, row: int, first: int
     jobs.claim[nth(row)]["slots"] = count[Count.SLOTS] - first
     note_attempt(jobs, stays, row, now, now)
     count[Count.RUNNING] += 1
+
+
+@inlined
+def begin_for_good(jobs: Jobs, events: Events, stays: Stays, row: int, first: int, now: int) -> None:
+    """As :func:`begin_attempt`, where nobody is preempted: the end is written down now, and only who ends next is kept.
+
+    So an end looks up nothing of what is known of the stay, which would have to come from memory.
+    """
+    count, state, claim = events.counter, stays.state, jobs.claim[nth(row)]
+    jobs.job[nth(row)]["start"] = min(jobs.job[nth(row)]["start"], now)
+    claim["slot"] = first
+    claim["slots"] = count[Count.SLOTS] - first
+    end = now + attempt_length(jobs, stays, row)
+    attempt = stays.attempt[nth(state[Gain.ATTEMPTS])]
+    state[Gain.ATTEMPTS] += 1
+    attempt["start"] = now
+    attempt["end"] = end
+    attempt["useful"] = 0
+    attempt["slot"] = first
+    attempt["job"] = row
+    attempt["cause"] = NOBODY
+    attempt["guest"] = 0
+    push(Heap(stays.ends.time, stays.ends.row), int(stays.ends.size[0]), end, row)
+    stays.ends.size[0] += 1
+    count[Count.RUNNING] += 1
+
+
+@inlined
+def end_for_good(events: Events, stays: Stays) -> None:
+    """Take the next of those off the ends that began by :func:`begin_for_good`."""
+    pop(Heap(stays.ends.time, stays.ends.row), int(stays.ends.size[0]))
+    stays.ends.size[0] -= 1
+    events.counter[Count.RUNNING] -= 1
 
 
 @inlined

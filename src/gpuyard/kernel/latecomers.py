@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gpuyard.kernel.alone import take_rest
 from gpuyard.kernel.bits import nth
-from gpuyard.kernel.codes import NOBODY, Count
+from gpuyard.kernel.codes import ABSENT, NOBODY, Count
 from gpuyard.kernel.heap import push
 from gpuyard.kernel.instants import vacate
 from gpuyard.kernel.jit import inlined, kernel
@@ -22,7 +22,7 @@ from gpuyard.kernel.stays import Stays
 from gpuyard.kernel.tables import Events, Jobs, Log, Records, Site
 from gpuyard.kernel.timetable import enter, strike
 
-__all__ = ["expect_latecomers", "hold_latecomers", "is_latecomer", "let_come"]
+__all__ = ["expect_latecomers", "hold_latecomers", "holds_absent", "is_latecomer", "let_come"]
 
 
 @kernel
@@ -58,6 +58,12 @@ def expect_latecomers(jobs: Jobs, site: Site, log: Log, stays: Stays, rows: NDAr
 def is_latecomer(stays: Stays, row: int) -> bool:
     """Return whether a row that is among the ends of a loop that preempts is no job."""
     return bool(stays.stay[nth(row)]["attempt"] == NOBODY)
+
+
+@inlined
+def holds_absent(demand: Records, wish: int) -> bool:
+    """Return whether what asks for this demand is a latecomer."""
+    return bool(demand[nth(wish)]["alone"] == ABSENT)
 
 
 @kernel

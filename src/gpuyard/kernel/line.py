@@ -67,11 +67,13 @@ def _settle(stays: Stays, lane: Records, at: int, row: int) -> None:
 def line_up(stays: Stays, number: int, row: int) -> None:
     """Let a job wait in a lane; a new first one may find room where the old one did not."""
     lane = stays.lane[nth(number)]
-    base, head, tail = int(lane["base"]), int(lane["head"]), int(lane["tail"])
+    base, head, tail, key = int(lane["base"]), int(lane["head"]), int(lane["tail"]), stays.stay[nth(row)]["key"]
     if head == tail:
         head = tail = 0
         lane["head"] = 0
-    if tail < lane["room"] and (head == tail or _is_before(stays, int(stays.line[nth(base + tail - 1)]), row)):
+    last = head == tail or lane["last"] < key or (lane["last"] == key and stays.line[nth(base + tail - 1)] < row)
+    if last and tail < lane["room"]:
+        lane["last"] = key
         stays.line[nth(base + tail)] = row
         stays.stay[nth(row)]["place"] = tail
         lane["tail"] = tail + 1
@@ -115,6 +117,8 @@ def _leave_row(stays: Stays, lane: Records, place: int) -> None:
         head += 1
     while head < tail and stays.line[nth(base + tail - 1)] == NOBODY:
         tail -= 1
+    if head < tail < lane["tail"]:
+        lane["last"] = stays.stay[nth(stays.line[nth(base + tail - 1)])]["key"]
     lane["head"], lane["tail"] = head, tail
 
 

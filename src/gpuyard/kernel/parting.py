@@ -96,7 +96,8 @@ def note_first(tenancy: Tenancy, stays: Stays, lane: int) -> None:
     row = first_of(stays, lane)
     item = tenancy.waiting.lanes.item[nth(lane)]
     item["second"], item["third"] = stays.stay[nth(row)]["key"], row
-    item["level"] = level_of_waiting(stays, row)
+    if tenancy.ledger.state[Share.PREEMPTS] > 0:
+        item["level"] = level_of_waiting(stays, row)
 
 
 @inlined

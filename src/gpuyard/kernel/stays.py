@@ -74,6 +74,7 @@ LINE = np.dtype(
         ("tail", np.int32),  # and after its last
         ("heap", np.int32),  # jobs in the heap
         ("blocked", np.int64),  # up to which Gain.ROOM its first job finds none
+        ("last", np.int64),  # key of the last job in the row, if there is any
     ]
 )
 """A lane of the queue: waiting jobs that ask for the same."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from gpuyard.kernel.attempting import end_attempt
+from gpuyard.kernel.attempting import end_attempt, end_for_good
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.booty import look_again, withdraw
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
 from gpuyard.kernel.instants import next_eligible, tell_others, vacate
 from gpuyard.kernel.jit import inlined, kernel
-from gpuyard.kernel.latecomers import is_latecomer, let_come
+from gpuyard.kernel.latecomers import holds_absent, let_come
 from gpuyard.kernel.lending import mark_borrower
 from gpuyard.kernel.levels import key_to_wait, next_tick, pass_bins
 from gpuyard.kernel.line import first_of, line_up, stand_out
@@ -47,11 +47,12 @@ def end_due(
     now: int,
 ) -> None:
     """END: let the jobs end that do now, and others be tried for what they held; likewise the nodes that come now."""
-    state = stays.state
+    state, preempts = stays.state, tenancy.ledger.state[Share.PREEMPTS] > 0
     while first_time(stays.ends, NEVER) == now:
         row = int(stays.ends.row[0])
         wish = int(jobs.claim[nth(row)]["demand"])
-        if is_latecomer(stays, row):
+        if holds_absent(demand, wish):
+            stays.ends.place[nth(row)] = 0  # where it stands; only those are kept that may be preempted
             let_come(jobs, demand, site, log, events, stays, releaser, row)
             note_nodes(tenancy.booty.views, log, int(jobs.claim[nth(row)]["slot"]), int(jobs.claim[nth(row)]["slots"]))
             tenancy.ledger.state[Share.FREE] += stays.thousandths[nth(wish)]
@@ -60,13 +61,16 @@ def end_due(
             tenancy.ledger.state[Share.CHANCE] += 1
             continue
         useful = 0  # nobody asks where nobody is preempted
-        if tenancy.ledger.state[Share.PREEMPTS] > 0:
+        if preempts:
             useful = int(jobs.job[nth(row)]["duration"] - stays.stay[nth(row)]["saved"])
         charged = int(jobs.claim[nth(row)]["slots"]) > 0
         resource = resource_held(jobs, site, log, tenancy.ledger, row) if charged else NOBODY
-        end_attempt(events, stays, row, now, useful, NOBODY)
+        if preempts:
+            end_attempt(events, stays, row, now, useful, NOBODY)
+        else:
+            end_for_good(events, stays)
         vacate(jobs, demand, site, log, releaser, row)
-        if tenancy.ledger.state[Share.PREEMPTS] > 0:
+        if preempts:
             note_nodes(tenancy.booty.views, log, int(jobs.claim[nth(row)]["slot"]), int(jobs.claim[nth(row)]["slots"]))
             withdraw(jobs, site, log, stays, tenancy, row)
         if charged:

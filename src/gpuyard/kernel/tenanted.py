@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpuyard.kernel.aside import end_round, wake
-from gpuyard.kernel.attempting import begin_attempt, end_attempt, keep_gain
+from gpuyard.kernel.attempting import begin_attempt, begin_for_good, end_attempt, keep_gain
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.booty import count_in_views, offer_fresh
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
@@ -71,7 +71,9 @@ def run_tenanted(
     Where the log has no room for what the next pass may write, the loop stops before it, with Gain.PAUSED set; called
     again with more room, it goes on from there.
     """
-    count, state = events.counter, stays.state
+    count, state, preempts = events.counter, stays.state, tenancy.ledger.state[Share.PREEMPTS] > 0
+    if not preempts:
+        _write_ends(stays)
     while count[Count.CANCEL] == 0:
         if state[Gain.PAUSED] == 0:
             skip_rejected(jobs, events, stop)
@@ -101,11 +103,20 @@ def run_tenanted(
                 pass
             count[Count.MAX_WAITING] = max(count[Count.MAX_WAITING], count[Count.WAITING])
         tenancy.ledger.state[Share.LEFT] = count[Count.WAITING]
-    for place in range(stays.ends.size[0]):
+    for place in range(stays.ends.size[0] if preempts else 0):
         row = int(stays.ends.row[nth(place)])
         if is_latecomer(stays, row):
             continue
         stays.attempt[nth(stays.stay[nth(row)]["attempt"])]["useful"] = work_saved(jobs, stays, row, stop)
+
+
+@kernel
+def _write_ends(stays: Stays) -> None:
+    """Write down when those end who run at the beginning, where nobody is preempted."""
+    for place in range(stays.ends.size[0]):
+        this = stays.stay[nth(stays.ends.row[nth(place)])]
+        if this["attempt"] != NOBODY:
+            stays.attempt[nth(this["attempt"])]["end"] = this["end"]
 
 
 @inlined
@@ -338,8 +349,10 @@ def _run(
     now: int,
 ) -> None:
     """Let a job of an asker run, which holds the slots from ``first`` on, and charge it."""
-    begin_attempt(jobs, events, stays, row, first, now)
-    if tenancy.ledger.state[Share.PREEMPTS] > 0:
+    if tenancy.ledger.state[Share.PREEMPTS] == 0:
+        begin_for_good(jobs, events, stays, row, first, now)
+    else:
+        begin_attempt(jobs, events, stays, row, first, now)
         announce(stays, row)
         note_nodes(tenancy.booty.views, log, first, int(events.counter[Count.SLOTS]) - first)
     charge(tenancy.ledger, number, resource_held(jobs, site, log, tenancy.ledger, row), 1)
