@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpuyard.kernel.attempting import end_attempt, end_for_good
-from gpuyard.kernel.bits import nth
+from gpuyard.kernel.bits import fetch, nth
 from gpuyard.kernel.booty import look_again, withdraw
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
 from gpuyard.kernel.instants import next_eligible, tell_others, vacate
@@ -32,6 +32,9 @@ from gpuyard.kernel.views import note_nodes
 
 __all__ = ["end_due", "give_back", "join_tenant", "line_up_due", "next_to_come", "note_borrower_of"]
 
+_AHEAD = 7
+"""Running jobs that are looked at before they end: the first three layers of the heap."""
+
 
 @inlined
 def end_due(
@@ -50,6 +53,7 @@ def end_due(
     state, preempts = stays.state, tenancy.ledger.state[Share.PREEMPTS] > 0
     while first_time(stays.ends, NEVER) == now:
         row = int(stays.ends.row[0])
+        _look_ahead(jobs, site, log, stays, tenancy, preempts)
         wish = int(jobs.claim[nth(row)]["demand"])
         if holds_absent(demand, wish):
             stays.ends.place[nth(row)] = 0  # where it stands; only those are kept that may be preempted
@@ -84,10 +88,51 @@ def end_due(
 
 
 @inlined
-def next_to_come(jobs: Jobs, dependencies: Dependencies, events: Events, stays: Stays, now: int) -> int:
+def _look_ahead(jobs: Jobs, site: Site, log: Log, stays: Stays, tenancy: Tenancy, preempts: bool) -> None:
+    """Fetch what the next end looks up, and for those that may come after it what to fetch then."""
+    row, ledger = stays.ends.row, tenancy.ledger
+    if stays.ends.size[0] < _AHEAD or jobs.claim.size > ledger.asker_of.size:
+        return
+    first = jobs.claim[nth(row[0])]
+    if first["slots"] > 0:
+        fetch(site.node, log.slots[nth(first["slot"])]["node"])
+    fetch(ledger.link, ledger.asker[nth(ledger.asker_of[nth(row[0])])]["first_link"])
+    for place in range(1, 3):
+        fetch(log.slots, jobs.claim[nth(row[nth(place)])]["slot"])
+        fetch(ledger.asker, ledger.asker_of[nth(row[nth(place)])])
+        if preempts:
+            fetch(stays.attempt, stays.stay[nth(row[nth(place)])]["attempt"])
+    for place in range(3, _AHEAD):
+        fetch(jobs.claim, row[nth(place)])
+        fetch(ledger.asker_of, row[nth(place)])
+        if preempts:
+            fetch(stays.stay, row[nth(place)])
+            fetch(jobs.job, row[nth(place)])
+            fetch(tenancy.booty.prey.item, row[nth(place)])
+
+
+@inlined
+def _look_for_next(events: Events, stays: Stays, tenancy: Tenancy) -> None:
+    """Fetch what the two jobs look up that come next, where they are in the order of their rows."""
+    ledger, ahead = tenancy.ledger, int(events.counter[Count.NEXT])
+    if ahead + 1 < ledger.asker_of.size:
+        number = int(ledger.asker_of[nth(ahead)])
+        if number != NOBODY:
+            fetch(stays.lane, ledger.asker[nth(number)]["lane"])
+            fetch(ledger.link, ledger.asker[nth(number)]["first_link"])
+        number = int(ledger.asker_of[nth(ahead + 1)])
+        if number != NOBODY:
+            fetch(ledger.asker, number)
+
+
+@inlined
+def next_to_come(
+    jobs: Jobs, dependencies: Dependencies, events: Events, stays: Stays, tenancy: Tenancy, now: int
+) -> int:
     """RELEASE, then SUBMIT: return the next job that becomes eligible now; NOBODY when there is none left."""
     row = next_eligible(jobs, dependencies, events, now)
     if row != NOBODY:
+        _look_for_next(events, stays, tenancy)
         stays.state[Gain.ACTIVE] += 1
         stays.state[Gain.CHUNKS] += stays.chunks[nth(jobs.claim[nth(row)]["demand"])]
         stays.stay[nth(row)]["since"] = now
@@ -109,7 +154,7 @@ def line_up_due(
     """Let a job that has become eligible wait, and all that do now; then TICK."""
     while row != NOBODY:
         join_tenant(jobs, events, stays, tenancy, row, int(jobs.claim[nth(row)]["demand"]))
-        row = next_to_come(jobs, dependencies, events, stays, now)
+        row = next_to_come(jobs, dependencies, events, stays, tenancy, now)
     while first_time(stays.ticks, NEVER) == now:
         row = int(stays.ticks.row[0])
         strike(stays.ticks, row)

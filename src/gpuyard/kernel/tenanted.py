@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gpuyard.kernel.aside import end_round, wake
 from gpuyard.kernel.attempting import begin_attempt, begin_for_good, end_attempt, keep_gain
-from gpuyard.kernel.bits import nth
+from gpuyard.kernel.bits import fetch, nth
 from gpuyard.kernel.booty import count_in_views, offer_fresh
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
 from gpuyard.kernel.envy import note_refused
@@ -82,7 +82,7 @@ def run_tenanted(
                 break
             count[Count.LAST] = now
             end_due(jobs, demand, dependencies, site, log, events, stays, tenancy, releaser, now)
-            row = next_to_come(jobs, dependencies, events, stays, now)
+            row = next_to_come(jobs, dependencies, events, stays, tenancy, now)
             if row != NOBODY and count[Count.WAITING] == 0 and _is_alone(jobs, log, events, stays, now):
                 if _start_at_once(jobs, demand, site, log, events, stays, tenancy, placer, row, now):
                     count[Count.PASSES] += 1
@@ -200,6 +200,9 @@ def _make_round(
             heads = settle_head(waiting, state, heads)
             continue
         row = int(waiting.lanes.item[nth(lane)]["third"])
+        fetch(jobs.job, row)  # if it starts, what this takes will have come
+        fetch(jobs.claim, row)
+        fetch(stays.stay, row)
         number = int(tenancy.ledger.asker_of[nth(row)])
         leave_lane(tenancy.waiting, lane)
         first = int(events.counter[Count.SLOTS])
