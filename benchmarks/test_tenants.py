@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
@@ -10,7 +12,7 @@ from gpuyard.record import Record
 from gpuyard.simulation import schedule
 from measure import KERNEL
 from sizes import SIZE
-from tenant_figures import LOADS, POLICY, belonging, tenants_of
+from tenant_figures import LOADS, POLICIES, POLICY, belonging, tenants_of
 from workloads import GPUS_PER_NODE, uniform
 
 pytestmark = pytest.mark.usefixtures("kernel_alone")
@@ -31,3 +33,20 @@ def test_every_job_of_every_tenant_gets_its_work(benchmark: BenchmarkFixture, ma
     lasted = np.bincount(record.attempt_job, record.attempt_end - record.attempt_start, SIZE.jobs)
     assert np.array_equal(lasted, workload.runtime)
     assert record.events >= 2 * SIZE.jobs
+
+
+@pytest.mark.benchmark(group="tenants", timer=KERNEL.clock)
+@pytest.mark.parametrize("reclaim", ["any", "fair"])
+def test_what_was_lent_is_taken_back_without_a_look_at_all_tenants(benchmark: BenchmarkFixture, reclaim: str) -> None:
+    workload, site = belonging(SIZE, 1000, 1.1), uniform(SIZE.nodes)
+    tenants = replace(tenants_of(1000, SIZE.nodes * GPUS_PER_NODE), reclaim=reclaim)
+
+    record = benchmark.pedantic(
+        schedule, (workload, site, POLICIES["reclaim"]), {"tenants": tenants}, rounds=SIZE.rounds, warmup_rounds=1
+    )
+
+    assert isinstance(record, Record)
+    benchmark.extra_info.update(events=record.events, passes=record.passes, attempts=record.attempt_job.size)
+    lasted = np.bincount(record.attempt_job, record.attempt_end - record.attempt_start, SIZE.jobs)
+    assert np.array_equal(lasted, workload.runtime)
+    assert record.attempt_job.size > SIZE.jobs  # somebody had to give back
