@@ -38,8 +38,8 @@ def test_every_job_of_every_tenant_gets_its_work(benchmark: BenchmarkFixture, ma
 @pytest.mark.benchmark(group="tenants", timer=KERNEL.clock)
 @pytest.mark.parametrize("reclaim", ["any", "fair"])
 def test_what_was_lent_is_taken_back_without_a_look_at_all_tenants(benchmark: BenchmarkFixture, reclaim: str) -> None:
-    workload, site = belonging(SIZE, 1000, 1.1), uniform(SIZE.nodes)
-    tenants = replace(tenants_of(1000, SIZE.nodes * GPUS_PER_NODE), reclaim=reclaim)
+    workload, site = belonging(SIZE, 100, 1.1), uniform(SIZE.nodes)
+    tenants = replace(tenants_of(100, SIZE.nodes * GPUS_PER_NODE), reclaim=reclaim)
 
     record = benchmark.pedantic(
         schedule, (workload, site, POLICIES["reclaim"]), {"tenants": tenants}, rounds=SIZE.rounds, warmup_rounds=1
