@@ -10,7 +10,7 @@ from gpuyard.cluster import Cluster
 from gpuyard.policy import Policy
 from gpuyard.preemption import Preemption
 from gpuyard.workload import Workload
-from reference import ORDERS
+from reference import ESTIMATES, ORDERS
 from reference.cells import Hierarchy
 
 NAMES = ("blue", "blue/sky", "red")
@@ -92,7 +92,8 @@ def cell_policies(draw: st.DrawFn, cells: Cells, scale: float = 1, **fixed: obje
         terms["checkpoint_interval"] = None
     fields: dict[str, object] = {
         "order": draw(st.sampled_from(ORDERS)),
-        "backfill": draw(st.sampled_from(["none", "fit"])),
+        "backfill": draw(st.sampled_from(["none", "fit", "easy"])),
+        "estimate": draw(st.sampled_from(ESTIMATES)),
         "on_limit": draw(st.sampled_from(["kill", "kill", "ignore"])),
     }
     return Policy(**{**fields, "cells": cells, "preemption": Preemption(rule="cells", **terms), **fixed})

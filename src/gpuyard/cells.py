@@ -123,7 +123,7 @@ def check_cells(cells: Cells, preemption: Preemption, changed: Mapping[str, bool
             raise ConfigError(f"cells are given back at once when their owner needs them; leave '{name}' out")
     for name, is_changed in changed.items():
         if is_changed:
-            raise ConfigError(f"cells say where a job runs; leave '{name}' out")
+            raise ConfigError(f"cells say where a job runs, and what is kept for one; leave '{name}' out")
 
 
 NO_CELLS: Final = Cells()

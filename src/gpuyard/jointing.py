@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gpuyard.celling import celled_tables
 from gpuyard.cluster import Cluster
+from gpuyard.kernel.cell_heads import build_heads
 from gpuyard.kernel.celled_joint import build_throng, run_celled_joint
 from gpuyard.kernel.codes import NEVER, NOBODY, Promise
 from gpuyard.kernel.expectations import Expectations, build_expectations
@@ -82,16 +83,6 @@ def attempt_tables(
     own = preempting_tables(*given, node=site.node, running=running)
     loop = loop_of(policy, windowed=windows is not None, shared=shared is not None)
     scorer = Pointer(scorer_in(policy), lambda *_: scorer_signature())
-    if policy.cells:
-        handed_out = celled_tables(workload, cluster, asked, policy)
-        if loop is not run_celled_joint:
-            return own[0], *handed_out
-        ledger = lower_tenancy(one_tenant(asked) if shared is None else shared, cluster, policy).ledger
-        contenders = contenders_of(policy, workload, cluster, asked, estimate, begin)
-        throng = build_throng(asked.demands.size, scored=is_scored(policy))
-        return own[0], ledger, contenders, *handed_out, throng, scorer
-    if loop not in JOINT_LOOPS:
-        return tenant_tables(own, shared, cluster, policy, accepted)
     expected = build_expectations(
         estimate=np.append(_first_attempts(own[0], estimate[: len(workload)]), estimate[len(workload) :]),
         demands=asked.demands,
@@ -101,6 +92,17 @@ def attempt_tables(
         counts=policy.backfill == "easy" and policy.reservation == "counts",
         positions=0,
     )
+    if policy.cells:
+        handed_out = celled_tables(workload, cluster, asked, policy)
+        if loop is not run_celled_joint:
+            return own[0], *handed_out
+        ledger = lower_tenancy(one_tenant(asked) if shared is None else shared, cluster, policy).ledger
+        contenders = contenders_of(policy, workload, cluster, asked, estimate, begin)
+        throng = build_throng(asked.demands.size, scored=is_scored(policy), reserves=policy.backfill == "easy")
+        heads = build_heads(handed_out[0])
+        return own[0], ledger, contenders, expected, *handed_out, heads, throng, scorer
+    if loop not in JOINT_LOOPS:
+        return tenant_tables(own, shared, cluster, policy, accepted)
     tenancy = lower_tenancy(one_tenant(asked) if shared is None else shared, cluster, policy)
     state = np.zeros(Party.SIZE, np.int64)
     state[Party.PASSING] = _PASSING[policy.backfill]

@@ -117,7 +117,7 @@ def loop_of(policy: Policy, *, windowed: bool = False, shared: bool = False) -> 
 def _loop_with_attempts(policy: Policy, *, windowed: bool, shared: bool) -> Loop:
     """Return the event loop of a policy that preempts, or of a cluster that tenants share."""
     if policy.cells:
-        return run_celled_joint if is_scored(policy) or shared else run_celled
+        return run_celled_joint if is_scored(policy) or shared or policy.backfill == "easy" else run_celled
     if policy.backfill == "slurm":
         return run_joint_slurm
     if windowed or policy.backfill == "easy" or is_scored(policy):

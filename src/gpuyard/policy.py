@@ -221,6 +221,7 @@ class Policy:
         _check_numbers(self)
         _check_preemption(self)
         changed = {"placement": self.placement != "best-fit", "spread": self.spread, "exclusive": self.exclusive}
+        changed["reservation"] = self.reservation != "nodes"
         check_cells(self.cells, self.preemption, changed)
         _check_shares(self)
 
@@ -451,11 +452,11 @@ def _check_preemption(policy: Policy) -> None:
         f"{backfill}, whose promises are for good: who is preempted comes back": policy.backfill == "conservative",
         "replay recorded, which starts every job when the record does": policy.replay == "recorded",
         "a policy of your own, which decides itself": policy.decide is not None,
-        f"{backfill}: cells have a pass of their own": rule == "cells" and policy.backfill in ("easy", "slurm"),
+        f"{backfill}: cells have a pass of their own": rule == "cells" and policy.backfill == "slurm",
     }
     for choice, chosen in reasons.items():
         if chosen:
-            instead = "none or fit" if rule == "cells" else "none, fit, easy or slurm"
+            instead = "none, fit or easy" if rule == "cells" else "none, fit, easy or slurm"
             raise ConfigError(
                 f"preemption {rule} does not go with {choice}; choose replay schedule and backfill {instead}, or leave "
                 f"out {'[policy.cells]' if rule == 'cells' else 'the preemption'}"

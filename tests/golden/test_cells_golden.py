@@ -18,6 +18,7 @@ OWNERS = {"6214e9": {"rack": 1}, "11cb48": {"node": 3}, "b436b2": {"node": 2, "g
 STORED = {
     "none": "f65e78d651ac21ae7b3d2ada6025069a8d2a59bd0f1117d1f285e957ef3cc724",
     "fit": "c4c81f6169700bb3eae20fefa082583338344544d71e103ee759a8c88ead7637",
+    "fifo easy": "f545544f33932e3c4070772700c8da14d08ef4c5a950ad8156c906693bd9e167",
     "wfp none": "d28912606b18395f6638d26918f234f44b6343670b89b3161be5701bfaa9ec84",
     "wfp fit": "ecfc0a42b1d00397b49a1def75e0ffcdcf0c145f6b7ec580aec59b6df74206eb",
 }

@@ -15,13 +15,13 @@ from reference.queueing import SCORED
 from strategies import crowded_workloads, fair_policies, workloads
 from tenant_strategies import job_limits
 
-BACKFILLS = ("none", "fit")
+BACKFILLS = ("none", "fit", "easy")
 LIMITS = st.lists(job_limits(4), min_size=1, max_size=2).map(lambda drawn: Tenants(limits=tuple(drawn)))
 FAIR = ("order", "weights", "qos", "partitions", "fair_share", "shares", "share_period", "half_life")
 
 
 @pytest.mark.parametrize("beyond", ["wait", "opportunistic"])
-@pytest.mark.parametrize("backfill", ["none", "fit"])
+@pytest.mark.parametrize("backfill", ["none", "fit", "easy"])
 @pytest.mark.parametrize("kind", ["crowded", "plain", "every", "arrays"])
 def test_cells_give_the_attempts_of_the_reference(kind, backfill, beyond):
     def check(data: st.DataObject) -> None:

@@ -23,7 +23,7 @@ from tenant_strategies import job_limits
 
 @pytest.mark.parametrize("limited", [False, True])
 @pytest.mark.parametrize("beyond", ["wait", "opportunistic"])
-@pytest.mark.parametrize("backfill", ["none", "fit"])
+@pytest.mark.parametrize("backfill", ["none", "fit", "easy"])
 def test_every_wait_in_cells_is_covered_and_no_reason_is_contradicted(
     backfill: str, beyond: str, limited: bool
 ) -> None:
@@ -80,9 +80,13 @@ def check_reason(evidence: Evidence, story: Story, stretch: Stretch) -> None:
     assert story.cells is not None
     assert (free.own is not None) == story.cells.guaranteed
     assert free.own is not None or free.idle is not None
-    assert (stretch.reason == "order") == (stretch.blocker is not None)
-    assert stretch.reason in ("order", "cells", "limit")
-    assert evidence.policy.backfill == "none" or stretch.reason != "order"
+    named = {"order"} if evidence.tenants else {"order", "reservation"}
+    assert stretch.blocker is None or stretch.reason in ("order", "reservation")
+    assert stretch.blocker is not None or stretch.reason not in named
+    backfills = {"order": ["none"], "reservation": ["easy"]}
+    assert stretch.reason in ("order", "reservation", "cells", "limit")
+    assert evidence.policy.backfill in backfills.get(stretch.reason, ["none", "fit", "easy"])
+    assert stretch.reason != "reservation" or stretch.fits
     assert (stretch.reason == "limit") == (stretch.held is not None)
     for each in (free.own, free.idle):
         assert each is None or stretch.reason != "cells" or each[0] < story.cells.count

@@ -23,6 +23,16 @@ class Held:
     """empty: it runs as an opportunistic job"""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """The first job of a queue that found no cells: how many of which level it waits for, and until when."""
+
+    level: int
+    count: int
+    shadow: int | None
+    """``None``: there will never be as many"""
+
+
 class CellSimulation(PreemptiveSimulation):
     """One run of one workload under a policy with cells."""
 
@@ -34,8 +44,12 @@ class CellSimulation(PreemptiveSimulation):
             job.row: Past(attempts=self.fates[job.row].attempts, interval=job.checkpoint_interval)
             for job in self.waiting
         }
+        for job in self.waiting:
+            self.expect(job)
         self.line: list[int] = []
         self.held: dict[int, Held] = {}
+        self.heads: dict[str | None, Head] = {}
+        """of this pass, by owner; under ``None`` that of the queue for lent cells"""
         self.site = Forest(self.hierarchy, [0] * (len(self.hierarchy.names) - 1) + [self.hierarchy.tops])
         self.forests = {name: Forest(self.hierarchy, self.owned(name)) for name in self.policy.cells.owners}
         for cells, size in zip(self.site.levels, map(self.hierarchy.size, range(len(self.site.levels))), strict=True):
@@ -116,6 +130,7 @@ class CellSimulation(PreemptiveSimulation):
     def decide(self) -> None:
         """Make one pass."""
         strict = self.policy.backfill == "none"
+        self.heads = {}
         stopped: set[str | None] = set()
         tried: set[int] = set()
         while left := [job for job in self.in_order() if job.row not in tried and self.is_guaranteed(job)]:
@@ -132,7 +147,7 @@ class CellSimulation(PreemptiveSimulation):
 
     def start_at_home(self, job: Job) -> bool:
         """Start a guaranteed job in its owner if it can; return whether it did."""
-        virtual = self.forests[self.home(job)].take(*self.asks(job)) if self.is_admitted(job) else None
+        virtual = self.take(job, self.home(job))
         if virtual is None:
             return False
         physical = []
@@ -145,11 +160,64 @@ class CellSimulation(PreemptiveSimulation):
     def start_as_guest(self, job: Job) -> bool:
         """Start a job in idle cells if it can; return whether it did."""
         self.mark(held for held in self.held.values())
-        physical = self.site.take(*self.asks(job)) if self.is_admitted(job) else None
+        physical = self.take(job, None)
         if physical is None:
             return False
         self.begin_in(job, Held(physical=physical, virtual=[]))
         return True
+
+    def take(self, job: Job, queue: str | None) -> list[Cell] | None:
+        """Take cells for a job of a queue if limits, free cells and the queue's head let it have them."""
+        if not self.is_admitted(job):
+            return None
+        level, count = self.asks(job)
+        found = self.forest_of(queue).take(level, count)
+        if self.policy.backfill != "easy":
+            return found
+        if found is None:
+            self.heads.setdefault(queue, self.reserve(queue, level, count))
+            return None
+        if self.passes(job, found, self.heads.get(queue), queue):
+            return found
+        for cell in found:
+            cell.taken = False
+        return None
+
+    def forest_of(self, queue: str | None) -> Forest:
+        return self.site if queue is None else self.forests[queue]
+
+    def reserve(self, queue: str | None, level: int, count: int) -> Head:
+        """Return what the first job of a queue that finds no cells is promised."""
+        ends = sorted({self.yard.expected_end(self.yard.running[row]) for row, _ in self.holders(queue)})
+        enough = (at for at in ends if self.free_at(at, queue, level, []) >= count)
+        return Head(level=level, count=count, shadow=next(enough, None))
+
+    def holders(self, queue: str | None) -> list[tuple[int, list[Cell]]]:
+        """Return who holds which cells of an owner, or of the site."""
+        if queue is None:
+            return [(row, held.physical) for row, held in self.held.items()]
+        return [(row, it.virtual) for row, it in self.held.items() if it.virtual and self.home(self.jobs[row]) == queue]
+
+    def free_at(self, at: int | None, queue: str | None, level: int, more: list[Cell]) -> int:
+        """Return how many cells are expected to be free at an instant if some more are held."""
+        taken = set(more)
+        for row, cells in self.holders(queue):
+            if at is None or self.yard.expected_end(self.yard.running[row]) > at:
+                taken |= set(cells)
+        return sum(
+            taken.isdisjoint(cell.within()) and taken.isdisjoint(cell.around())
+            for cell in self.forest_of(queue).levels[level]
+        )
+
+    def passes(self, job: Job, cells: list[Cell], head: Head | None, queue: str | None) -> bool:
+        """Return whether a job may start in these cells behind the head of its queue."""
+        if head is None or head.shadow is None or self.yard.now + self.yard.durations[job.row] <= head.shadow:
+            return True
+        return self.free_at(head.shadow, queue, head.level, cells) >= head.count
+
+    def expect(self, job: Job) -> None:
+        guess = max(self.ranking.estimates[job.row], 1)
+        self.yard.durations[job.row] = self.costs.expected(self.pasts[job.row], guess)
 
     def mark(self, holding: object) -> None:
         """Let those physical cells be taken that are held, and no others."""
@@ -189,6 +257,7 @@ class CellSimulation(PreemptiveSimulation):
                 run = self.yard.running[row]
                 kept = self.costs.kept(self.pasts[row], self.yard.lengths[row], self.yard.now - run.start)
                 self.close(row, kept, cause=job.row)
+                self.expect(run.job)
                 self.waiting = sorted([*self.waiting, run.job], key=lambda each: each.row)
                 self.line.append(row)
 

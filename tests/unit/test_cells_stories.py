@@ -279,6 +279,61 @@ def test_lent_cells_go_by_score_as_well_and_who_is_preempted_has_the_score_of_th
     assert stays(tell, jobs, site, cells) == [[(0, 5), (8, 23)], [(23, 24)], [(5, 8)]]
 
 
+# --- easy: a head for each queue -----------------------------------------------------------------------------
+
+
+HEADED = workload(
+    (0, 10, 2, of("a")),
+    (0, 4, 1, of("a")),
+    (1, 10, 4, of("a")),  # the head: cells of 4 are free at 10 s
+    (1, 6, 1, of("a")),  # short: it ends at 7 s
+    (1, 10, 1, of("a")),  # it would be in the way until 11 s
+    (2, 90, 4, of("b")),
+)
+
+
+@TEST
+def test_behind_the_head_of_an_owner_only_those_start_that_are_gone_by_its_time(tell):
+    cells = {"a": {"node": 1}, "b": {"node": 1}}
+    ran = stays(tell, HEADED, PAIR, cells, backfill="easy")
+    assert ran == [[(0, 10)], [(0, 4)], [(10, 20)], [(1, 7)], [(20, 30)], [(2, 92)]]
+    assert stays(tell, HEADED, PAIR, cells)[2:5] == [[(14, 24)], [(1, 7)], [(4, 14)]], "fit lets all pass"
+    assert stays(tell, HEADED, PAIR, cells, backfill="none")[3] == [(20, 26)], "none lets nobody pass"
+
+
+@TEST
+def test_a_long_job_starts_behind_the_head_where_it_leaves_it_enough_cells(tell):
+    """Of a's two nodes one is free of job 0 from 10 s on: the head needs one of 4, so a pair elsewhere may stay."""
+    jobs = workload(
+        (0, 10, 4, of("a")), (0, 50, 2, of("a")), (1, 10, 4, of("a")), (1, 40, 2, of("a")), (2, 40, 1, of("a"))
+    )
+    ran = stays(tell, jobs, PAIR, {"a": {"node": 2}}, backfill="easy")
+    assert ran == [[(0, 10)], [(0, 50)], [(10, 20)], [(1, 41)], [(20, 60)]]
+
+
+@TEST
+def test_cells_and_not_gpus_decide_whether_enough_is_left(tell):
+    """With job 5 on the second node 5 GPUs were free at 10 s, 2 and 3, and no cell of 4."""
+    jobs = workload(
+        (0, 10, 2, of("a")),
+        (0, 60, 2, of("a")),
+        (0, 10, 2, of("a")),
+        (0, 10, 1, of("a")),
+        (1, 9, 4, of("a")),
+        (1, 30, 1, of("a")),
+    )
+    ran = stays(tell, jobs, PAIR, {"a": {"node": 2}}, backfill="easy")
+    assert ran[4:] == [[(10, 19)], [(10, 40)]]
+
+
+@TEST
+def test_the_queue_for_lent_cells_has_a_head_as_well_which_is_promised_nothing_against_owners(tell):
+    """Job 1 is promised both nodes at 10 s, so job 2, which ends then, may start; then a takes one until 25 s."""
+    jobs = workload((0, 10, 4, LENT), (1, 10, 8, LENT), (1, 9, 4, LENT), (1, 10, 4, LENT), (5, 20, 4, of("a")))
+    ran = stays(tell, jobs, PAIR, {"a": {"node": 1}}, backfill="easy")
+    assert ran == [[(0, 5), (10, 15)], [(25, 35)], [(1, 10)], [(15, 25)], [(5, 25)]]
+
+
 ANN = {"user": "ann"}
 PER_USER = {"each": ["user"], "jobs": 1}
 
@@ -445,7 +500,7 @@ def test_an_uneven_level_can_be_left_out():
     [
         ({"placement": "packed"}, "leave 'placement' out"),
         ({"spread": True}, "leave 'spread' out"),
-        ({"backfill": "easy"}, "does not go with backfill easy"),
+        ({"backfill": "easy", "reservation": "counts"}, "leave 'reservation' out"),
         ({"backfill": "slurm"}, "does not go with backfill slurm: cells have a pass of their own"),
         ({"preemption": "priority"}, "leave out preemption = priority"),
         ({"preemption": {"rule": "cells", "min_run": 5}}, "leave 'min_run' out"),

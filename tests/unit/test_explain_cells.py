@@ -103,6 +103,17 @@ def test_a_limit_that_holds_a_job_back_is_told_and_so_is_that_of_the_job_before_
     assert (wait.blocker.job_id, wait.blocker.reason) == ("1", "limit")
 
 
+def test_under_easy_a_job_is_told_of_the_head_of_its_queue_whose_cells_it_would_need() -> None:
+    jobs: tuple[Row, ...] = (*STRICT[:2], (20, 60, 2, {"tenant": "steel"}), (20, 10, 2, {"tenant": "steel"}))
+    options = {**OPTIONS, "policy": "easy"}
+    (wait, *more) = story("2", *jobs, **options).stretches
+    assert (wait.start, wait.reason, wait.fits) == (20, "reservation", True)
+    assert wait.blocker is not None
+    assert (wait.blocker.job_id, wait.blocker.reason) == ("1", "cells")
+    assert (more[-1].end, more[-1].reason) == (60, "cells")
+    assert story("3", *jobs, **options).stretches == (), "it is short"
+
+
 def test_a_job_that_may_run_in_lent_cells_is_told_of_both() -> None:
     cells = {**CELLS, "beyond": "opportunistic"}
     jobs: tuple[Row, ...] = ((0, 30, 4, {"tenant": "steel"}), (0, 20, 1, {}), (5, 5, 4, {"tenant": "steel"}))

@@ -44,6 +44,8 @@ class _Moment:
     """which did not admit it, in these queues"""
     behind: str = "cells"
     """why the job waits that goes before it"""
+    reserves: bool = False
+    """whether jobs behind the first may start beside its reservation"""
 
     @property
     def fits(self) -> bool:
@@ -51,9 +53,20 @@ class _Moment:
         return any(each is not None and each[0] >= self.needed for each in (self.own, self.idle))
 
     @property
+    def reason(self) -> str:
+        """Why it waited."""
+        if self.held is not None and (self.reserves or self.blocker is None):
+            return "limit"
+        if self.reserves:
+            return "reservation" if self.fits else "cells"
+        return "cells" if self.blocker is None else "order"
+
+    @property
     def blocker(self) -> int | None:
         """Who went before it where there were cells for it, or in the first queue that it waits in."""
         own, idle = self.first
+        if self.reserves and (not self.fits or self.behind == "limit"):
+            return None
         if self.own is None or (self.own[0] < self.needed and self.fits):
             return idle
         return own
@@ -70,8 +83,8 @@ class _Moment:
     @property
     def key(self) -> tuple[object, ...]:
         """What is the same all through a stretch."""
-        held = None if self.blocker is not None or self.held is None else (self.held.what, *self.held.group.items())
-        return self.blocker, self.behind, self.fits, held
+        held = None if self.reason != "limit" or self.held is None else (self.held.what, *self.held.group.items())
+        return self.reason, self.blocker, self.behind, self.fits, held
 
 
 class _Judge:
@@ -95,7 +108,8 @@ class _Judge:
             queue(evidence, row, own, since, until, elsewhere=lent),
             queue(evidence, row, guests, since, until),
         )
-        self.strict = evidence.policy.backfill == "none"
+        self.reserves = evidence.policy.backfill == "easy"
+        self.asks_first = self.reserves or evidence.policy.backfill == "none"
         self.limits = LimitsInCells(evidence, since) if evidence.tenants else None
 
     def _mark(self, attempt: int, held: bool) -> None:
@@ -123,7 +137,8 @@ class _Judge:
             own=None if self.own is None else self.own.room(now, self.level),
             idle=self._idle() if self.may_borrow else None,
             needed=self.needed,
-            first=(self.queues[0].first(now), self.queues[1].first(now)) if self.strict else (None, None),
+            first=(self.queues[0].first(now), self.queues[1].first(now)) if self.asks_first else (None, None),
+            reserves=self.reserves,
         )
         for attempt in later:
             if evidence.attempt_end[attempt] > now:
@@ -247,13 +262,15 @@ def _stretch(evidence: Evidence, run: Sequence[_Moment], until: int) -> Stretch:
     return Stretch(
         start=first.time / MICROSECOND,
         end=until / MICROSECOND,
-        reason="order" if first.blocker is not None else "cells" if first.held is None else "limit",
-        blocker=None if first.blocker is None else _blocker(evidence, first.blocker, first.behind),
+        reason=first.reason,
+        blocker=None
+        if first.reason == "limit" or first.blocker is None
+        else _blocker(evidence, first.blocker, first.behind),
         fits=first.fits,
         free=(float(low), float(high)),
         allowed=(float(low), float(high)),
         cells=cells,
-        held=None if first.blocker is not None or first.held is None else _all_through(run),
+        held=_all_through(run) if first.reason == "limit" else None,
     )
 
 

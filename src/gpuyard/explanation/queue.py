@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuyard.explanation.evidence import Evidence
+from gpuyard.explanation.heads import first_of
 from gpuyard.explanation.walking import Ticks, waits_of
 
 __all__ = ["Ahead", "FirstByScore", "FirstOf"]
@@ -101,7 +102,7 @@ class FirstByScore:
     def first(self, now: int) -> int | None:
         """Return the first of those who wait after the passes of an instant, or ``None`` if the job itself is it."""
         waiting = np.append(self._rows[(self.begins <= now) & (self._ends > now)], self._row)
-        first = int(waiting[np.lexsort((waiting, -self._evidence.scores(waiting, now)))[0]])
+        first = first_of(self._evidence, waiting, now)
         return None if first == self._row else first
 
 
