@@ -15,7 +15,15 @@ import pytest
 
 from shown import ROOT, blocks, matches, run, sessions, with_commands
 
-PAGES = ("README.md", "docs/cli.md", "docs/tutorial.md", "docs/what-if.md", "docs/fit.md", "docs/tenants.md")
+PAGES = (
+    "README.md",
+    "docs/cli.md",
+    "docs/tutorial.md",
+    "docs/what-if.md",
+    "docs/fit.md",
+    "docs/tenants.md",
+    "docs/explain.md",
+)
 
 pytestmark = pytest.mark.skipif(
     os.environ.get("NUMBA_DISABLE_JIT", "0") != "0", reason="the pages show runs that are long without compilation"

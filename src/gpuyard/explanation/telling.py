@@ -213,7 +213,7 @@ def _blocked(stretch: Stretch, blocker: Blocker) -> str:
     if stretch.reason == "order":
         waits = f"{job} was first and nobody may pass it; it needed {gpus(blocker.gpus)}"
         if blocker.free is not None:
-            waits += f", {_number(blocker.free, blocker.free)} were free"
+            waits += f", {_number(blocker.free, blocker.free)} {'was' if blocker.free == 1 else 'were'} free"
         if blocker.closed:
             waits += f" ({closed_words(blocker.closed, stretch.start)})"
         elif blocker.reason not in (None, "gpus"):
