@@ -17,11 +17,12 @@ from gpuyard.kernel.joint_room import roomer_signature
 from gpuyard.kernel.joint_tables import Party, build_joint
 from gpuyard.kernel.launch import Pointer
 from gpuyard.kernel.outlook import Outlook, build_outlook
+from gpuyard.kernel.partitions import MOST_TOLD
 from gpuyard.kernel.scored_queue import Passing
 from gpuyard.kernel.scorers import scorer_signature
 from gpuyard.kernel.stays import Stays, Terms
 from gpuyard.kernel.tables import Site
-from gpuyard.kernel.tenancy import ANY_TYPE, Between, Ledger, Share
+from gpuyard.kernel.tenancy import ANY_TYPE, Between, Ledger, Reclaim, Share
 from gpuyard.kernel.windows import Windows
 from gpuyard.kernel.worth import LONGEST_ATTEMPT
 from gpuyard.loops import JOINT_LOOPS, contenders_of, loop_of, no_windows, roomer_of, scorer_in
@@ -112,19 +113,24 @@ def attempt_tables(
     state[Party.SCORED] = is_scored(policy)
     closing = no_windows(workload, cluster) if windows is None else windows
     partitions = closing.partitions.own.size
-    state[Party.RECALLS] = policy.placement != "topology-block" and partitions == 1
+    told = partitions == 1 or (partitions <= MOST_TOLD and policy.backfill != "none")
+    state[Party.RECALLS] = policy.placement != "topology-block" and told
     ledger = tenancy.ledger
     by_share = ledger.state[Share.BETWEEN] != Between.QUEUE
-    state[Party.SHIFTS] = bool(policy.preemption) and (ledger.quota.size > 0 or by_share)
+    reclaim = ledger.state[Share.RECLAIM] if ledger.quota.size > 0 else Reclaim.NEVER
+    state[Party.SHIFTS] = bool(policy.preemption) and (reclaim == Reclaim.FAIR or by_share)
+    state[Party.LENDS] = bool(policy.preemption) and not state[Party.SHIFTS] and reclaim != Reclaim.NEVER
     state[Party.LEAVES] = state[Party.RECALLS] and policy.backfill != "none" and not (state[Party.SHIFTS] and by_share)
     state[Party.ORIGIN] = own[2]
+    kin, breed = _kin_of(ledger, asked, closing, fits, shared=shared is not None)
     joint = build_joint(
         tenants=ledger.tenant.size,
         groups=ledger.group.size,
         askers=ledger.asker.size,
         partitions=partitions,
         running=running,
-        kin=_kin_of(ledger, asked, closing, fits),
+        kin=kin,
+        breed=breed,
         shut=_shut_for_good(closing),
         place=fits.place,
         fits=fits.fits,
@@ -162,17 +168,23 @@ def _outlook(policy: Policy, expected: Expectations, running: int) -> tuple[Outl
     )
 
 
-def _kin_of(ledger: Ledger, asked: Asked, windows: Windows, fits: Fits) -> NDArray[np.int32]:
+def _kin_of(
+    ledger: Ledger, asked: Asked, windows: Windows, fits: Fits, *, shared: bool
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Return the kin of each job, int32, shape (jobs,): who finds no room where another of them found none.
 
-    Where types are tried one by one, which are admitted depends on the asker as well.
+    Where types are tried one by one, which are admitted depends on the asker as well.  Return also the place of each
+    kin's breed, int64, shape (kins,), which is its own where there are no tenants.
     """
     by = ledger.asker[ledger.asker_of]
     one = np.where(by["resource"] == ANY_TYPE, ledger.asker_of, NOBODY)
     jobs = windows.standing.size
-    given = [by["tenant"], asked.demand, one, fits.place, windows.standing]
-    number, _ = distinct([each[:jobs].astype(np.int64) for each in given])
-    return number.astype(np.int32)
+    alike = [
+        each[:jobs].astype(np.int64) for each in (asked.demand, fits.place, windows.standing, windows.partitions.of)
+    ]
+    kin, first = distinct([*(each[:jobs].astype(np.int64) for each in (by["tenant"], one)), *alike])
+    breed = distinct(alike)[0][first] + first.size if shared else np.arange(first.size)
+    return kin.astype(np.int32), breed.astype(np.int64)
 
 
 def _shut_for_good(windows: Windows) -> NDArray[np.int8]:

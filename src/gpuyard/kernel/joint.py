@@ -18,7 +18,15 @@ from gpuyard.kernel.instants import next_arrival, skip_rejected
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.joint_admission import admitted_with, holder_of_asker, try_admitted
 from gpuyard.kernel.joint_changes import change_jointly, preempt_victims, start_at
-from gpuyard.kernel.joint_memory import is_held, is_vain, note_held, note_pass, note_vain
+from gpuyard.kernel.joint_memory import (
+    is_held,
+    is_vain,
+    may_lend,
+    note_held,
+    note_pass,
+    note_vain,
+    note_vain_by_counts,
+)
 from gpuyard.kernel.joint_reach import may_find
 from gpuyard.kernel.joint_room import Roomer
 from gpuyard.kernel.joint_tables import Joint, Party
@@ -39,6 +47,7 @@ from gpuyard.kernel.partitions import (
     close_round,
     has_head,
     holds_back,
+    made_for_all,
     note_ahead,
     note_ends,
     note_outstaying,
@@ -127,7 +136,7 @@ def run_joint(
             break
         count[Count.PASSES] += 1
         joint.state[Party.LISTED] = NOBODY
-        note_pass(site, tenancy.ledger, joint)
+        note_pass(site, stays, tenancy.ledger, joint)
         joint.state[Party.OPENS] = not begins_later(windows, now)
         scored = joint.state[Party.SCORED] > 0
         if count[Count.WAITING] > 0 and (not scored or score_all_places(contenders, jobs, events, stays, scorer, now)):
@@ -175,8 +184,8 @@ def _make_round(
     line_up_all(contenders, stays, ledger, joint)
     again = False
     vain = 0
-    if state[Party.LEAVES] > 0 and (state[Party.SHARED] > 0 or state[Party.PASSING] == Passing.ALL):
-        leave_off(contenders, stays, ledger, expected, joint, True, now)
+    if state[Party.LEAVES] > 0 and (state[Party.HOLDS] > 0 or state[Party.PASSING] == Passing.ALL):
+        leave_off(contenders, stays, ledger, expected, partitions, joint, now)
     place = next_turn(contenders, stays, ledger, joint)
     while place != NOBODY:
         row = int(contenders.waiting[nth(place)]["row"])
@@ -195,7 +204,7 @@ def _make_round(
             if placed:
                 vain -= 1
                 again = taken > 0 and state[Party.SHARED] > 0
-                renewed = not again and (taken > 0 or min(state[Party.SHIFTS], state[Party.LEAVES]) > 0)
+                renewed = not again and (taken > 0 or (state[Party.LEAVES] > 0 and may_lend(ledger, joint, row)))
                 _let_start(
                     jobs, site, log, events, stays, ledger, contenders, expected, joint, windows, scorer, place, taken,
                     first, short, renewed, now,
@@ -211,11 +220,11 @@ def _make_round(
         if not renewed:
             turn_over(contenders, stays, ledger, joint)
         if state[Party.LEAVES] > 0 and vain * _VAIN > waiting:
-            leave_off(contenders, stays, ledger, expected, joint, not has_head(partitions, WHOLE), now)
+            leave_off(contenders, stays, ledger, expected, partitions, joint, now)
             vain = 0
         place = next_turn(contenders, stays, ledger, joint)
     if again:
-        state[Party.SHIFTED] = 1
+        state[Party.AGAIN] = 1
     else:
         close_round(partitions)
         if partitions.state[Round.HEADS] == 0:
@@ -357,11 +366,13 @@ def _may_find_room(
     now: int,
 ) -> bool:
     """Return whether a job is not known to find no room."""
-    if joint.state[Party.RECALLS] > 0 and is_vain(expected, joint, row, level, short):
+    partitions = windows.partitions
+    made = made_for_all(partitions)
+    if joint.state[Party.RECALLS] > 0 and is_vain(partitions, ledger, expected, joint, row, level, short, made):
         return False
     if may_find(jobs, demand, site, log, stays, ledger, expected, windows, joint, row, level, short, now):
         return True
-    note_vain(expected, joint, row, level, short, int(stays.state[Gain.SHORT]))
+    note_vain_by_counts(partitions, expected, joint, row, level, short, int(stays.state[Gain.SHORT]), now)
     return False
 
 
@@ -397,7 +408,6 @@ def _find_place(
     _withhold(site, ledger, joint, windows, row)
     placed, admitted = try_admitted(demand, site, log, events, tenancy, joint, placer, row)
     taken = 0
-    stays.state[Gain.SHORT] = 1
     joint.state[Party.HOLDER] = NOBODY
     if not placed:
         if joint.state[Party.PREEMPTS] > 0:
@@ -409,7 +419,7 @@ def _find_place(
     show_withheld(site, windows)
     if not placed and taken == 0 and joint.state[Party.RECALLS] > 0:
         if joint.state[Party.HOLDER] == NOBODY:
-            note_vain(expected, joint, row, level, short, int(stays.state[Gain.SHORT]))
+            note_vain(windows.partitions, stays, ledger, expected, joint, row, level, short, now)
         else:
-            note_held(ledger, joint, row, level, int(joint.state[Party.HOLDER]))
+            note_held(stays, ledger, joint, row, level, int(joint.state[Party.HOLDER]), now)
     return placed or taken > 0, admitted, taken

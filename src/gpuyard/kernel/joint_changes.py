@@ -178,7 +178,7 @@ def start_at(
     begin_attempt(jobs, events, stays, row, first, now)
     if joint.state[Party.PREEMPTS] > 0:
         announce(stays, row)
-    note_start(site, joint)
+    note_start(site, ledger, joint, row, now)
     count_start(site, log, events, expected, row, int(jobs.claim[nth(row)]["demand"]), first, now, short)
     _charge(jobs, site, log, ledger, row, 1)
 

@@ -2,64 +2,207 @@
 
 A job that finds no room, whoever makes room for it, finds none either while jobs only start: what is free, and what
 those hold who may be taken away, only becomes less.  Nor does another of its *kin* that is no more urgent and, where
-windows begin later, would stay no shorter.  ``Party.GIVEN`` counts the slots that are given back or may be taken away
-from now on; each lets one more node hold what it could not.  A job that no quota or limit admits, though all were
-taken away that may be, waits until something is given back that was charged to the tenant or group that holds it.
+windows begin later, would stay no shorter; nor, where it is told by counts of what all tenants hold, another of its
+*breed*, whatever its tenant.  ``Party.GIVEN`` counts the slots that are given back or may be taken away from now on;
+each lets one more node hold what it could not.  A job that no quota or limit admits, though all were taken away that
+may be, waits until something is given back that was charged to the tenant or group that holds it.
+
+A job that may *claim* what other tenants borrowed is not told by that alone.  When somebody starts who borrows, those
+who started before may be taken for it: ``Party.MOVED`` counts that.  Who may not claim is not concerned, but in a pass
+of several rounds, when those of its tenant who started in it cannot be taken yet.
 """
 
 from __future__ import annotations
 
 from gpuyard.kernel.bits import nth
-from gpuyard.kernel.codes import NEVER, Promise
+from gpuyard.kernel.codes import NEVER, NOBODY
 from gpuyard.kernel.expectations import Expectations
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.joint_tables import Joint, Party
+from gpuyard.kernel.partitions import Partitions, heads_that_hold, made_of, partition_of
+from gpuyard.kernel.quotas import is_within_quota, resources_of
+from gpuyard.kernel.stays import Stays, Terms
 from gpuyard.kernel.tables import Jobs, Site
-from gpuyard.kernel.tenancy import Ledger, Share
+from gpuyard.kernel.tenancy import ANY_TYPE, Ledger, Reclaim, Share
 
-__all__ = ["is_held", "is_vain", "note_given", "note_held", "note_pass", "note_start", "note_vain"]
+__all__ = [
+    "is_counted",
+    "is_held",
+    "is_vain",
+    "may_claim",
+    "may_lend",
+    "note_given",
+    "note_held",
+    "note_pass",
+    "note_start",
+    "note_vain",
+    "note_vain_by_counts",
+]
 
 
 @inlined
-def is_vain(expected: Expectations, joint: Joint, row: int, level: int, short: bool) -> bool:
-    """Return whether a job is known to find no room; one that is not ``short`` may not have the reserved nodes."""
-    state, this = joint.state, joint.vain[nth(joint.kin[nth(row)])]
-    longest = NEVER if state[Party.OPENS] > 0 else expected.estimate[nth(row)]
-    if this["until"] > state[Party.GIVEN] and this["level"] <= level and this["length"] <= longest:
-        return True
-    if short or this["beside_until"] <= state[Party.GIVEN] or this["beside_level"] > level:
+def may_claim(ledger: Ledger, row: int) -> bool:
+    """Return whether a job may take from other tenants as they are now; True where that goes by type or by share."""
+    number = ledger.asker_of[nth(row)]
+    resource = ledger.asker[nth(number)]["resource"]
+    if ledger.state[Share.RECLAIM] == Reclaim.NEVER or resource == NOBODY:
         return False
-    return bool(this["beside_terms"] == expected.promise[Promise.TERMS] and this["beside_length"] <= longest)
+    if ledger.state[Share.RECLAIM] == Reclaim.FAIR or resource == ANY_TYPE:
+        return True
+    return is_within_quota(ledger, number, resource)
 
 
 @inlined
-def note_vain(expected: Expectations, joint: Joint, row: int, level: int, short: bool, lacking: int) -> None:
-    """Remember that a job found no room; ``lacking``: how many more nodes at least would have to hold a part of it."""
-    until = joint.state[Party.GIVEN] + lacking
-    this = joint.vain[nth(joint.kin[nth(row)])]
+def is_counted(ledger: Ledger, claims: bool) -> bool:
+    """Return whether none but less urgent jobs are taken for one that may claim, or may not: those are counted."""
+    return bool(not claims or ledger.state[Share.RECLAIM] == Reclaim.LOWER)
+
+
+@inlined
+def is_vain(
+    partitions: Partitions,
+    ledger: Ledger,
+    expected: Expectations,
+    joint: Joint,
+    row: int,
+    level: int,
+    short: bool,
+    made: int,
+) -> bool:
+    """Return whether a job is known to find no room; one that is not ``short`` may not have the reserved nodes.
+
+    ``made``: when the only reservation was, of :func:`gpuyard.kernel.partitions.made_for_all`.
+    """
+    kin = int(joint.kin[nth(row)])
+    breed = int(joint.vain[nth(kin)]["breed"])
+    claims = ledger.state[Share.RECLAIM] != Reclaim.NEVER and may_claim(ledger, row)
+    if is_counted(ledger, claims) and _tells(partitions, expected, joint, breed, row, level, short, made):
+        return True
+    return kin != breed and _tells(partitions, expected, joint, kin, row, level, short, made)
+
+
+@inlined
+def _tells(
+    partitions: Partitions,
+    expected: Expectations,
+    joint: Joint,
+    at: int,
+    row: int,
+    level: int,
+    short: bool,
+    made: int,
+) -> bool:
+    """Return whether what is known at a place of a kin or breed tells that a job finds no room."""
+    state, this, length = joint.state, joint.vain[nth(at)], expected.estimate[nth(row)]
+    longest = NEVER if state[Party.OPENS] > 0 else length
+    if (
+        this["until"] > state[Party.GIVEN] + this["moves"] * state[Party.MOVED]
+        and this["level"] <= level
+        and this["length"] <= longest
+    ):
+        return True
+    if short or this["beside_until"] <= state[Party.GIVEN] + this["beside_moves"] * state[Party.MOVED]:
+        return False
+    if this["beside_level"] > level:
+        return False
+    if partitions.own.size == 1:
+        return this["beside_terms"] == made and this["beside_length"] <= longest
+    return this["beside_length"] <= length and made_of(partitions, int(this["beside_heads"])) == this["beside_terms"]
+
+
+@inlined
+def _may_move(stays: Stays, ledger: Ledger, joint: Joint, row: int, now: int) -> bool:
+    """Return whether one that finds no room now may find some though nothing is given back: when others may be taken.
+
+    It may claim what others borrow; or less urgent jobs of its tenant started in an earlier round of this pass, and may
+    be taken at the next instant.
+    """
+    tenant = ledger.asker[nth(ledger.asker_of[nth(row)])]["tenant"]
+    again = joint.state[Party.AGAIN] > 0 and stays.terms[Terms.MIN_RUN] == 0
+    return bool((again and joint.queue[nth(tenant)]["started"] == now) or may_claim(ledger, row))
+
+
+@inlined
+def note_vain(
+    partitions: Partitions,
+    stays: Stays,
+    ledger: Ledger,
+    expected: Expectations,
+    joint: Joint,
+    row: int,
+    level: int,
+    short: bool,
+    now: int,
+) -> None:
+    """Remember that a job found no room when it was tried; without preemption nor would another tenant's."""
+    at = int(joint.kin[nth(row)])
+    if joint.state[Party.PREEMPTS] == 0 and ledger.asker[nth(ledger.asker_of[nth(row)])]["resource"] != ANY_TYPE:
+        at = int(joint.vain[nth(at)]["breed"])
+    moves = joint.state[Party.PREEMPTS] > 0 and _may_move(stays, ledger, joint, row, now)
+    _note(partitions, expected, joint, at, row, level, short, moves, 1, now)
+
+
+@inlined
+def note_vain_by_counts(
+    partitions: Partitions,
+    expected: Expectations,
+    joint: Joint,
+    row: int,
+    level: int,
+    short: bool,
+    lacking: int,
+    now: int,
+) -> None:
+    """Remember that a job would find no room; ``lacking``: how many more nodes would have to hold a part of it."""
+    at = int(joint.vain[nth(joint.kin[nth(row)])]["breed"])
+    _note(partitions, expected, joint, at, row, level, short, False, lacking, now)
+
+
+@inlined
+def _note(
+    partitions: Partitions,
+    expected: Expectations,
+    joint: Joint,
+    at: int,
+    row: int,
+    level: int,
+    short: bool,
+    moves: bool,
+    lacking: int,
+    now: int,
+) -> None:
+    until = joint.state[Party.GIVEN] + lacking + (joint.state[Party.MOVED] if moves else 0)
+    this, length = joint.vain[nth(at)], expected.estimate[nth(row)]
     if short:
-        this["until"], this["level"], this["length"] = until, level, expected.estimate[nth(row)]
+        this["until"], this["level"], this["length"], this["moves"] = until, level, length, moves
     else:
-        this["beside_until"], this["beside_level"] = until, level
-        this["beside_length"] = expected.estimate[nth(row)]
-        this["beside_terms"] = expected.promise[Promise.TERMS]
+        heads = heads_that_hold(partitions, partition_of(partitions, row), int(length), now)
+        this["beside_until"], this["beside_level"], this["beside_length"] = until, level, length
+        this["beside_moves"], this["beside_heads"] = moves, heads
+        this["beside_terms"] = made_of(partitions, heads)
 
 
 @inlined
 def is_held(ledger: Ledger, joint: Joint, row: int, level: int) -> bool:
     """Return whether a job is known not to be admitted, whoever is taken away."""
     this = joint.held[nth(ledger.asker_of[nth(row)])]
-    if this["stirred"] != joint.stirred[nth(this["node"])]:
+    if this["stirred"] != joint.stirred[nth(this["node"])] or this["level"] > level:
         return False
-    return bool(this["level"] <= level and this["until"] > joint.state[Party.GIVEN])
+    if this["until"] <= joint.state[Party.GIVEN] + this["moves"] * joint.state[Party.MOVED]:
+        return False
+    return bool(this["moves"] > 0 or not may_claim(ledger, row))
 
 
 @inlined
-def note_held(ledger: Ledger, joint: Joint, row: int, level: int, node: int) -> None:
+def note_held(stays: Stays, ledger: Ledger, joint: Joint, row: int, level: int, node: int, now: int) -> None:
     """Remember that a tenant or group holds a job."""
     this = joint.held[nth(ledger.asker_of[nth(row)])]
-    this["node"], this["level"], this["stirred"] = node, level, joint.stirred[nth(node)]
-    this["until"] = joint.state[Party.GIVEN] + 1 if joint.state[Party.SHIFTS] > 0 else NEVER
+    moves = joint.state[Party.PREEMPTS] > 0 and _may_move(stays, ledger, joint, row, now)
+    this["node"], this["level"], this["stirred"], this["moves"] = node, level, joint.stirred[nth(node)], moves
+    this["until"] = NEVER
+    if moves or joint.state[Party.SHIFTS] > 0:
+        this["until"] = joint.state[Party.GIVEN] + 1 + (joint.state[Party.MOVED] if moves else 0)
+    joint.state[Party.HOLDS] = 1
 
 
 @kernel
@@ -71,20 +214,48 @@ def note_given(jobs: Jobs, ledger: Ledger, joint: Joint, row: int) -> None:
         joint.stirred[nth(ledger.link[nth(at)]["node"])] += 1
 
 
+@kernel
+def may_lend(ledger: Ledger, joint: Joint, row: int) -> bool:
+    """Return whether others may take more from somebody when a job starts: it is charged above a nominal quota."""
+    if joint.state[Party.LENDS] == 0:
+        return bool(joint.state[Party.SHIFTS] > 0)
+    asker = ledger.asker[nth(ledger.asker_of[nth(row)])]
+    resource, gpus = int(asker["resource"]), int(asker["gpus"])
+    if resource < 0:
+        return resource == ANY_TYPE
+    resources = resources_of(ledger)
+    own = ledger.quota[nth(asker["tenant"] * resources + resource)]
+    above = own["own_used"] + gpus > own["own_nominal"]
+    node = int(asker["tenant"])
+    while ledger.tenant[nth(node)]["parent"] != NOBODY:
+        quota = ledger.quota[nth(node * resources + resource)]
+        above = above or quota["used"] + gpus > quota["nominal"]
+        node = int(ledger.tenant[nth(node)]["parent"])
+    return bool(above)
+
+
 @inlined
-def note_start(site: Site, joint: Joint) -> None:
-    """Note that a job starts."""
+def note_start(site: Site, ledger: Ledger, joint: Joint, row: int, now: int) -> None:
+    """Note that a job starts, before it is charged."""
+    joint.queue[nth(ledger.asker[nth(ledger.asker_of[nth(row)])]["tenant"])]["started"] = now
     if joint.state[Party.SHIFTS] > 0:
         joint.state[Party.GIVEN] += site.node.size + 1
-        joint.state[Party.SHIFTED] = 1
+    elif joint.state[Party.LENDS] > 0:
+        joint.state[Party.MOVED] += may_lend(ledger, joint, row)
+    joint.state[Party.SHIFTED] = 1
 
 
 @inlined
-def note_pass(site: Site, ledger: Ledger, joint: Joint) -> None:
+def note_pass(site: Site, stays: Stays, ledger: Ledger, joint: Joint) -> None:
     """Forget at the beginning of a pass what who started in the one before may have changed: they may go now.
 
-    So may others be taken first, where whom first changes with time, and that decides what else may be.
+    So may others be taken first, where whom first changes with time, and that decides what else may be.  (One who may
+    not go before it has run for long is noted when it has.)
     """
-    if joint.state[Party.SHIFTED] > 0 or (joint.state[Party.SHIFTS] > 0 and ledger.state[Share.LISTED] > 0):
-        joint.state[Party.GIVEN] += site.node.size + 1
-        joint.state[Party.SHIFTED] = 0
+    state, listed, soon = joint.state, ledger.state[Share.LISTED] > 0, stays.terms[Terms.MIN_RUN] == 0
+    if state[Party.SHIFTS] > 0 and (state[Party.SHIFTED] > 0 or listed):
+        state[Party.GIVEN] += site.node.size + 1
+    lends = state[Party.LENDS] > 0 and (listed or (soon and state[Party.SHIFTED] > 0))
+    state[Party.MOVED] += lends or (soon and state[Party.AGAIN] > 0)
+    state[Party.SHIFTED] = 0
+    state[Party.AGAIN] = 0

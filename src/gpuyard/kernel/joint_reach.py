@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from gpuyard.kernel.bits import nth
-from gpuyard.kernel.codes import NEVER, NOBODY, Promise
+from gpuyard.kernel.codes import NEVER, Promise
 from gpuyard.kernel.expectations import Expectations
 from gpuyard.kernel.jit import inlined, kernel
+from gpuyard.kernel.joint_memory import is_counted, may_claim
 from gpuyard.kernel.joint_tables import Joint, Party
 from gpuyard.kernel.prey import may_reach, tell_apart
 from gpuyard.kernel.stays import Gain, Stays
 from gpuyard.kernel.tables import Jobs, Log, Records, Site
-from gpuyard.kernel.tenancy import Ledger, Reclaim, Share
+from gpuyard.kernel.tenancy import Ledger
 from gpuyard.kernel.windows import Windows
 
 __all__ = ["may_find"]
@@ -38,10 +39,9 @@ def may_find(
     """
     if joint.state[Party.PREEMPTS] == 0 or stays.reach.size == 0:
         return True
-    asker = ledger.asker[nth(ledger.asker_of[nth(row)])]
-    asked = demand[nth(asker["wish"])]
-    if asker["resource"] != NOBODY and ledger.state[Share.RECLAIM] != Reclaim.NEVER:
+    if not is_counted(ledger, may_claim(ledger, row)):
         return True
+    asked = demand[nth(ledger.asker[nth(ledger.asker_of[nth(row)])]["wish"])]
     until = now if joint.state[Party.SHARED] > 0 else NEVER
     tell_apart(jobs, site, log, stays, now, int(joint.state[Party.ORIGIN]), until)
     if not may_reach(site, stays, asked, level):

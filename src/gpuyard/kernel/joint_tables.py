@@ -22,6 +22,7 @@ QUEUE = np.dtype(
         ("size", np.int64),  # jobs that are still to be tried
         ("prey", np.int64),  # the first of its running jobs in Joint.prey, or NOBODY
         ("cursor", np.int64),  # likewise, the first that was not looked at
+        ("started", np.int64),  # the instant at which a job of its tenant started last
     ]
 )
 """A tenant's queue; where one queue is for all, that of the root."""
@@ -43,19 +44,26 @@ VAIN = np.dtype(
         ("until", np.int64),  # Party.GIVEN before which nobody of its kin finds room who is no better off
         ("level", np.int64),  # of the job that found none
         ("length", np.int64),  # of the attempt that was expected
+        ("moves", np.int64),  # 1 = Party.MOVED counts as well
         ("beside_until", np.int64),  # the same of one that could not have the reserved nodes
         ("beside_level", np.int64),
         ("beside_length", np.int64),
-        ("beside_terms", np.int64),  # codes.Promise.TERMS at which that was
+        ("beside_moves", np.int64),
+        ("beside_heads", np.int64),  # the heads that held it back, of partitions.heads_that_hold
+        ("beside_terms", np.int64),  # and when their reservations were made, of partitions.made_of
+        ("breed", np.int64),  # of a kin: where it is known what holds for other tenants' jobs as well
     ]
 )
-"""What is known of a *kin*: of jobs that ask for the same and are of one tenant, to which the same nodes are open."""
+"""What is known of a *kin*: of jobs that ask for the same and are of one tenant and queue, to which the same nodes are
+open; or of a *breed*: of those kins that differ in the tenant only.
+"""
 
 HELD = np.dtype(
     [
         ("until", np.int64),  # Party.GIVEN before which nobody else's start lets more be taken
         ("stirred", np.int64),  # Joint.stirred of the tenant or group when it held the asker; NOBODY if none did
         ("level", np.int64),  # of the job that was held
+        ("moves", np.int64),  # 1 = Party.MOVED counts as well
         ("node", np.int32),  # the tenant or group, numbered as in tenancy.LINK
     ]
 )
@@ -92,9 +100,9 @@ class Party(IntEnum):
     OPENS = 12
     """1 = no window begins after this instant: how long a job stays does not matter to any"""
     SHIFTS = 13
-    """1 = a start may change from whom others may take: there are quotas, or shares decide whose turn it is"""
+    """1 = any start may change who finds room: shares decide whose turn it is, or from whom others may take"""
     SHIFTED = 14
-    """1 = such a start was in this pass, or one in a pass of several rounds"""
+    """1 = a start was in this pass after which others may find room in the next"""
     HOLDER = 15
     """the tenant or group that holds the job for which no room was made last, or NOBODY: it is for want of room"""
     ORIGIN = 16
@@ -107,7 +115,15 @@ class Party(IntEnum):
     """1 = jobs of the list have started"""
     LEAVES = 20
     """1 = who is known to find no room is left off the queues"""
-    SIZE = 21
+    LENDS = 21
+    """1 = a start of who borrows may change from whom others may take"""
+    MOVED = 22
+    """number of such starts, and of passes after which those who started in them may be taken"""
+    AGAIN = 23
+    """1 = this pass has had several rounds"""
+    HOLDS = 24
+    """1 = quotas or limits have held somebody"""
+    SIZE = 25
 
 
 class Ordered(IntEnum):
@@ -131,7 +147,7 @@ class Joint(NamedTuple):
     top: NDArray[np.int32]  # a heap of queues
     over: NDArray[np.int64]  # by asker, then by (tenant, queue of a partition): the round in which jobs are passed over
     kin: NDArray[np.int32]  # shape (jobs,)
-    vain: Records  # shape (kins,)
+    vain: Records  # shape (kins + breeds,)
     held: Records  # shape (askers,)
     stirred: NDArray[np.int64]  # shape (tenants + groups,): how often something charged there was given back
     shut: NDArray[np.int8]  # shape (standings * nodes,): 1 = a window without beginning or end closes the node
@@ -149,6 +165,7 @@ def build_joint(
     partitions: int,
     running: int,
     kin: NDArray[np.int32],
+    breed: NDArray[np.int64],
     shut: NDArray[np.int8],
     place: NDArray[np.int32],
     fits: NDArray[np.bool_],
@@ -157,6 +174,7 @@ def build_joint(
 ) -> Joint:
     """Return what is known before anybody waits; ``running`` is how many jobs can run at once.
 
+    ``breed`` is the place in ``vain`` of each kin's breed, shape (kins,): beyond the kins, or that of the only kin.
     ``fits`` has the shape (places, fewer demands): nobody asks for those that are not there.
     """
     jobs = place.size
@@ -164,6 +182,8 @@ def build_joint(
     held["stirred"] = NOBODY
     known = np.zeros((fits.shape[0], demands), np.int8)
     known[:, : fits.shape[1]] = fits
+    vain = np.zeros(int(breed.max(initial=breed.size - 1)) + 1, VAIN)
+    vain["breed"][: breed.size] = breed
     return Joint(
         turn=np.empty(jobs, np.int32),
         level=np.empty(jobs, np.int64),
@@ -171,7 +191,7 @@ def build_joint(
         top=np.empty(tenants + 1, np.int32),
         over=np.zeros(askers + tenants * partitions, np.int64),
         kin=kin,
-        vain=np.zeros(int(kin.max(initial=0)) + 1, VAIN),
+        vain=vain,
         held=held,
         stirred=np.zeros(tenants + groups, np.int64),
         shut=shut,

@@ -7,13 +7,14 @@ when its first job has been tried: only then may its tenant's share have changed
 from __future__ import annotations
 
 from gpuyard.kernel.bits import nth
-from gpuyard.kernel.codes import NEVER, NOBODY, Promise
+from gpuyard.kernel.codes import NEVER, NOBODY
 from gpuyard.kernel.contenders import Contenders
 from gpuyard.kernel.expectations import Expectations
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.joint_memory import is_held, is_vain
 from gpuyard.kernel.joint_tables import Joint, Ordered, Party
 from gpuyard.kernel.levels import level_of_waiting
+from gpuyard.kernel.partitions import WHOLE, Partitions, has_head, holds_back, made_for_all, partition_of
 from gpuyard.kernel.scored_queue import Passing
 from gpuyard.kernel.stays import Stays
 from gpuyard.kernel.tenancy import Between, Ledger, Share
@@ -153,19 +154,33 @@ def _order_queues(contenders: Contenders, stays: Stays, ledger: Ledger, joint: J
 
 @kernel
 def leave_off(
-    contenders: Contenders, stays: Stays, ledger: Ledger, expected: Expectations, joint: Joint, headless: bool, now: int
+    contenders: Contenders,
+    stays: Stays,
+    ledger: Ledger,
+    expected: Expectations,
+    partitions: Partitions,
+    joint: Joint,
+    now: int,
 ) -> None:
-    """Leave off who is known to find no room; while the head is sought, which may be one of these, who is held."""
-    state, held = joint.state, joint.state[Party.SHARED] > 0
-    soon = NEVER if headless else expected.promise[Promise.SHADOW] - now
-    sought = headless and state[Party.PASSING] == Passing.BESIDE
+    """Leave off who is known to find no room, or is held.
+
+    Of a queue whose head is sought, which may be one of these: who is held.
+    """
+    state, held, beside = joint.state, joint.state[Party.HOLDS] > 0, joint.state[Party.PASSING] == Passing.BESIDE
+    several, headed, made = partitions.own.size > 1, has_head(partitions, WHOLE), made_for_all(partitions)
+    soon = partitions.own[WHOLE]["shadow"] - now if headed else NEVER
     for number in range(joint.queue.size):
         its = joint.queue[nth(number)]
         kept = int(its["first"])
         for at in range(its["first"], its["first"] + its["size"]):
             place = int(joint.turn[nth(at)])
             row, level = int(contenders.waiting[nth(place)]["row"]), int(joint.level[nth(place)])
-            vain = not sought and is_vain(expected, joint, row, level, expected.estimate[nth(row)] <= soon)
+            length = int(expected.estimate[nth(row)])
+            short = length <= soon
+            if several:
+                headed = has_head(partitions, partition_of(partitions, row))
+                short = not holds_back(partitions, length, now)
+            vain = (headed or not beside) and is_vain(partitions, ledger, expected, joint, row, level, short, made)
             if not vain and not (held and is_held(ledger, joint, row, level)):
                 joint.turn[nth(kept)] = place
                 kept += 1

@@ -19,6 +19,7 @@ from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.tables import Records
 
 __all__ = [
+    "MOST_TOLD",
     "PARTITION",
     "WHOLE",
     "Partitions",
@@ -26,6 +27,7 @@ __all__ = [
     "build_partitions",
     "close_round",
     "has_head",
+    "heads_that_hold",
     "holds_back",
     "is_blocked",
     "is_outdated",
@@ -33,6 +35,8 @@ __all__ = [
     "join_queue",
     "lead",
     "leave_queue",
+    "made_for_all",
+    "made_of",
     "note_ahead",
     "note_end",
     "note_ends",
@@ -44,6 +48,8 @@ __all__ = [
 
 WHOLE = 0
 """The queue of the whole cluster."""
+MOST_TOLD = 62
+"""Queues that :func:`heads_that_hold` has bits for."""
 
 PARTITION = np.dtype(
     [
@@ -189,6 +195,42 @@ def holds_back(partitions: Partitions, length: int, now: int) -> bool:
     for place in range(partitions.state[Round.HEADS]):
         held = held or length > partitions.own[nth(partitions.own[nth(place)]["listed"])]["shadow"] - now
     return bool(held)
+
+
+@inlined
+def heads_that_hold(partitions: Partitions, number: int, length: int, now: int) -> int:
+    """Return for the heads of which queues a job of a queue that would stay so long is not short: a bit for each.
+
+    Those whose nodes no job of the queue can use are left out.
+    """
+    heads = 0
+    for place in range(partitions.state[Round.HEADS]):
+        other = int(partitions.own[nth(place)]["listed"])
+        meets = partitions.pair[nth(number * partitions.own.size + other)]["meets"] > 0
+        if meets and length > partitions.own[nth(other)]["shadow"] - now:
+            heads |= 1 << other
+    return heads
+
+
+@inlined
+def made_of(partitions: Partitions, heads: int) -> int:
+    """Return the sum of the rounds in which the reservations of some heads were made: it rises when one is made anew.
+
+    NOBODY if one of these queues has not found its head in this round.
+    """
+    made = 0
+    for number in range(partitions.own.size):
+        if heads >> number & 1:
+            if not has_head(partitions, number):
+                return NOBODY
+            made += int(partitions.own[nth(number)]["made"])
+    return made
+
+
+@inlined
+def made_for_all(partitions: Partitions) -> int:
+    """Return when the reservation for the head of the whole cluster was made, or NOBODY if none is found."""
+    return int(partitions.own[WHOLE]["made"]) if has_head(partitions, WHOLE) else NOBODY
 
 
 @inlined
