@@ -128,15 +128,24 @@ def _loop_with_attempts(policy: Policy, *, windowed: bool, shared: bool) -> Loop
 def check_windowed(policy: Policy) -> None:
     """Raise for a policy that does not go with maintenance, reserved nodes and nodes that come later."""
     choices = {
-        "cells": (bool(policy.cells), "leave out [policy.cells]"),
-        "replay recorded": (policy.replay == "recorded", "choose replay schedule"),
-        "a policy of your own": (policy.decide is not None, "choose an order and a backfill by name"),
+        "cells, whose owners are promised cells anywhere, closed nodes or not": (
+            bool(policy.cells),
+            "leave out [policy.cells]",
+        ),
+        "replay recorded, where nobody asks which nodes are open": (
+            policy.replay == "recorded",
+            "choose replay schedule",
+        ),
+        "a policy of your own, where nobody asks which nodes are open": (
+            policy.decide is not None,
+            "choose an order and a backfill by name",
+        ),
     }
     for choice, (chosen, remedy) in choices.items():
         if chosen:
             raise ConfigError(
                 "maintenance, reserved nodes, partitions with nodes and nodes that come later do not go with "
-                f"{choice}, where nobody asks which nodes are open; {remedy}, or go without the windows"
+                f"{choice}; {remedy}, or go without the windows"
             )
 
 

@@ -452,7 +452,8 @@ def _check_preemption(policy: Policy) -> None:
         f"{backfill}, whose promises are for good: who is preempted comes back": policy.backfill == "conservative",
         "replay recorded, which starts every job when the record does": policy.replay == "recorded",
         "a policy of your own, which decides itself": policy.decide is not None,
-        f"{backfill}: cells have a pass of their own": rule == "cells" and policy.backfill == "slurm",
+        f"{backfill}, whose plan counts GPUs, and GPUs need not be cells": rule == "cells"
+        and policy.backfill == "slurm",
     }
     for choice, chosen in reasons.items():
         if chosen:

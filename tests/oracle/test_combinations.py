@@ -71,10 +71,10 @@ class Choice:
             "whose promises are for good": planned and (self.rule != "none" or self.is_shared),
             "is an order of its own": self.rule in OWN_ORDERS and self.order != "fifo",
             "takes back what tenants lent, and there are no tenants": self.rule == "reclaim" and not self.is_shared,
-            "cells have a pass of their own": self.rule == "cells" and self.backfill == "slurm",
+            "whose plan counts GPUs, and GPUs need not be cells": self.rule == "cells" and self.backfill == "slurm",
             "what is kept for one; leave 'reservation' out": self.rule == "cells" and self.backfill == "easy-counts",
             "quotas of tenants do not go with cells": self.rule == "cells" and self.sharing in QUOTAS,
-            "do not go with cells, where nobody asks": self.rule == "cells" and self.partitioned,
+            "do not go with cells, whose owners are promised cells anywhere": self.rule == "cells" and self.partitioned,
             "cells of the policy are pieces of the whole cluster": self.rule == "cells" and virtual,
             "partitions may share nodes, virtual clusters never do": virtual and self.partitioned,
         }

@@ -501,7 +501,7 @@ def test_an_uneven_level_can_be_left_out():
         ({"placement": "packed"}, "leave 'placement' out"),
         ({"spread": True}, "leave 'spread' out"),
         ({"backfill": "easy", "reservation": "counts"}, "leave 'reservation' out"),
-        ({"backfill": "slurm"}, "does not go with backfill slurm: cells have a pass of their own"),
+        ({"backfill": "slurm"}, "does not go with backfill slurm, whose plan counts GPUs, and GPUs need not be cells"),
         ({"preemption": "priority"}, "leave out preemption = priority"),
         ({"preemption": {"rule": "cells", "min_run": 5}}, "leave 'min_run' out"),
         ({"cells": {"owners": {"a": {"node": -1}}}}, "'cells.owners.a.node' must be a whole number"),
