@@ -1,4 +1,7 @@
-"""Three builders and no fixtures: a workload from rows, a cluster from nodes, the starts of a run."""
+"""Three builders and no fixtures: a workload from rows, a cluster from nodes, the starts of a run.
+
+No test is timed: a first example may compile a kernel, and machines are busy.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+from hypothesis import settings
 
 from gpuyard.cluster import Cluster
 from gpuyard.hardware import NodeType
@@ -13,6 +17,9 @@ from gpuyard.policy import named_policy
 from gpuyard.topology.levels import Levels
 from gpuyard.traces.schema import COLUMNS
 from gpuyard.workload import MICROSECOND, NEVER, Workload
+
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 Row = tuple[float, float | None, int] | tuple[float, float | None, int, dict[str, object]]
 Node = int | tuple[str, int]
