@@ -83,6 +83,8 @@ def test_a_saved_run_has_its_windows_and_beginning_and_runs_again(tmp_path: Path
             r"end: field required; add end = ..., which is: when it ends, since the origin",
         ),
         ('maintenance=[{nodes="0", start="2028-01-01", end=2028-01-02}]', r"got '2028-01-01'.; give start = '90d'"),
+        ('maintenance=[{nodes="0", start="-h", end=2}]', r"start: a time cannot be read from 'h'"),
+        ('maintenance=[{nodes="0", start=-inf, end=2}]', r"start: a time must be zero or more and finite"),
         ('maintenance=[{nodes="0", start=1, end="2027-02-29"}]', r"end: there is no such date, day is out of range"),
         ("workload.resample_users=0", r"resample_users: users are drawn .* or so many times, 1 or more .got 0."),
         ("workload.thin=0", r"thin: input should be greater than 0 .got 0."),
@@ -124,6 +126,36 @@ def test_windows_as_people_write_them_are_read_again_for_an_explanation(
     scenario = load(written(tmp_path)).apply_sets(["policy.order=wfp", f"policy.backfill={backfill}"])
     found = explain(run(scenario), "b").stretches
     assert [(each.reason, each.start, each.end) for each in found] == [("gpus", 1, start)]
+
+
+@pytest.mark.parametrize("start", [-5, -5.0, "-5", "-5s", " -5 s"])
+def test_a_window_may_begin_before_the_origin_as_jobs_do(tmp_path: Path, start: float | str) -> None:
+    values = {
+        "cluster": {"nodes": 1, "gpus_per_node": 8},
+        "workload": {"trace": str(written(tmp_path).parent / "jobs.csv")},
+        "maintenance": [{"nodes": [0], "start": start, "end": "3s"}],
+        "commission": [{"nodes": [0], "start": start}],
+    }
+    drain, come = Scenario.from_mapping(values).resolve().windows
+    assert (drain.start, drain.end, come.end) == (-5, 3, -5)
+
+
+@pytest.mark.parametrize(
+    ("window", "started"),
+    [
+        (gy.NodeWindow(nodes=("0",), start=-5, end=5), [-20, 5]),
+        (gy.NodeWindow.commissioned(("0",), -12), [-12, -2]),
+    ],
+)
+def test_windows_from_python_before_the_origin_are_read_again_for_an_explanation(
+    window: gy.NodeWindow, started: list[float]
+) -> None:
+    """Two jobs of all 8 GPUs: the second would run into the maintenance, the first waits for the node to come."""
+    jobs, site = workload((-20, 10, 8), (-15, 30, 8)), cluster(8)
+    result = gy.simulate(jobs, site, policy="easy", windows=[window])
+    assert result.jobs["start_time"].to_pylist() == started
+    stretches = explain(result, "1", workload=jobs, cluster=site).stretches
+    assert (stretches[0].start, stretches[-1].end) == (-15, started[1])
 
 
 PARTED = (

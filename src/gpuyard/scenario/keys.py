@@ -40,6 +40,15 @@ def _seconds(value: Any) -> float:
         raise ValueError(str(problem)) from None
 
 
+def _since(value: Any) -> float:
+    """Return seconds since the origin, of an instant before it below 0: ``-90``, ``"-15m"``."""
+    if isinstance(value, str) and value.strip().startswith("-"):
+        return 0.0 - _seconds(value.strip()[1:])
+    if isinstance(value, int | float) and value < 0:
+        return -_seconds(-value)
+    return _seconds(value)
+
+
 def _weights(value: Any) -> Any:
     if isinstance(value, dict) and "max_age" in value:
         return value | {"max_age": _seconds(value["max_age"])}
@@ -101,7 +110,7 @@ def _instant(value: Any) -> Any:
             raise ValueError(f"there is no such date, {problem}; write {_DATES}") from None
         return value
     try:
-        return _seconds(value)
+        return _since(value)
     except ValueError as problem:
         raise ValueError(f"{problem}, or {_DATES}") from None
 
@@ -130,7 +139,7 @@ Weights = Annotated[
 Moment = Annotated[str, BeforeValidator(_moment)]
 """A date or timestamp, as text or as TOML has it."""
 Instant = Annotated[float | str, BeforeValidator(_instant), Field(json_schema_extra={"type": ["number", "string"]})]
-"""Seconds since the origin, a text such as ``90d``, or a date or timestamp."""
+"""Seconds since the origin, below 0 before it, a text such as ``90d`` or ``-1h``, or a date or timestamp."""
 Names = Annotated[list[str], BeforeValidator(_names)]
 Items = Annotated[list[int | str], BeforeValidator(_items)]
 """Nodes by number, range, name or domain: one or several."""
