@@ -37,8 +37,8 @@ FAIR = ("multifactor, classic", "multifactor, fair-tree")
 ALL_ORDERS = (*sorted(ORDERS), *FAIR)
 OWN_ORDERS = ("srtf", "srsf", "time-slice")
 """Rules that say themselves who is next."""
-STEP = 1 if EXAMPLES >= 15 else 7
-"""With few examples only every seventh combination is tried, which are others under each order and backfill."""
+STEP = 1 if EXAMPLES >= 100 else 7
+"""Every seventh combination is tried, another one under each order and backfill; all with ``GPUYARD_EXAMPLES=100``."""
 TERMS = {
     "partition": {"tiers": {"debug": 2, "long": 1}},
     "qos": {"tiers": {"high": 2}},
