@@ -38,7 +38,7 @@ MOST_FRUITLESS = 1000
 def saved_after(lasted: int, given: Preemption) -> int:
     """Return what an attempt that lasted so long has saved at least, microseconds; 0 where that may be nothing."""
     restart = ticks(given.restart_cost)
-    if given.checkpoint_interval is None:
+    if given.checkpoint_interval is None or (given.checkpoint_interval == 0 and "requeue" in given.modes.values()):
         return 0
     if given.checkpoint_interval == 0:
         return max(lasted - restart, 0)

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from gpuyard.cluster import Cluster
 from gpuyard.policy import Policy
-from gpuyard.preemption import Preemption
 from gpuyard.workload import Workload
 from oracle.comparing import EXAMPLES
 from oracle.test_constraints import in_arrays
@@ -86,12 +85,12 @@ def check_attempts(job: Job, fate: Fate, policy: Policy) -> None:
         if attempt is not fate.attempts[-1]:
             assert lasted >= ticks(terms.min_run)
             assert lasted >= ticks(terms.final_slice if terms.rule == "time-slice" else 0)
-            check_loss(terms, attempt.useful, worked)
+            own = ticks(terms.checkpoint_interval) if job.checkpoint_interval is None else job.checkpoint_interval
+            check_loss(own, ticks(terms.checkpoint_cost), attempt.useful, worked)
 
 
-def check_loss(terms: Preemption, useful: int, worked: int) -> None:
+def check_loss(interval: int | None, cost: int, useful: int, worked: int) -> None:
     """Assert that a preemption costs what has been done since the last checkpoint, and no more."""
-    interval, cost = ticks(terms.checkpoint_interval), ticks(terms.checkpoint_cost)
     if interval is None:
         assert useful == 0
     elif interval == 0:
