@@ -172,7 +172,7 @@ def test_philly_jobs_keep_their_published_quantiles_in_a_long_enough_window():
     )
 
 
-@pytest.mark.parametrize(("jobs", "gpus"), [(300, 8), (3_000, 2_000), (50_000, 2_000)])
+@pytest.mark.parametrize(("jobs", "gpus"), [(300, 8), (3_000, 2_000), (4_000, 20_000), (50_000, 2_000)])
 def test_an_exact_number_of_jobs_sets_the_length_of_the_window(jobs, gpus):
     workload = synthesise(SynthesisSpec(jobs=jobs), gpus=gpus, seed=0)
     assert len(workload) == jobs

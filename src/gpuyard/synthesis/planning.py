@@ -225,7 +225,7 @@ class Planner:
                 services = self.services(span)
             else:
                 break
-        if services.expected:
+        if services.expected or plan.services.expected:
             plan = self.plan(span)
         return self._with_exactly(plan, jobs)
 
