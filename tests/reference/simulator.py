@@ -156,8 +156,7 @@ class Simulation:
         for array, limit in self.limits.items():
             tasks = [job for job in self.jobs if job.array == array]
             held = sum(
-                job.row in self.yard.running
-                or ((job.row in self.since or self.runs(job)) and self.fates[job.row].end is None)
+                job.row in self.yard.running or (job.row in self.since and self.fates[job.row].end is None)
                 for job in tasks
             )
             for job in tasks:
