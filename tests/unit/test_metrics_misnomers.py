@@ -31,6 +31,15 @@ def test_a_tenant_without_jobs_is_suspected_where_a_near_name_belongs_to_nobody(
     ]
 
 
+def test_capital_letters_are_no_difference_however_short_the_name():
+    jobs = workload((0, 10, 1, {"tenant": "a", "qos": "hi"}))
+    tenants = Tenants(tenants=(Tenant(name="A", nominal=1),), limits=(Limit(where={"qos": "HI"}, jobs=1),))
+    assert misnomers(tenants, jobs) == [
+        "No job belongs to the tenant 'A', and 1 job of 'a' to nobody.",
+        "A limit is about jobs of the qos 'HI', and no job has it; did you mean 'hi'?",
+    ]
+
+
 def test_tenants_that_merely_have_no_jobs_are_not():
     assert said("steel", "biology", "battery") == []
     assert said("steel/vision", "steel/visions", "biology") == [], "the near name has an owner"

@@ -73,6 +73,16 @@ def test_jobs_of_tenants_below_count_with_the_tenant_and_what_is_kept_is_lent_to
     assert found["steel/lines"]["held_gpu_hours"] == 1
 
 
+def test_a_quota_in_common_is_all_that_there_is_where_no_tenant_is_named() -> None:
+    """Of 8 GPUs 6 are in common: the second job waits for the quota, and no tenant held any of it."""
+    jobs = workload((0, HOUR, 4, of("steel")), (0, HOUR, 4, of("bio")))
+    record = schedule(jobs, cluster(8), named_policy("fifo-fit"), tenants=Tenants(nominal=6))
+    assert record.start.tolist() == [0, HOUR * SECOND]
+    whole = summarise(record, account(record, EnergyModel()))["tenants"]
+    assert isinstance(whole, Mapping)
+    assert (whole["common_gpus"], whole["common_lent_gpu_hours"], whole["by_tenant"]) == (6, 0, {})
+
+
 def test_each_window_counts_what_lies_in_it() -> None:
     found = block(recorded(FLAT, (0, 4 * HOUR, 12, of("steel"))), window=(HOUR, 2 * HOUR))
     assert (found["steel"]["held_gpu_hours"], found["steel"]["borrowed_gpu_hours"]) == (12, 4)

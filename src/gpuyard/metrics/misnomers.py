@@ -93,5 +93,8 @@ def _of_quotas(tenants: Tenants) -> Iterable[str]:
 
 
 def _nearest(name: str, names: set[str]) -> str | None:
+    for each in sorted(names):
+        if each.casefold() == name.casefold():
+            return each
     found = difflib.get_close_matches(name, sorted(names), n=1, cutoff=_NEAR)
     return found[0] if found else None

@@ -158,8 +158,8 @@ class Usage:
 
     @cached_property
     def _lending(self) -> dict[int, list[tuple[Ticks, NDArray[np.float64]]]]:
-        """For each parent and resource, the integral up to each time of the part of the unused quota that is lent."""
-        parents = [number for number, below in enumerate(self.given.children) if below]
+        """For the root, each parent and resource, the integral up to each time of the lent part of what is unused."""
+        parents = [number for number, below in enumerate(self.given.children) if below or number == 0]
         resources = range(len(self.given.resources))
         return {parent: [self._lent_part(parent, resource) for resource in resources] for parent in parents}
 
