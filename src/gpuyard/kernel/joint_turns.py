@@ -11,6 +11,7 @@ from gpuyard.kernel.codes import NEVER, NOBODY
 from gpuyard.kernel.contenders import Contenders
 from gpuyard.kernel.expectations import Expectations
 from gpuyard.kernel.jit import inlined, kernel
+from gpuyard.kernel.joint_admission import holder_of_asker
 from gpuyard.kernel.joint_memory import is_held, is_vain
 from gpuyard.kernel.joint_tables import Joint, Ordered, Party
 from gpuyard.kernel.levels import level_of_waiting
@@ -164,7 +165,8 @@ def leave_off(
 ) -> None:
     """Leave off who is known to find no room, or is held.
 
-    Of a queue whose head is sought, which may be one of these: who is held.
+    Of a queue whose head is sought: who is not admitted either.  Who is not will not be while jobs only start, so it is
+    not the head.
     """
     state, held, beside = joint.state, joint.state[Party.HOLDS] > 0, joint.state[Party.PASSING] == Passing.BESIDE
     several, headed, made = partitions.own.size > 1, has_head(partitions, WHOLE), made_for_all(partitions)
@@ -180,8 +182,10 @@ def leave_off(
             if several:
                 headed = has_head(partitions, partition_of(partitions, row))
                 short = not holds_back(partitions, length, now)
-            vain = (headed or not beside) and is_vain(partitions, ledger, expected, joint, row, level, short, made)
-            if not vain and not (held and is_held(ledger, joint, row, level)):
+            off = held and is_held(ledger, joint, row, level)
+            if not off and is_vain(partitions, ledger, expected, joint, row, level, short, made):
+                off = headed or not beside or holder_of_asker(ledger, row) != NOBODY
+            if not off:
                 joint.turn[nth(kept)] = place
                 kept += 1
         if kept < its["first"] + its["size"] and state[Party.ORDERED] == Ordered.ALL:
