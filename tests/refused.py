@@ -42,6 +42,8 @@ class Turn:
     """whether it could be placed on the nodes that no window closes to it"""
     has_room_if_open: bool = True
     """likewise were no node closed to it"""
+    has_room_beyond: bool = False
+    """whether it could be placed on a GPU type on which it is not admitted"""
     starts: bool = True
     """whether it could be placed beside what is withheld or reserved"""
     withheld_for: frozenset[int] = frozenset()
@@ -86,6 +88,9 @@ class Watch:
             admitted=bool(admitted),
             has_room=any(place(yard.room(windows), asked, yard.rule) is not None for asked in admitted or [job]),
             has_room_if_open=any(place(yard.room(), asked, yard.rule) is not None for asked in admitted or [job]),
+            has_room_beyond=any(
+                place(yard.room(windows), asked, yard.rule) is not None for _, asked in tries if asked not in admitted
+            ),
             starts=beside is not None
             and any(place(yard.room(beside), asked, yard.rule) is not None for asked in admitted),
             withheld_for=frozenset(row for (owner, _), row in self.firsts.items() if owner == whose),

@@ -6,7 +6,7 @@ For people and reports; the engine has tables of its own.  GPUs are in thousandt
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -66,12 +66,15 @@ class Entitlement:
         return used
 
 
-def entitlement(tenants: Tenants) -> Entitlement:
-    """Return the quotas of all tenants, those of parents implied."""
+def entitlement(tenants: Tenants, types: Iterable[str] = ()) -> Entitlement:
+    """Return the quotas of all tenants, those of parents implied.
+
+    ``types`` are GPU types that have a resource each also where no quota names them: what nobody names is nobody's.
+    """
     paths = tenants.paths
     number = {path: place for place, path in enumerate(paths)}
     stated = {each.name: each for each in tenants.tenants} | {"": Tenant(name="root", nominal=tenants.nominal)}
-    resources = tenants.types or ("",)
+    resources = tuple(dict.fromkeys([*tenants.types, *types])) if tenants.types else ("",)
     parent = np.array([-1, *(number[path.rpartition("/")[0]] for path in paths[1:])], np.int64)
     plain = [stated.get(path) or Tenant(name=path) for path in paths]
     own = np.array([_milli(each.nominal, resources, 0) for each in plain], np.int64)

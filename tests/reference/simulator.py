@@ -155,12 +155,10 @@ class Simulation:
         """Let tasks of arrays become eligible, by row, as far as their arrays have places."""
         for array, limit in self.limits.items():
             tasks = [job for job in self.jobs if job.array == array]
-            held = sum(
-                job.row in self.yard.running or (job.row in self.since and self.fates[job.row].end is None)
-                for job in tasks
-            )
+            ran = [job for job in tasks if self.runs(job) and self.fates[job.row].outcome != "rejected"]
+            held = sum((job.row in self.since or job in ran) and self.fates[job.row].end is None for job in tasks)
             for job in tasks:
-                ready = self.ready(job) if job in self.waiting else None
+                ready = self.ready(job) if job in self.waiting and job not in ran else None
                 if ready is not None and ready <= now and job.row not in self.since and held < limit:
                     self.since[job.row] = ready if first else now
                     held += 1

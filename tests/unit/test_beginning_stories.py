@@ -63,6 +63,23 @@ def test_who_runs_at_the_beginning_makes_room_and_keeps_what_was_done_before(tel
 
 
 @TEST
+def test_a_task_that_ran_at_the_beginning_keeps_its_place_in_its_array_when_it_is_preempted(tell):
+    """One task at a time: job 1 becomes eligible at 27, when job 0 has ended, and not when that makes room at 12."""
+    place = {"array": "a", "array_limit": 1}
+    jobs = workload((0, 20, 4, {**since(0), **place}), (0, 1, 1, place), (12, 7, 4, HIGH))
+    assert stays(tell, jobs, FOUR, "priority") == [[(10, 12, 2), (19, 27, 8)], [(27, 28, 1)], [(12, 19, 7)]]
+    assert fates(tell, jobs, FOUR, "priority")[1].eligible == 27 * SECOND
+
+
+@TEST
+def test_a_task_that_waits_again_has_no_second_place_in_its_array(tell):
+    """Two at a time: job 0, preempted at 12, has one place, and job 2 has the other as soon as it comes."""
+    place = {"array": "a", "array_limit": 2}
+    jobs = workload((0, 20, 4, {**since(0), **place}), (12, 7, 4, HIGH), (13, 1, 1, place))
+    assert fates(tell, jobs, FOUR, "priority")[2].eligible == 13 * SECOND
+
+
+@TEST
 def test_what_was_done_since_the_last_checkpoint_is_lost_whenever_that_was(tell):
     """Checkpoints at 4 and 8: of the 12 seconds 4 are lost, and nothing is saved that was not saved at 10."""
     jobs = workload((0, 11, 4, since(0)), (10, 5, 4, HIGH))

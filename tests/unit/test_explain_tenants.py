@@ -76,6 +76,24 @@ def test_a_quota_of_one_type_is_told_where_the_other_type_has_no_room() -> None:
     assert (stretch.held.what, stretch.held.used, stretch.held.most) == ("A", (1, 1), 1)
 
 
+def test_a_type_that_no_quota_names_is_held_by_the_quota_of_all() -> None:
+    """Two GPUs of type B are free and belong to nobody's quota."""
+    site = cluster(("A", 1), ("B", 2))
+    rows: list[Row] = [(0, HOUR, 1, of("a")), (0, 10, 1, of("a"))]
+    tenants = {"tenant": [{"name": "a", "nominal": {"A": 2}}]}
+    (stretch,) = story("1", *rows, site=site, policy="fifo-fit", tenants=tenants).stretches
+    assert (stretch.reason, stretch.held and stretch.held.what) == ("quota", "B")
+
+
+def test_room_is_told_where_types_that_quotas_close_would_help_only_together() -> None:
+    """A gang of two stays on one type by its quota: of A, which admits it, one is free, and of B there is only one."""
+    site = cluster(("A", 1), ("A", 1), ("B", 1))
+    rows: list[Row] = [(0, HOUR, 1, of("a", gpu_type="A")), (0, 10, 2, of("a", nodes=2))]
+    tenants = {"tenant": [{"name": "a", "nominal": {"A": 3}}]}
+    (stretch,) = story("1", *rows, site=site, policy="fifo-fit", tenants=tenants).stretches
+    assert stretch.reason == "gpu_type"
+
+
 def test_a_limit_is_told_with_its_group() -> None:
     tenants = {"limit": [{"each": ["user"], "where": {"partition": "debug"}, "jobs": 1}, {"each": ["user"], "gpus": 6}]}
     rows: list[Row] = [

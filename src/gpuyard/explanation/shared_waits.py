@@ -317,20 +317,22 @@ class _Judge:
     def _own_reasons(self, row: int, now: int) -> tuple[Held | None, Shortage | None]:
         """Return the quota or limit that does not admit a job, and what else it lacks.
 
-        Of the types of which only some admit it, what counts is room on these.
+        Where only some types admit it, a quota holds it if it has no room on these and has on one of the others.
         """
         limit, refused = self.sharing.limit(row), self.sharing.refused_types(row)
         shut = self._closed(row, now)
         if limit is not None or not refused:
             return limit, find_shortage(self.evidence, self.yard, row, shut)
         held = next(iter(refused.values()))
-        closed = np.isin(self.yard.kind, list(refused))
-        if bool(closed[self._nodes_of(row)].all()):
+        barred = np.isin(self.yard.kind, list(refused))
+        if bool(barred[self._nodes_of(row)].all()):
             return held, find_shortage(self.evidence, self.yard, row, shut)
-        shortage = find_shortage(self.evidence, self.yard, row, closed if shut is None else closed | shut)
-        by_types = find_shortage(self.evidence, self.yard, row, closed)
-        if shortage is not None and shortage.reason == "closed" and by_types is not None:
-            return held, find_shortage(self.evidence, self.yard, row, shut)  # not windows alone are to blame
+        shortage = find_shortage(self.evidence, self.yard, row, shut, barred)
+        if shortage is None or shortage.reason == "closed":
+            return None, shortage
+        for kind, quota in refused.items():
+            if find_shortage(self.evidence, self.yard, row, shut, self.yard.kind != kind) is None:
+                return quota, None
         return None, shortage
 
     def _nodes_of(self, row: int) -> NDArray[np.bool_]:

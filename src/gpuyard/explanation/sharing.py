@@ -26,7 +26,7 @@ class Sharing:
 
     def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence
-        self.given = entitlement(evidence.tenants)
+        self.given = entitlement(evidence.tenants, evidence.cluster.gpu_types)
         self.owner = owners(self.given.paths, evidence.workload)
         self.held = np.zeros((len(self.given.paths), len(self.given.resources)), np.int64)
         self._all = np.zeros((len(self.given.paths), 3), np.int64)

@@ -141,16 +141,27 @@ def held_milli(evidence: Evidence, row: int) -> int:
     return share_of(evidence, want) or int(want["gpus"]) * _WHOLE
 
 
-def find_shortage(evidence: Evidence, yard: Yard, row: int, closed: NDArray[np.bool_] | None = None) -> Shortage | None:
+def find_shortage(
+    evidence: Evidence,
+    yard: Yard,
+    row: int,
+    closed: NDArray[np.bool_] | None = None,
+    refused: NDArray[np.bool_] | None = None,
+) -> Shortage | None:
     """Return why a job could not be placed on a yard, or ``None`` if there are nodes for it.
 
     Parameters
     ----------
     closed
-        bool, shape (nodes,): nodes that it may not use.
+        bool, shape (nodes,): nodes that it may not use now.
+    refused
+        likewise: nodes of GPU types that it may not use.
     """
     want = demand_of(evidence, row)
-    of_type = usable = allowed_nodes(yard, want)
+    of_type = allowed_nodes(yard, want)
+    if refused is not None:
+        of_type = of_type & ~refused
+    usable = of_type
     if closed is not None:
         usable = of_type & ~closed
     needed = held_milli(evidence, row)
