@@ -447,21 +447,21 @@ def _check_preemption(policy: Policy) -> None:
     rule = policy.preemption.rule
     if rule == "none":
         return
-    backfill = f"backfill {policy.backfill}"
+    backfill, backfills = f"backfill {policy.backfill}", "backfill none, fit, easy or slurm"
     reasons = {
-        f"{backfill}, whose promises are for good: who is preempted comes back": policy.backfill == "conservative",
-        "replay recorded, which starts every job when the record does": policy.replay == "recorded",
-        "a policy of your own, which decides itself": policy.decide is not None,
-        f"{backfill}, whose plan counts GPUs, and GPUs need not be cells": rule == "cells"
-        and policy.backfill == "slurm",
+        f"{backfill}, whose promises are for good: who is preempted comes back": (
+            policy.backfill == "conservative" and backfills
+        ),
+        "replay recorded, which starts jobs when the record does": policy.replay == "recorded" and "replay schedule",
+        "a policy of your own, which decides itself": policy.decide is not None and "a policy by name",
+        f"{backfill}, whose plan counts GPUs, and GPUs need not be cells": (
+            rule == "cells" and policy.backfill == "slurm" and "backfill none, fit or easy"
+        ),
     }
-    for choice, chosen in reasons.items():
-        if chosen:
-            instead = "none, fit or easy" if rule == "cells" else "none, fit, easy or slurm"
-            raise ConfigError(
-                f"preemption {rule} does not go with {choice}; choose replay schedule and backfill {instead}, or leave "
-                f"out {'[policy.cells]' if rule == 'cells' else 'the preemption'}"
-            )
+    for choice, instead in reasons.items():
+        if instead:
+            left = "[policy.cells]" if rule == "cells" else "the preemption"
+            raise ConfigError(f"preemption {rule} does not go with {choice}; choose {instead}, or leave out {left}")
     if rule in ("srtf", "srsf", "time-slice") and policy.order != "fifo":
         raise ConfigError(f"preemption {rule} is an order of its own; leave out order = {policy.order}")
 

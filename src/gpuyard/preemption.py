@@ -220,7 +220,7 @@ def _checked_modes(given: Preemption) -> dict[str, str]:
         raise ConfigError(f"'modes' must be a table of names and {', '.join(MODES)}, got {given.modes!r}")
     for name, mode in given.modes.items():
         if mode not in MODES:
-            raise unknown_name(f"mode of {given.rule} '{name}'", str(mode), MODES)
+            raise unknown_name(f"mode of the {given.rule} '{name}':", str(mode), MODES)
     return {str(name): str(mode) for name, mode in given.modes.items()}
 
 

@@ -70,7 +70,7 @@ class Tenant:
         for name in ("nominal", "borrow", "lend"):
             object.__setattr__(self, name, _quota(f"'{name}' of tenant '{self.name}'", getattr(self, name)))
         if not _is_number(self.weight) or not 0 < self.weight <= 1e9:
-            raise ConfigError(f"'weight' of tenant '{self.name}' must be a number above 0, got {self.weight!r}")
+            raise ConfigError(f"'weight' of tenant '{self.name}' must be a number above 0, got {_shown(self.weight)}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,7 +112,8 @@ class Limit:
             if not isinstance(value, str):
                 raise ConfigError(f"'{column}' in 'where' of a limit is a text, got {value!r}")
         if self.jobs is None and self.gpus is None:
-            raise ConfigError("a limit needs 'jobs', 'gpus' or both")
+            about = ", ".join([*each, *(f"{column} = {value!r}" for column, value in self.where.items())])
+            raise ConfigError(f"a limit{f' of {about}' if about else ''} has no number; give it 'jobs', 'gpus' or both")
         if self.jobs is not None and (not isinstance(self.jobs, int) or isinstance(self.jobs, bool) or self.jobs < 0):
             raise ConfigError(f"'jobs' of a limit must be a whole number of 0 or more, got {self.jobs!r}")
         if self.gpus is not None and not (_is_number(self.gpus) and 0 <= self.gpus <= _MOST_GPUS):
@@ -262,8 +263,16 @@ def _quota(what: str, given: Any) -> Quota | None:
 
 def _number_only(what: str, given: Any) -> Any:
     if not _is_number(given) or not 0 <= given <= _MOST_GPUS:
-        raise ConfigError(f"{what} must be a number of GPUs of 0 or more, or a table of them by type, got {given!r}")
+        raise ConfigError(
+            f"{what} must be a number of GPUs of 0 or more, or a table of them by type, got {_shown(given)}"
+        )
     return given
+
+
+def _shown(given: object) -> str:
+    """Return a value as somebody would write it: a whole number without its fraction."""
+    whole = isinstance(given, float) and given.is_integer() and abs(given) < 1e15
+    return str(int(given)) if isinstance(given, float) and whole else repr(given)
 
 
 def _stated(given: Any) -> dict[str, Any]:

@@ -78,8 +78,9 @@ def _check_header(header: Sequence[str], path: Path) -> None:
         name, dot, kind = column.partition(".")
         if column in _COLUMNS or (name in _QUOTAS and dot and kind):
             continue
-        remedy = str(unknown_name("column", column, [*_COLUMNS, *(f"{each}.TYPE" for each in _QUOTAS)]))
-        raise InputError("the file has a column that says nothing", path=path, row=1, column=column, remedy=remedy)
+        known = [*_COLUMNS, *(f"{each}.TYPE" for each in _QUOTAS)]
+        what, _, remedy = str(unknown_name("column", column, known)).partition("; ")
+        raise InputError(what, path=path, row=1, column=column, remedy=remedy)
     if "name" not in header:
         raise InputError("the file has no column of names", path=path, row=1, remedy="add a column 'name'")
     quotas = [column for column in header if column.partition(".")[0] in _QUOTAS]
@@ -113,7 +114,8 @@ def _number(cell: str, line: int, column: str, path: Path) -> float:
     except ValueError:
         remedy = "write a number such as 16, or leave the cell empty"
         raise InputError("this is no number", path=path, row=line, column=column, value=cell, remedy=remedy) from None
-    if not 0 <= value < float("inf"):
-        remedy = "write a number of 0 or more, or leave the cell empty"
+    least = "above 0" if column == "weight" else "of 0 or more"
+    if not 0 <= value < float("inf") or (column == "weight" and value == 0):
+        remedy = f"write a number {least}, or leave the cell empty"
         raise InputError("the number is out of range", path=path, row=line, column=column, value=cell, remedy=remedy)
     return value

@@ -85,20 +85,21 @@ def check_tenants(policy: Policy, tenants: Tenants) -> None:
     """Raise ConfigError for what tenants do not go with."""
     if not tenants:
         if policy.preemption.rule == "reclaim":
-            raise ConfigError("preemption reclaim takes back what tenants lent, and there are no tenants; name some")
+            raise ConfigError(
+                "preemption reclaim takes back what tenants lent, and there are no tenants; name some in [tenants], or "
+                "choose another preemption"
+            )
         return
     reasons = {
-        f"backfill {policy.backfill}, whose promises are for good: quotas of that time are not known": policy.backfill
-        == "conservative",
-        "replay recorded, which starts jobs when the record does": policy.replay == "recorded",
-        "a policy of your own, which decides itself": policy.decide is not None,
+        f"backfill {policy.backfill}, whose promises are for good: quotas of that time are not known": (
+            policy.backfill == "conservative" and "backfill none, fit, easy or slurm"
+        ),
+        "replay recorded, which starts jobs when the record does": policy.replay == "recorded" and "replay schedule",
+        "a policy of your own, which decides itself": policy.decide is not None and "a policy by name",
     }
-    for choice, chosen in reasons.items():
-        if chosen:
-            raise ConfigError(
-                f"tenants do not go with {choice}; choose backfill none, fit, easy or slurm and replay schedule, "
-                "or leave the tenants out"
-            )
+    for choice, instead in reasons.items():
+        if instead:
+            raise ConfigError(f"tenants do not go with {choice}; choose {instead}, or leave the tenants out")
     for name, given in (("quotas", tenants.has_quotas), (f"between {tenants.between}", tenants.between != "queue")):
         if policy.cells and given:
             raise ConfigError(

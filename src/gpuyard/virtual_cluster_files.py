@@ -35,8 +35,8 @@ def read_virtual_clusters(path: str | Path) -> tuple[VirtualCluster, ...]:
     header, rows = csv_rows(text_of(place), place)
     for column in header:
         if column not in _COLUMNS:
-            remedy = str(unknown_name("column", column, _COLUMNS))
-            raise InputError("the file has a column that says nothing", path=place, row=1, column=column, remedy=remedy)
+            what, _, remedy = str(unknown_name("column", column, _COLUMNS)).partition("; ")
+            raise InputError(what, path=place, row=1, column=column, remedy=remedy)
     if "name" not in header:
         raise InputError("the file has no column of names", path=place, row=1, remedy="add a column 'name'")
     found: dict[str, VirtualCluster] = {}
@@ -74,7 +74,7 @@ def _check_policy(name: str, line: int, path: Path) -> None:
         named_policy(name)
     except ConfigError as problem:
         what, _, remedy = str(problem).partition("; ")
-        raise InputError(what, path=path, row=line, column="policy", value=name, remedy=remedy) from None
+        raise InputError(what, path=path, row=line, column="policy", remedy=remedy) from None
 
 
 def _number(cell: str, line: int, column: str, path: Path) -> float:

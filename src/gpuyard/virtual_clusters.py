@@ -75,7 +75,8 @@ class VirtualCluster:
             problem = f"virtual cluster '{self.name}' needs at least 1 GPU, got gpus = {self.gpus}"
             raise self.refused(problem, "write a whole number such as 256", "gpus")
         if self.share is not None and not 0 < self.share <= 1:
-            problem = f"the share of virtual cluster '{self.name}' is more than 0 and at most 1: {self.share}"
+            got = f", got {self.share}" if self.source is None else ""
+            problem = f"the share of virtual cluster '{self.name}' must be more than 0 and at most 1{got}"
             raise self.refused(problem, "write a number such as 0.25", "share")
 
     def refused(

@@ -62,7 +62,8 @@ class NodeWindow:
 
     def __post_init__(self) -> None:
         if not self.nodes:
-            raise ConfigError("a window over nodes names at least one node, a range such as '0-15', or 'all'")
+            what = f"partition '{self.partitions[0]}'" if self.is_partition else "a window over nodes"
+            raise ConfigError(f"{what} names no nodes; write numbers, a range such as '0-15', names or 'all'")
         if not (abs(self.start) < NEVER / MICROSECOND / 4 and abs(self.end) < NEVER / MICROSECOND / 4):
             raise ConfigError(f"a window over nodes has finite times, got {self.start} s to {self.end} s")
         if self.end_tick <= self.start_tick:

@@ -91,13 +91,14 @@ def test_wrong_usage_ends_with_2_and_one_line_that_helps(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["run", "phase1"], "unknown preset 'phase1'; did you mean 'phase-1'?"),
+        (["run", "phase1"], "unknown preset, scenario file or folder 'phase1'; did you mean 'phase-1'?"),
         (["run", "--policy", "fifo-fti"], "unknown policy 'fifo-fti'; did you mean 'fifo-fit'?"),
         (["run", "--placement", "pakced"], "did you mean 'packed'?"),
         (
             ["run", "--set", "policy.plasement=packed"],
             "--set: [policy] has no key 'plasement'; did you mean 'placement'?",
         ),
+        (["run", "--preemption", "lsa"], "unknown preemption 'lsa'; did you mean 'las'?"),
         (["run", "--set", "seed=3"], "write section.key=value"),
         (["run", "--until", "soon"], "cannot be read from 'soon'"),
         (["run", "--cluster", "phase-9"], "'phase-9' is no cluster; did you mean 'phase-4'? give a preset"),
@@ -106,7 +107,10 @@ def test_wrong_usage_ends_with_2_and_one_line_that_helps(
             ["run", "--set", "run.window=5"],
             "--set: [run] window: a window is two times, such as '1d..8d' or ['1d', '8d']",
         ),
-        (["run", "--set", "energy.pue=abc"], "--set: [energy] pue: input should be a valid number (got 'abc')\n"),
+        (
+            ["run", "--set", "energy.pue=abc"],
+            "--set: [energy] pue: must be a number or a list in brackets (got 'abc')\n",
+        ),
         (["run", "--set", "run.until=-5"], "a time must be zero or more"),
         (["run", "-o", "nowhere.csv/out", "--cluster", "bad"], "'bad' is no cluster"),
         (["compare", "nowhere"], "try 'gpuyard compare --help'"),

@@ -75,6 +75,13 @@ def test_an_order_changes_one_thing_of_a_named_scheduler() -> None:
     assert (policy.order, policy.backfill) == ("sjf", "fit")
 
 
+def test_options_of_a_preemption_that_was_named_shortly_are_laid_over_its_name() -> None:
+    base = Scenario.from_mapping({"policy": {"name": "fifo-fit", "preemption": "las"}})
+    policy = base.apply_sets(["policy.preemption.restart_cost=10"]).build_policy()
+    assert (policy.preemption.rule, policy.preemption.restart_cost) == ("las", 10)
+    assert base.apply_sets(["policy.preemption=priority"]).build_policy().preemption.rule == "priority"
+
+
 def test_paths_are_relative_to_the_file_they_stand_in(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     write(tmp_path, "sub/base.toml", '[workload]\ntrace = "jobs.csv"\n')
@@ -255,7 +262,7 @@ def test_an_unknown_key_is_blamed_on_the_file_that_has_it(tmp_path: Path) -> Non
             "--set: [policy.preemption] has no key 'tresholds'; did you mean 'thresholds'?",
         ),
         ("policy.preemption.time_slice=5x", "--set: [policy.preemption] time_slice: a time cannot be read from '5x'; "),
-        ("workload.sizes.8=many", "--set: [workload.sizes] 8: input should be a valid integer (got 'many')"),
+        ("workload.sizes.8=many", "--set: [workload.sizes] 8: must be a whole number (got 'many')"),
     ],
 )
 def test_inside_a_table_that_might_be_a_single_value_the_key_is_blamed(setting: str, said: str) -> None:
@@ -280,17 +287,17 @@ def test_an_unknown_section_names_the_nearest_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"run": {"seed": "x"}}, r"\[run\] seed: input should be a valid integer \(got 'x'\)"),
-        ({"run": {"seed": -1}}, r"\[run\] seed: input should be greater than or equal to 0"),
+        ({"run": {"seed": "x"}}, r"\[run\] seed: must be a whole number \(got 'x'\)"),
+        ({"run": {"seed": -1}}, r"\[run\] seed: must be greater than or equal to 0"),
         ({"run": {"until": "3 parsecs"}}, r"\[run\] until: a time cannot be read from '3 parsecs'; write 90"),
         ({"workload": {"window": "9d..2d"}}, r"\[workload\] window: a window must end later"),
         ({"run": {"window": "9d..2d"}}, r"\[run\] window: a window must end later"),
         ({"run": {"window": "9d"}}, r"\[run\] window: a window cannot be read from '9d'; write START..END"),
         ({"energy": {"pue": 12}}, r"\[energy\] pue: a PUE is .* 1 to 3, and 12 is above that; did you mean 1\.2\?"),
         ({"energy": {"pue": [1.1] * 11 + [113]}}, r"\[energy\] pue: .* 113 is above that; did you mean 1\.13\?"),
-        ({"workload": {"scale": 0}}, r"\[workload\] scale: input should be greater than 0"),
-        ({"cluster": {"nodes": 0}}, r"\[cluster\] nodes: input should be greater than or equal to 1"),
-        ({"policy": "fifo"}, r"the scenario policy: input should be"),
+        ({"workload": {"scale": 0}}, r"\[workload\] scale: must be greater than 0"),
+        ({"cluster": {"nodes": 0}}, r"\[cluster\] nodes: must be greater than or equal to 1"),
+        ({"policy": "fifo"}, r"the scenario policy: must be"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_named_with_its_key(values: dict[str, object], message: str) -> None:
@@ -341,7 +348,7 @@ def test_what_a_section_cannot_mean_is_blamed_on_its_file(values: dict[str, obje
 
 
 def test_an_unknown_preset_lists_the_presets() -> None:
-    with pytest.raises(ConfigError, match="unknown preset 'phase1'; did you mean 'phase-1'"):
+    with pytest.raises(ConfigError, match="unknown preset, scenario file or folder 'phase1'; did you mean 'phase-1'"):
         load("phase1")
 
 

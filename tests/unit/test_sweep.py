@@ -111,7 +111,7 @@ def test_a_sweep_without_a_folder_prints_its_table(capsys: pytest.CaptureFixture
     [
         (["phase-1", "--loads", "high"], "--loads are numbers with commas between, such as 0.6,0.85,1.1, got 'high'"),
         (["phase-1", "--loads", "0.6"], "--loads needs two loads or more, such as 0.6,1.1, got '0.6'"),
-        (["phase-1", "--loads", "0,1"], "load: input should be greater than 0 (got 0.0)"),
+        (["phase-1", "--loads", "0,1"], "load: must be greater than 0 (got 0.0)"),
         (["phase-1", "--set", "workload.trace=jobs.csv"], "'load' of a synthetic workload has no meaning"),
     ],
 )

@@ -56,14 +56,19 @@ def test_toml_has_the_keys_of_a_scenario_at_the_top_or_in_their_section(tmp_path
     [
         ("name,nominal\nsteel,many\n", r"row 2, column 'nominal': this is no number \(got 'many'\); write a number"),
         ("name,nominal\nsteel,-1\n", r"row 2, column 'nominal': the number is out of range \(got '-1'\); write"),
-        ("name,weight\nsteel,0\n", "row 2: 'weight' of tenant 'steel' must be a number above 0, got 0"),
+        (
+            "name,weight\nsteel,0\n",
+            r"row 2, column 'weight': the number is out of range \(got '0'\); write a number above 0, or leave the",
+        ),
         (
             "name,nominal\nsteel,1\nbio,2\nsteel,1\n",
             r"row 4, column 'name': a tenant stands twice \(got 'steel'\); give",
         ),
         ("name,nominal\n,1\n", "row 2, column 'name': a tenant has no name; name it"),
         ("name,nominal\nsteel//x,1\n", "row 2: a tenant's name is a path"),
-        ("name,nominel\nsteel,1\n", "row 1, column 'nominel': .* did you mean 'nominal'"),
+        ("name,nominel\nsteel,1\n", "row 1, column 'nominel': unknown column 'nominel'; did you mean 'nominal'"),
+        ("name;nominal\nsteel;1\n", "row 1: the columns are separated by semicolons; separate them by commas"),
+        ("name\tnominal\nsteel\t1\n", "row 1: the columns are separated by tabs; separate them by commas"),
         ("name,quota.H100\nsteel,1\n", "row 1, column 'quota.H100': "),
         ("nominal\n1\n", "row 1: the file has no column of names; add a column 'name'"),
         ("name,nominal,borrow.H100\nsteel,1,1\n", "row 1: some quotas are numbers and some are by GPU type; write all"),

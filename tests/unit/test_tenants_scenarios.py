@@ -104,18 +104,26 @@ def test_a_file_of_tenants_replaces_all_that_layers_below_say_of_them(tmp_path: 
         ({"betwen": "drf"}, r"\[tenants\] has no key 'betwen'; did you mean 'between'"),
         (
             {"tenant": [{"name": "a", "nominel": 1}]},
-            r"\[tenants.tenant.0\] has no key 'nominel'; did you mean 'nominal'",
+            r"\[tenants.tenant.a\] has no key 'nominel'; did you mean 'nominal'",
         ),
-        ({"tenant": [{"nominal": 1}]}, r"\[tenants.tenant.0\] name: field required"),
-        ({"tenant": [{"name": "a", "nominal": "x"}]}, r"\[tenants.tenant.0\] nominal: .* \(got 'x'\)"),
-        ({"limit": [{"jobs": -1}]}, r"\[tenants.limit.0\] jobs: .*greater than or equal to 0 \(got -1\)"),
+        ({"tenant": [{"nominal": 1}]}, r"entry 1 of \[\[tenants.tenant\]\] name: field required"),
+        (
+            {"tenant": [{"name": "a", "nominal": "x"}]},
+            r"\[tenants.tenant.a\] nominal: must be a number or a table \(got 'x'\)",
+        ),
+        ({"tenant": [{"name": "a/b", "weight": 0}]}, r"\[tenants.tenant.\"a/b\"\] weight: must be greater than 0"),
+        ({"tenant": ["a"]}, r"\[tenants\] tenant, entry 1: must be a table \(got 'a'\)"),
+        ({"limit": [{"jobs": -1}]}, r"entry 1 of \[\[tenants.limit\]\] jobs: .*greater than or equal to 0 \(got -1\)"),
         ({**QUOTAS, "between": "dfr"}, r"\[tenants\] unknown between 'dfr'; did you mean 'drf'"),
         ({**QUOTAS, "reclaim": "nevr"}, r"\[tenants\] unknown reclaim 'nevr'; did you mean 'never'"),
         (
             {"limit": [{"each": ["usr"], "jobs": 1}]},
             r"\[tenants\] unknown column of a limit 'usr'; did you mean 'user'",
         ),
-        ({"tenant": [{"name": "a", "nominal": {"H100": 1}}]}, r"\[tenants\] unknown GPU type of a quota 'H100'; "),
+        (
+            {"tenant": [{"name": "a", "nominal": {"H100": 1}}]},
+            r"\[tenants\] unknown GPU type of a quota of tenant 'a': 'H100'; ",
+        ),
         ({"between": "drf"}, r"\[tenants\] 'between' says how tenants share the cluster, and there are none; add \[\["),
         (
             {"of_workload": True},

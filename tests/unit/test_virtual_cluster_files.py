@@ -54,7 +54,7 @@ def test_a_row_is_a_virtual_cluster_and_an_empty_cell_is_left_out(tmp_path):
         ("name,share\na,2\n", r"row 2, column 'share'.*more than 0 and at most 1.*got 2\.0.*0\.25"),
         ("name,gpus\n,8\n", r"row 2, column 'name'.*needs a name.*got ''.*vc-a"),
         ("name,gpus,share\na,8,0.5\n", r"row 2, column 'share'.*more than one of nodes, gpus and share.*one of them"),
-        ("name,gpus,policy\na,8,sjff\n", r"row 2, column 'policy': unknown policy.*got 'sjff'.*did you mean 'sjf'"),
+        ("name,gpus,policy\na,8,sjff\n", r"row 2, column 'policy': unknown policy 'sjff'; did you mean 'sjf'"),
     ],
 )
 def test_what_cannot_be_read_is_said_with_row_and_remedy(tmp_path, text, problem):

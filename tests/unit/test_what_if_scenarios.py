@@ -81,14 +81,14 @@ def test_a_synthetic_workload_can_be_thinned_too() -> None:
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"thin": 1.5}, "thin: input should be less than or equal to 1"),
+        ({"thin": 1.5}, "thin: must be less than or equal to 1"),
         ({"thni": 0.5}, "did you mean 'thin'"),
         ({"sizes_keep": "work"}, "'sizes_keep' says how 'sizes' is done, and there is no 'sizes'"),
         ({"sizes": {"8 GPUs": 16}}, "goes from numbers of GPUs to numbers of GPUs"),
         ({"sizes": 2.0, "sizes_keep": "time"}, "runtime or its work, got 'time'"),
         ({"gpu_types": {"A100": 0.5}}, r"no job asks for the GPU type 'A100'; .*the jobs ask for V100, any"),
         ({"shift": "tomorrow"}, "cannot be read from 'tomorrow'"),
-        ({"repeat": 0}, "repeat: input should be greater than or equal to 1"),
+        ({"repeat": 0}, "repeat: must be greater than or equal to 1"),
         ({"merge": [{"trace": "x.csv", "formta": "swf"}]}, "has no key 'formta'; did you mean 'format'"),
         ({"gpu_types": {"V100": {"speed": 2.0}}}, "has no key 'speed'; .*runtime, to"),
         ({"thin": 1e-9}, "thin leaves none"),

@@ -115,6 +115,10 @@ EstimateOption = Annotated[
 PlacementOption = Annotated[
     str | None, typer.Option("--placement", metavar="NAME", help="Which GPUs; see 'gpuyard show placements'.")
 ]
+PreemptionOption = Annotated[
+    str | None,
+    typer.Option("--preemption", metavar="NAME", help="Who may take GPUs from whom: priority, las, reclaim, ..."),
+]
 TenantsOption = Annotated[
     Path | None,
     typer.Option("--tenants", metavar="FILE", help="Quotas and limits of tenants: TOML, or CSV with a row a tenant."),

@@ -23,6 +23,7 @@ from gpuyard.cli.options import (
     PartitionOption,
     PlacementOption,
     PolicyOption,
+    PreemptionOption,
     ScaleOption,
     ScenarioArgument,
     SeedOption,
@@ -64,6 +65,7 @@ def run(
     backfill: BackfillOption = None,
     estimate: EstimateOption = None,
     placement: PlacementOption = None,
+    preemption: PreemptionOption = None,
     tenants: TenantsOption = None,
     seed: SeedOption = None,
     until: UntilOption = None,
@@ -111,6 +113,7 @@ def run(
                 "backfill": backfill,
                 "estimate": estimate,
                 "placement": placement,
+                "preemption": preemption,
             },
             "tenants": {"file": None if tenants is None else str(tenants)},
             "run": {

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, time
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ValidationError
 
@@ -169,6 +170,24 @@ def schema() -> dict[str, Any]:
     return described
 
 
+_BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
+"""A name that TOML has without quotes."""
+_WANTED: Final = {
+    "string_type": "text in quotes",
+    "list_type": "a list in brackets",
+    "dict_type": "a table",
+    "model_type": "a table",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+}
+"""What is wanted where the type of a value is wrong."""
+
+
 def _say_nothing(_: str, __: float | None) -> None:
     return None
 
@@ -189,9 +208,10 @@ def _check(layered: Layered) -> Model:
         innermost = {one for one in places if not any(other[: len(one)] == one for other in places - {one})}
         first = next(error for error in errors if _place(error) in innermost)
         path = _place(first)
+        tried = [str(error["type"]) for error in errors if _place(error) == path]
         others = len(innermost) - 1
         more = f" (and {others} more)" if others else ""
-        raise ConfigError(f"{layered.origin(path)}: {_describe(first, path)}{more}") from None
+        raise ConfigError(f"{layered.origin(path)}: {_describe(first, path, tried, layered.values)}{more}") from None
 
 
 def _place(error: Mapping[str, Any]) -> Path_:
@@ -202,10 +222,9 @@ def _place(error: Mapping[str, Any]) -> Path_:
     return tuple(part for part in parts if part not in _BRANCHES and not part.startswith("dict["))
 
 
-def _describe(error: Mapping[str, Any], path: tuple[str, ...]) -> str:
-    """Return what is wrong in one sentence."""
-    table, key = ".".join(path[:-1]), path[-1]
-    where = f"[{table}]" if table else "the scenario"
+def _describe(error: Mapping[str, Any], path: Path_, tried: Sequence[str], values: Mapping[str, Any]) -> str:
+    """Return what is wrong in one sentence; ``tried`` are the types of errors there, ``values`` the whole scenario."""
+    table, (where, key) = ".".join(path[:-1]), _called(path, values)
     if error["type"] == "extra_forbidden":
         known = _known_keys(path[:-1])
         nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
@@ -221,7 +240,33 @@ def _describe(error: Mapping[str, Any], path: tuple[str, ...]) -> str:
         return f"{where} {key}: field required; add {key} = ..., {_meaning(path)}"
     shown = _short(error["input"])
     value = "" if error["type"] == "value_error" and shown in reason else f" (got {shown})"
+    if all(kind in _WANTED for kind in tried):
+        reason = f"must be {' or '.join(dict.fromkeys(_WANTED[kind] for kind in tried))}"
+    reason = reason.replace("Input should be", "must be")
     return f"{where} {key}: {reason[:1].lower()}{reason[1:]}{value}"
+
+
+def _called(path: Path_, values: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what a table and a key in it are called: an entry of a list by its name, or else by its number from 1."""
+    here: Any = values
+    parts: list[str] = []
+    where = ""
+    for part in path[:-1]:
+        if isinstance(here, list) and part.isdecimal() and int(part) < len(here):
+            here = here[int(part)]
+            name = here.get("name") if isinstance(here, Mapping) else None
+            if isinstance(name, str) and name:
+                parts.append(name if _BARE.fullmatch(name) else f'"{name}"')
+            else:
+                where, parts = f"entry {int(part) + 1} of [[{'.'.join(parts)}]]", []
+        else:
+            here = here.get(part) if isinstance(here, Mapping) else None
+            parts.append(part)
+    if isinstance(here, list) and path[-1].isdecimal():
+        number = f"entry {int(path[-1]) + 1}"
+        return (f"[{'.'.join(parts[:-1])}]", f"{parts[-1]}, {number}") if parts[1:] else (f"[[{parts[-1]}]]", number)
+    table = f"[{'.'.join(parts)}]" if parts else ""
+    return " ".join(filter(None, (where, table))) or "the scenario", path[-1]
 
 
 def _known_keys(path: tuple[str, ...]) -> list[str]:

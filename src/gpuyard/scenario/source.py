@@ -256,7 +256,7 @@ def _tables(tables: Iterable[dict[str, Any]], key: str) -> list[dict[str, Any]]:
 def _missing(name: str, path: Path) -> ConfigError | InputError:
     if path.suffix or path.name == "scenario.toml" or "/" in name:
         return InputError("there is no such scenario file", path=path, remedy="check the path")
-    return unknown_name("preset", name, preset_names())
+    return unknown_name("preset, scenario file or folder", name, preset_names())
 
 
 def _parse(text: str, origin: str) -> dict[str, Any]:
@@ -288,6 +288,8 @@ def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> None:
     for key, value in above.items():
         if isinstance(value, Mapping):
             table = below.get(key)
+            if key == "preemption" and isinstance(table, str):
+                table = {"rule": table}  # a name is short for that
             below[key] = table = dict(table) if isinstance(table, Mapping) else {}
             _merge(table, value)
         else:

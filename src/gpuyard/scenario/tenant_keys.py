@@ -124,7 +124,7 @@ def tenants_of(section: TenantsSection, shares: Callable[[], Mapping[str, float 
         )
     for name in tenants.types or ():
         if name not in cluster.gpu_types:
-            raise unknown_name("GPU type of a quota", name, cluster.gpu_types)
+            raise unknown_name(f"GPU type of a quota{_whose(tenants, name)}", name, cluster.gpu_types)
     return tenants
 
 
@@ -145,6 +145,14 @@ def due_shares(section: WorkloadSection, spec: Callable[[], SynthesisSpec]) -> M
             '[workload.tenants], or use a set that has them: preset = "rd-centres"'
         )
     return quotas
+
+
+def _whose(tenants: Tenants, kind: str) -> str:
+    """Return whose quota names a GPU type."""
+    for each in tenants.tenants:
+        if any(isinstance(quota, Mapping) and kind in quota for quota in (each.nominal, each.borrow, each.lend)):
+            return f" of tenant '{each.name}':"
+    return ""
 
 
 def _whole(share: float | None, gpus: int) -> float | None:

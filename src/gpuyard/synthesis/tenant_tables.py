@@ -67,8 +67,8 @@ def _from_csv(path: Path) -> dict[str, dict[str, Any]]:
     header, rows = csv_rows(text_of(path), path)
     for column in header:
         if column not in ("name", *_KEYS, *CLASSES):
-            remedy = str(unknown_name("column", column, ("name", *_KEYS, *CLASSES)))
-            raise InputError("the file has a column that says nothing", path=path, row=1, column=column, remedy=remedy)
+            what, _, remedy = str(unknown_name("column", column, ("name", *_KEYS, *CLASSES))).partition("; ")
+            raise InputError(what, path=path, row=1, column=column, remedy=remedy)
     if "name" not in header:
         raise InputError("the file has no column of names", path=path, row=1, remedy="add a column 'name'")
     found: dict[str, dict[str, Any]] = {}

@@ -13,6 +13,9 @@ __all__ = ["Row", "csv_rows", "text_of"]
 
 Row = tuple[int, dict[str, str]]
 
+_OTHER_MARKS = {";": "semicolons", "\t": "tabs"}
+"""What some programs write between cells in place of commas."""
+
 
 def text_of(path: Path) -> str:
     """Return the text of a file.
@@ -37,7 +40,8 @@ def csv_rows(text: str, path: str | Path | None) -> tuple[list[str], Iterator[Ro
     Raises
     ------
     InputError
-        For an empty text, a column that appears twice, or (while the rows are read) a row of the wrong length.
+        For an empty text, columns that are not separated by commas, a column that appears twice, or (while the rows
+        are read) a row of the wrong length.
     """
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
@@ -46,6 +50,11 @@ def csv_rows(text: str, path: str | Path | None) -> tuple[list[str], Iterator[Ro
         raise InputError(f"this is not CSV: {problem}", path=path, row=1) from None
     if not any(header):
         raise InputError("the file has no header", path=path, row=1, remedy="name the columns in the first line")
+    other = next((mark for mark in _OTHER_MARKS if len(header) == 1 and mark in header[0]), None)
+    if other:
+        raise InputError(
+            f"the columns are separated by {_OTHER_MARKS[other]}", path=path, row=1, remedy="separate them by commas"
+        )
     for column in header:
         if header.count(column) > 1:
             raise InputError("a column appears twice", path=path, row=1, column=column, remedy="remove one of them")
