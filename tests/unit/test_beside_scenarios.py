@@ -34,7 +34,7 @@ def test_the_plan_of_slurm_goes_with_preemption_and_tenants() -> None:
 
 
 def test_recorded_replay_is_refused_beside_preemption_and_tenants() -> None:
-    with pytest.raises(ConfigError, match="replay recorded, which starts every job when the record does"):
+    with pytest.raises(ConfigError, match="replay recorded, which starts jobs when the record does"):
         gy.Policy(replay="recorded", preemption="priority")
     with pytest.raises(ConfigError, match="replay recorded, which starts jobs when the record does"):
         gy.simulate(workload((0, 1, 1)), cluster(1), policy=gy.Policy(replay="recorded"), tenants=LIMIT)
