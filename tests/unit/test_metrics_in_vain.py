@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from conftest import cluster, workload
+from gpuyard.cluster import Cluster
 from gpuyard.experiment import simulate
-from gpuyard.metrics.in_vain import in_vain, overpromised
+from gpuyard.metrics.in_vain import in_vain
 from gpuyard.policy import Policy
 from gpuyard.tenancy import NO_TENANTS, Tenant, Tenants
 
@@ -17,15 +18,19 @@ JOBS = workload(
 URGENT = workload((0, 10, 1, {"priority": 2}), (0, 10, 1, {"priority": None}))
 
 
+def overpromised(tenants: Tenants, site: Cluster) -> list[str]:
+    return in_vain(Policy(), tenants, JOBS, site)
+
+
 def said(**given: object) -> list[str]:
-    return in_vain(Policy(**given), NO_TENANTS, JOBS)
+    return in_vain(Policy(**given), NO_TENANTS, JOBS, cluster(4))
 
 
 def test_priority_decides_nothing_where_all_jobs_have_the_same():
     line = "Preemption goes by priority, and all jobs have the same one: no job is more urgent than another."
     assert said(preemption="priority") == [line]
-    assert in_vain(Policy(preemption="priority"), NO_TENANTS, URGENT) == []
-    assert in_vain(Policy(preemption="priority"), NO_TENANTS, workload()) == []
+    assert in_vain(Policy(preemption="priority"), NO_TENANTS, URGENT, cluster(4)) == []
+    assert in_vain(Policy(preemption="priority"), NO_TENANTS, workload(), cluster(4)) == []
     assert line in simulate(JOBS, cluster(4), policy=Policy(preemption="priority")).summary()["warnings"]
 
 
@@ -55,7 +60,7 @@ def test_a_weight_without_factors_and_factors_without_a_weight():
 ])  # fmt: skip
 def test_reclaim_without_preemption_takes_nothing_back(reclaim: str, preemption: str, lines: int):
     tenants = Tenants(tenants=(Tenant(name="steel", nominal=1),), reclaim=reclaim)
-    told = in_vain(Policy(preemption=preemption), tenants, JOBS)
+    told = in_vain(Policy(preemption=preemption), tenants, JOBS, cluster(4))
     assert [line.startswith(f"Nothing is taken back (reclaim = {reclaim})") for line in told] == [True] * lines
 
 

@@ -12,22 +12,25 @@ from gpuyard.tenancy import Quota, Tenants
 from gpuyard.units import counted
 from gpuyard.workload import Workload
 
-__all__ = ["in_vain", "overpromised"]
+__all__ = ["in_vain"]
 
 _TIERED = ("partition", "qos")
 _FACTORS = (("qos", "qos", "QOS"), ("partition", "partitions", "partition"))
 """Weights of the order ``multifactor``, the tables with their factors, and what these are factors of."""
 
 
-def in_vain(policy: Policy, tenants: Tenants, workload: Workload) -> list[str]:
-    """Return a sentence for each part of the policy or of the tenants that changes nothing in this run."""
+def in_vain(policy: Policy, tenants: Tenants, workload: Workload, cluster: Cluster) -> list[str]:
+    """Return a sentence for each part of the policy or the tenants that changes nothing, and for too large quotas.
+
+    Nominal quotas are too large where they come to more GPUs than the cluster has, of each GPU type if so stated.
+    """
     if not len(workload):
         return []
-    return [*_of_preemption(policy, workload), *_of_factors(policy), *_of_reclaim(policy, tenants)]
+    said = [*_of_preemption(policy, workload), *_of_factors(policy), *_of_reclaim(policy, tenants)]
+    return [*said, *_overpromised(tenants, cluster)]
 
 
-def overpromised(tenants: Tenants, cluster: Cluster) -> list[str]:
-    """Return a sentence where nominal quotas come to more GPUs than the cluster has, of each GPU type if so stated."""
+def _overpromised(tenants: Tenants, cluster: Cluster) -> list[str]:
     nominal = [tenants.nominal, *(each.nominal for each in tenants.tenants)]
     given = [quota for quota in nominal if quota is not None]
     kinds: tuple[str | None, ...] = (None,) if tenants.types is None else tenants.types

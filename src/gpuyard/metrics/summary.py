@@ -25,7 +25,7 @@ from gpuyard.metrics.fairness import Fared, deficits_of, fairness_block, weights
 from gpuyard.metrics.fidelity import nothing_ran, oversubscribed_block, recorded_block
 from gpuyard.metrics.fragmentation import Fragmentation, fragmentation
 from gpuyard.metrics.groups import Groups, by_gpus, by_label, by_member, everyone, percentile_block
-from gpuyard.metrics.in_vain import in_vain, overpromised
+from gpuyard.metrics.in_vain import in_vain
 from gpuyard.metrics.misnomers import misnamed, misnomers
 from gpuyard.metrics.queueing import is_saturated, waiting
 from gpuyard.metrics.services import Judged, judge, services_block
