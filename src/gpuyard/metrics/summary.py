@@ -143,11 +143,7 @@ def summarise(
     submitted, last = _extremes(view)
     tenants = by_label(record.workload, "tenant")
     warnings = [*misnomers(record.tenants, record.workload), *misnamed(record.policy, record.workload)]
-    warnings += [
-        *in_vain(record.policy, record.tenants, record.workload),
-        *overpromised(record.tenants, record.cluster),
-    ]
-    warnings += nothing_ran(record)
+    warnings += [*in_vain(record.policy, record.tenants, record.workload, record.cluster), *nothing_ran(record)]
     return {
         **whole,
         "makespan_s": None if submitted is None or last is None else (last - submitted) / MICROSECOND,
