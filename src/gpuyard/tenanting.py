@@ -359,6 +359,9 @@ def _tenant_records(shared: Shared, asker: Records, policy: Policy) -> Records:
     tenant["weight"] = [weights.get(path, 1.0) for path in shared.tenants.paths]
     tenant["parent"], tenant["end"] = shared.parent, _ends(shared.parent)
     tenant["prey"] = tenant["view"] = NOBODY
+    least, held = np.full(tenant.size, NEVER, np.int64), asker["gpus"] > 0
+    np.minimum.at(least, asker["tenant"][held], asker["gpus"][held])
+    tenant["least"] = np.where(least == NEVER, 0, least)
     bounds = np.arange(tenant.size + 1)
     if policy.backfill == "fit":
         bounds = np.searchsorted(asker["tenant"], bounds)

@@ -12,15 +12,16 @@ from typing import Any, TypeAlias
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.booty import drop_prey, put_prey, refresh
 from gpuyard.kernel.codes import NOBODY, Count
+from gpuyard.kernel.counting import count_away, count_back, nodes_for
 from gpuyard.kernel.hunt import try_place, undo_place
 from gpuyard.kernel.imagined import put_back, take_away
 from gpuyard.kernel.jit import compiler, inlined, kernel, pointed
 from gpuyard.kernel.lending import note_borrower, settle_borrowers, tenant_of
 from gpuyard.kernel.levels import level_of_waiting
 from gpuyard.kernel.pairing import take_out
-from gpuyard.kernel.placement import Placer, Releaser
+from gpuyard.kernel.placement import Placer, Releaser, place_plain, release_plain
 from gpuyard.kernel.quotas import charge, fair_share, holder_of, is_within_quota, resource_held, resources_of
-from gpuyard.kernel.stays import Stays
+from gpuyard.kernel.stays import Stays, Terms
 from gpuyard.kernel.tables import Events, Jobs, Log, Records, Site
 from gpuyard.kernel.tenancy import ANY_TYPE, Reclaim, Share, Tenancy
 
@@ -132,6 +133,9 @@ def _make_room(
     if stage == _FAIR:
         share = fair_share(tenancy.ledger, tenant, resource, int(tenancy.ledger.asker[nth(number)]["gpus"]))
     first = int(events.counter[Count.SLOTS])
+    counted, asked = stays.terms[Terms.COUNTED] > 0, demand[nth(wish)]
+    many, large, rest = int(asked["many"]), int(asked["large"]), int(asked["rest"])
+    fitting, smaller = nodes_for(site, asked) if counted else (0, 0)
     taken, noted, left, passed = 0, 0, 0, 0
     placed, own = False, stage == _OWN
     while not placed and stage <= _OWN:
@@ -149,18 +153,29 @@ def _make_room(
         _shift_charge(jobs, site, log, tenancy, found, -1)
         if stage <= _BORROWED:
             note_borrower(tenancy, tenant_of(tenancy, found))
-        noted = take_away(jobs, demand, site, log, stays.noted_gpu, releaser, found, noted)
         taken += 1
+        if counted:
+            more, more_rest = count_away(jobs, site, log, stays, found, large, rest)
+            fitting, smaller = fitting + more, smaller + more_rest
+            if fitting < many or (rest > 0 and smaller <= many):
+                continue
+        else:
+            noted = take_away(jobs, demand, site, log, stays.noted_gpu, releaser, found, noted)
         if holder_of(tenancy.ledger, number, resource)[0] == NOBODY:
-            placed = try_place(demand, site, log, events, placer, row, wish)
-    if placed:
+            placed = counted or try_place(demand, site, log, events, placer, row, wish)
+    if placed and counted:
+        _spare_by_counts(jobs, demand, site, log, events, stays, tenancy, row, wish, taken, fitting, smaller)
+    elif placed:
         _spare(jobs, demand, site, log, events, stays, tenancy, placer, releaser, row, wish, resource, taken, first)
     else:
         own = own and _is_held_by_own(tenancy, number, resource)
         while taken > 0:
             taken -= 1
             this = stays.catch[nth(taken)]
-            noted = put_back(jobs, demand, site, log, stays.noted_gpu, int(this["row"]), noted)
+            if counted:
+                count_back(jobs, site, log, stays, int(this["row"]), large, rest)
+            else:
+                noted = put_back(jobs, demand, site, log, stays.noted_gpu, int(this["row"]), noted)
             this["spared"] = 1
             _return(jobs, site, log, tenancy, int(this["row"]))
     _bring_back(tenancy, passed)
@@ -238,6 +253,50 @@ def _spare(
 
 
 @kernel
+def _spare_by_counts(
+    jobs: Jobs,
+    demand: Records,
+    site: Site,
+    log: Log,
+    events: Events,
+    stays: Stays,
+    tenancy: Tenancy,
+    row: int,
+    wish: int,
+    taken: int,
+    fitting: int,
+    smaller: int,
+) -> None:
+    """As :func:`_spare`, where nobody is off the site yet and the job not placed; ``fitting`` nodes would have room.
+
+    Then those who are needed are released, and the job is placed: it goes where it went in the last of the trials.
+    """
+    number, asked = int(tenancy.ledger.asker_of[nth(row)]), demand[nth(wish)]
+    resource = int(tenancy.ledger.asker[nth(number)]["resource"])
+    many, large, rest = int(asked["many"]), int(asked["large"]), int(asked["rest"])
+    for place in range(taken - 2, -1, -1):
+        this = stays.catch[nth(place)]
+        found = int(this["row"])
+        lost, lost_rest = count_back(jobs, site, log, stays, found, large, rest)
+        if fitting - lost >= many and (rest == 0 or smaller - lost_rest > many):
+            _shift_charge(jobs, site, log, tenancy, found, 1)
+            if holder_of(tenancy.ledger, number, resource)[0] == NOBODY:
+                this["spared"] = 1
+                fitting, smaller = fitting - lost, smaller - lost_rest
+                put_prey(tenancy, found)
+                continue
+            _shift_charge(jobs, site, log, tenancy, found, -1)
+        count_away(jobs, site, log, stays, found, large, rest)
+    for place in range(taken):
+        this = stays.catch[nth(place)]
+        if this["spared"] == 0:
+            count_back(jobs, site, log, stays, int(this["row"]), large, rest)
+            claim = jobs.claim[nth(this["row"])]
+            release_plain(site, log, int(claim["slot"]), int(claim["slots"]))
+    place_plain(site, log, events, large, many, rest)
+
+
+@kernel
 def _next(
     jobs: Jobs,
     site: Site,
@@ -253,7 +312,7 @@ def _next(
 ) -> tuple[int, int, int]:
     """Return who is taken next in a stage, or NOBODY; how many tenants were left out, and jobs passed over, so far.
 
-    They stand at the beginning and at the end of ``Tenancy.seen``.
+    They stand at the beginning and at the end of ``Booty.seen``, there also tenants of whom all are passed over.
     """
     if stage == _OWN:
         found = int(tenancy.ledger.tenant[nth(tenant)]["prey"])
@@ -278,9 +337,22 @@ def _bring_back(tenancy: Tenancy, passed: int) -> int:
     """Put those back who were passed over; return 0."""
     for number in range(passed):
         row = int(tenancy.booty.seen[nth(tenancy.booty.seen.size - 1 - number)])
+        if row < NOBODY:
+            note_borrower(tenancy, NOBODY - 1 - row)
+            continue
         put_prey(tenancy, row)
         note_borrower(tenancy, tenant_of(tenancy, row))
     return 0
+
+
+@inlined
+def _pass_tenant(tenancy: Tenancy, other: int, passed: int) -> int:
+    """As :func:`_pass_over`, all jobs of a tenant at once, which stay where they are."""
+    state = tenancy.ledger.state
+    state[Share.BORROWERS] = take_out(tenancy.booty.borrowers, int(state[Share.BORROWERS]), other)
+    tenancy.booty.borrowers.item[nth(other)]["heap"] = 0
+    tenancy.booty.seen[nth(tenancy.booty.seen.size - 1 - passed)] = NOBODY - 1 - other
+    return passed + 1
 
 
 @inlined
@@ -357,7 +429,8 @@ def _next_fair(
 ) -> tuple[int, int, int]:
     """Return the first of the tenant that borrows most whom a strategy allows to take, as :func:`_next` does.
 
-    None of those that borrow less may be taken either, once a tenant's share is too small with all that it holds.
+    None of those that borrow less may be taken either, once a tenant's share is too small with all that it holds; nor,
+    under the first strategy, any job of a tenant whose share would be too small without as little as its jobs ask for.
     """
     ledger, state = tenancy.ledger, tenancy.ledger.state
     while state[Share.BORROWERS] != NOBODY:
@@ -369,6 +442,8 @@ def _next_fair(
         gpus = int(ledger.asker[nth(ledger.asker_of[nth(found)])]["gpus"])
         if other == tenant or not _borrows_from(tenancy, other, tenant, resource):
             left = _leave_out(tenancy, other, left)
+        elif strategy == _FAIR and share > fair_share(ledger, other, resource, -int(ledger.tenant[nth(other)]["least"])):
+            passed = _pass_tenant(tenancy, other, passed)
         elif resource_held(jobs, site, log, ledger, found) != resource or (
             strategy == _FAIR and share > fair_share(ledger, other, resource, -gpus)
         ):

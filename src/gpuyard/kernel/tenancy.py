@@ -86,6 +86,7 @@ TENANT = np.dtype(
         ("prey_gpus", np.int64),  # thousandths that those of its jobs hold that may be taken away
         ("offered", np.int64),  # slots of its jobs that may be taken away, ever since the beginning
         ("lent", np.int64),  # as many of these as Share.LENT counts
+        ("least", np.int64),  # thousandths that the smallest of its own jobs with GPUs asks for, 0 if it has none
         ("waiting", np.int32),  # its own jobs that wait
         ("parent", np.int32),  # NOBODY for the root
         ("end", np.int32),  # after the last tenant below it
