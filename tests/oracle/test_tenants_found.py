@@ -77,6 +77,15 @@ def test_a_claim_is_tried_in_the_round_after_a_victim_has_joined_a_lane_that_sto
     compare(jobs, cluster(2, 2, cpus=[6, 6]), policy, 0, None, tenants=shared)
 
 
+@pytest.mark.parametrize("reclaim", ["any", "lower", "fair"])
+@pytest.mark.parametrize("rule", ["reclaim", "priority"])
+def test_who_had_a_turn_is_not_tried_again_when_somebody_borrows_in_the_same_round(rule: str, reclaim: str):
+    """A start gives red a larger share than sea has: red's first job stands behind the job by which sea borrows."""
+    rows = [(0, 100, 8, 0, "sea"), (5, 10, 10, 1, "red"), (5, 3, 1, 1, "red"), (5, 7, 1, 1, "sea"), (9, 5, 1, 1, "sea")]
+    quotas = (Tenant(name="red", nominal=30, weight=0.01), Tenant(name="sea", nominal=8))
+    agree(rows, 16, Tenants(tenants=quotas, between="drf", reclaim=reclaim), {"rule": rule})
+
+
 def test_who_was_let_in_at_a_quota_lets_in_the_next_when_another_job_comes_first_in_its_queue():
     """The second to be held there was left waiting until something else ended."""
     rows = [(0, 5, 2, 0, "sky"), (0, 9, 2, 0, "sky"), (1, 3, 2, 0, "red"), (1, 3, 2, 0, "sea"), (5, 3, 3, 5, "red")]

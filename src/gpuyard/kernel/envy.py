@@ -12,15 +12,21 @@ from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.lending import settle_borrowers
 from gpuyard.kernel.pairing import put, set_key, take_out
 from gpuyard.kernel.quotas import fair_share
-from gpuyard.kernel.tenancy import ANY_TYPE, Held, Share, Tenancy
+from gpuyard.kernel.tenancy import ANY_TYPE, Held, Reclaim, Share, Tenancy
 
 __all__ = ["may_take_by_share", "next_envious", "note_envy", "note_refused", "was_refused"]
 
 
 @inlined
+def _knows_turns(tenancy: Tenancy) -> bool:
+    """Return whether something stands for each lane: it may wait for somebody's share, or shares change in a round."""
+    return bool(tenancy.waiting.lanes.item.size > tenancy.waiting.aside.size)
+
+
+@inlined
 def _knows_envy(tenancy: Tenancy) -> bool:
     """Return whether lanes may wait for somebody's share."""
-    return bool(tenancy.waiting.lanes.item.size > tenancy.waiting.aside.size)
+    return bool(_knows_turns(tenancy) and tenancy.ledger.state[Share.RECLAIM] == Reclaim.FAIR)
 
 
 @inlined
@@ -77,12 +83,14 @@ def next_envious(tenancy: Tenancy) -> int:
 @inlined
 def note_refused(tenancy: Tenancy, lane: int) -> None:
     """Note that a lane had its turn in this round."""
-    if _knows_envy(tenancy):
+    if _knows_turns(tenancy):
         tenancy.waiting.lanes.item[nth(tenancy.waiting.aside.size + lane)]["level"] = tenancy.ledger.state[Share.ROUND]
 
 
 @inlined
 def was_refused(tenancy: Tenancy, lane: int) -> bool:
-    """Return whether a lane had its turn in this round; only where lanes may wait for somebody's share."""
+    """Return whether a lane is known to have had its turn in this round, whatever its place in the order is now."""
+    if not _knows_turns(tenancy):
+        return False
     item = tenancy.waiting.lanes.item[nth(tenancy.waiting.aside.size + lane)]
     return bool(item["level"] == tenancy.ledger.state[Share.ROUND])

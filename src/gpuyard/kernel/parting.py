@@ -222,9 +222,9 @@ def _reach(ledger: Ledger, lent: bool) -> int:
 
 @inlined
 def raise_hopes(tenancy: Tenancy, after: int) -> bool:
-    """Let those be tried who waited for GPUs and may find enough; those that stand before a lane in the next round.
+    """Let those be tried who waited for GPUs and may find enough; those who had their turn in the next round.
 
-    ``after`` is that lane, or NOBODY.  Return whether there are such.
+    That are those before the lane ``after``, unless it is NOBODY.  Return whether there are such.
     """
     state = tenancy.waiting.state
     return (state[Held.HOPE] != NOBODY or state[Held.CLAIM_HOPE] != NOBODY) and _raise_hopes(tenancy, after)
@@ -241,7 +241,7 @@ def _raise_hopes(tenancy: Tenancy, after: int) -> bool:
                 break
             leave_lane(waiting, lane)
             _note_share(tenancy, lane)
-            if after != NOBODY and goes_before(waiting.lanes, lane, after):
+            if after != NOBODY and (was_refused(tenancy, lane) or goes_before(waiting.lanes, lane, after)):
                 put_aside(tenancy, lane)
             else:
                 enter_lane(tenancy, lane)
@@ -287,16 +287,23 @@ def _raise_envious(tenancy: Tenancy, after: int) -> bool:
 
 @inlined
 def note_turns(tenancy: Tenancy, lane: int) -> None:
-    """Note that a tenant's lanes before one that starts a job had their turn: they will stand behind others now."""
-    if tenancy.waiting.state[Held.ENVY] != NOBODY:
+    """Note that a tenant's lanes before one that starts a job had their turn: they may stand behind others now."""
+    state = tenancy.waiting.state
+    if state[Held.ENVY] != NOBODY or (
+        state[Held.CLAIM_HOPE] != NOBODY and tenancy.ledger.state[Share.BETWEEN] != Between.QUEUE
+    ):
         _note_turns(tenancy, lane)
 
 
 @kernel
 def _note_turns(tenancy: Tenancy, lane: int) -> None:
     tenant = tenancy.ledger.tenant[nth(tenancy.ledger.asker[nth(asker_first(tenancy, lane))]["tenant"])]
+    one = tenancy.waiting.lanes.item[nth(lane)]
     for other in range(tenant["first_lane"], tenant["last_lane"]):
-        if tenancy.waiting.lanes.item[nth(other)]["heap"] >= 0 and goes_before(tenancy.waiting.lanes, other, lane):
+        its = tenancy.waiting.lanes.item[nth(other)]
+        if its["heap"] >= 0 and (
+            its["second"] < one["second"] or (its["second"] == one["second"] and its["third"] < one["third"])
+        ):
             note_refused(tenancy, other)
 
 

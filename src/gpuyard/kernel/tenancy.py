@@ -213,7 +213,7 @@ class Waiting(NamedTuple):
     wait for a number of GPUs, that of lanes that wait for a number of slots, those of the pairs.
     """
 
-    lanes: Pairing  # under Reclaim.FAIR as many again: what stands for each lane in the heap Held.ENVY
+    lanes: Pairing  # and as many that stand for them in Held.ENVY, under Reclaim.FAIR; their level: a round (envy)
     pair: Records  # node after node
     pair_of_node: NDArray[np.int32]  # shape (tenants + groups + 1,): the first
     wish: Records
@@ -253,12 +253,12 @@ def build_tenancy(
     tenants = ledger.tenant.size
     lanes = int(ledger.tenant["last_lane"].max())
     jobs = ledger.asker_of.size if ledger.state[Share.PREEMPTS] else 0
-    fair = jobs > 0 and ledger.state[Share.RECLAIM] == Reclaim.FAIR
+    turns = jobs > 0 and (ledger.state[Share.RECLAIM] == Reclaim.FAIR or ledger.state[Share.BETWEEN] != Between.QUEUE)
     wish = np.zeros(demands, WISH)
     for name in WISH.names or ():
         wish[name] = NOBODY
     waiting = Waiting(
-        lanes=build_pairing(2 * lanes if fair else lanes),
+        lanes=build_pairing(2 * lanes if turns else lanes),
         pair=pair,
         pair_of_node=pair_of_node,
         wish=wish,

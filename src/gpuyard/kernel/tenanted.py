@@ -233,6 +233,7 @@ def _make_round(
             _start(jobs, site, log, events, stays, tenancy, lane, row, first, now)
             end_round(tenancy, stays)
             return True
+        note_refused(tenancy, lane)
         if taken != _WAITS:
             _refuse(stays, tenancy, lane, number, link, need, claimant, taken)
         heads = gather_heads(waiting, state, demand, site) if offered else settle_head(waiting, state, heads)
@@ -283,7 +284,6 @@ def _refuse(
     ``link`` is where it was not admitted, and ``need`` what it lacks there, as of :func:`_try`.
     """
     stays.lane[nth(lane)]["blocked"] = tenancy.ledger.state[Share.CHANCE]
-    note_refused(tenancy, lane)
     partly = link != NOBODY and need < tenancy.ledger.asker[nth(number)]["gpus"]
     if link != NOBODY and not partly and (not claimant or taken == NOBODY):
         hold_lane(tenancy, lane, link)
