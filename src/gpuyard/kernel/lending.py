@@ -5,7 +5,7 @@ from __future__ import annotations
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.jit import inlined, kernel
-from gpuyard.kernel.pairing import put, set_key, take_out
+from gpuyard.kernel.pairing import leads, put, set_key, take_out
 from gpuyard.kernel.quotas import fair_share, is_above_quota
 from gpuyard.kernel.tenancy import Reclaim, Share, Tenancy
 
@@ -73,7 +73,7 @@ def note_borrower(tenancy: Tenancy, tenant: int) -> None:
     state[Share.LENT] += this["lent"]
     same = borrows and _stand_by_key(tenancy, tenant, first)
     if tenancy.booty.borrowers.item[nth(tenant)]["heap"] > 0:
-        if same:
+        if same or (borrows and state[Share.BORROWERS] == tenant and leads(tenancy.booty.borrowers, tenant)):
             return
         state[Share.BORROWERS] = take_out(tenancy.booty.borrowers, int(state[Share.BORROWERS]), tenant)
         tenancy.booty.borrowers.item[nth(tenant)]["heap"] = 0

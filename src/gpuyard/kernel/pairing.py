@@ -15,7 +15,7 @@ from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.tables import Records
 
-__all__ = ["ITEM", "Pairing", "build_pairing", "goes_before", "put", "set_key", "take_out"]
+__all__ = ["ITEM", "Pairing", "build_pairing", "goes_before", "leads", "put", "set_key", "take_out"]
 
 ITEM = np.dtype(
     [
@@ -85,6 +85,13 @@ def _merge(heap: Pairing, one: int, other: int) -> int:
 def put(heap: Pairing, root: int, one: int) -> int:
     """Put an item that is in no heap into one; return the root."""
     return one if root == NOBODY else _merge(heap, root, one)
+
+
+@inlined
+def leads(heap: Pairing, root: int) -> bool:
+    """Return whether a root whose key has grown is known to go before all others still; not where it has many children."""
+    child = int(heap.item[nth(root)]["child"])
+    return child == NOBODY or bool(heap.item[nth(child)]["next"] == NOBODY and goes_before(heap, root, child))
 
 
 @kernel

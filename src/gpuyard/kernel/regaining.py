@@ -169,15 +169,8 @@ def _make_room(
         _spare(jobs, demand, site, log, events, stays, tenancy, placer, releaser, row, wish, resource, taken, first)
     else:
         own = own and _is_held_by_own(tenancy, number, resource)
-        while taken > 0:
-            taken -= 1
-            this = stays.catch[nth(taken)]
-            if counted:
-                count_back(jobs, site, log, stays, int(this["row"]), large, rest)
-            else:
-                noted = put_back(jobs, demand, site, log, stays.noted_gpu, int(this["row"]), noted)
-            this["spared"] = 1
-            _return(jobs, site, log, tenancy, int(this["row"]))
+        _put_all_back(jobs, demand, site, log, stays, tenancy, taken, noted, large, rest)
+        taken = 0
     _bring_back(tenancy, passed)
     for place in range(left):
         note_borrower(tenancy, int(tenancy.booty.seen[nth(place)]))
@@ -207,12 +200,31 @@ def _shift_charge(jobs: Jobs, site: Site, log: Log, tenancy: Tenancy, row: int, 
     )
 
 
-@inlined
-def _return(jobs: Jobs, site: Site, log: Log, tenancy: Tenancy, row: int) -> None:
-    """Charge a job again that has been put back, and let it be taken away again."""
-    _shift_charge(jobs, site, log, tenancy, row, 1)
-    put_prey(tenancy, row)
-    note_borrower(tenancy, tenant_of(tenancy, row))
+@kernel
+def _put_all_back(
+    jobs: Jobs,
+    demand: Records,
+    site: Site,
+    log: Log,
+    stays: Stays,
+    tenancy: Tenancy,
+    taken: int,
+    noted: int,
+    large: int,
+    rest: int,
+) -> None:
+    """Put back all that were taken off, the last first; tenants are looked at once where several of theirs follow."""
+    for place in range(taken - 1, -1, -1):
+        row = int(stays.catch[nth(place)]["row"])
+        if stays.terms[Terms.COUNTED] > 0:
+            count_back(jobs, site, log, stays, row, large, rest)
+        else:
+            noted = put_back(jobs, demand, site, log, stays.noted_gpu, row, noted)
+        _shift_charge(jobs, site, log, tenancy, row, 1)
+        put_prey(tenancy, row)
+        tenant = tenant_of(tenancy, row)
+        if place == 0 or tenant_of(tenancy, int(stays.catch[nth(place - 1)]["row"])) != tenant:
+            note_borrower(tenancy, tenant)
 
 
 @kernel
@@ -435,20 +447,21 @@ def _next_fair(
     ledger, state = tenancy.ledger, tenancy.ledger.state
     while state[Share.BORROWERS] != NOBODY:
         other = int(state[Share.BORROWERS])
-        most = fair_share(ledger, other, NOBODY, 0)
+        most = -tenancy.booty.borrowers.item[nth(other)]["share"]
         if most <= 0.0 or most < share or (strategy > _FAIR and most == share):
             break
         found = int(ledger.tenant[nth(other)]["prey"])
         gpus = int(ledger.asker[nth(ledger.asker_of[nth(found)])]["gpus"])
         if other == tenant or not _borrows_from(tenancy, other, tenant, resource):
             left = _leave_out(tenancy, other, left)
-        elif strategy == _FAIR and share > fair_share(ledger, other, resource, -int(ledger.tenant[nth(other)]["least"])):
-            passed = _pass_tenant(tenancy, other, passed)
         elif resource_held(jobs, site, log, ledger, found) != resource or (
             strategy == _FAIR and share > fair_share(ledger, other, resource, -gpus)
         ):
-            passed = _pass_over(tenancy, found, passed)
-            note_borrower(tenancy, other)
+            if strategy == _FAIR and share > fair_share(ledger, other, resource, -int(ledger.tenant[nth(other)]["least"])):
+                passed = _pass_tenant(tenancy, other, passed)
+            else:
+                passed = _pass_over(tenancy, found, passed)
+                note_borrower(tenancy, other)
         else:
             return found, left, passed
     return NOBODY, left, passed
