@@ -24,7 +24,7 @@ def nodes_for(site: Site, asked: Records) -> tuple[int, int]:
 
 @kernel
 def count_away(jobs: Jobs, site: Site, log: Log, stays: Stays, row: int, large: int, rest: int) -> tuple[int, int]:
-    """Note that what a job holds would come back; return how many more nodes would have ``large``, and ``rest``, free."""
+    """Note that what a job holds would come back; return how many more nodes would have ``large``, ``rest`` free."""
     claim, back = jobs.claim[nth(row)], stays.returned
     more, more_rest = 0, 0
     for number in range(claim["slot"], claim["slot"] + claim["slots"]):

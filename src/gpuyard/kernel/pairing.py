@@ -89,7 +89,7 @@ def put(heap: Pairing, root: int, one: int) -> int:
 
 @inlined
 def leads(heap: Pairing, root: int) -> bool:
-    """Return whether a root whose key has grown is known to go before all others still; not where it has many children."""
+    """Return whether a root with another key is known to go before all others; not if it has several children."""
     child = int(heap.item[nth(root)]["child"])
     return child == NOBODY or bool(heap.item[nth(child)]["next"] == NOBODY and goes_before(heap, root, child))
 

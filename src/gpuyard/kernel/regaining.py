@@ -172,11 +172,17 @@ def _make_room(
         _put_all_back(jobs, demand, site, log, stays, tenancy, taken, noted, large, rest)
         taken = 0
     _bring_back(tenancy, passed)
+    _note_borrowers(stays, tenancy, left, taken)
+    return NOBODY if own and not placed else taken
+
+
+@inlined
+def _note_borrowers(stays: Stays, tenancy: Tenancy, left: int, taken: int) -> None:
+    """Bring those up to date who were left out, and whose jobs were taken off."""
     for place in range(left):
         note_borrower(tenancy, int(tenancy.booty.seen[nth(place)]))
     for place in range(taken):
         note_borrower(tenancy, tenant_of(tenancy, int(stays.catch[nth(place)]["row"])))
-    return NOBODY if own and not placed else taken
 
 
 @inlined
@@ -457,7 +463,9 @@ def _next_fair(
         elif resource_held(jobs, site, log, ledger, found) != resource or (
             strategy == _FAIR and share > fair_share(ledger, other, resource, -gpus)
         ):
-            if strategy == _FAIR and share > fair_share(ledger, other, resource, -int(ledger.tenant[nth(other)]["least"])):
+            if strategy == _FAIR and share > fair_share(
+                ledger, other, resource, -int(ledger.tenant[nth(other)]["least"])
+            ):
                 passed = _pass_tenant(tenancy, other, passed)
             else:
                 passed = _pass_over(tenancy, found, passed)
