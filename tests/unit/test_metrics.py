@@ -17,6 +17,7 @@ from gpuyard.metrics.columns import SUMMARY, leaves, undocumented
 from gpuyard.metrics.groups import percentile_block
 from gpuyard.policy import Policy
 from gpuyard.record import Outcome
+from gpuyard.report.sections import group_grids
 from gpuyard.traces.schema import ORIGIN
 from records import record
 from serving import ran, services
@@ -185,6 +186,17 @@ def test_groups_say_who_made_room_and_what_it_cost_them():
     assert found["gpu"]["goodput"] == pytest.approx(1 - 10 / 120)
 
 
+def test_partitions_and_qos_are_groups_where_jobs_state_any():
+    jobs = workload((0, 10, 4, {"partition": "debug"}), (0, 10, 4, {"partition": "main"}), (0, 10, 4))
+    result = simulate(jobs, cluster(4))
+    found = result.summary()
+    waits = {name: block["wait_s"]["mean"] for name, block in found["by_partition"].items()}
+    assert waits == {"debug": 0, "main": 10, "other": 20}
+    assert found["by_qos"] is None, "nobody states any"
+    assert result.jobs["partition"].to_pylist() == ["debug", "main", None]
+    assert [grid.caption for grid in group_grids(result)] == ["By partition", "By size of the job"]
+
+
 @pytest.mark.parametrize(("until", "waited"), [(None, 10), (25, 5)])
 def test_a_preempted_job_is_in_the_queue_until_it_goes_on_or_the_run_stops(until, waited):
     pair = workload((0, 100, 4), (20, 10, 4))
@@ -307,7 +319,7 @@ def test_every_key_is_explained_and_every_explained_key_exists():
     ).summary()
     assert undocumented(apart) == []
     lent = simulate(
-        workload((0, 9, 1, {"tenant": "a"}), (0, 9, 1, {"tenant": "alpha"})),
+        workload((0, 9, 1, {"tenant": "a", "qos": "hi"}), (0, 9, 1, {"tenant": "alpha", "partition": "main"})),
         cluster(1),
         policy="fifo-fit",
         tenants={"tenant": [{"name": "a", "nominal": 1}, {"name": "alpho"}]},

@@ -72,6 +72,9 @@ JOBS: Final[tuple[Column, ...]] = (
     _column("job_class", pa.string(), "name", "workload class", "no class: counted as 'other'"),
     _column("tenant", pa.string(), "name", "who is charged", "no tenant: counted as 'other'"),
     _column("user", pa.string(), "name", "who submitted it", "not recorded"),
+    _column("partition", pa.string(), "name", "the partition it was submitted to", "not recorded"),
+    _column("qos", pa.string(), "name", "its quality of service class", "not recorded"),
+    _column("priority", pa.int32(), "rank", "higher is more urgent", "not recorded: counted as 0"),
     _column(
         "virtual_cluster",
         pa.string(),
@@ -325,6 +328,8 @@ SUMMARY: Final[tuple[Key, ...]] = (
     *_of_groups("by_class.*."),
     *_of_groups("by_tenant.*."),
     *_of_groups("by_gpus.*."),
+    *_of_groups("by_partition.*."),
+    *_of_groups("by_qos.*."),
     *_of_groups("by_virtual_cluster.*."),
     _key("by_virtual_cluster.*.nodes", "nodes", "nodes it has; the block is null in a run without virtual clusters"),
     _key("by_virtual_cluster.*.gpus", "GPUs", "GPUs it has"),
@@ -380,7 +385,7 @@ SUMMARY: Final[tuple[Key, ...]] = (
 
 _AS_BY_CLASS: Final = {
     key
-    for group in ("by_tenant", "by_gpus", "by_virtual_cluster", "stages.*.by_class")
+    for group in ("by_tenant", "by_gpus", "by_partition", "by_qos", "by_virtual_cluster", "stages.*.by_class")
     for key in _of_groups(f"{group}.*.")
 } | {*_PHASES, *_YEARS}
 _GROUPS: Final = (
@@ -388,6 +393,8 @@ _GROUPS: Final = (
     "by_tenant",
     "fairness.by_tenant",
     "by_gpus",
+    "by_partition",
+    "by_qos",
     "by_virtual_cluster",
     "gpu.gpu_hours_by_state",
     "gpu.activity_from",
@@ -462,6 +469,7 @@ def _keys() -> str:
             path, meaning = f"{stem}.{{mean, p50, p90, p95, p99, max}}", meaning.removeprefix("mean: ")
         lines.append(f"| `{path}` | {key.unit} | {meaning.replace('|', chr(92) + '|')} |")
     lines.append("| `by_tenant.*`, `by_gpus.*`, `stages.*.by_class.*` | | as `by_class.*` |")
+    lines.append("| `by_partition.*`, `by_qos.*` | | also as `by_class.*`; null where no job states any |")
     lines.append("| `phases.*` | | as `stages.*`, of the phases that have a name; null where none has |")
     lines.append("| `years.*` | | as `stages.*`, of calendar years; null in a run within one year |")
     lines.append("| `by_virtual_cluster.*` | | also as `by_class.*`; the rates are those of its own GPUs |")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gpuyard.virtual_clusters import Division
 from gpuyard.workload import Workload
 
-__all__ = ["PERCENTILES", "Groups", "by_gpus", "by_label", "by_member", "everyone", "percentile_block"]
+__all__ = ["PERCENTILES", "Groups", "by_gpus", "by_label", "by_member", "everyone", "percentile_block", "where_stated"]
 
 PERCENTILES = (50, 90, 95, 99)
 
@@ -89,6 +89,12 @@ def everyone(jobs: int) -> Groups:
 def by_label(workload: Workload, column: str) -> Groups:
     """Return the jobs by a text column, groups in alphabetical order; null is 'other'."""
     return _partition(*workload.labels(column))
+
+
+def where_stated(workload: Workload) -> dict[str, Groups | None]:
+    """Return the jobs by partition and by QOS, by the names of these groups; ``None`` where no job states any."""
+    columns = ("partition", "qos")
+    return {f"by_{each}": by_label(workload, each) if workload.has(each) else None for each in columns}
 
 
 def by_member(division: Division) -> Groups:

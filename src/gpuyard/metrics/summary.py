@@ -24,7 +24,7 @@ from gpuyard.metrics.facts import STATES, JobTimes, job_times
 from gpuyard.metrics.fairness import Fared, deficits_of, fairness_block, weights_of
 from gpuyard.metrics.fidelity import nothing_ran, oversubscribed_block, recorded_block
 from gpuyard.metrics.fragmentation import Fragmentation, fragmentation
-from gpuyard.metrics.groups import Groups, by_gpus, by_label, by_member, everyone, percentile_block
+from gpuyard.metrics.groups import Groups, by_gpus, by_label, by_member, everyone, percentile_block, where_stated
 from gpuyard.metrics.in_vain import in_vain
 from gpuyard.metrics.misnomers import misnamed, misnomers
 from gpuyard.metrics.queueing import is_saturated, waiting
@@ -157,6 +157,7 @@ def summarise(
         "by_class": _grouped(view, by_label(record.workload, "job_class")),
         "by_tenant": _grouped(view, tenants),
         "by_gpus": _grouped(view, by_gpus(record.workload)),
+        **{name: groups and _grouped(view, groups) for name, groups in where_stated(record.workload).items()},
         "by_virtual_cluster": _apart(view, *queue),
         "fairness": fairness_block(record, _fared(view, tenants, tenant_weights, deficits, alone)),
         "deadlines": deadline_block(record, view.times, view.chosen),

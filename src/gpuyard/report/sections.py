@@ -230,6 +230,8 @@ _GROUPS: Final = (
     ("by_virtual_cluster", "virtual_cluster", "By virtual cluster", "Virtual cluster"),
     ("by_class", "job_class", "By class", "Class"),
     ("by_tenant", "tenant", "By tenant", "Tenant"),
+    ("by_partition", "partition", "By partition", "Partition"),
+    ("by_qos", "qos", "By QOS", "QOS"),
     ("by_gpus", "", "By size of the job", "GPUs"),
 )
 _NAME: Final = "name"
