@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from gpuyard.dividing import schedule_apart
 from gpuyard.errors import ConfigError
 from gpuyard.policy import Policy
 from gpuyard.record import Record
+from gpuyard.tenancy import NO_TENANTS
+from gpuyard.virtual_clusters import divide
 from gpuyard.workload import NEVER, Workload
 
 __all__ = ["check_apart", "times_alone"]
@@ -41,10 +44,15 @@ def times_alone(record: Record, workload: Workload, **options: Any) -> NDArray[n
 
     """
     found = np.full(len(record.workload), np.nan)
+    parts, tenants = options.get("virtual_clusters"), options.get("tenants", NO_TENANTS)
+    division = divide(workload, record.cluster, record.policy, parts, tenants) if parts else None
     code, names = workload.labels("tenant")
     place, left = record.workload.labels("tenant")
     for number, name in enumerate(left):
-        own = workload.where(code == names.index(name), f"only tenant {name}")
+        mine = code == names.index(name)
+        own = workload.where(mine, f"only tenant {name}")
+        if division is not None:
+            options["division"] = replace(division, member=division.member[mine])
         alone = schedule_apart(own, record.cluster, record.policy, seed=record.seed, **options)
         ended = alone.end != NEVER
         took = np.where(ended, alone.end, 0) - np.where(ended, alone.eligible, 0)

@@ -20,9 +20,10 @@ from gpuyard.record import Decided, Outcome, Record
 from gpuyard.simulation import check_times, schedule, schedule_participants
 from gpuyard.stoppable import Progress
 from gpuyard.tenancy import NO_TENANTS, Tenants
-from gpuyard.tenanting import check_tenants
+from gpuyard.tenanting import check_tenants, with_bound
+from gpuyard.unfit import NO_NODES
 from gpuyard.virtual_clusters import Division, VirtualCluster, divide
-from gpuyard.windows import NodeWindow
+from gpuyard.windows import NodeWindow, check_windows
 from gpuyard.workload import MICROSECOND, NEVER, Workload, array_tasks
 
 __all__ = ["chosen_runs", "schedule_apart"]
@@ -51,6 +52,7 @@ def schedule_apart(
     begin: float | None = None,
     windows: Sequence[NodeWindow] = (),
     tenants: Tenants = NO_TENANTS,
+    division: Division | None = None,
     decisions: bool = False,
     progress: Progress | None = None,
 ) -> Record:
@@ -59,8 +61,12 @@ def schedule_apart(
     Parameters
     ----------
     virtual_clusters
-        Their nodes, members and policies.
-    seed, until, begin, windows, tenants, decisions, progress
+        Their nodes, members, policies and tenants.
+    tenants
+        Who shares the cluster; with virtual clusters, each of those that have no tenants of their own.
+    division
+        Whose jobs and nodes are whose, where that is known: of some of the jobs of a run, as it is of all.
+    seed, until, begin, windows, decisions, progress
         As for :func:`gpuyard.simulation.schedule`.
 
     Raises
@@ -81,18 +87,11 @@ def schedule_apart(
             decisions=decisions,
             progress=progress,
         )
-    if tenants:
-        raise ConfigError(
-            "the quotas of tenants are of the whole cluster, and virtual clusters know only their own part of it; "
-            "leave out the one or the other"
-        )
-    if any(each.is_partition for each in windows):
-        raise ConfigError(
-            "partitions may share nodes, virtual clusters never do; give each virtual cluster the "
-            "jobs of its partitions (partition = ...), and leave out [[partition]]"
-        )
     check_times(policy, begin, until, windows)
-    division = divide(workload, cluster, policy, virtual_clusters)
+    check_windows(windows)
+    if division is None:
+        division = divide(workload, cluster, policy, virtual_clusters, tenants)
+    division = _with_bounds(division, workload)
     jobs = participants(workload, policy, begin=begin, seed=seed)
     division = replace(division, member=division.member[jobs.rows])
     rejections = _reject_outsiders(jobs, division)
@@ -101,10 +100,11 @@ def schedule_apart(
         rows = np.flatnonzero(rejections.accepted & (division.member == number))
         if rows.size == 0:
             continue
-        own, nodes = division.policies[number], np.flatnonzero(division.owner == number)
+        own, sharing = division.policies[number], division.tenants[number]
+        nodes = np.flatnonzero(division.owner == number)
         try:
             check_times(own, begin, until, windows)
-            check_tenants(own, NO_TENANTS)
+            check_tenants(own, sharing)
             asked = jobs if own == policy else participants(workload, own, begin=begin, seed=seed)
             record = schedule_participants(
                 asked.only(rows, name),
@@ -113,7 +113,7 @@ def schedule_apart(
                 seed=seed,
                 until=until,
                 windows=_within(windows, cluster, nodes),
-                tenants=NO_TENANTS,
+                tenants=sharing,
                 decisions=decisions,
                 progress=_share_of(progress, len(parts), len(division.names)),
             )
@@ -132,6 +132,18 @@ def schedule_apart(
         stop=max(stops, default=round((until or 0.0) * MICROSECOND)),
         windows=tuple(windows),
     )
+
+
+def _with_bounds(division: Division, workload: Workload) -> Division:
+    """Return the virtual clusters with a bound on preemptions under the policies of those that need one."""
+    shared = enumerate(zip(division.policies, division.tenants, strict=True))
+    policies = [
+        with_bound(policy, tenants, workload.where(division.member == number, division.names[number]))
+        if tenants.has_quotas
+        else policy
+        for number, (policy, tenants) in shared
+    ]
+    return replace(division, policies=tuple(policies))
 
 
 def _share_of(progress: Progress | None, done: int, parts: int) -> Progress | None:
@@ -181,9 +193,16 @@ def _reject_outsiders(jobs: Participants, division: Division) -> Rejections:
 
 
 def _within(windows: Sequence[NodeWindow], cluster: Cluster, nodes: NDArray[np.int64]) -> tuple[NodeWindow, ...]:
-    """Return the windows over some of the nodes, by the numbers that these have among themselves."""
+    """Return the windows over some of the nodes, by the numbers that these have among themselves.
+
+    A partition stays also where it has none of them: its jobs have nowhere to run.
+    """
     found = []
     for window in windows:
+        if window.is_partition:
+            own = np.setdiff1d(np.arange(cluster.nodes), window.node_numbers(cluster))
+            found.append(replace(window, nodes=tuple(np.flatnonzero(np.isin(nodes, own)).tolist())))
+            continue
         inside = np.flatnonzero(np.isin(nodes, window.node_numbers(cluster)))
         if inside.size:
             found.append(replace(window, nodes=tuple(inside.tolist())))
@@ -239,7 +258,8 @@ def _add_reasons(rejections: Rejections, part: _Part) -> None:
     for number, text in enumerate(part.record.reject_reasons):
         rejected = np.zeros(rejections.reason.size, np.bool_)
         rejected[part.rows[part.record.reject_reason == number]] = number > 0
-        rejections.add(rejected, text.replace("the cluster", "its virtual cluster"))
+        said = text.replace("the cluster", "its virtual cluster")
+        rejections.add(rejected, f"{said} in its virtual cluster" if text == NO_NODES else said)
 
 
 def _attempts(parts: Sequence[_Part]) -> dict[str, Any]:

@@ -248,7 +248,7 @@ def result_of(
             "attempts": attempts_table(record, drawn.holdings),
             "decisions": None if record.decisions is None else decisions_table(record),
             "services": None if judged is None else services_table(record, judged[0]),
-            "tenants": tenants_table(record, drawn.start, drawn.stop, bin_width=bin_width) if record.tenants else None,
+            "tenants": tenants_table(record, drawn.start, drawn.stop, bin_width=bin_width),
         }
 
     tabled = beside(tables)

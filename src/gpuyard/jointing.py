@@ -190,7 +190,7 @@ def _kin_of(
 def _shut_for_good(windows: Windows) -> NDArray[np.int8]:
     """Return the nodes that are always closed to each standing: int8, shape (standings * nodes,)."""
     nodes, many = windows.hidden.size, windows.window.size
-    standings = int(windows.standing.max(initial=0)) + 1
+    standings = windows.keeps_out.size // many if many else 1  # of everybody: those who take part may be fewer
     shut = np.zeros((standings, nodes), np.int8)
     for number, window in enumerate(windows.window):
         if window["end"] == NEVER:  # it is a partition's, which never began either

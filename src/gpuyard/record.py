@@ -83,7 +83,8 @@ class Record:
     ``stop`` is the instant the simulation stopped: the last end, or the ``until`` that was asked for.  ``begin`` is
     the instant it began with a given state, or None: a job that ran by then has an earlier ``start``, and an attempt
     that starts at ``begin``.  ``windows``: maintenance and reservations of nodes.
-    ``tenants``: who shares the cluster, with quotas and limits.  ``decisions`` is what the engine
+    ``tenants``: who shares the cluster, with quotas and limits; those of virtual clusters are in their ``division``.
+    ``decisions`` is what the engine
     promised, where that was asked for.
 
     ``division``: the virtual clusters of the run, None where all jobs have one queue; then ``policy`` is that of those
@@ -125,6 +126,11 @@ class Record:
     attempt_cause: NDArray[np.int32] | None = None
     division: Division | None = None
     attempt_guest: NDArray[np.bool_] | None = None
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether tenants share the cluster, or a virtual cluster."""
+        return any(self.division.tenants) if self.division is not None else bool(self.tenants)
 
     @property
     def useful(self) -> NDArray[np.int64]:

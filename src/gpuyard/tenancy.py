@@ -178,6 +178,11 @@ class Tenants:
         return self.nominal is not None or any(each.nominal is not None for each in self.tenants)
 
     @property
+    def is_absolute(self) -> bool:
+        """Whether it has numbers of GPUs or jobs, which mean one cluster and no part of it."""
+        return bool(self.limits) or any(quota is not None for quota in self._quotas())
+
+    @property
     def types(self) -> tuple[str, ...] | None:
         """The GPU types that quotas name, in order, ``None`` where they are numbers."""
         named = [quota for quota in self._quotas() if isinstance(quota, Mapping)]

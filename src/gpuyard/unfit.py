@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,10 @@ from gpuyard.tenanting import Shared, reject_never_admitted
 from gpuyard.windows import NodeWindow, unlisted
 from gpuyard.workload import Workload
 
-__all__ = ["Fits", "reject_unfit"]
+__all__ = ["NO_NODES", "Fits", "reject_unfit"]
+
+NO_NODES: Final = "its partition has no nodes"
+"""Why a job is rejected whose partition has none where others have some."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,7 +66,7 @@ def reject_unfit(
     everybody = np.ones(len(workload), np.bool_)
     if shared is not None:
         reject_never_admitted(shared, fits[0], everybody, rejections)
-    rejections.add(unlisted(windows, workload), "its partition has no nodes")
+    rejections.add(unlisted(windows, workload), NO_NODES)
     place = np.zeros(len(workload), np.int32)
     for window in windows:
         if not window.is_partition:
@@ -72,6 +76,8 @@ def reject_unfit(
         others[window.node_numbers(cluster)] = True
         if not (mine.any() and others.any()):
             continue
+        if others.all():
+            rejections.add(mine, NO_NODES)
         place[mine] = len(fits)
         fits.append(_fits(cluster, policy, asked, others))
         rejections.add(mine & ~fits[-1][asked.demand], "does not fit its partition even when that is empty")

@@ -1,8 +1,8 @@
 """Virtual clusters out of a CSV file with a row each, such as the sizes that a trace is published with.
 
-There is the column ``name``, and any of ``gpus``, ``share``, ``nodes``, ``partition``, ``tenant``, ``user`` and
-``policy``, the name of one.  Several nodes, partitions, tenants or users in a cell have ``;`` between them.  An empty
-cell is what a scenario leaves out.
+There is the column ``name``, and any of ``gpus``, ``share``, ``nodes``, ``partition``, ``tenant``, ``user``,
+``policy``, the name of one, and ``tenants``, a file of those who share its GPUs, relative to this one.  Several nodes,
+partitions, tenants or users in a cell have ``;`` between them.  An empty cell is what a scenario leaves out.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import Any, Final
 
 from gpuyard.errors import ConfigError, InputError, unknown_name
 from gpuyard.policy import named_policy
+from gpuyard.tenancy import Tenants
+from gpuyard.tenant_files import read_tenants
 from gpuyard.topology.rows import csv_rows, text_of
 from gpuyard.virtual_clusters import VirtualCluster
 
@@ -20,7 +22,7 @@ __all__ = ["read_virtual_clusters"]
 
 _LISTS: Final = {"nodes": "nodes", "partition": "partitions", "tenant": "tenants", "user": "users"}
 _NUMBERS: Final[Mapping[str, type[int] | type[float]]] = {"gpus": int, "share": float}
-_COLUMNS: Final = ("name", *_NUMBERS, *_LISTS, "policy")
+_COLUMNS: Final = ("name", *_NUMBERS, *_LISTS, "policy", "tenants")
 
 
 def read_virtual_clusters(path: str | Path) -> tuple[VirtualCluster, ...]:
@@ -62,11 +64,24 @@ def _virtual_cluster(cells: Mapping[str, str], line: int, path: Path) -> Virtual
             given[_LISTS[column]] = tuple(part.strip() for part in cell.split(";") if part.strip())
         elif column in _NUMBERS:
             given[column] = _number(cell, line, column, path)
+        elif column == "tenants":
+            given["sharing"] = _tenants(cell, line, path)
         else:
             given[column] = cell
     if "policy" in given:
         _check_policy(given["policy"], line, path)
     return VirtualCluster(**{"name": "", **given}, source=(path, line))
+
+
+def _tenants(cell: str, line: int, path: Path) -> Tenants:
+    """Return the tenants of a file, which is named relative to the folder of this one."""
+    place = path.parent / Path(cell).expanduser()
+    if not place.is_file():
+        raise InputError(
+            "there is no such file of tenants", path=path, row=line, column="tenants", value=cell,
+            remedy="check the path, which is relative to the folder of this file",
+        )  # fmt: skip
+    return read_tenants(place)
 
 
 def _check_policy(name: str, line: int, path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -13,11 +13,19 @@ from numpy.typing import NDArray
 from gpuyard.cluster import Cluster
 from gpuyard.errors import ConfigError, GpuyardError, InputError
 from gpuyard.policy import Policy, named_policy
+from gpuyard.tenancy import NO_TENANTS, Tenants
 from gpuyard.units import counted
 from gpuyard.windows import node_numbers
 from gpuyard.workload import Workload
 
-__all__ = ["Division", "VirtualCluster", "divide", "virtual_cluster_tables"]
+__all__ = [
+    "Division",
+    "VirtualCluster",
+    "check_run_tenants",
+    "divide",
+    "owners_of_nodes",
+    "virtual_cluster_tables",
+]
 
 _COLUMNS = ("partition", "tenant", "user")
 """Columns of the job table by which virtual clusters have their jobs."""
@@ -42,6 +50,8 @@ class VirtualCluster:
         Whose jobs are its members; without any, those whose partition, or else tenant, is its name.
     policy
         Its own policy, or the name of one; that of the run if left out.
+    sharing
+        Who shares its GPUs, with quotas and limits, as ``tenants`` of :func:`gpuyard.simulate` says it of a cluster.
     source
         The file and line in which it stands, for messages; ``None`` for one that no file lists.
 
@@ -61,6 +71,7 @@ class VirtualCluster:
     tenants: tuple[str, ...] = ()
     users: tuple[str, ...] = ()
     policy: str | Policy | None = None
+    sharing: Tenants | Mapping[str, object] | None = None
     source: tuple[Path, int] | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -78,6 +89,10 @@ class VirtualCluster:
             got = f", got {self.share}" if self.source is None else ""
             problem = f"the share of virtual cluster '{self.name}' must be more than 0 and at most 1{got}"
             raise self.refused(problem, "write a number such as 0.25", "share")
+        try:
+            object.__setattr__(self, "sharing", Tenants.of(self.sharing))
+        except ConfigError as problem:
+            raise self.refused(f"virtual cluster '{self.name}': {problem}") from None
 
     def refused(
         self, problem: str, remedy: str | None = None, column: str | None = None, value: object = None
@@ -97,6 +112,11 @@ class VirtualCluster:
     def own_policy(self) -> Policy | None:
         """Its own policy, if it has one."""
         return None if self.policy is None else named_policy(self.policy)
+
+    @property
+    def own_tenants(self) -> Tenants:
+        """Who shares its GPUs; nobody if it does not say so."""
+        return Tenants.of(self.sharing)
 
     @property
     def _named(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -133,25 +153,31 @@ class VirtualCluster:
 class Division:
     """How a run is divided into virtual clusters.
 
-    ``names`` and ``policies``, one a virtual cluster; ``member``: int16, shape (jobs,), the number of the virtual
-    cluster of each job; ``owner``: int16, shape (nodes,), that of each node; both -1 for none.
+    ``names``, ``policies`` and ``tenants``, one a virtual cluster; ``member``: int16, shape (jobs,), the number of the
+    virtual cluster of each job; ``owner``: int16, shape (nodes,), that of each node; both -1 for none.
     """
 
     names: tuple[str, ...]
     policies: tuple[Policy, ...]
+    tenants: tuple[Tenants, ...]
     member: NDArray[np.int16]
     owner: NDArray[np.int16]
 
 
 def divide(
-    workload: Workload, cluster: Cluster, policy: Policy, virtual_clusters: Sequence[VirtualCluster]
+    workload: Workload,
+    cluster: Cluster,
+    policy: Policy,
+    virtual_clusters: Sequence[VirtualCluster],
+    tenants: Tenants = NO_TENANTS,
 ) -> Division:
-    """Return which jobs and nodes each virtual cluster has.
+    """Return which jobs and nodes each virtual cluster has, and its policy and tenants: its own, or those of the run.
 
     Raises
     ------
     ConfigError
-        For virtual clusters that share a name, nodes or jobs, that the cluster has no room for, or that have no jobs.
+        For virtual clusters that share a name, nodes or jobs, that the cluster has no room for, or that have no jobs,
+        and for tenants of the run with numbers of GPUs or jobs.
     InputError
         The same, about one that a file lists.
     """
@@ -162,12 +188,24 @@ def divide(
     policies = tuple(each.own_policy or policy for each in virtual_clusters)
     for each, own in zip(virtual_clusters, policies, strict=True):
         _check_policy(each, own, policy)
+    check_run_tenants(tenants)
     return Division(
         names=names,
         policies=policies,
+        tenants=tuple(each.own_tenants or tenants for each in virtual_clusters),
         member=_members(workload, virtual_clusters),
-        owner=_owners(cluster, virtual_clusters),
+        owner=owners_of_nodes(cluster, virtual_clusters),
     )
+
+
+def check_run_tenants(tenants: Tenants) -> None:
+    """Raise a ConfigError for tenants of a run with virtual clusters whose numbers are those of the whole cluster."""
+    if tenants.is_absolute:
+        raise ConfigError(
+            "quotas and limits of tenants are numbers of the whole cluster, and a virtual cluster has a part of it; "
+            "write those of each virtual cluster in its own [virtual_cluster.tenants] (in Python sharing = ...), and "
+            "no nominal, borrow, lend or limit for the run"
+        )
 
 
 def _check_policy(each: VirtualCluster, own: Policy, policy: Policy) -> None:
@@ -191,8 +229,14 @@ def _check_policy(each: VirtualCluster, own: Policy, policy: Policy) -> None:
         )
 
 
-def _owners(cluster: Cluster, virtual_clusters: Sequence[VirtualCluster]) -> NDArray[np.int16]:
-    """Return the number of the virtual cluster of each node, -1 for none, shape (nodes,)."""
+def owners_of_nodes(cluster: Cluster, virtual_clusters: Sequence[VirtualCluster]) -> NDArray[np.int16]:
+    """Return the number of the virtual cluster of each node, -1 for none, shape (nodes,).
+
+    Raises
+    ------
+    ConfigError
+        For virtual clusters that share nodes, or that the cluster has no room for; an InputError for one of a file.
+    """
     owner = np.full(cluster.nodes, -1, np.int16)
     for number, each in enumerate(virtual_clusters):
         if each.nodes:
@@ -304,4 +348,6 @@ def _table(each: VirtualCluster) -> dict[str, object]:
     table |= {column: list(names) for column, names in each._named if names}
     if each.own_policy is not None:
         table["policy"] = {"name": "fifo", **each.own_policy.to_mapping()}  # with a name it is not laid over the run's
+    if each.own_tenants:
+        table["tenants"] = each.own_tenants.to_mapping()
     return table

@@ -45,7 +45,8 @@ class NodeWindow:
     Raises
     ------
     ConfigError
-        For no nodes, or times that are not finite or do not follow each other.
+        For no nodes, or times that are not finite or do not follow each other.  Only a partition that was cut to a
+        virtual cluster may have none left.
     """
 
     nodes: tuple[int | str, ...]
@@ -61,9 +62,10 @@ class NodeWindow:
     said: str = field(default="", compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        if not self.nodes:
-            what = f"partition '{self.partitions[0]}'" if self.is_partition else "a window over nodes"
-            raise ConfigError(f"{what} names no nodes; write numbers, a range such as '0-15', names or 'all'")
+        if not self.nodes and not self.is_partition:
+            raise ConfigError(
+                "a window over nodes names no nodes; write numbers, a range such as '0-15', names or 'all'"
+            )
         if not (abs(self.start) < NEVER / MICROSECOND / 4 and abs(self.end) < NEVER / MICROSECOND / 4):
             raise ConfigError(f"a window over nodes has finite times, got {self.start} s to {self.end} s")
         if self.end_tick <= self.start_tick:
@@ -82,7 +84,16 @@ class NodeWindow:
         """Return the partition of that name: its jobs run on these nodes only, and others may run there too.
 
         The jobs without a partition are of the one that ``is_default``.
+
+        Raises
+        ------
+        ConfigError
+            For no nodes.
         """
+        if not nodes:
+            raise ConfigError(
+                f"partition '{name}' names no nodes; write numbers, a range such as '0-15', names or 'all'"
+            )
         return cls(nodes=nodes, start=EVER, end=-EVER, partitions=(name,), is_partition=True, is_default=is_default)
 
     @property

@@ -30,8 +30,9 @@ from reference import ORDERS, PLACEMENTS, RULES
 BACKFILLS = ("none", "fit", "easy-nodes", "easy-counts", "conservative", "slurm")
 PREEMPTIONS = ("none", *RULES, "cells")
 QUOTAS = tuple(f"{between} {reclaim}" for between in sorted(BETWEEN) for reclaim in sorted(RECLAIMS))
-SHARINGS = ("nobody", "limits", "virtual clusters", *QUOTAS)
-"""By what the cluster is shared; quotas by ``between`` and ``reclaim``."""
+APART = ("virtual clusters", "virtual clusters with limits", "virtual clusters with quotas")
+SHARINGS = ("nobody", "limits", *APART, *QUOTAS)
+"""By what the cluster is shared; quotas by ``between`` and ``reclaim``, which are drawn in virtual clusters."""
 FAIR = ("multifactor, classic", "multifactor, fair-tree")
 """Orders by fair share, by how it is worked out."""
 ALL_ORDERS = (*sorted(ORDERS), *FAIR)
@@ -64,9 +65,18 @@ class Choice:
     def is_shared(self) -> bool:
         return self.sharing not in ("nobody", "virtual clusters")
 
+    @property
+    def is_apart(self) -> bool:
+        return self.sharing in APART
+
+    @property
+    def number(self) -> int:
+        """What is drawn for the combination goes by it."""
+        return zlib.crc32(repr(self).encode())
+
     def refused(self) -> str:
         """Return what the refusal says, as the pages have it; nothing where the combination is accepted."""
-        planned, virtual = self.backfill == "conservative", self.sharing == "virtual clusters"
+        planned = self.backfill == "conservative"
         reasons = {
             "whose promises are for good": planned and (self.rule != "none" or self.is_shared),
             "is an order of its own": self.rule in OWN_ORDERS and self.order != "fifo",
@@ -75,8 +85,7 @@ class Choice:
             "what is kept for one; leave 'reservation' out": self.rule == "cells" and self.backfill == "easy-counts",
             "quotas of tenants do not go with cells": self.rule == "cells" and self.sharing in QUOTAS,
             "do not go with cells, whose owners are promised cells anywhere": self.rule == "cells" and self.partitioned,
-            "cells of the policy are pieces of the whole cluster": self.rule == "cells" and virtual,
-            "partitions may share nodes, virtual clusters never do": virtual and self.partitioned,
+            "cells of the policy are pieces of the whole cluster": self.rule == "cells" and self.is_apart,
         }
         return "|".join(reason for reason, holds in reasons.items() if holds)
 
@@ -98,11 +107,11 @@ class Choice:
 
     def tenants(self, gpus: int) -> Tenants:
         limit = Limit(each=("user",), jobs=2)
-        if self.sharing == "limits":
+        if self.sharing.endswith("limits"):
             return Tenants(limits=(limit,))
         if not self.is_shared:
             return NO_TENANTS
-        between, reclaim = self.sharing.split()
+        between, reclaim = (QUOTAS[self.number % len(QUOTAS)] if self.is_apart else self.sharing).split()
         return Tenants(
             tenants=(
                 Tenant(name="red", nominal=gpus // 3, weight=2),
@@ -114,6 +123,26 @@ class Choice:
             reclaim=reclaim,
             nominal=gpus // 3,
         )
+
+    def virtual_clusters(self, site: Cluster, jobs: Workload) -> list[VirtualCluster]:
+        """Return one of the first node and one of all others; with tenants, of users, whose tenants share it."""
+        column = "user" if self.is_shared else "tenant"
+        known = jobs.table[column].to_pylist()
+        named = {"ann": (0,), "bob": (f"1-{site.nodes - 1}",)} if self.is_shared else {"red": (0,), "blue": ("1-1",)}
+        sizes = {
+            name: int(site.node_gpus[numbers].sum())
+            for name, numbers in zip(named, (slice(1), slice(1, None)), strict=True)
+        }
+        return [
+            VirtualCluster(
+                name=name,
+                nodes=nodes,
+                sharing=self.tenants(sizes[name]),
+                **({"users": (name,)} if self.is_shared else {}),
+            )
+            for name, nodes in named.items()
+            if name in known
+        ]
 
 
 CHOICES = [Choice(*each) for each in itertools.product(ALL_ORDERS, BACKFILLS, PREEMPTIONS, SHARINGS, (False, True))]
@@ -149,13 +178,12 @@ def jobs_of(rng: np.random.Generator, site: Cluster) -> Workload:
 
 def tell_alike(choice: Choice, placement: str) -> None:
     """Compare both on one workload; the name of the combination decides which."""
-    rng = np.random.default_rng(zlib.crc32(repr(choice).encode()))
+    rng = np.random.default_rng(choice.number)
     site = site_of(rng, alike=choice.rule == "cells")
     jobs, policy = jobs_of(rng, site), choice.policy(placement)
     until = None if rng.integers(3) else 12
-    if choice.sharing == "virtual clusters":
-        parts = [VirtualCluster(name=name, nodes=nodes) for name, nodes in (("red", (0,)), ("blue", ("1-1",)))]
-        same(jobs, site, policy, [each for each in parts if each.name in jobs.table["tenant"].to_pylist()], 0, until)
+    if choice.is_apart:
+        same(jobs, site, policy, choice.virtual_clusters(site, jobs), 0, until, windows=windows_of(choice, site))
         return
     compare(jobs, site, policy, 0, until, tenants=choice.tenants(site.gpus), windows=windows_of(choice, site))
 
@@ -179,9 +207,8 @@ def run(choice: Choice) -> None:
     site = cluster(4, 4)
     jobs = workload((0, 1, 1, {"tenant": "red", "partition": "debug", "user": "ann"}))
     policy, closed = choice.policy("best-fit"), windows_of(choice, site)
-    if choice.sharing == "virtual clusters":
-        parts = [VirtualCluster(name="red", nodes=(0,))]
-        schedule_apart(jobs, site, policy, virtual_clusters=parts, windows=closed)
+    if choice.is_apart:
+        schedule_apart(jobs, site, policy, virtual_clusters=choice.virtual_clusters(site, jobs), windows=closed)
     else:
         schedule(jobs, site, policy, tenants=choice.tenants(site.gpus), windows=closed)
 

@@ -41,13 +41,18 @@ NAMES = ("a", "b", "c")
 
 
 @st.composite
-def divided(draw: st.DrawFn, site: Cluster, jobs: Workload) -> tuple[Workload, list[VirtualCluster]]:
-    """Cut a site into up to three virtual clusters, and say which jobs they have; some may be left over."""
+def divided(
+    draw: st.DrawFn, site: Cluster, jobs: Workload, columns: Sequence[str] = ("tenant", "partition")
+) -> tuple[Workload, list[VirtualCluster]]:
+    """Cut a site into up to three virtual clusters, and say which jobs they have; some may be left over.
+
+    Whose a job is stands in one of the columns, which are made anew.
+    """
     owner = [draw(st.sampled_from([*NAMES[: draw(st.integers(1, 3))], NAMES[0], ""])) for _ in range(site.nodes)]
     assume(any(owner))
     names = sorted({each for each in owner if each})
     rows = jobs.table.to_pylist()
-    column = draw(st.sampled_from(["tenant", "partition"]))
+    column = draw(st.sampled_from(columns))
     for number, row in enumerate(rows):
         row[column] = names[0] if number == 0 else draw(st.sampled_from([*names, *names, *names, "else", None]))
     kin = {row["job_id"]: row[column] for row in rows}
@@ -69,7 +74,8 @@ def divided(draw: st.DrawFn, site: Cluster, jobs: Workload) -> tuple[Workload, l
             size = {"gpus": int(site.node_gpus[mine].sum()) or 1}
         elif sized == "share" and name == names[-1] and owner.count("") == 0:
             size = {"share": draw(st.sampled_from([0.3, 0.5, 0.7]))}
-        whom = {f"{column}s": (name,)} if name in kin.values() and draw(st.booleans()) else {}
+        is_named = name in kin.values() and (column == "user" or draw(st.booleans()))
+        whom = {f"{column}s": (name,)} if is_named else {}
         found.append(VirtualCluster(name=name, **size, **whom))
     jobs = Workload.from_table(jobs.table.from_pylist(rows, schema=jobs.table.schema))
     try:

@@ -68,6 +68,13 @@ Queues of partitions
 - Under ``none`` among tenants a tenant's job of another queue is tried on what is not withheld from it, and may itself
   be refused then.
 
+Virtual clusters
+
+- One whose own tenants say nothing (no tenant, limit or nominal quota) has those of the run.
+- A partition that has no node there keeps its jobs out of all nodes, also those of no partition where it is the
+  default; so they are rejected, also those that run when the simulation begins.
+- What runs at the beginning is placed on any nodes of its virtual cluster, those outside its partition too.
+
 conservative, slurm
 
 - "The plan changes" where the number of free GPUs does: where one job ends and a reservation of as many GPUs

@@ -40,6 +40,7 @@ def simulate_apart(
     until: float | None,
     begin: float | None,
     windows: Sequence[NodeWindow],
+    tenants: Tenants,
 ) -> list[Fate]:
     everybody = read(workload, policy)
     jobs = everybody if begin is None else left_at(everybody, ticks(begin))
@@ -52,8 +53,8 @@ def simulate_apart(
     for each in virtual_clusters:
         rows = [job.row for job in jobs if job.row not in outside and member_of[job.name] == each.name]
         nodes = nodes_of[each.name]
-        own = each.own_policy or policy
-        simulation = kind_of(own)(
+        own, sharing = each.own_policy or policy, each.sharing or tenants
+        simulation = kind_of(own, sharing)(
             workload,
             cut(cluster, nodes),
             own,
@@ -61,7 +62,7 @@ def simulate_apart(
             until,
             begin=begin,
             windows=within(windows, nodes),
-            tenants=NO_TENANTS,
+            tenants=sharing,
             members=frozenset(jobs[row].name for row in rows),
         )
         for row, fate in zip(rows, simulation.run(), strict=True):
@@ -133,11 +134,11 @@ def cut(cluster: Cluster, nodes: Sequence[int]) -> Cluster:
 
 
 def within(windows: Sequence[NodeWindow], nodes: Sequence[int]) -> list[NodeWindow]:
-    """Return the windows over some of these nodes, in their own numbers."""
+    """Return the windows over some of these nodes, in their own numbers; all partitions, which then may have none."""
     found = []
     for window in windows:
         inside = tuple(number for number, node in enumerate(nodes) if node in Closing.of(window).nodes)
-        found += [replace(window, nodes=inside)] if inside else []
+        found += [replace(window, nodes=inside)] if inside or window.is_partition else []
     return found
 
 

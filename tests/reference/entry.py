@@ -29,7 +29,15 @@ def simulate(
     """Return the fate of each job, by row of the workload; with ``begin``, of those that have not ended by then."""
     if virtual_clusters:
         return simulate_apart(
-            workload, cluster, policy, virtual_clusters, seed=seed, until=until, begin=begin, windows=windows
+            workload,
+            cluster,
+            policy,
+            virtual_clusters,
+            seed=seed,
+            until=until,
+            begin=begin,
+            windows=windows,
+            tenants=tenants,
         )
     kind = kind_of(policy, tenants)
     return kind(workload, cluster, policy, seed, until, begin=begin, windows=windows, tenants=tenants).run()

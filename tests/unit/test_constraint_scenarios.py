@@ -202,8 +202,6 @@ def test_partitions_are_refused_where_nobody_asks_which_nodes_are_open(tmp_path:
         run(parted(tmp_path).apply_sets(["policy.replay=recorded"]))
     with pytest.raises(ConfigError, match="partition 'debug' names '9'"):
         run(parted(tmp_path).apply_sets(['partition=[{name="debug", nodes="9"}]']))
-    with pytest.raises(ConfigError, match="virtual clusters never do"):
-        run(parted(tmp_path).apply_sets(['virtual_cluster=[{name="debug", nodes="0"}]']))
 
 
 @pytest.mark.parametrize(

@@ -315,7 +315,10 @@ def test_every_key_is_explained_and_every_explained_key_exists():
     ).summary()
     assert undocumented(grown) == []
     apart = simulate(
-        workload((0, 9, 1, {"tenant": "a"})), cluster(1), virtual_clusters=[VirtualCluster(name="a", nodes=(0,))]
+        workload((0, 9, 1, {"tenant": "a"})),
+        cluster(1),
+        policy="fifo-fit",
+        virtual_clusters=[VirtualCluster(name="a", nodes=(0,), sharing={"tenant": [{"name": "a", "nominal": 1}]})],
     ).summary()
     assert undocumented(apart) == []
     lent = simulate(

@@ -41,6 +41,7 @@ def _part(evidence: Evidence, division: Division, number: int, rows: NDArray[np.
         workload=jobs.workload,
         cluster=evidence.cluster.part(nodes, name),
         policy=policy,
+        tenants=division.tenants[number],
         eligible=evidence.eligible[rows],
         start=evidence.start[rows],
         end=evidence.end[rows],

@@ -211,8 +211,13 @@ def gather(
     policy = named_policy(str(given.pop("name", "fifo")), **given)
     run = section_of(result, "run")
     begin = None if run.get("begin") is None else round(float(run["begin"]) * MICROSECOND)
+    tenants, parts = Tenants.of(section_of(result, "tenants")), virtual_clusters_of(result)
+    division = divide(jobs, site, policy, parts, tenants) if parts else None
     if begin is not None and len(jobs) != len(result.jobs):
-        jobs = begin_at(jobs, begin).workload
+        middle = begin_at(jobs, begin)
+        jobs = middle.workload
+        if division is not None:  # whose jobs are whose is asked of all of them
+            division = replace(division, member=division.member[middle.kept])
     _check_same(result, jobs, site)
     attempts = result.attempts
     row_of = {name: row for row, name in enumerate(jobs.table["job_id"].to_pylist())}
@@ -225,7 +230,7 @@ def gather(
         seed=seed,
         stop=int(attempt_end.max(initial=jobs.submit.min(initial=0))) if until is None else round(until * MICROSECOND),
         begin=begin,
-        tenants=Tenants.of(section_of(result, "tenants")),
+        tenants=tenants,
         eligible=ticks_of(result.jobs["eligible_time"]),
         start=ticks_of(result.jobs["start_time"]),
         end=ticks_of(result.jobs["end_time"]),
@@ -249,7 +254,7 @@ def gather(
         read_beliefs=partial(_beliefs, jobs, policy, seed),
         site=site,
         numbers=np.arange(site.nodes),
-        division=divide(jobs, site, policy, parts) if (parts := virtual_clusters_of(result)) else None,
+        division=division,
     )
 
 

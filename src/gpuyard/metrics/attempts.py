@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from gpuyard.entitlement import owners
+from gpuyard.metrics.among import owners_in
 from gpuyard.record import EndReason, Record
 
 __all__ = ["lost_hours", "preempt_reasons", "preempted_in", "preemption_numbers"]
@@ -33,9 +33,8 @@ def preempt_reasons(record: Record) -> pa.Array:
     rows = np.flatnonzero(record.attempt_cause >= 0)
     rules = [policy.preemption.rule for policy in record.policies]
     rule = record.policy_of[record.attempt_job]
-    if record.tenants:
-        owner = owners(record.tenants.paths, record.workload)
-        rule[rows[owner[record.attempt_job[rows]] != owner[record.attempt_cause[rows]]]] = len(rules)
+    owner = owners_in(record)
+    rule[rows[owner[record.attempt_job[rows]] != owner[record.attempt_cause[rows]]]] = len(rules)
     return pa.array([*rules, "reclaim"]).take(pa.array(rule, mask=record.attempt_cause < 0))
 
 

@@ -275,6 +275,8 @@ def _of_stages(prefix: str, kind: str, begins: str, null: str) -> tuple[Key, ...
 _PHASES: Final = _of_stages("phases.*.", "phase", "when the first nodes of the phase come", "where none has a name")
 _YEARS: Final = _of_stages("years.*.", "year", "when the calendar year begins", "in a run within one year")
 
+_TENANTS_APART = tuple(_key(f"by_virtual_cluster.*.{path}", unit, meaning) for path, unit, meaning in TENANT_KEYS)
+
 SUMMARY: Final[tuple[Key, ...]] = (
     *_of_jobs(""),
     _key("makespan_s", "s", "last end - first submission"),
@@ -353,9 +355,7 @@ SUMMARY: Final[tuple[Key, ...]] = (
     *_YEARS,
     *(_key(*each) for each in SERVICE_KEYS),
     *(_key(*each) for each in TENANT_KEYS),
-    _key(
-        "tenants.common_lent_gpu_hours", "GPU h", "of what belongs to no tenant, used by tenants right below the root"
-    ),
+    *_TENANTS_APART,
     _key("oversubscribed.attempts", "attempts", "recorded replay: attempts for which there was no room"),
     _key("oversubscribed.gpu_hours", "GPU h", "asked for by these attempts"),
     _key("oversubscribed.peak_gpus_above_capacity", "GPUs", "largest excess of all GPUs asked for over GPUs up"),
@@ -387,7 +387,7 @@ _AS_BY_CLASS: Final = {
     key
     for group in ("by_tenant", "by_gpus", "by_partition", "by_qos", "by_virtual_cluster", "stages.*.by_class")
     for key in _of_groups(f"{group}.*.")
-} | {*_PHASES, *_YEARS}
+} | {*_PHASES, *_YEARS, *_TENANTS_APART}
 _GROUPS: Final = (
     "by_class",
     "by_tenant",
@@ -396,6 +396,7 @@ _GROUPS: Final = (
     "by_partition",
     "by_qos",
     "by_virtual_cluster",
+    "by_virtual_cluster.*.tenants.by_tenant",
     "gpu.gpu_hours_by_state",
     "gpu.activity_from",
     "services.by_class",
@@ -473,4 +474,5 @@ def _keys() -> str:
     lines.append("| `phases.*` | | as `stages.*`, of the phases that have a name; null where none has |")
     lines.append("| `years.*` | | as `stages.*`, of calendar years; null in a run within one year |")
     lines.append("| `by_virtual_cluster.*` | | also as `by_class.*`; the rates are those of its own GPUs |")
+    lines.append("| `by_virtual_cluster.*.tenants` | | as `tenants`, of its own; null where no tenants share it |")
     return "\n".join(lines) + "\n"

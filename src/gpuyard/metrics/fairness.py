@@ -19,7 +19,9 @@ from gpuyard.holdings import Holdings, asked_milli
 from gpuyard.metrics.deficits import Deficits, share_deficits
 from gpuyard.metrics.facts import JobTimes
 from gpuyard.metrics.groups import Groups, percentile_block
+from gpuyard.policy import Policy
 from gpuyard.record import Outcome, Record
+from gpuyard.tenancy import Tenants
 from gpuyard.workload import MICROSECOND
 
 __all__ = [
@@ -110,13 +112,29 @@ def weights_of(record: Record, given: Mapping[str, float] | None) -> NDArray[np.
     """Return the weight of each tenant of a run, shape (tenants,).
 
     As given, else by nominal quotas, else by the weights of the tenants that share the cluster, else by the shares of
-    the policy.
+    the policy.  Where virtual clusters have tenants, that is asked in each, and its GPUs are split so among those that
+    have jobs there: the weight is the sum over the virtual clusters.
     """
-    names = record.workload.labels("tenant")[1]
-    if given is None and record.tenants.has_quotas:
-        return due_quotas(record.tenants, names)
-    shared = {each.name: each.weight for each in record.tenants.tenants}
-    return tenant_weights(names, given, shared or record.policy.shares)
+    codes, names = record.workload.labels("tenant")
+    division = record.division
+    if given is not None or division is None or not record.is_shared:
+        return _weights(names, given, record.tenants, record.policy)
+    total = np.zeros(len(names))
+    for number, (tenants, policy) in enumerate(zip(division.tenants, division.policies, strict=True)):
+        there = np.unique(codes[division.member == number])
+        weights = _weights(tuple(names[code] for code in there.tolist()), None, tenants, policy)
+        gpus = int(record.cluster.node_gpus[division.owner == number].sum())
+        total[there] += gpus * weights / weights.sum() if weights.sum() > 0 else 0.0
+    return total
+
+
+def _weights(
+    names: tuple[str, ...], given: Mapping[str, float] | None, tenants: Tenants, policy: Policy
+) -> NDArray[np.float64]:
+    if given is None and tenants.has_quotas:
+        return due_quotas(tenants, names)
+    shared = {each.name: each.weight for each in tenants.tenants}
+    return tenant_weights(names, given, shared or policy.shares)
 
 
 def deficits_of(

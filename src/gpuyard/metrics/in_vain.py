@@ -12,7 +12,7 @@ from gpuyard.tenancy import Quota, Tenants
 from gpuyard.units import counted
 from gpuyard.workload import Workload
 
-__all__ = ["in_vain"]
+__all__ = ["in_vain", "of_sharing"]
 
 _TIERED = ("partition", "qos")
 _FACTORS = (("qos", "qos", "QOS"), ("partition", "partitions", "partition"))
@@ -26,8 +26,12 @@ def in_vain(policy: Policy, tenants: Tenants, workload: Workload, cluster: Clust
     """
     if not len(workload):
         return []
-    said = [*_of_preemption(policy, workload), *_of_factors(policy), *_of_reclaim(policy, tenants)]
-    return [*said, *_overpromised(tenants, cluster)]
+    return [*_of_preemption(policy, workload), *_of_factors(policy), *of_sharing(policy, tenants, cluster)]
+
+
+def of_sharing(policy: Policy, tenants: Tenants, cluster: Cluster) -> list[str]:
+    """Return the sentences about tenants alone."""
+    return [*_of_reclaim(policy, tenants), *_overpromised(tenants, cluster)]
 
 
 def _overpromised(tenants: Tenants, cluster: Cluster) -> list[str]:

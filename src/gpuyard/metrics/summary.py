@@ -25,12 +25,11 @@ from gpuyard.metrics.fairness import Fared, deficits_of, fairness_block, weights
 from gpuyard.metrics.fidelity import nothing_ran, oversubscribed_block, recorded_block
 from gpuyard.metrics.fragmentation import Fragmentation, fragmentation
 from gpuyard.metrics.groups import Groups, by_gpus, by_label, by_member, everyone, percentile_block, where_stated
-from gpuyard.metrics.in_vain import in_vain
-from gpuyard.metrics.misnomers import misnamed, misnomers
+from gpuyard.metrics.noted import slips
 from gpuyard.metrics.queueing import is_saturated, waiting
 from gpuyard.metrics.services import Judged, judge, services_block
 from gpuyard.metrics.stages import Stages, phases_of, stages_of, years_of
-from gpuyard.metrics.tenants import tenants_block
+from gpuyard.metrics.tenants import tenants_block, tenants_blocks
 from gpuyard.record import EndReason, Record
 from gpuyard.windows import closed_gpus, there_from
 from gpuyard.workload import MICROSECOND
@@ -142,8 +141,8 @@ def summarise(
     whole = next(_job_blocks(view, everyone(len(record.workload))))
     submitted, last = _extremes(view)
     tenants = by_label(record.workload, "tenant")
-    warnings = [*misnomers(record.tenants, record.workload), *misnamed(record.policy, record.workload)]
-    warnings += [*in_vain(record.policy, record.tenants, record.workload, record.cluster), *nothing_ran(record)]
+    shared = tenants_blocks(record, view.start, view.stop, view.chosen, view.held, lost_hours(record, view.held))
+    warnings = [*slips(record), *nothing_ran(record)]
     return {
         **whole,
         "makespan_s": None if submitted is None or last is None else (last - submitted) / MICROSECOND,
@@ -158,7 +157,7 @@ def summarise(
         "by_tenant": _grouped(view, tenants),
         "by_gpus": _grouped(view, by_gpus(record.workload)),
         **{name: groups and _grouped(view, groups) for name, groups in where_stated(record.workload).items()},
-        "by_virtual_cluster": _apart(view, *queue),
+        "by_virtual_cluster": _apart(view, *queue, shared),
         "fairness": fairness_block(record, _fared(view, tenants, tenant_weights, deficits, alone)),
         "deadlines": deadline_block(record, view.times, view.chosen),
         "maintenance": _maintenance(view),
@@ -166,7 +165,7 @@ def summarise(
         "phases": _apart_in_time(view, phases_of(record, view.start, view.stop), judged),
         "years": _apart_in_time(view, years_of(record, view.start, view.stop), judged),
         "services": services_block(judged, view.start, view.stop),
-        "tenants": tenants_block(record, view.start, view.stop, view.chosen, view.held, lost_hours(record, view.held)),
+        "tenants": tenants_block(shared, (view.stop - view.start) / MICROSECOND / 3600),
         "oversubscribed": oversubscribed_block(record, account.holdings, view.start, view.stop),
         "recorded": recorded_block(record, view.times, view.chosen),
         "engine": _engine(record, schedule_digest(record) if digest is None else digest),
@@ -312,8 +311,10 @@ def _grouped(view: _View, groups: Groups) -> dict[str, Numbers]:
     }
 
 
-def _apart(view: _View, jobs: NDArray[np.intp], spans: Spans) -> dict[str, Numbers] | None:
-    """Return the blocks of each virtual cluster, whose rates are those of its own GPUs; ``None`` without any."""
+def _apart(
+    view: _View, jobs: NDArray[np.intp], spans: Spans, shared: Mapping[str | None, Numbers]
+) -> dict[str, Numbers] | None:
+    """Return the blocks of each virtual cluster, with rates of its own GPUs, and its tenants; ``None`` without any."""
     division, cluster = view.record.division, view.record.cluster
     if division is None:
         return None
@@ -328,6 +329,7 @@ def _apart(view: _View, jobs: NDArray[np.intp], spans: Spans) -> dict[str, Numbe
             "nodes": int(nodes.sum()),
             "gpus": int(cluster.node_gpus[nodes].sum()),
             "policy": division.policies[number].name,
+            "tenants": shared.get(name),
             "queue": _queue(view, jobs[mine], Spans(spans.start[mine], spans.end[mine])),
         }
     return {name: blocks[name] for name in division.names}

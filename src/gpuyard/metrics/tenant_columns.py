@@ -32,12 +32,25 @@ SHARED: Final[tuple[Column, ...]] = (
     _number("borrowed_gpus", "GPUs", "used above the nominal quota, mean over the bin", _NO_QUOTAS),
     _number("lent_gpus", "GPUs", "of its quota, used by tenants beside it, mean over the bin", _NO_QUOTAS),
     _number("queued_gpus", "GPUs", "asked for by its waiting jobs, mean over the bin"),
+    Column(
+        name="virtual_cluster",
+        dtype=pa.string(),
+        unit="name",
+        meaning="whose GPUs it shares: that of all other columns",
+        null="the run has no virtual clusters",
+    ),
 )
 """What tenants held, a row for each bin and tenant; only for a run with tenants."""
 
 TENANT_KEYS: Final[tuple[tuple[str, str, str], ...]] = (
-    ("tenants.nominal_gpus", "GPUs", "nominal quota of all; the block is null where no tenants were given"),
+    (
+        "tenants.nominal_gpus",
+        "GPUs",
+        "nominal quota of all; the block is null where no tenants were given, and the sum of those of virtual clusters "
+        "where these have tenants",
+    ),
     ("tenants.common_gpus", "GPUs", "of it, what belongs to no tenant"),
+    ("tenants.common_lent_gpu_hours", "GPU h", "of what belongs to no tenant, used by tenants right below the root"),
     ("tenants.reclaims", "preemptions", "jobs that made room for a job of another tenant"),
     (
         "tenants.spared_jobs",
@@ -54,7 +67,11 @@ TENANT_KEYS: Final[tuple[tuple[str, str, str], ...]] = (
     ("tenants.by_tenant.*.borrowed_gpu_hours", "GPU h", "usage above the nominal quota, over time"),
     ("tenants.by_tenant.*.lent_gpu_hours", "GPU h", "of its quota, used by tenants beside it"),
     ("tenants.by_tenant.*.quota_used", "0 to 1", "within_quota_gpu_hours over the nominal quota's GPU h"),
-    ("tenants.by_tenant.*.at_quota_s", "s", "time in which all of the nominal quota, or more, was used"),
+    (
+        "tenants.by_tenant.*.at_quota_s",
+        "s",
+        "time in which all of the nominal quota, or more, was used; null where several virtual clusters tell several",
+    ),
     ("tenants.by_tenant.*.at_quota_share", "0 to 1", "the same as a share of the window"),
     ("tenants.by_tenant.*.reclaimed.preemptions", "preemptions", "its jobs that made room for other tenants"),
     ("tenants.by_tenant.*.reclaimed.gpu_hours", "GPU h", "held in these attempts"),

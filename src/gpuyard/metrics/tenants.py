@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple, cast
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from gpuyard.holdings import asked_milli
 from gpuyard.intervals import Spans
+from gpuyard.metrics.among import ELSEWHERE, Among, among
 from gpuyard.metrics.columns import schema
 from gpuyard.metrics.facts import seconds
 from gpuyard.metrics.queueing import waiting
@@ -20,7 +22,7 @@ from gpuyard.metrics.usage import Usage, usage
 from gpuyard.record import EndReason, Record
 from gpuyard.workload import MICROSECOND, NEVER
 
-__all__ = ["tenants_block", "tenants_table"]
+__all__ = ["tenants_block", "tenants_blocks", "tenants_table"]
 
 MOST_ROWS = 500_000
 """Rows of the table; bins are joined where there would be more."""
@@ -28,15 +30,15 @@ MOST_ROWS = 500_000
 Numbers = dict[str, object]
 
 
-def tenants_block(
+def tenants_blocks(
     record: Record,
     start: int,
     stop: int,
     chosen: NDArray[np.bool_],
     held: NDArray[np.float64],
     lost: NDArray[np.float64],
-) -> Numbers | None:
-    """Return the block ``tenants``; ``None`` where no tenants were given.
+) -> dict[str | None, Numbers]:
+    """Return the blocks ``tenants``: that of the cluster, under ``None``, or that of each virtual cluster with some.
 
     Parameters
     ----------
@@ -47,19 +49,34 @@ def tenants_block(
     held, lost
         GPU-hours that each attempt held in the window, and those of them that were not useful, shape (attempts,).
     """
-    if not record.tenants:
-        return None
-    known = usage(record, start, stop)
+    return {
+        each.virtual_cluster: _block(record, each, start, stop, chosen=chosen, held=held, lost=lost)
+        for each in among(record)
+    }
+
+
+def _block(
+    record: Record,
+    sharing: Among,
+    start: int,
+    stop: int,
+    *,
+    chosen: NDArray[np.bool_],
+    held: NDArray[np.float64],
+    lost: NDArray[np.float64],
+) -> Numbers:
+    known = usage(record, start, stop, sharing)
     edges = np.array([start, stop])
     taken = _taken(record, known, start, stop, held=held, lost=lost)
     given = known.given
-    own_jobs = np.bincount(known.owner[chosen], minlength=len(given.paths))
+    here = known.owner != ELSEWHERE
+    own_jobs = np.bincount(known.owner[chosen & here], minlength=len(given.paths))
     block: Numbers = {
         "nominal_gpus": _gpus(known.due[0]) if given.has_quotas else None,
         "common_gpus": _gpus(given.own[0]) if given.has_quotas else None,
         "common_lent_gpu_hours": float(known.lent_in_common(edges)[0]) if given.has_quotas else None,
         "reclaims": int(taken.owner.size),
-        "spared_jobs": _spared(record, stop),
+        "spared_jobs": _spared(record, sharing, stop),
         "jobs_of_nobody": int(own_jobs[0]),
     }
     jobs = known.members @ own_jobs
@@ -96,12 +113,13 @@ def _taken(
     return _Taken(owner, taker, held[rows], lost[rows])
 
 
-def _spared(record: Record, stop: int) -> int | None:
+def _spared(record: Record, sharing: Among, stop: int) -> int | None:
     """Return how many jobs had been preempted as often as they may be at an instant; ``None`` without such a bound."""
-    most = record.policy.preemption.max_preemptions
+    most = sharing.policy.preemption.max_preemptions
     if most is None:
         return None
     made_room = (record.attempt_reason == EndReason.PREEMPTED) & (record.attempt_end <= stop)
+    made_room &= sharing.owner[record.attempt_job] != ELSEWHERE
     return int((np.bincount(record.attempt_job[made_room]) >= most).sum())
 
 
@@ -144,8 +162,71 @@ def _gpus(milli: NDArray[np.int64]) -> float:
     return int(milli.sum()) / 1000
 
 
-def tenants_table(record: Record, start: int, stop: int, *, bin_width: float | None = None) -> pa.Table:
+_OF_QUOTAS: Final = ("nominal_gpus", "within_quota_gpu_hours", "borrowed_gpu_hours", "lent_gpu_hours")
+_SUMS: Final = ("nominal_gpus", "common_gpus", "common_lent_gpu_hours", "reclaims", "spared_jobs", "jobs_of_nobody")
+
+
+def tenants_block(blocks: Mapping[str | None, Numbers], hours: float) -> Numbers | None:
+    """Return the block ``tenants`` of a run, ``None`` where no tenants were given.
+
+    Parameters
+    ----------
+    blocks
+        As :func:`tenants_blocks` returns them.  Tenants of the same path in several virtual clusters are added up; what
+        is no sum is null then unless it is the same in all.
+    hours
+        Length of the window.
+    """
+    parts = list(blocks.values())
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    joined = {key: _sum([part[key] for part in parts]) for key in _SUMS}
+    by_path: dict[str, list[Numbers]] = {}
+    for part in parts:
+        for path, numbers in cast("Mapping[str, Numbers]", part["by_tenant"]).items():
+            by_path.setdefault(path, []).append(numbers)
+    return joined | {"by_tenant": {path: _tenant_of_several(by_path[path], hours) for path in sorted(by_path)}}
+
+
+def _tenant_of_several(parts: Sequence[Numbers], hours: float) -> Numbers:
+    """Return the numbers of a tenant out of those that it has in some virtual clusters."""
+    if len(parts) == 1:
+        return parts[0]
+    joined: Numbers = {"jobs": _sum([part["jobs"] for part in parts]), "weight": _same(parts, "weight")}
+    joined["held_gpu_hours"] = _sum([part["held_gpu_hours"] for part in parts])
+    for block in ("reclaimed", "reclaims"):
+        inner = [cast("Numbers", part[block]) for part in parts]
+        joined[block] = {key: _sum([each[key] for each in inner]) for key in inner[0]}
+    limited = [part for part in parts if "nominal_gpus" in part]
+    if not limited:
+        return joined
+    amounts = {key: _sum([part[key] for part in limited]) for key in _OF_QUOTAS}
+    whole = cast("float", amounts["nominal_gpus"]) * hours
+    unlimited = any(part["borrow_gpus"] is None for part in limited)
+    return joined | {
+        **amounts,
+        "borrow_gpus": None if unlimited else _sum([part["borrow_gpus"] for part in limited]),
+        "quota_used": cast("float", amounts["within_quota_gpu_hours"]) / whole if whole > 0 else None,
+        "at_quota_s": _same(limited, "at_quota_s"),
+        "at_quota_share": _same(limited, "at_quota_share"),
+    }
+
+
+def _sum(values: Sequence[object]) -> object:
+    """Return the sum of the numbers that are there; ``None`` where none is."""
+    known = [cast("float", value) for value in values if value is not None]
+    return sum(known) if known else None
+
+
+def _same(parts: Sequence[Numbers], key: str) -> object:
+    """Return what is the same in all; ``None`` where it is not."""
+    return parts[0][key] if all(part[key] == parts[0][key] for part in parts) else None
+
+
+def tenants_table(record: Record, start: int, stop: int, *, bin_width: float | None = None) -> pa.Table | None:
     """Return one row a bin and tenant over the whole run; columns as in :data:`gpuyard.metrics.columns.SHARED`.
+
+    ``None`` where no tenants were given.
 
     Parameters
     ----------
@@ -154,13 +235,19 @@ def tenants_table(record: Record, start: int, stop: int, *, bin_width: float | N
     bin_width
         As in :func:`gpuyard.metrics.timeline_table`; wider where the table would have more than 500,000 rows.
     """
-    known = usage(record, start, stop)
+    if not record.is_shared:
+        return None
+    shared = [(each, usage(record, start, stop, each)) for each in among(record)]
+    tenants = [(each, known, number) for each, known in shared for number in range(1, len(known.given.paths))]
     edges = bin_edges(start, stop, bin_width)
-    tenants = range(1, len(known.given.paths))
     joined = -(-max(edges.size - 1, 1) * len(tenants) // MOST_ROWS) or 1
     edges = np.append(edges[:-1:joined], edges[-1])
     queue = waiting(record)
-    parts = [_rows(record, known, number, edges, queue) for number in tenants]
+    parts = [
+        _rows(record, known, number, edges, queue)
+        | {"virtual_cluster": np.full(edges.size - 1, each.virtual_cluster, dtype=object)}
+        for each, known, number in tenants
+    ]
     fields = schema(SHARED, metadata(record))
     if not parts:
         return fields.empty_table()
@@ -174,7 +261,7 @@ def _rows(
     """Return the columns of one tenant, means over bins; ``queue``: who waited, and from when to when."""
     given, hours = known.given, np.diff(edges) / (3600 * MICROSECOND)
     jobs, spans = queue
-    mine = known.members[number][known.owner[jobs]]
+    mine = (known.owner[jobs] != ELSEWHERE) & known.members[number][known.owner[jobs]]
     queued = spans.subset(mine).integrals(asked_milli(record.workload)[jobs[mine]], edges)
     unknown = np.full(hours.size, np.nan)
     quotas = given.has_quotas

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from gpuyard.entitlement import Entitlement, entitlement, owners
 from gpuyard.holdings import asked_milli
 from gpuyard.intervals import Spans, Steps
+from gpuyard.metrics.among import Among
 from gpuyard.record import Record
 
 __all__ = ["Usage", "usage"]
@@ -29,10 +30,11 @@ _MILLI_HOUR = 1000 * 3600 * 1_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """What the tenants of a run held, from ``start`` to ``stop`` (microseconds).
+    """What the tenants of a cluster or a virtual cluster held, from ``start`` to ``stop`` (microseconds).
 
-    ``owner``: int64, shape (jobs,), the tenant of each job.  ``resource``: int64, shape (attempts,), the resource whose
-    quota an attempt is charged to.  ``milli``: int64, shape (attempts,), thousandths of GPUs that it asked for.
+    ``owner``: int64, shape (jobs,), the tenant of each job, ELSEWHERE for those of other virtual clusters.
+    ``resource``: int64, shape (attempts,), the resource whose quota an attempt is charged to.  ``milli``: int64, shape
+    (attempts,), thousandths of GPUs that it asked for.
     """
 
     given: Entitlement
@@ -177,9 +179,9 @@ class Usage:
         return wanted.times, reach
 
 
-def usage(record: Record, start: int, stop: int) -> Usage:
-    """Return what the tenants of a record held between two instants, microseconds."""
-    given = entitlement(record.tenants)
+def usage(record: Record, start: int, stop: int, among: Among | None = None) -> Usage:
+    """Return what the tenants of a record held between two instants, microseconds; or those of a virtual cluster."""
+    given = entitlement(record.tenants if among is None else among.tenants)
     milli = asked_milli(record.workload)
     milli = np.where(record.exclusive & (record.workload.integers("gpu_milli", 0) > 0), 1000, milli)
     resource = np.zeros(record.attempt_job.size, np.int64)
@@ -193,7 +195,7 @@ def usage(record: Record, start: int, stop: int) -> Usage:
     return Usage(
         given=given,
         record=record,
-        owner=owners(given.paths, record.workload),
+        owner=owners(given.paths, record.workload) if among is None else among.owner,
         resource=resource,
         milli=milli[record.attempt_job],
         start=start,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
@@ -37,14 +38,14 @@ def tenant_lead(result: Result) -> str:
     lender, borrower = (_most(blocks, key) for key in ("lent_gpu_hours", "borrowed_gpu_hours"))
     if borrower is not None:
         hours = format_value(lookup(blocks[borrower], "borrowed_gpu_hours"), "gpu_hours")
-        lent = "" if lender is None else f"; {clean(lender, 40)} lent the most"
-        said.append(f"{clean(borrower, 40)} borrowed the most, {hours}{lent}.")
+        lent = "" if lender is None else f"; {clean(str(lender), 40)} lent the most"
+        said.append(f"{clean(str(borrower), 40)} borrowed the most, {hours}{lent}.")
     taken = number_at(result.numbers, "tenants.reclaims")
     if taken:
         said.append(f"{counted(taken, 'job')} made room for a job of another tenant.")
     idle = [name for name, block in blocks.items() if not number_at(block, "jobs")]
     if idle:
-        names = ", ".join(clean(name, 40) for name in idle[:3]) + (
+        names = ", ".join(clean(str(name), 40) for name in idle[:3]) + (
             f" and {len(idle) - 3} more" if len(idle) > 3 else ""
         )
         said.append(f"No job belongs to {names}.")
@@ -56,7 +57,8 @@ def tenant_lead(result: Result) -> str:
 
 def _shared_by(result: Result, count: int) -> str:
     quota = lookup(result.numbers, "tenants.nominal_gpus")
-    among = f"{counted(count, 'tenant')} shared the cluster"
+    apart = lookup(result.numbers, "by_virtual_cluster") is not None
+    among = f"{counted(count, 'tenant')} shared the {'virtual clusters' if apart else 'cluster'}"
     if quota is None:
         return f"{among}, without quotas."
     common = number_at(result.numbers, "tenants.common_gpus")
@@ -64,14 +66,37 @@ def _shared_by(result: Result, count: int) -> str:
     return f"{among}, with quotas of {counted(number_at(result.numbers, 'tenants.nominal_gpus') or 0, 'GPU')}{nobody}."
 
 
-def _blocks(result: Result) -> dict[str, Block]:
-    found = lookup(result.numbers, "tenants.by_tenant")
+class _Who(NamedTuple):
+    """A tenant, of a virtual cluster if these have tenants."""
+
+    path: str
+    virtual_cluster: str | None = None
+
+    def __str__(self) -> str:
+        return self.path if self.virtual_cluster is None else f"{self.path} in {self.virtual_cluster}"
+
+
+def _blocks(result: Result) -> dict[_Who, Block]:
+    """Return the numbers of each tenant; of each virtual cluster by itself, where these have tenants."""
+    apart = lookup(result.numbers, "by_virtual_cluster")
+    if not isinstance(apart, Mapping):
+        return {_Who(path): block for path, block in _tenants_in(result.numbers).items()}
+    return {
+        _Who(path, str(name)): block
+        for name, numbers in apart.items()
+        if isinstance(numbers, Mapping)
+        for path, block in _tenants_in(numbers).items()
+    }
+
+
+def _tenants_in(numbers: Mapping[str, object]) -> dict[str, Block]:
+    found = lookup(numbers, "tenants.by_tenant")
     if not isinstance(found, Mapping):
         return {}
     return {str(name): block for name, block in found.items() if isinstance(block, Mapping)}
 
 
-def _most(blocks: Mapping[str, Block], key: str) -> str | None:
+def _most(blocks: Mapping[_Who, Block], key: str) -> _Who | None:
     """Return the tenant with the most of something, the first by name of equals; ``None`` where nobody has any."""
     amounts = {name: number_at(block, key) or 0.0 for name, block in blocks.items()}
     name = min(amounts, key=lambda each: (-amounts[each], each))
@@ -83,23 +108,24 @@ def tenant_figures(result: Result) -> list[Chart]:
     table, timeline, blocks = result.tenants, read_timeline(result), _blocks(result)
     if table is None or not table.num_rows or timeline is None:
         return []
-    drawn = [name for name in _ordered(blocks) if _size(blocks[name])[0] > 0][:_CHARTS]
-    return [_chart(result, timeline, name, place) for place, name in enumerate(drawn)]
+    drawn = [who for who in _ordered(blocks) if _size(blocks[who])[0] > 0][:_CHARTS]
+    return [_chart(table, timeline, who, place) for place, who in enumerate(drawn)]
 
 
-def _ordered(blocks: Mapping[str, Block]) -> list[str]:
+def _ordered(blocks: Mapping[_Who, Block]) -> list[_Who]:
     """Return the tenants that hold or are due the most first."""
     sizes = {name: _size(block) for name, block in blocks.items()}
-    return sorted(blocks, key=lambda name: (-sizes[name][0], -sizes[name][1], name))
+    return sorted(blocks, key=lambda who: (-sizes[who][0], -sizes[who][1], str(who)))
 
 
 def _size(block: Block) -> tuple[float, float]:
     return number_at(block, "held_gpu_hours") or 0.0, number_at(block, "nominal_gpus") or 0.0
 
 
-def _chart(result: Result, timeline: Timeline, name: str, place: int) -> Chart:
-    assert result.tenants is not None  # asked before
-    mine = result.tenants.filter(pc.equal(result.tenants["tenant"], name))
+def _chart(table: pa.Table, timeline: Timeline, who: _Who, place: int) -> Chart:
+    mine = table.filter(pc.equal(table["tenant"], who.path))
+    if who.virtual_cluster is not None:
+        mine = mine.filter(pc.equal(mine["virtual_cluster"], who.virtual_cluster))
     start, length = column(mine, "time"), column(mine, "duration_s")
     first = np.arange(0, start.size, -(-start.size // MAX_STEPS))
     edges = np.append(start[first], start[-1] + length[-1])
@@ -120,7 +146,7 @@ def _chart(result: Result, timeline: Timeline, name: str, place: int) -> Chart:
     own = Timeline(edges=edges, values={}, merged=1, origin=timeline.origin, window=timeline.window)
     return time_chart(
         f"tenant-{place}",
-        f"GPUs of {clean(name, 48)}",
+        f"GPUs of {clean(str(who), 48)}",
         edges,
         areas,
         y_label="GPUs",
@@ -157,8 +183,8 @@ def tenant_grid(result: Result) -> Grid | None:
     shown = [each for each in _COLUMNS if _is_told(list(blocks.values()), each[0])]
     names = _ordered(blocks)
     rows = tuple(
-        (clean(name), *(format_value(lookup(blocks[name], key), form) for key, _, form, _ in shown))
-        for name in names[:_MOST]
+        (clean(str(who)), *(format_value(lookup(blocks[who], key), form) for key, _, form, _ in shown))
+        for who in names[:_MOST]
     )
     columns = (
         Column(label="Tenant", numeric=False),

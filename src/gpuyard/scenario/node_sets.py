@@ -7,12 +7,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Self, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from gpuyard.errors import ConfigError
 from gpuyard.policy import Policy, named_policy
 from gpuyard.scenario.keys import Instant, Items, Names, Section
 from gpuyard.scenario.policy_keys import PolicySection
+from gpuyard.scenario.tenant_keys import TenantsSection
 from gpuyard.virtual_cluster_files import read_virtual_clusters
 from gpuyard.virtual_clusters import VirtualCluster
 from gpuyard.windows import NodeWindow
@@ -129,9 +130,25 @@ class VirtualClusterSection(Section):
         default=None,
         description="Its own scheduler: with a name, that one; without, keys in place of those of [policy].",
     )
+    tenants: TenantsSection | None = Field(
+        default=None, description="Who shares its GPUs, with quotas and limits: a table with the keys of [tenants]."
+    )
+
+    @field_validator("tenants", mode="before")
+    @classmethod
+    def _table_of_tenants(cls, given: object) -> object:
+        if isinstance(given, str | list):
+            raise ValueError(  # noqa: TRY004  # pydantic turns it into its own
+                "a table of those who share its GPUs, with the keys of [tenants]; to say whose jobs it has, write "
+                "tenant = ..."
+            )
+        return given
 
     def virtual_clusters(self, policy: Mapping[str, Any]) -> tuple[VirtualCluster, ...]:
-        """Return the virtual cluster, or those of the file; ``policy`` is the section ``[policy]`` of the run."""
+        """Return the virtual cluster, or those of the file; ``policy`` is the section ``[policy]`` of the run.
+
+        Its tenants are those that are written out in the section: not those of a file or of the workload.
+        """
         if self.file is None:
             return (self._virtual_cluster(policy),)
         beside = sorted(self.model_fields_set - {"file"})
@@ -151,6 +168,7 @@ class VirtualClusterSection(Section):
             tenants=tuple(self.tenant),
             users=tuple(self.user),
             policy=self._own_policy(policy),
+            sharing=None if self.tenants is None else self.tenants.stated(),
         )
 
     def _own_policy(self, policy: Mapping[str, Any]) -> Policy | None:

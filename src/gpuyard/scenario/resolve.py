@@ -6,21 +6,28 @@ import difflib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gpuyard.cluster import Cluster
 from gpuyard.errors import ConfigError
 from gpuyard.policy import Policy, named_policy
 from gpuyard.scenario.named_traces import checked_trace, sha256_of, verify
 from gpuyard.scenario.stages import node_sizes, stages_of
-from gpuyard.scenario.tenant_keys import due_shares, tenants_of
+from gpuyard.scenario.tenant_keys import TenantsSection, due_shares, tenants_of
 from gpuyard.tenancy import NO_TENANTS, Tenants
 from gpuyard.units import counted, parse_window
-from gpuyard.virtual_clusters import VirtualCluster, divide, virtual_cluster_tables
+from gpuyard.virtual_clusters import (
+    VirtualCluster,
+    check_run_tenants,
+    divide,
+    owners_of_nodes,
+    virtual_cluster_tables,
+)
 from gpuyard.windows import NodeWindow, check_windows
 from gpuyard.workload import Workload
 
@@ -133,7 +140,7 @@ class Resolver:
         workload, trace = self.workload(tell)
         with self._blamed_on("virtual_cluster"):
             if parts:
-                divide(workload, cluster, policy, parts)
+                divide(workload, cluster, policy, parts, tenants)
         options = self._options(workload, synthetic=trace is None)
         echo = self._echo(policy, energy, options, trace) | virtual_cluster_tables(parts)
         echo.pop("tenants", None)
@@ -155,13 +162,37 @@ class Resolver:
         """Return the virtual clusters."""
         given = self._checked.policy.model_dump(exclude_none=True)
         with self._blamed_on("virtual_cluster"):
-            return tuple(each for table in self._checked.virtual_cluster for each in table.virtual_clusters(given))
+            found = [(each, table) for table in self._checked.virtual_cluster for each in table.virtual_clusters(given)]
+            parts = tuple(each for each, _ in found)
+            if all(table.tenants is None for _, table in found):
+                return parts
+            owner = owners_of_nodes(self._cluster, parts)
+            return tuple(
+                self._shared_out(each, table.tenants, np.flatnonzero(owner == number))
+                for number, (each, table) in enumerate(found)
+            )
+
+    def _shared_out(
+        self, part: VirtualCluster, section: TenantsSection | None, nodes: NDArray[np.int64]
+    ) -> VirtualCluster:
+        """Return a virtual cluster with the tenants that its own section, if it has one, comes to on its nodes."""
+        if section is None:
+            return part
+        try:
+            return replace(part, sharing=tenants_of(section, self._due_shares, self._cluster.part(nodes, part.name)))
+        except ConfigError as problem:
+            raise ConfigError(f"'{part.name}', its tenants: {problem}") from None
+
+    def _due_shares(self) -> Mapping[str, float | None]:
+        return due_shares(self._checked.workload, lambda: self._spec)
 
     def tenants(self) -> Tenants:
         """Return who shares the cluster, with quotas and limits."""
         with self._blamed_on("tenants"):
-            due = partial(due_shares, self._checked.workload, lambda: self._spec)
-            return tenants_of(self._checked.tenants, due, self._cluster)
+            tenants = tenants_of(self._checked.tenants, self._due_shares, self._cluster)
+            if self._checked.virtual_cluster:
+                check_run_tenants(tenants)
+            return tenants
 
     def windows(self) -> tuple[NodeWindow, ...]:
         """Return maintenance, reservations and commissioning of nodes, each of whose nodes the cluster has."""
@@ -399,7 +430,11 @@ def simulate_resolved(resolved: Resolved, tell: Progress) -> Result:
         "metrics": "measuring",
         "alone": "simulating each tenant alone",
     }
-    ready = is_compiled(workload, cluster, policy, resolved.windows, resolved.tenants)
+    kinds = [(each.own_policy or policy, each.own_tenants or resolved.tenants) for each in resolved.virtual_clusters]
+    ready = all(
+        is_compiled(workload, cluster, own, resolved.windows, tenants)
+        for own, tenants in kinds or [(policy, resolved.tenants)]
+    )
     first = simulating if ready else "compiling the engine for this kind of policy; this happens once"
 
     def say(stage: str, share: float | None) -> None:

@@ -280,6 +280,7 @@ TABLES: Final[dict[str, type[BaseModel]]] = {
     "policy": PolicySection,
     "preemption": PreemptionSection,
     "cells": CellsSection,
+    "tenants": TenantsSection,
     **tenant_keys.TABLES,
 }
 """The keys of sections that hold tables, and what is in each of these."""

@@ -245,6 +245,7 @@ def _read(source: str | Path, folder: Path) -> tuple[dict[str, Any], str, str, P
     divided = layer.get("virtual_cluster")
     for table in divided if isinstance(divided, list) else ():
         with_path(table, path.parent)
+        with_path(table.get("tenants") if isinstance(table, dict) else None, path.parent)
     return layer, str(path), str(path.resolve()), path.parent
 
 

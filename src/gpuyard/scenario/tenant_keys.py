@@ -61,6 +61,10 @@ class TenantsSection(Section):
     tenant: list[TenantSection] | None = Field(default=None, description="The tenants, each in double brackets.")
     limit: list[LimitSection] | None = Field(default=None, description="The limits, each in double brackets.")
 
+    def stated(self) -> Tenants:
+        """Return the tenants that are written out here."""
+        return Tenants.of(self.model_dump(exclude_none=True, exclude={"file", "of_workload"}))
+
 
 TABLES: Final[dict[str, type[BaseModel]]] = {"tenant": TenantSection, "limit": LimitSection}
 """The keys here that hold tables, and what is in each of these."""
@@ -104,7 +108,7 @@ def tenants_of(section: TenantsSection, shares: Callable[[], Mapping[str, float 
         For what cannot be, in the section or its file, and for quotas of GPU types that the cluster does not have.
     """
     given = section.model_dump(exclude_none=True, exclude={"file", "of_workload"})
-    own = Tenants.of(given)
+    own = section.stated()
     filed = Tenants() if section.file is None else read_tenants(section.file)
     known: dict[str, Tenant] = {}
     if section.of_workload:

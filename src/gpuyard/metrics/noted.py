@@ -1,0 +1,38 @@
+"""What a run notes of itself as a likely slip: names that no job has, and what changes nothing, a sentence each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from gpuyard.metrics.in_vain import in_vain, of_sharing
+from gpuyard.metrics.misnomers import misnamed, misnomers
+from gpuyard.record import Record
+from gpuyard.tenancy import NO_TENANTS
+from gpuyard.virtual_clusters import Division
+
+__all__ = ["slips"]
+
+
+def slips(record: Record) -> list[str]:
+    """Return what tenants and policy of a run, and the tenants of its virtual clusters, say in vain."""
+    jobs, policy, division = record.workload, record.policy, record.division
+    tenants = record.tenants if division is None else NO_TENANTS
+    said = [*misnomers(tenants, jobs), *misnamed(policy, jobs), *in_vain(policy, tenants, jobs, record.cluster)]
+    return said if division is None else [*said, *_apart(record, division)]
+
+
+def _apart(record: Record, division: Division) -> Iterator[str]:
+    """Yield what tenants of virtual clusters say in vain; of the same tenants in several once."""
+    for number, tenants in enumerate(division.tenants):
+        having = [place for place, each in enumerate(division.tenants) if each == tenants]
+        if not tenants:
+            continue
+        if having[0] == number:
+            jobs = record.workload.where(np.isin(division.member, having), "of a virtual cluster")
+            names = " and ".join(f"'{division.names[place]}'" for place in having)
+            yield from (f"Virtual cluster {names}: {each}" for each in misnomers(tenants, jobs))
+        name, nodes = division.names[number], np.flatnonzero(division.owner == number)
+        own = of_sharing(division.policies[number], tenants, record.cluster.part(nodes, name))
+        yield from (f"Virtual cluster '{name}': {each}" for each in own)
