@@ -1,6 +1,7 @@
 """Three builders and no fixtures: a workload from rows, a cluster from nodes, the starts of a run.
 
-No test is timed: a first example may compile a kernel, and machines are busy.
+No test is timed: a first example may compile a kernel, and machines are busy.  What is drawn at random is drawn alike
+in every run, so that one commit has one verdict; ``--hypothesis-profile=random`` draws anew.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from gpuyard.topology.levels import Levels
 from gpuyard.traces.schema import COLUMNS
 from gpuyard.workload import MICROSECOND, NEVER, Workload
 
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
+settings.register_profile("alike", deadline=None, derandomize=True)
+settings.register_profile("random", deadline=None)
+settings.load_profile("alike")
 
 Row = tuple[float, float | None, int] | tuple[float, float | None, int, dict[str, object]]
 Node = int | tuple[str, int]
