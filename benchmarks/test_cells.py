@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
@@ -9,9 +11,13 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from cell_figures import GUESTS, TENANTS, celled, cells_of, owned
 from gpuyard.record import EndReason, Record
 from gpuyard.simulation import schedule
-from measure import KERNEL
+from gpuyard.tenancy import Limit, Tenants
+from kernel_figures import kernel_s
+from measure import KERNEL, least
 from sizes import SIZE
 from workloads import racked
+
+MOST_TIMES = 6.0
 
 pytestmark = pytest.mark.usefixtures("kernel_alone")
 
@@ -40,3 +46,17 @@ def test_every_job_gets_its_work_and_owners_do_not_notice_each_other(
     alone = schedule(workload.where(first, "of one"), site, celled(SIZE.nodes, backfill=backfill, owners=1))
     assert np.array_equal(alone.start, record.start[first])
     assert cells_of(SIZE.nodes)["t0"]
+
+
+def test_a_limit_that_keeps_many_waiting_costs_no_more_than_some_times_none() -> None:
+    workload, site, policy = owned(SIZE), racked(SIZE.nodes), celled(SIZE.nodes)
+    tenants = Tenants(limits=(Limit(each=("tenant",), gpus=SIZE.nodes * 8 * 0.9 // TENANTS),))
+    assert schedule(workload, site, policy, tenants=tenants).max_queue > len(workload) // 20
+
+    free, limited = least(
+        3, partial(kernel_s, workload, site, policy), partial(kernel_s, workload, site, policy, tenants=tenants)
+    )
+
+    assert (
+        limited < MOST_TIMES * free
+    )  # 1.7 on 2026-11-28; hundreds where every job that waits has its turn in every pass

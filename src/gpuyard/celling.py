@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gpuyard.cluster import Cluster
 from gpuyard.errors import ConfigError, unknown_name
-from gpuyard.kernel.cells import CLAIM, OWNERS, PEN, Cells, Claims, Forests, build_cells
+from gpuyard.kernel.cells import CLAIM, OWNERS, Cells, Claims, Forests, build_cells
 from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.tables import DEMAND, Records
 from gpuyard.lowering import Asked, Rejections
@@ -20,6 +20,8 @@ from gpuyard.workload import Workload
 
 __all__ = ["Hierarchy", "ask_for_cells", "celled_tables", "hierarchy_of", "homes_of", "owned_cells"]
 
+_SAME: Final = ("level", "count", "asker")
+"""What jobs of a lane have in common besides where they may run, where everybody passes who cannot start."""
 _WHOLE: Final = 1000
 _MIB: Final = 1024
 
@@ -198,10 +200,23 @@ def _reject(workload: Workload, cluster: Cluster, policy: Policy, asked: Asked, 
     rejections.add(nowhere, "is opportunistic and not preemptible")
 
 
-def ask_for_cells(workload: Workload, cluster: Cluster, policy: Policy, asked: Asked, rejections: Rejections) -> Asked:
+def ask_for_cells(
+    workload: Workload,
+    cluster: Cluster,
+    policy: Policy,
+    asked: Asked,
+    rejections: Rejections,
+    *,
+    asker: NDArray[np.int64],
+) -> Asked:
     """Return the demands once more, each for just the same cells; who stands in one lane is refused together.
 
     Jobs that cells are not for are rejected.
+
+    Parameters
+    ----------
+    asker
+        As :func:`gpuyard.tenanting.limited_alike` returns it.
 
     Raises
     ------
@@ -211,32 +226,36 @@ def ask_for_cells(workload: Workload, cluster: Cluster, policy: Policy, asked: A
     _reject(workload, cluster, policy, asked, rejections)
     levels = hierarchy_of(cluster, policy.cells.levels)
     claim = _claims(workload, policy, levels, _owned(policy, levels, cluster.name))
-    distinct, first, demand = np.unique(claim, return_index=True, return_inverse=True)
-    same = ["forest", "guest"] if policy.backfill == "none" else ["forest", "guest", "level", "count"]
-    _, lane = np.unique(distinct[same], return_inverse=True)
-    demands = np.zeros(distinct.size, DEMAND)
+    claim["asker"] = asker
+    different, first, demand = np.unique(claim, return_index=True, return_inverse=True)
+    demands = np.zeros(different.size, DEMAND)
     demands["gpus"] = workload.gpus[first]
     demands["kinds"] = 1
-    demands["lane"] = lane
+    demands["lane"] = _numbered(different, "forest", "guest", *(() if policy.backfill == "none" else _SAME))
     demands["plain"] = 1
-    demands["large"], demands["many"] = distinct["large"], distinct["many"]
+    demands["large"], demands["many"] = different["large"], different["many"]
     return replace(
-        asked, demands=demands, demand=demand.astype(np.int32), chunks=distinct["count"].astype(np.int64), quanta=0
+        asked, demands=demands, demand=demand.astype(np.int32), chunks=different["count"].astype(np.int64), quanta=0
     )
 
 
-def celled_tables(workload: Workload, cluster: Cluster, asked: Asked, policy: Policy) -> tuple[Forests, Cells, Claims]:
-    """Return the cells of a cluster, of which nothing is taken; ``asked`` as :func:`ask_for_cells` returned it."""
+def _numbered(claim: Records, *names: str) -> NDArray[np.int64]:
+    """Return the same number for claims that are the same in these fields, shape (claims,)."""
+    return np.unique(claim[list(names)], return_inverse=True)[1].astype(np.int64)
+
+
+def celled_tables(
+    workload: Workload, cluster: Cluster, asked: Asked, policy: Policy, *, asker: NDArray[np.int64]
+) -> tuple[Forests, Cells, Claims]:
+    """Return cells of which nothing is taken; ``asked`` as :func:`ask_for_cells` returned it for ``asker``."""
     levels = hierarchy_of(cluster, policy.cells.levels)
     owned = _owned(policy, levels, cluster.name)
-    claims = _claims(workload, policy, levels, owned)
     claim = np.zeros(asked.demands.size, CLAIM)
-    claim[asked.demand] = claims
-    pen = np.zeros(int(asked.demands["lane"].max(initial=0)) + 1, PEN)
-    pen["forest"] = pen["refused"] = NOBODY
-    for name in ("forest", "guest"):
-        pen[name][asked.demands["lane"]] = claim[name]
+    claim[asked.demand] = _claims(workload, policy, levels, owned)
+    claim["asker"][asked.demand] = asker
+    claim["lane"] = asked.demands["lane"]
+    claim["loan"] = _numbered(claim, "level", "count")
+    claim["own"] = _numbered(claim, "forest", "level", "count") + claim.size
     site = np.zeros((OWNERS, len(levels.names)), np.int64)
     site[:, -1] = levels.cells[-1]
-    owned = np.concatenate([site, owned])
-    return build_cells(levels.size, levels.node, owned, claim, pen, strict=policy.backfill == "none")
+    return build_cells(levels.size, levels.node, np.concatenate([site, owned]), claim)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gpuyard.celling import celled_tables
 from gpuyard.cluster import Cluster
 from gpuyard.kernel.cell_heads import build_heads
-from gpuyard.kernel.celled_joint import build_throng, run_celled_joint
+from gpuyard.kernel.cell_queue import Estate, build_crowd
 from gpuyard.kernel.codes import NEVER, NOBODY, Promise
 from gpuyard.kernel.expectations import Expectations, build_expectations
 from gpuyard.kernel.joint_room import roomer_signature
@@ -30,7 +30,7 @@ from gpuyard.lowering import Asked
 from gpuyard.ordering import is_scored
 from gpuyard.policy import Policy
 from gpuyard.preempting import preempting_tables
-from gpuyard.tenanting import Shared, lower_tenancy, one_tenant, preemption_policy, tenant_tables
+from gpuyard.tenanting import Shared, limited_alike, lower_tenancy, one_tenant, preemption_policy, tenant_tables
 from gpuyard.unfit import Fits
 from gpuyard.wishes import distinct
 from gpuyard.workload import Workload
@@ -94,14 +94,8 @@ def attempt_tables(
         positions=0,
     )
     if policy.cells:
-        handed_out = celled_tables(workload, cluster, asked, policy)
-        if loop is not run_celled_joint:
-            return own[0], *handed_out
-        ledger = lower_tenancy(one_tenant(asked) if shared is None else shared, cluster, policy).ledger
-        contenders = contenders_of(policy, workload, cluster, asked, estimate, begin)
-        throng = build_throng(asked.demands.size, scored=is_scored(policy), reserves=policy.backfill == "easy")
-        heads = build_heads(handed_out[0])
-        return own[0], ledger, contenders, expected, *handed_out, heads, throng, scorer
+        about: dict[str, Any] = {"estimate": estimate, "expected": expected, "shared": shared}
+        return own[0], _estate_of(policy, workload, cluster, asked, **about), scorer
     if loop not in JOINT_LOOPS:
         return tenant_tables(own, shared, cluster, policy, accepted)
     tenancy = lower_tenancy(one_tenant(asked) if shared is None else shared, cluster, policy)
@@ -185,6 +179,43 @@ def _kin_of(
     kin, first = distinct([*(each[:jobs].astype(np.int64) for each in (by["tenant"], one)), *alike])
     breed = distinct(alike)[0][first] + first.size if shared else np.arange(first.size)
     return kin.astype(np.int32), breed.astype(np.int64)
+
+
+def _estate_of(
+    policy: Policy,
+    workload: Workload,
+    cluster: Cluster,
+    asked: Asked,
+    *,
+    estimate: NDArray[np.int64],
+    expected: Expectations,
+    shared: Shared | None,
+) -> Estate:
+    """Return the cells of a cluster, of which nothing is taken, and a queue for them in which nobody waits."""
+    forests, cells, claims = celled_tables(workload, cluster, asked, policy, asker=limited_alike(shared, len(workload)))
+    scored = is_scored(policy)
+    listed = workload if scored else workload.head(0)
+    contenders = contenders_of(policy, listed, cluster, asked, estimate[: len(listed)])
+    crowd = build_crowd(
+        len(workload),
+        claims.claim,
+        contenders,
+        strict=policy.backfill == "none",
+        reserves=policy.backfill == "easy",
+        limited=shared is not None,
+        scored=scored,
+    )
+    ledger = lower_tenancy(one_tenant(asked) if shared is None else shared, cluster, policy).ledger
+    return Estate(
+        forests=forests,
+        cells=cells,
+        claims=claims,
+        heads=build_heads(forests, claims),
+        ledger=ledger,
+        contenders=contenders,
+        expected=expected,
+        crowd=crowd,
+    )
 
 
 def _shut_for_good(windows: Windows) -> NDArray[np.int8]:

@@ -14,8 +14,8 @@ from gpuyard.deciding import Session
 from gpuyard.errors import ConfigError, PolicyError
 from gpuyard.kernel.beginning import charge_running, expect_running, plan_running, resume_running
 from gpuyard.kernel.called import run_called
+from gpuyard.kernel.cell_queue import Estate
 from gpuyard.kernel.celled import run_celled
-from gpuyard.kernel.celled_joint import run_celled_joint
 from gpuyard.kernel.codes import ABSENT, NOBODY
 from gpuyard.kernel.contenders import Contenders, build_contenders
 from gpuyard.kernel.easy import run_easy
@@ -117,7 +117,7 @@ def loop_of(policy: Policy, *, windowed: bool = False, shared: bool = False) -> 
 def _loop_with_attempts(policy: Policy, *, windowed: bool, shared: bool) -> Loop:
     """Return the event loop of a policy that preempts, or of a cluster that tenants share."""
     if policy.cells:
-        return run_celled_joint if is_scored(policy) or shared or policy.backfill == "easy" else run_celled
+        return run_celled
     if policy.backfill == "slurm":
         return run_joint_slurm
     if windowed or policy.backfill == "easy" or is_scored(policy):
@@ -157,7 +157,7 @@ def is_loop_ready(policy: Policy, asked: Asked | None = None, *, windowed: bool 
         needed.append(regainer_of(policy))
     elif loop in JOINT_LOOPS:
         needed += [roomer_of(policy), scorer_in(policy)]
-    elif loop in _SCORED or loop is run_celled_joint:
+    elif loop in _SCORED or loop is run_celled:
         needed.append(scorer_in(policy))
     elif loop is run_preempting:
         needed.append(hunt_by_trial if asked is None else hunter_of(asked.demands, policy))
@@ -375,7 +375,8 @@ def open_session(
 def check_scores(policy: Policy, workload: Workload, tables: tuple[Any, ...]) -> None:
     """Raise PolicyError if the loop that had these tables met a score that is no number."""
     for table in tables:
-        if isinstance(table, Contenders) and table.fault[0] != NOBODY:
-            row, now = table.fault.tolist()
+        listed = table.contenders if isinstance(table, Estate) else table
+        if isinstance(listed, Contenders) and listed.fault[0] != NOBODY:
+            row, now = listed.fault.tolist()
             job = workload.held["job_id"][row]
             raise PolicyError(f"order {policy.order}: at {now / MICROSECOND:g} s the score of job '{job}' is no number")

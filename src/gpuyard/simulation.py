@@ -60,6 +60,7 @@ from gpuyard.streams import signed_key
 from gpuyard.tenancy import NO_TENANTS, Tenants
 from gpuyard.tenanting import (
     check_tenants,
+    limited_alike,
     share_out,
     with_bound,
 )
@@ -236,7 +237,8 @@ def _lower(
     rejections = Rejections(len(workload))
     asked, shared = share_out(workload, cluster, policy, tenants, lower_demands(workload, cluster, policy))
     fits = reject_unfit(workload, cluster, policy, asked, rejections, shared=shared, windows=windows)
-    asked = ask_for_cells(workload, cluster, policy, asked, rejections) if policy.cells else asked
+    if policy.cells:
+        asked = ask_for_cells(workload, cluster, policy, asked, rejections, asker=limited_alike(shared, len(workload)))
     duration = lower_durations(workload, policy, rejections)
     if middle is not None:
         duration = np.where(middle.running, middle.end - np.where(middle.running, middle.start, 0), duration)

@@ -43,6 +43,7 @@ from gpuyard.workload import Workload
 __all__ = [
     "Shared",
     "check_tenants",
+    "limited_alike",
     "lower_tenancy",
     "one_tenant",
     "preemption_policy",
@@ -189,6 +190,14 @@ def one_tenant(asked: Asked) -> Shared:
         asker_of=asked.demand,
         variant=np.empty((0, 0), np.int32),
     )
+
+
+def limited_alike(shared: Shared | None, jobs: int) -> NDArray[np.int64]:
+    """Return for each of so many jobs, shape (jobs,), the first asker of those that limits admit when they admit it."""
+    if shared is None:
+        return np.zeros(jobs, np.int64)
+    alike, first = distinct([*shared.groups.T, shared.asker["gpus"].astype(np.int64)])
+    return first[alike][shared.asker_of]
 
 
 def _tenants_of(workload: Workload, tenants: Tenants) -> NDArray[np.int64]:

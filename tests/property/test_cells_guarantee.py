@@ -18,7 +18,7 @@ from gpuyard.cells import Cells
 from gpuyard.cluster import Cluster
 from gpuyard.kernel.bindings import bind, unbind
 from gpuyard.kernel.buddies import choose, give
-from gpuyard.kernel.cells import CLAIM, OWNERS, PEN, build_cells
+from gpuyard.kernel.cells import CLAIM, OWNERS, build_cells
 from gpuyard.kernel.codes import NOBODY
 from gpuyard.policy import Policy
 from gpuyard.record import Record
@@ -148,9 +148,7 @@ def built(cells: Cells, levels: Hierarchy):
     size = np.array([levels.size(level) for level in range(len(levels.names))], np.int64)
     owned = [[counts.get(name, 0) for name in levels.names] for counts in cells.owners.values()]
     site = [[0] * (len(size) - 1) + [levels.tops]] * OWNERS
-    forests, bound, _ = build_cells(
-        size, levels.node, np.array(site + owned, np.int64), np.zeros(1, CLAIM), np.zeros(1, PEN), strict=False
-    )
+    forests, bound, _ = build_cells(size, levels.node, np.array(site + owned, np.int64), np.zeros(1, CLAIM))
     return forests, bound, owned
 
 

@@ -1,28 +1,60 @@
 """The event loop of policies that hand out cells: guaranteed jobs in those of their owner, others in idle ones.
 
-``docs/semantics.md``, *Cells*, is the specification.  Jobs that ask for the same and may run in the same cells wait in
-one lane; where nobody passes a blocked job, those of one owner do.
+``docs/semantics.md``, *Cells*, is the specification.  :mod:`gpuyard.kernel.cell_queue` says who is tried.
 """
 
 from __future__ import annotations
 
+from enum import IntEnum
+
+from gpuyard.kernel.agenda import enter, strike
 from gpuyard.kernel.attempting import end_attempt, keep_gain
 from gpuyard.kernel.bindings import bind, count_guests, guest_in
 from gpuyard.kernel.bits import nth
-from gpuyard.kernel.buddies import choose, take
+from gpuyard.kernel.buddies import choose, give, take
+from gpuyard.kernel.cell_heads import FREE_NOW, expect_cells, has_head, is_short, may_stay, reserve_cells
+from gpuyard.kernel.cell_queue import (
+    Estate,
+    Waits,
+    begin_part,
+    close_gaps,
+    end_part,
+    is_admitted,
+    is_vain,
+    join,
+    join_again,
+    leave,
+    next_lane,
+    pass_over,
+    wake,
+)
 from gpuyard.kernel.cell_stays import begin_in_cells, vacate_cells
-from gpuyard.kernel.cells import IDLE, Cells, Claims, Forests, Kept
+from gpuyard.kernel.cells import IDLE, Kept
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
-from gpuyard.kernel.instants import next_arrival, next_eligible, tell_others
+from gpuyard.kernel.fairshare import next_recalculation
+from gpuyard.kernel.instants import next_arrival, next_eligible, skip_rejected, tell_others
 from gpuyard.kernel.jit import inlined, inner, kernel
-from gpuyard.kernel.line import first_of, line_up, stand_out, take_turn, turn_again, turn_back
+from gpuyard.kernel.line import first_of, turn_back
+from gpuyard.kernel.outstaying import next_outstayed
 from gpuyard.kernel.placement import Placer, Releaser
+from gpuyard.kernel.quotas import charge
+from gpuyard.kernel.rescoring import score_all_places
+from gpuyard.kernel.scorers import Scorer
 from gpuyard.kernel.stays import Gain, Stays
 from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Queue, Records, Site
 from gpuyard.kernel.timetable import first_time
 from gpuyard.kernel.worth import work_saved
 
 __all__ = ["run_celled"]
+
+
+class Found(IntEnum):
+    """What came of a try."""
+
+    NO_CELLS = 0
+    CELLS = 1
+    HELD = 2
+    """limits do not admit it, or it would be in the way of the head"""
 
 
 @kernel
@@ -35,9 +67,8 @@ def run_celled(
     log: Log,
     events: Events,
     stays: Stays,
-    forests: Forests,
-    cells: Cells,
-    claims: Claims,
+    estate: Estate,
+    scorer: Scorer,
     stop: int,
     placer: Placer,
     releaser: Releaser,
@@ -48,13 +79,13 @@ def run_celled(
     again with more room, it goes on from there.  With Kept.BROKEN it stops for good.
     """
     count, state = events.counter, stays.state
-    while count[Count.CANCEL] == 0 and forests.state[Kept.BROKEN] == 0:
+    while count[Count.CANCEL] == 0 and estate.forests.state[Kept.BROKEN] == 0:
         if state[Gain.PAUSED] == 0:
-            now = min(next_arrival(jobs, events), first_time(stays.ends, NEVER))
+            now = _next_instant(jobs, events, stays, estate, stop)
             if now == NEVER or now > stop:
                 break
             count[Count.LAST] = now
-            _change(jobs, demand, dependencies, log, events, stays, forests, cells, claims, now)
+            _change(jobs, dependencies, log, events, stays, estate, now)
         now = int(count[Count.LAST])
         state[Gain.PAUSED] = (
             log.slots.size - count[Count.SLOTS] < state[Gain.CHUNKS]
@@ -64,33 +95,34 @@ def run_celled(
             break
         count[Count.PASSES] += 1
         if count[Count.WAITING] > 0:
-            _serve_owners(jobs, demand, log, events, stays, forests, cells, claims, now)
-            if forests.state[Kept.BROKEN] == 0:
-                _serve_guests(jobs, log, events, stays, forests, cells, claims, now)
+            _pass(jobs, log, events, stays, estate, scorer, now)
             count[Count.MAX_WAITING] = max(count[Count.MAX_WAITING], count[Count.WAITING])
     for place in range(stays.ends.size[0]):
         row = int(stays.ends.row[nth(place)])
         stays.attempt[nth(stays.stay[nth(row)]["attempt"])]["useful"] = work_saved(jobs, stays, row, stop)
 
 
+@inlined
+def _next_instant(jobs: Jobs, events: Events, stays: Stays, estate: Estate, stop: int) -> int:
+    """Return the earliest pending end, release, submission or recalculation of fair shares, or NEVER."""
+    waits = estate.crowd.state
+    if waits[Waits.SCORED] + waits[Waits.RESERVES] + waits[Waits.LIMITED] > 0:
+        skip_rejected(jobs, events, stop)
+    now = min(next_arrival(jobs, events), first_time(stays.ends, NEVER))
+    if waits[Waits.SCORED] > 0 and events.counter[Count.WAITING] > 0:
+        now = min(now, next_recalculation(estate.contenders.accounts, int(events.counter[Count.LAST])))
+    return now
+
+
 @kernel
 def _change(
-    jobs: Jobs,
-    demand: Records,
-    dependencies: Dependencies,
-    log: Log,
-    events: Events,
-    stays: Stays,
-    forests: Forests,
-    cells: Cells,
-    claims: Claims,
-    now: int,
+    jobs: Jobs, dependencies: Dependencies, log: Log, events: Events, stays: Stays, estate: Estate, now: int
 ) -> None:
     """Apply the changes of an instant: END, RELEASE and SUBMIT."""
     state = stays.state
     while first_time(stays.ends, NEVER) == now:
         row = int(stays.ends.row[0])
-        vacate_cells(jobs, log, stays, forests, cells, claims, row)
+        _vacate(jobs, log, stays, estate, row)
         end_attempt(events, stays, row, now, int(jobs.job[nth(row)]["duration"] - stays.stay[nth(row)]["saved"]), -1)
         tell_others(dependencies, events, row, now)
         state[Gain.ACTIVE] -= 1
@@ -101,144 +133,187 @@ def _change(
             break
         state[Gain.ACTIVE] += 1
         state[Gain.CHUNKS] += stays.chunks[nth(jobs.claim[nth(row)]["demand"])]
-        _join(jobs, demand, events, stays, row)
+        join(jobs, events, stays, estate, row)
 
 
 @inlined
-def _join(jobs: Jobs, demand: Records, events: Events, stays: Stays, row: int) -> None:
-    """Let a job wait in its place in the order."""
-    stays.stay[nth(row)]["key"] = jobs.place[nth(row)]["rank"]
-    line_up(stays, int(demand[nth(jobs.claim[nth(row)]["demand"])]["lane"]), row)
-    events.counter[Count.WAITING] += 1
+def _pass(jobs: Jobs, log: Log, events: Events, stays: Stays, estate: Estate, scorer: Scorer, now: int) -> None:
+    """Make one pass: in the cells of owners, then in idle ones; nothing if a score is no number."""
+    waits = estate.crowd.state
+    if waits[Waits.SCORED] > 0 and not score_all_places(estate.contenders, jobs, events, stays, scorer, now):
+        return
+    if waits[Waits.RESERVES] > 0:
+        _expect_longer(jobs, log, stays, estate, now)
+    for lent in range(2):
+        if estate.forests.state[Kept.BROKEN] == 0:
+            _serve(jobs, log, events, stays, estate, scorer, lent > 0, now)
+    if waits[Waits.SCORED] > 0:
+        close_gaps(estate)
 
 
-@kernel
-def _serve_owners(
-    jobs: Jobs,
-    demand: Records,
-    log: Log,
-    events: Events,
-    stays: Stays,
-    forests: Forests,
-    cells: Cells,
-    claims: Claims,
-    now: int,
+@inlined
+def _serve(
+    jobs: Jobs, log: Log, events: Events, stays: Stays, estate: Estate, scorer: Scorer, lent: bool, now: int
 ) -> None:
-    """Start the guaranteed jobs for which their owner has cells, in order."""
-    state, strict = stays.state, forests.state[Kept.STRICT] > 0
-    turn = int(events.counter[Count.PASSES])
-    state[Gain.TURNS] = 0
-    for number in range(claims.pen.size):
-        forest = claims.pen[nth(number)]["forest"]
-        if stays.lane[nth(number)]["waiting"] == 0 or forest == NOBODY:
-            continue
-        if strict or stays.lane[nth(number)]["blocked"] < forests.given[nth(forest)]:
-            turn_back(stays, number)
-    while state[Gain.TURNS] > 0:
-        number = take_turn(stays)
-        lane = stays.lane[nth(number)]
-        forest = int(claims.pen[nth(number)]["forest"])
-        if claims.stopped[nth(forest)] == turn:
-            continue
+    """Start those, in order, for which there are cells: those of their owner, or lent ones."""
+    waits, heads, turn = estate.crowd.state, estate.heads, int(events.counter[Count.PASSES])
+    strict, reserves = waits[Waits.STRICT] > 0, waits[Waits.RESERVES] > 0
+    begin_part(jobs, stays, estate, lent)
+    while stays.state[Gain.TURNS] > 0:
+        number = next_lane(stays, estate.crowd)
         row = first_of(stays, number)
-        asked = claims.claim[nth(jobs.claim[nth(row)]["demand"])]
-        level, cells_asked = int(asked["level"]), int(asked["count"])
-        found = lane["blocked"] < forests.given[nth(forest)]
-        found = found and choose(forests, forest, level, cells_asked, claims.chosen)
-        if not found:
-            lane["blocked"] = forests.given[nth(forest)]
-            claims.stopped[nth(forest)] = turn if strict else NOBODY
+        asked = estate.claims.claim[nth(jobs.claim[nth(row)]["demand"])]
+        forest = IDLE if lent else int(asked["forest"])
+        if estate.claims.stopped[nth(forest)] == turn:
             continue
-        _leave(events, stays, row, number)
-        ahead = False
-        for place in range(cells_asked):
-            there = bind(forests, cells, forest, level, int(claims.chosen[nth(place)]))
-            if there == NOBODY:
-                forests.state[Kept.BROKEN] = 1
-                return
-            claims.chosen[nth(place)] = there
-            guest = guest_in(forests, cells, level, there)
-            while guest != NOBODY:
-                ahead |= _preempt(jobs, demand, log, events, stays, forests, cells, claims, guest, row, now)
-                guest = guest_in(forests, cells, level, there)
-            take(forests, IDLE, level, there)
-        begin_in_cells(jobs, log, events, stays, forests, claims, row, now)
-        if lane["waiting"] > 0:
-            if ahead:
-                turn_again(stays, number)
-            else:
+        found = _find_cells(jobs, estate, row, forest, turn, now)
+        if found == Found.CELLS:
+            leave(events, stays, estate, number)
+            if stays.lane[nth(number)]["waiting"] > 0:
                 turn_back(stays, number)
-
-
-@kernel
-def _serve_guests(
-    jobs: Jobs,
-    log: Log,
-    events: Events,
-    stays: Stays,
-    forests: Forests,
-    cells: Cells,
-    claims: Claims,
-    now: int,
-) -> None:
-    """Start the opportunistic jobs for which there are idle cells, in order."""
-    state, strict = stays.state, forests.state[Kept.STRICT] > 0
-    state[Gain.TURNS] = 0
-    for number in range(claims.pen.size):
-        pen = claims.pen[nth(number)]
-        if stays.lane[nth(number)]["waiting"] == 0 or pen["guest"] == 0:
-            continue
-        if strict or pen["refused"] < forests.given[IDLE]:
-            turn_back(stays, number)
-    while state[Gain.TURNS] > 0:
-        number = take_turn(stays)
-        row = first_of(stays, number)
-        asked = claims.claim[nth(jobs.claim[nth(row)]["demand"])]
-        level, cells_asked = int(asked["level"]), int(asked["count"])
-        if not choose(forests, IDLE, level, cells_asked, claims.chosen):
-            if strict:
+            if lent:
+                _borrow(jobs, estate, row)
+            elif not _settle(jobs, log, events, stays, estate, scorer, row, now):
                 return
-            claims.pen[nth(number)]["refused"] = forests.given[IDLE]
-            continue
-        for place in range(cells_asked):
-            count_guests(forests, cells, level, int(claims.chosen[nth(place)]), row)
-        _leave(events, stays, row, number)
-        begin_in_cells(jobs, log, events, stays, forests, claims, row, now)
-        stays.attempt[nth(stays.stay[nth(row)]["attempt"])]["guest"] = 1
-        if stays.lane[nth(number)]["waiting"] > 0:
-            turn_back(stays, number)
+            _begin(jobs, log, events, stays, estate, row, lent, now)
+            if reserves:
+                wake(stays, estate, forest, lent)
+        elif strict:
+            estate.claims.stopped[nth(forest)] = turn
+        elif found == Found.HELD:
+            pass_over(stays, estate, number, _is_alone(stays, estate, number, row, forest, turn, now))
+        elif reserves and not has_head(heads, forest, turn):
+            reserve_cells(estate.claims, heads, forest, int(jobs.claim[nth(row)]["demand"]), turn)
+    if waits[Waits.ASIDE] > 0:
+        end_part(jobs, stays, estate)
 
 
 @inlined
-def _leave(events: Events, stays: Stays, row: int, number: int) -> None:
-    """Take a job that starts out of its lane."""
-    stand_out(stays, number, row)
-    stays.lane[nth(number)]["blocked"] = NOBODY
-    events.counter[Count.WAITING] -= 1
+def _is_alone(stays: Stays, estate: Estate, number: int, row: int, forest: int, turn: int, now: int) -> bool:
+    """Return whether a job's being held says nothing of the others of its lane.
+
+    So it is where it was preempted in this pass, so that those behind it had their turn already, and where another may
+    be shorter.
+    """
+    this = stays.stay[nth(row)]
+    if this["times"] > 0 and this["since"] == now:
+        return True
+    shortest = int(estate.crowd.pen[nth(number)]["shortest"])
+    return has_head(estate.heads, forest, turn) and is_short(estate.forests, estate.heads, forest, shortest, now)
+
+
+@kernel
+def _find_cells(jobs: Jobs, estate: Estate, row: int, forest: int, turn: int, now: int) -> int:
+    """Take cells for a job that limits admit and the head of its queue lets pass; write them down as chosen."""
+    forests, claims, heads = estate.forests, estate.claims, estate.heads
+    wish = int(jobs.claim[nth(row)]["demand"])
+    asked = claims.claim[nth(wish)]
+    level = int(asked["level"])
+    if not is_admitted(estate, wish):
+        return Found.HELD
+    if is_vain(estate, wish, forest):
+        return Found.NO_CELLS
+    if not choose(forests, forest, level, int(asked["count"]), claims.chosen):
+        estate.crowd.refused[nth(asked["loan"] if forest == IDLE else asked["own"])] = forests.given[nth(forest)]
+        return Found.NO_CELLS
+    if not has_head(heads, forest, turn) or may_stay(jobs, estate.expected, forests, claims, heads, forest, row, now):
+        return Found.CELLS
+    for place in range(asked["count"]):
+        give(forests, forest, level, int(claims.chosen[nth(place)]))
+        forests.given[nth(forest)] -= 1  # nothing was given back that others would find
+    return Found.HELD
+
+
+@inlined
+def _settle(
+    jobs: Jobs, log: Log, events: Events, stays: Stays, estate: Estate, scorer: Scorer, row: int, now: int
+) -> bool:
+    """Bind the chosen virtual cells, and let opportunistic jobs leave; return whether all could be bound."""
+    forests, cells, claims = estate.forests, estate.cells, estate.claims
+    asked = claims.claim[nth(jobs.claim[nth(row)]["demand"])]
+    level = int(asked["level"])
+    for place in range(asked["count"]):
+        there = bind(forests, cells, int(asked["forest"]), level, int(claims.chosen[nth(place)]))
+        if there == NOBODY:
+            forests.state[Kept.BROKEN] = 1
+            return False
+        claims.chosen[nth(place)] = there
+        guest = guest_in(forests, cells, level, there)
+        while guest != NOBODY:
+            _preempt(jobs, log, events, stays, estate, scorer, guest, row, now)
+            guest = guest_in(forests, cells, level, there)
+        take(forests, IDLE, level, there)
+    return True
+
+
+@inlined
+def _borrow(jobs: Jobs, estate: Estate, row: int) -> None:
+    """Note that an opportunistic job holds the idle cells that are chosen."""
+    asked = estate.claims.claim[nth(jobs.claim[nth(row)]["demand"])]
+    for place in range(asked["count"]):
+        there = int(estate.claims.chosen[nth(place)])
+        count_guests(estate.forests, estate.cells, int(asked["level"]), there, row)
+
+
+@inlined
+def _begin(jobs: Jobs, log: Log, events: Events, stays: Stays, estate: Estate, row: int, lent: bool, now: int) -> None:
+    """Let a job run in the physical cells that are chosen."""
+    begin_in_cells(jobs, log, events, stays, estate.forests, estate.claims, row, now)
+    stays.attempt[nth(stays.stay[nth(row)]["attempt"])]["guest"] = lent
+    if estate.crowd.state[Waits.LIMITED] > 0:
+        charge(estate.ledger, int(estate.ledger.asker_of[nth(row)]), NOBODY, 1)
+    if estate.crowd.state[Waits.RESERVES] > 0:
+        end = int(now + estate.expected.estimate[nth(row)])
+        enter(estate.expected.ends, end, row)
+        _expect(jobs, log, stays, estate, row, end)
+
+
+@inlined
+def _expect(jobs: Jobs, log: Log, stays: Stays, estate: Estate, row: int, end: int) -> None:
+    """Note when a running job is expected to leave its cells."""
+    expect_cells(jobs, log, stays, estate.forests, estate.cells, estate.claims, estate.heads, row, end)
+
+
+@inner
+def _expect_longer(jobs: Jobs, log: Log, stays: Stays, estate: Estate, now: int) -> None:
+    """Correct the expected ends that have come though their jobs still run."""
+    row = next_outstayed(estate.expected, now)
+    while row != NOBODY:
+        end = int(stays.stay[nth(row)]["since"] + estate.expected.estimate[nth(row)])
+        _expect(jobs, log, stays, estate, row, end)
+        row = next_outstayed(estate.expected, now)
+
+
+@inner
+def _vacate(jobs: Jobs, log: Log, stays: Stays, estate: Estate, row: int) -> None:
+    """Free the cells of a running job; it counts no longer, and is not expected to end."""
+    if estate.crowd.state[Waits.RESERVES] > 0:
+        since = int(stays.stay[nth(row)]["since"])
+        strike(estate.expected.ends, since + int(estate.expected.estimate[nth(row)]), row)
+        _expect(jobs, log, stays, estate, row, FREE_NOW)
+    if estate.crowd.state[Waits.LIMITED] > 0:
+        charge(estate.ledger, int(estate.ledger.asker_of[nth(row)]), NOBODY, -1)
+    vacate_cells(jobs, log, stays, estate.forests, estate.cells, estate.claims, row)
 
 
 @inner
 def _preempt(
     jobs: Jobs,
-    demand: Records,
     log: Log,
     events: Events,
     stays: Stays,
-    forests: Forests,
-    cells: Cells,
-    claims: Claims,
+    estate: Estate,
+    scorer: Scorer,
     row: int,
     cause: int,
     now: int,
-) -> bool:
-    """End the attempt of an opportunistic job, and let it wait again; return whether a lane of owners has its turn."""
+) -> None:
+    """End the attempt of an opportunistic job, and let it wait again; if it has an owner, it is to be tried there."""
     useful = work_saved(jobs, stays, row, now)
-    vacate_cells(jobs, log, stays, forests, cells, claims, row)
+    _vacate(jobs, log, stays, estate, row)
     end_attempt(events, stays, row, now, useful, cause)
     keep_gain(stays, row, int(jobs.claim[nth(row)]["demand"]), useful, now)
-    _join(jobs, demand, events, stays, row)
-    number = int(demand[nth(jobs.claim[nth(row)]["demand"])]["lane"])
-    if first_of(stays, number) != row or claims.pen[nth(number)]["forest"] == NOBODY:
-        return False
-    turn_again(stays, number)
-    return True
+    waits = estate.crowd.state
+    if waits[Waits.LIMITED] > 0 and waits[Waits.STRICT] == 0:
+        wake(stays, estate, NOBODY, False)
+    join_again(jobs, events, stays, estate, scorer, row, now)

@@ -47,12 +47,13 @@ CLAIM = np.dtype(
         ("small", np.int64),  # in each of the others
         ("forest", np.int64),  # of its owner, or NOBODY: it is only tried as opportunistic
         ("guest", np.int64),  # 1 = it may be tried as opportunistic
+        ("lane", np.int64),  # of the queue
+        ("asker", np.int64),  # somebody whom limits admit when they admit these jobs
+        ("own", np.int64),  # those that ask for as many cells of the same level of the same owner have the same
+        ("loan", np.int64),  # those that ask for as many of the same level
     ]
 )
 """What jobs of a demand ask for."""
-
-PEN = np.dtype([("forest", np.int64), ("guest", np.int64), ("refused", np.int64)])
-"""A lane of the queue: as in CLAIM, and the number of idle cells given back at which its jobs found none."""
 
 
 class Kept(IntEnum):
@@ -60,11 +61,9 @@ class Kept(IntEnum):
 
     NODE = 0
     """level of nodes"""
-    STRICT = 1
-    """1 = nobody passes a blocked job"""
-    BROKEN = 2
+    BROKEN = 1
     """1 = there was no cell for a owner that had one left"""
-    SIZE = 3
+    SIZE = 2
 
 
 class Forests(NamedTuple):
@@ -93,7 +92,6 @@ class Claims(NamedTuple):
     """What jobs ask for and how they run."""
 
     claim: Records  # shape (demands,)
-    pen: Records  # shape (lanes,)
     stopped: NDArray[np.int64]  # shape (forests,): the last pass in which a job of it found no cells
     chosen: NDArray[np.int64]  # room for the cells of a job
 
@@ -103,9 +101,6 @@ def build_cells(
     node: int,
     owned: NDArray[np.int64],
     claim: Records,
-    pen: Records,
-    *,
-    strict: bool,
 ) -> tuple[Forests, Cells, Claims]:
     """Return cells of which nothing is taken.
 
@@ -117,8 +112,8 @@ def build_cells(
         The level of nodes.
     owned
         Cells without parent of each forest, int64, shape (forests, levels); the first two are the site.
-    strict
-        Whether nobody passes a blocked job.
+    claim
+        What jobs of each demand ask for.
     """
     forests, levels = owned.shape
     rung = np.zeros(levels, RUNG)
@@ -142,7 +137,7 @@ def build_cells(
         np.bitwise_or.at(bits, each["word"] + (roots >> 6), ones.view(np.int64))
     total, site = int(flat["cells"].sum()), int(flat["cells"][:levels].sum())
     state = np.zeros(Kept.SIZE, np.int64)
-    state[Kept.NODE], state[Kept.STRICT] = node, strict
+    state[Kept.NODE] = node
     sizes = np.tile(size, forests)
     return (
         Forests(
@@ -163,7 +158,6 @@ def build_cells(
         ),
         Claims(
             claim=claim,
-            pen=pen,
             stopped=np.full(forests, NOBODY, np.int64),
             chosen=np.zeros(int(claim["count"].max(initial=1)), np.int64),
         ),

@@ -13,7 +13,7 @@ from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.stays import Gain, Stays
 from gpuyard.kernel.tables import Records
 
-__all__ = ["first_of", "line_up", "stand_out", "take_turn", "turn_again", "turn_back", "turns_after"]
+__all__ = ["empty", "first_of", "line_up", "stand_out", "take_turn", "turn_again", "turn_back", "turns_after"]
 
 
 @inlined
@@ -27,6 +27,13 @@ def _is_before(stays: Stays, one: int, other: int) -> bool:
 def first_of(stays: Stays, number: int) -> int:
     """Return the first job of a lane that has one."""
     return int(stays.lane[nth(number)]["first"])
+
+
+@inlined
+def empty(stays: Stays, number: int) -> None:
+    """Take all jobs out of a lane."""
+    lane = stays.lane[nth(number)]
+    lane["waiting"] = lane["head"] = lane["tail"] = lane["heap"] = 0
 
 
 @inlined
