@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -268,19 +269,33 @@ def _gittins_levels(service: NDArray[np.int64], threshold: NDArray[np.int64], *,
 
     Sources: Gittins 1979; ``released`` is the formula of the simulator published with Tiresias (Gu et al. 2019).
     """
-    begins = [0, *threshold.tolist()]
-    ends: list[int | None] = [*threshold.tolist(), None]
+    begins, service = [0, *threshold.tolist()], service[service > 0]
+    place = np.searchsorted(threshold, service, side="left")  # of the bin in which a job ends
+    jobs = [service[place == number] for number in range(len(begins))]
+    ending, needs = [each.size for each in jobs], [exact_sum(each) for each in jobs]
+    last = max(begins[-1], int(service.max(initial=0)))
+    bins = list(zip([*begins[1:], last], ending, needs, strict=True))
     index = []
-    for begin, end in zip(begins, ends, strict=True):
-        left = service[service > begin]
-        ending = left if end is None else left[left <= end]
-        total = exact_sum(ending if released else ending - begin)
-        if end is not None:
-            total += (left.size - ending.size) * (end - begin)
-        index.append(ending.size / total if total else 0.0)
+    for number, begin in enumerate(begins):
+        ends = bins[number : number + 1] if released else bins[number:]
+        index.append(max(_indices(begin, ends, sum(ending[number:]), 0 if released else begin)))
     level = np.empty(len(index), np.int64)
     level[np.argsort(-np.array(index), kind="stable")] = np.arange(len(index))
     return level
+
+
+def _indices(begin: int, bins: Sequence[tuple[int, int, int]], left: int, counted: int) -> Iterator[float]:
+    """Yield P / E of a job that has had its service up to ``begin`` and is run to the end of each bin.
+
+    ``bins``: the end of each, how many of a history end in it, and what these need in all.  ``left``: how many need
+    more than ``begin``.  ``counted``: the service from which on the cost of those that end is counted.
+    """
+    done = cost = 0
+    for end, ending, need in bins:
+        done, left = done + ending, left - ending
+        cost += need - counted * ending
+        spent = cost + (end - begin) * left
+        yield done / spent if spent else 0.0
 
 
 def with_more_room(stays: Stays, log: Log) -> tuple[Stays, Log]:

@@ -15,15 +15,28 @@ RULES = ("priority", "partition", "qos", "srtf", "srsf", "las", "2d-las", "gitti
 def gittins_ranks(services: Sequence[int], thresholds: Sequence[int], index: str) -> list[int]:
     """Return the level of each bin, given the service that each job of a history needs (GPU microseconds)."""
     indices = []
+    last = max([*services, *thresholds], default=0)
     for number, begin in enumerate([0, *thresholds]):
-        end = thresholds[number] if number < len(thresholds) else max([*services, begin])
-        inside = [need for need in services if begin < need <= end]
-        beyond = [need for need in services if need > end]
-        spent = sum(inside if index == "released" else [need - begin for need in inside])
-        spent += (end - begin) * len(beyond)
-        indices.append(float(len(inside)) / float(spent) if spent else 0.0)
+        ends = [*thresholds[number:], last]
+        if index == "released":
+            indices.append(released_index(services, begin, ends[0]))
+        else:
+            indices.append(max(textbook_index(services, begin, end) for end in ends))
     ranking = sorted(range(len(indices)), key=lambda number: (-indices[number], number))
     return [ranking.index(number) for number in range(len(indices))]
+
+
+def textbook_index(services: Sequence[int], begin: int, end: int) -> float:
+    """Return P / E of a job that has had its service up to ``begin`` and is run up to ``end``."""
+    spent = sum(min(need, end) - begin for need in services if need > begin)
+    return sum(begin < need <= end for need in services) / spent if spent else 0.0
+
+
+def released_index(services: Sequence[int], begin: int, end: int) -> float:
+    """Return the same as the simulator published with Tiresias has it, which forgets the service that was had."""
+    inside = [need for need in services if begin < need <= end]
+    spent = sum(inside) + (end - begin) * sum(need > end for need in services)
+    return len(inside) / spent if spent else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

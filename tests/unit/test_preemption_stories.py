@@ -390,6 +390,30 @@ def test_gittins_ranks_of_four_jobs():
     assert gittins_ranks([1, 2, 4, 10], [2, 6], "released") == [0, 1, 2]
 
 
+def test_gittins_index_looks_beyond_a_bin_in_which_no_job_ends():
+    """Of ten jobs nine need 15 s and one 1,000, bins up to 10, up to 20 and above.
+
+    Who is new is run to 20: 9 / (9 x 15 + 20); who is in the second bin: 9 / (9 x 5 + 10); in the last: 1 / 980.  With
+    the width of its own bin alone, in which nobody ends, the first would have the index 0 and come after the last.
+    """
+    history = [15] * 9 + [1000]
+    assert gittins_ranks(history, [10, 20], "textbook") == [1, 0, 2]
+    assert gittins_ranks(history, [10, 20], "released") == [2, 0, 1]
+
+
+@TEST
+@pytest.mark.parametrize(
+    ("index", "expected"),
+    [("textbook", [[(0, 20), (45, 65)], [(20, 35)], [(35, 45)]]), ("released", [[(0, 40)], [(40, 55)], [(55, 65)]])],
+)
+def test_who_is_new_takes_from_who_outlasted_all_where_many_end_soon(tell, index, expected):
+    """Job 0 is in the last bin from 20 on."""
+    history = (15,) * 9 + (1000,)
+    jobs = workload((0, 40, 1), (1, 15, 1), (2, 10, 1))
+    found = stays(tell, jobs, ONE, "gittins", thresholds=(10, 20), gittins_history=history, gittins_index=index)
+    assert found == expected
+
+
 @TEST
 def test_a_history_of_other_jobs_says_who_is_likely_to_end(tell):
     """Both jobs need 8 GPU seconds: of themselves is known that nobody ends before 4, so that who ran is let run on.
