@@ -14,14 +14,14 @@ from gpuyard.kernel.cell_queue import Estate, build_crowd
 from gpuyard.kernel.codes import NEVER, NOBODY, Promise
 from gpuyard.kernel.expectations import Expectations, build_expectations
 from gpuyard.kernel.joint_room import roomer_signature
-from gpuyard.kernel.joint_tables import Party, build_joint
+from gpuyard.kernel.joint_tables import LANE, Party, build_joint
 from gpuyard.kernel.launch import Pointer
 from gpuyard.kernel.outlook import Outlook, build_outlook
 from gpuyard.kernel.partitions import MOST_TOLD
 from gpuyard.kernel.scored_queue import Passing
 from gpuyard.kernel.scorers import scorer_signature
 from gpuyard.kernel.stays import Stays, Terms
-from gpuyard.kernel.tables import Site
+from gpuyard.kernel.tables import Records, Site
 from gpuyard.kernel.tenancy import ANY_TYPE, Between, Ledger, Reclaim, Share
 from gpuyard.kernel.windows import Windows
 from gpuyard.kernel.worth import LONGEST_ATTEMPT
@@ -117,13 +117,15 @@ def attempt_tables(
     state[Party.LEAVES] = state[Party.RECALLS] and policy.backfill != "none" and not (state[Party.SHIFTS] and by_share)
     state[Party.ORIGIN] = own[2]
     kin, breed = _kin_of(ledger, asked, closing, fits, shared=shared is not None)
+    lane_of, lane = _lanes_of(ledger, kin)
     joint = build_joint(
         tenants=ledger.tenant.size,
         groups=ledger.group.size,
         askers=ledger.asker.size,
         partitions=partitions,
         running=running,
-        kin=kin,
+        lane_of=lane_of,
+        lane=lane,
         breed=breed,
         shut=_shut_for_good(closing),
         place=fits.place,
@@ -216,6 +218,14 @@ def _estate_of(
         expected=expected,
         crowd=crowd,
     )
+
+
+def _lanes_of(ledger: Ledger, kin: NDArray[np.int32]) -> tuple[NDArray[np.int32], Records]:
+    """Return the lane of each job, int32, shape (jobs,), and the lanes."""
+    lane_of, first = distinct([kin.astype(np.int64), ledger.asker_of[: kin.size].astype(np.int64)])
+    lane = np.zeros(first.size, LANE)
+    lane["row"], lane["kin"] = first, kin[first]
+    return lane_of, lane
 
 
 def _shut_for_good(windows: Windows) -> NDArray[np.int8]:

@@ -18,6 +18,7 @@ from gpuyard.kernel.instants import next_arrival, skip_rejected
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.joint_admission import admitted_with, holder_of_asker, try_admitted
 from gpuyard.kernel.joint_changes import change_jointly, preempt_victims, start_at
+from gpuyard.kernel.joint_lanes import leave_off
 from gpuyard.kernel.joint_memory import (
     is_held,
     is_vain,
@@ -32,7 +33,6 @@ from gpuyard.kernel.joint_room import Roomer
 from gpuyard.kernel.joint_tables import Joint, Party
 from gpuyard.kernel.joint_turns import (
     close_ranks,
-    leave_off,
     line_up_after,
     line_up_all,
     next_turn,
@@ -185,7 +185,7 @@ def _make_round(
     again = False
     vain = 0
     if state[Party.LEAVES] > 0 and (state[Party.HOLDS] > 0 or state[Party.PASSING] == Passing.ALL):
-        leave_off(contenders, stays, ledger, expected, partitions, joint, now)
+        leave_off(contenders, ledger, expected, partitions, joint, now)
     place = next_turn(contenders, stays, ledger, joint)
     while place != NOBODY:
         row = int(contenders.waiting[nth(place)]["row"])
@@ -220,7 +220,7 @@ def _make_round(
         if not renewed:
             turn_over(contenders, stays, ledger, joint)
         if state[Party.LEAVES] > 0 and vain * _VAIN > waiting:
-            leave_off(contenders, stays, ledger, expected, partitions, joint, now)
+            leave_off(contenders, ledger, expected, partitions, joint, now)
             vain = 0
         place = next_turn(contenders, stays, ledger, joint)
     if again:

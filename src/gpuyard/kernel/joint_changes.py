@@ -123,6 +123,7 @@ def _join(
     contenders.eligible[nth(place)] = jobs.job[nth(row)]["eligible"]
     contenders.score[nth(place)] = 0.0
     joint.level[nth(place)] = level_of_waiting(stays, row)
+    joint.lane_at[nth(place)] = joint.lane_of[nth(row)]
     joint.state[Party.LENGTH] = place + 1
     events.counter[Count.WAITING] += 1
     return place

@@ -14,6 +14,8 @@ of several rounds, when those of its tenant who started in it cannot be taken ye
 
 from __future__ import annotations
 
+from typing import Any
+
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NEVER, NOBODY
 from gpuyard.kernel.expectations import Expectations
@@ -26,8 +28,11 @@ from gpuyard.kernel.tables import Jobs, Site
 from gpuyard.kernel.tenancy import ANY_TYPE, Ledger, Reclaim, Share
 
 __all__ = [
+    "holds_now",
     "is_counted",
     "is_held",
+    "is_known",
+    "is_known_beside",
     "is_vain",
     "may_claim",
     "may_lend",
@@ -73,7 +78,7 @@ def is_vain(
 
     ``made``: when the only reservation was, of :func:`gpuyard.kernel.partitions.made_for_all`.
     """
-    kin = int(joint.kin[nth(row)])
+    kin = int(joint.lane[nth(joint.lane_of[nth(row)])]["kin"])
     breed = int(joint.vain[nth(kin)]["breed"])
     claims = ledger.state[Share.RECLAIM] != Reclaim.NEVER and may_claim(ledger, row)
     if is_counted(ledger, claims) and _tells(partitions, expected, joint, breed, row, level, short, made):
@@ -93,21 +98,32 @@ def _tells(
     made: int,
 ) -> bool:
     """Return whether what is known at a place of a kin or breed tells that a job finds no room."""
-    state, this, length = joint.state, joint.vain[nth(at)], expected.estimate[nth(row)]
-    longest = NEVER if state[Party.OPENS] > 0 else length
-    if (
-        this["until"] > state[Party.GIVEN] + this["moves"] * state[Party.MOVED]
-        and this["level"] <= level
-        and this["length"] <= longest
-    ):
+    this, length = joint.vain[nth(at)], expected.estimate[nth(row)]
+    longest = NEVER if joint.state[Party.OPENS] > 0 else length
+    if this["level"] <= level and is_known(joint, this, longest):
         return True
-    if short or this["beside_until"] <= state[Party.GIVEN] + this["beside_moves"] * state[Party.MOVED]:
+    if short or this["beside_level"] > level or not is_known_beside(partitions, joint, this, made):
         return False
-    if this["beside_level"] > level:
+    return bool(this["beside_length"] <= (longest if partitions.own.size == 1 else length))
+
+
+@inlined
+def is_known(joint: Joint, this: Any, longest: int) -> bool:
+    """Return whether one of a kin or breed that stays no longer than some time is still known to find no room."""
+    return bool(
+        this["until"] > joint.state[Party.GIVEN] + this["moves"] * joint.state[Party.MOVED]
+        and this["length"] <= longest
+    )
+
+
+@inlined
+def is_known_beside(partitions: Partitions, joint: Joint, this: Any, made: int) -> bool:
+    """Return whether one of a kin or breed is still known to find no room beside the reservations there are."""
+    if this["beside_until"] <= joint.state[Party.GIVEN] + this["beside_moves"] * joint.state[Party.MOVED]:
         return False
     if partitions.own.size == 1:
-        return this["beside_terms"] == made and this["beside_length"] <= longest
-    return this["beside_length"] <= length and made_of(partitions, int(this["beside_heads"])) == this["beside_terms"]
+        return bool(this["beside_terms"] == made)
+    return bool(made_of(partitions, int(this["beside_heads"])) == this["beside_terms"])
 
 
 @inlined
@@ -135,7 +151,7 @@ def note_vain(
     now: int,
 ) -> None:
     """Remember that a job found no room when it was tried; without preemption nor would another tenant's."""
-    at = int(joint.kin[nth(row)])
+    at = int(joint.lane[nth(joint.lane_of[nth(row)])]["kin"])
     if joint.state[Party.PREEMPTS] == 0 and ledger.asker[nth(ledger.asker_of[nth(row)])]["resource"] != ANY_TYPE:
         at = int(joint.vain[nth(at)]["breed"])
     moves = joint.state[Party.PREEMPTS] > 0 and _may_move(stays, ledger, joint, row, now)
@@ -154,7 +170,7 @@ def note_vain_by_counts(
     now: int,
 ) -> None:
     """Remember that a job would find no room; ``lacking``: how many more nodes would have to hold a part of it."""
-    at = int(joint.vain[nth(joint.kin[nth(row)])]["breed"])
+    at = int(joint.vain[nth(joint.lane[nth(joint.lane_of[nth(row)])]["kin"])]["breed"])
     _note(partitions, expected, joint, at, row, level, short, False, lacking, now)
 
 
@@ -186,7 +202,14 @@ def _note(
 def is_held(ledger: Ledger, joint: Joint, row: int, level: int) -> bool:
     """Return whether a job is known not to be admitted, whoever is taken away."""
     this = joint.held[nth(ledger.asker_of[nth(row)])]
-    if this["stirred"] != joint.stirred[nth(this["node"])] or this["level"] > level:
+    return bool(this["level"] <= level and holds_now(ledger, joint, row))
+
+
+@inlined
+def holds_now(ledger: Ledger, joint: Joint, row: int) -> bool:
+    """Return whether the asker of a job is still known to be held, at the level at which it was or a higher one."""
+    this = joint.held[nth(ledger.asker_of[nth(row)])]
+    if this["stirred"] != joint.stirred[nth(this["node"])]:
         return False
     if this["until"] <= joint.state[Party.GIVEN] + this["moves"] * joint.state[Party.MOVED]:
         return False

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.tables import Records
 
-__all__ = ["HELD", "PREY", "QUEUE", "VAIN", "Joint", "Ordered", "Party", "build_joint"]
+__all__ = ["HELD", "LANE", "PREY", "QUEUE", "VAIN", "Joint", "Ordered", "Party", "build_joint"]
 
 QUEUE = np.dtype(
     [
@@ -70,6 +70,19 @@ HELD = np.dtype(
 """What holds an asker even if all were taken away that may be."""
 
 
+LANE = np.dtype(
+    [
+        ("row", np.int64),  # a job of it
+        ("kin", np.int64),
+        ("look", np.int64),  # Party.LOOK when what follows was written
+        ("level", np.int64),  # from which on none of its jobs starts
+        ("beside_level", np.int64),  # from which on none of those does that are not short and stay
+        ("beside_length", np.int64),  # so long or longer
+    ]
+)
+"""A *lane*: jobs that are kin and of one asker."""
+
+
 class Party(IntEnum):
     """Places in the state of the loop."""
 
@@ -123,7 +136,9 @@ class Party(IntEnum):
     """1 = this pass has had several rounds"""
     HOLDS = 24
     """1 = quotas or limits have held somebody"""
-    SIZE = 25
+    LOOK = 25
+    """how often it was looked through who is to be left off"""
+    SIZE = 26
 
 
 class Ordered(IntEnum):
@@ -131,7 +146,7 @@ class Ordered(IntEnum):
 
     NOT = 0
     LATER = 1
-    """not yet, and nobody has been tried"""
+    """not yet, and most will be left off before they are tried: only the first is brought forward"""
     FIRST = 2
     """the first of the only one stands before all others"""
     ALL = 3
@@ -146,7 +161,9 @@ class Joint(NamedTuple):
     queue: Records  # shape (tenants,)
     top: NDArray[np.int32]  # a heap of queues
     over: NDArray[np.int64]  # by asker, then by (tenant, queue of a partition): the round in which jobs are passed over
-    kin: NDArray[np.int32]  # shape (jobs,)
+    lane_of: NDArray[np.int32]  # shape (jobs,)
+    lane_at: NDArray[np.int32]  # by place
+    lane: Records  # shape (lanes,)
     vain: Records  # shape (kins + breeds,)
     held: Records  # shape (askers,)
     stirred: NDArray[np.int64]  # shape (tenants + groups,): how often something charged there was given back
@@ -164,7 +181,8 @@ def build_joint(
     askers: int,
     partitions: int,
     running: int,
-    kin: NDArray[np.int32],
+    lane_of: NDArray[np.int32],
+    lane: Records,
     breed: NDArray[np.int64],
     shut: NDArray[np.int8],
     place: NDArray[np.int32],
@@ -190,7 +208,9 @@ def build_joint(
         queue=np.zeros(tenants, QUEUE),
         top=np.empty(tenants + 1, np.int32),
         over=np.zeros(askers + tenants * partitions, np.int64),
-        kin=kin,
+        lane_of=lane_of,
+        lane_at=np.empty(jobs, np.int32),
+        lane=lane,
         vain=vain,
         held=held,
         stirred=np.zeros(tenants + groups, np.int64),

@@ -7,22 +7,16 @@ when its first job has been tried: only then may its tenant's share have changed
 from __future__ import annotations
 
 from gpuyard.kernel.bits import nth
-from gpuyard.kernel.codes import NEVER, NOBODY
+from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.contenders import Contenders
-from gpuyard.kernel.expectations import Expectations
 from gpuyard.kernel.jit import inlined, kernel
-from gpuyard.kernel.joint_admission import holder_of_asker
-from gpuyard.kernel.joint_memory import is_held, is_vain
 from gpuyard.kernel.joint_tables import Joint, Ordered, Party
 from gpuyard.kernel.levels import level_of_waiting
-from gpuyard.kernel.partitions import WHOLE, Partitions, has_head, holds_back, made_for_all, partition_of
-from gpuyard.kernel.scored_queue import Passing
 from gpuyard.kernel.stays import Stays
 from gpuyard.kernel.tenancy import Between, Ledger, Share
 
 __all__ = [
     "close_ranks",
-    "leave_off",
     "line_up_after",
     "line_up_all",
     "next_turn",
@@ -154,46 +148,6 @@ def _order_queues(contenders: Contenders, stays: Stays, ledger: Ledger, joint: J
 
 
 @kernel
-def leave_off(
-    contenders: Contenders,
-    stays: Stays,
-    ledger: Ledger,
-    expected: Expectations,
-    partitions: Partitions,
-    joint: Joint,
-    now: int,
-) -> None:
-    """Leave off who is known to find no room, or is held.
-
-    Of a queue whose head is sought: who is not admitted either.  Who is not will not be while jobs only start, so it is
-    not the head.
-    """
-    state, held, beside = joint.state, joint.state[Party.HOLDS] > 0, joint.state[Party.PASSING] == Passing.BESIDE
-    several, headed, made = partitions.own.size > 1, has_head(partitions, WHOLE), made_for_all(partitions)
-    soon = partitions.own[WHOLE]["shadow"] - now if headed else NEVER
-    for number in range(joint.queue.size):
-        its = joint.queue[nth(number)]
-        kept = int(its["first"])
-        for at in range(its["first"], its["first"] + its["size"]):
-            place = int(joint.turn[nth(at)])
-            row, level = int(contenders.waiting[nth(place)]["row"]), int(joint.level[nth(place)])
-            length = int(expected.estimate[nth(row)])
-            short = length <= soon
-            if several:
-                headed = has_head(partitions, partition_of(partitions, row))
-                short = not holds_back(partitions, length, now)
-            off = held and is_held(ledger, joint, row, level)
-            if not off and is_vain(partitions, ledger, expected, joint, row, level, short, made):
-                off = headed or not beside or holder_of_asker(ledger, row) != NOBODY
-            if not off:
-                joint.turn[nth(kept)] = place
-                kept += 1
-        if kept < its["first"] + its["size"] and state[Party.ORDERED] == Ordered.ALL:
-            state[Party.ORDERED] = Ordered.NOT
-        its["size"] = kept - its["first"]
-
-
-@kernel
 def line_up_after(contenders: Contenders, stays: Stays, joint: Joint, place: int, waiting: int) -> None:
     """Let all after the job at a place be tried, those who were left off as well, and those from ``waiting`` on.
 
@@ -207,7 +161,7 @@ def line_up_after(contenders: Contenders, stays: Stays, joint: Joint, place: int
             joint.turn[nth(kept)] = other
             kept += 1
     joint.queue[0]["first"], joint.queue[0]["size"] = 0, kept
-    joint.state[Party.ORDERED] = Ordered.NOT
+    joint.state[Party.ORDERED] = Ordered.LATER
 
 
 @inlined
@@ -293,4 +247,5 @@ def close_ranks(contenders: Contenders, joint: Joint) -> None:
         contenders.eligible[nth(place)] = contenders.eligible[nth(length)]
         contenders.score[nth(place)] = contenders.score[nth(length)]
         joint.level[nth(place)] = joint.level[nth(length)]
+        joint.lane_at[nth(place)] = joint.lane_at[nth(length)]
     joint.state[Party.LENGTH] = length

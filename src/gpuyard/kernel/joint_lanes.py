@@ -1,0 +1,107 @@
+"""Who is left off in a round, told lane by lane: of most who wait it is known that they find no room, or are held.
+
+A *lane* is of jobs that are kin and of one asker.  Whether any of them may start now is asked once, and then only
+their levels and lengths are compared.  Who is left off for want of room would be told so at its turn, too.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gpuyard.kernel.bits import nth
+from gpuyard.kernel.codes import NEVER, NOBODY
+from gpuyard.kernel.contenders import Contenders
+from gpuyard.kernel.expectations import Expectations
+from gpuyard.kernel.jit import inlined, kernel
+from gpuyard.kernel.joint_admission import holder_of_asker
+from gpuyard.kernel.joint_memory import holds_now, is_counted, is_known, is_known_beside, may_claim
+from gpuyard.kernel.joint_tables import Joint, Ordered, Party
+from gpuyard.kernel.partitions import Partitions, Round, has_head, made_for_all, partition_of
+from gpuyard.kernel.scored_queue import Passing
+from gpuyard.kernel.tenancy import Ledger, Reclaim, Share
+
+__all__ = ["leave_off"]
+
+
+@kernel
+def leave_off(
+    contenders: Contenders, ledger: Ledger, expected: Expectations, partitions: Partitions, joint: Joint, now: int
+) -> None:
+    """Leave off who is known to find no room, or is held; if that is half of the only queue, it is in no order yet.
+
+    Of a queue whose head is sought: who is not admitted either.  Who is not will not be while jobs only start, so it is
+    not the head.
+    """
+    state, soon = joint.state, _soon(partitions, now)
+    state[Party.LOOK] += 1
+    for number in range(joint.queue.size):
+        its = joint.queue[nth(number)]
+        first, size = int(its["first"]), int(its["size"])
+        kept = first
+        for at in range(first, first + size):
+            place = int(joint.turn[nth(at)])
+            lane = joint.lane[nth(joint.lane_at[nth(place)])]
+            if lane["look"] != state[Party.LOOK]:
+                _look_at(ledger, partitions, joint, lane)
+            level = joint.level[nth(place)]
+            off = lane["level"] <= level or (
+                lane["beside_level"] <= level
+                and _is_off_beside(lane, int(expected.estimate[nth(contenders.waiting[nth(place)]["row"])]), soon)
+            )
+            if not off:
+                joint.turn[nth(kept)] = place
+                kept += 1
+        its["size"] = kept - first
+        if kept < first + size and state[Party.ORDERED] == Ordered.ALL:
+            state[Party.ORDERED] = Ordered.NOT
+        if 2 * (kept - first) <= size and state[Party.ORDERED] == Ordered.NOT:
+            state[Party.ORDERED] = Ordered.LATER
+
+
+@inlined
+def _is_off_beside(lane: Any, length: int, soon: int) -> bool:
+    """Return whether a job that would stay so long is not short, and known to find no room then."""
+    return bool(length > soon and lane["beside_length"] <= length)
+
+
+@inlined
+def _soon(partitions: Partitions, now: int) -> int:
+    """Return how long a job may stay that is short for all heads."""
+    soon = NEVER
+    for place in range(partitions.state[Round.HEADS]):
+        soon = min(soon, int(partitions.own[nth(partitions.own[nth(place)]["listed"])]["shadow"] - now))
+    return soon
+
+
+@kernel
+def _look_at(ledger: Ledger, partitions: Partitions, joint: Joint, lane: Any) -> None:
+    """Write from which level on jobs of a lane do not start now, and those that stay longer than some time do not."""
+    state, row, kin = joint.state, int(lane["row"]), int(lane["kin"])
+    breed = int(joint.vain[nth(kin)]["breed"])
+    lane["look"] = state[Party.LOOK]
+    lane["level"], lane["beside_level"], lane["beside_length"] = NEVER, NEVER, 0
+    claims = ledger.state[Share.RECLAIM] != Reclaim.NEVER and may_claim(ledger, row)
+    if kin != breed:
+        _learn(partitions, joint, lane, kin)
+    if is_counted(ledger, claims):
+        _learn(partitions, joint, lane, breed)
+    if lane["level"] < NEVER or lane["beside_level"] < NEVER:
+        sought = state[Party.PASSING] == Passing.BESIDE and not has_head(partitions, partition_of(partitions, row))
+        if sought and holder_of_asker(ledger, row) == NOBODY:
+            lane["level"], lane["beside_level"] = NEVER, NEVER
+    if state[Party.HOLDS] > 0 and holds_now(ledger, joint, row):
+        lane["level"] = min(lane["level"], joint.held[nth(ledger.asker_of[nth(row)])]["level"])
+
+
+@inlined
+def _learn(partitions: Partitions, joint: Joint, lane: Any, at: int) -> None:
+    """Write what is known of a kin or breed."""
+    this = joint.vain[nth(at)]
+    if is_known(joint, this, NEVER if joint.state[Party.OPENS] > 0 else 1):
+        lane["level"] = min(lane["level"], this["level"])
+    if (
+        is_known_beside(partitions, joint, this, made_for_all(partitions))
+        and this["beside_level"] < lane["beside_level"]
+    ):
+        anyhow = partitions.own.size == 1 and joint.state[Party.OPENS] > 0
+        lane["beside_level"], lane["beside_length"] = this["beside_level"], 0 if anyhow else this["beside_length"]
