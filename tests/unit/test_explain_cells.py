@@ -6,7 +6,7 @@ from conftest import Row, cluster
 from explained import story, told
 from gpuyard.tenancy import Tenants
 
-NOTE = "Note: Jobs preempt each other in this run: among which nodes a placement chose is not told then."
+NOTE = "Note: Among which nodes the placement chose is not told of runs that preempt."
 FEW = "too few cells for the 1 that it needs: 0 of level node"
 JOBS: tuple[Row, ...] = (
     (0, 100, 4, {"priority": -1}),

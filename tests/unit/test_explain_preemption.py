@@ -10,7 +10,7 @@ from explained import story, told
 
 PAIR: tuple[Row, ...] = ((0, 100, 4), (20, 10, 4))
 """On 4 GPUs: job 1 comes after 20 s, needs all of them, and is short."""
-NOTE = "Note: Jobs preempt each other in this run: among which nodes a placement chose is not told then."
+NOTE = "Note: Among which nodes the placement chose is not told of runs that preempt."
 
 
 def under(rule: str, **terms: object) -> dict[str, object]:
@@ -32,6 +32,22 @@ def test_the_whole_story_of_a_job_that_made_room_and_went_on() -> None:
         "In 2 attempts it held its GPUs for 1m 50s (110 s), of which 1m 40s (100 s) were useful.",
         NOTE,
     ]
+
+
+def test_a_job_that_made_room_again_and_again_is_summed_up() -> None:
+    """Job 0 of nobody makes room for a more urgent job of nobody, then twice for a tenant's quota; it waits 30 s."""
+    rows: tuple[Row, ...] = (
+        (0, 100, 4),
+        (10, 10, 4, {"priority": 1}),
+        (30, 10, 4, {"tenant": "steel"}),
+        (50, 10, 4, {"tenant": "steel"}),
+    )
+    tenants = {"tenant": [{"name": "steel", "nominal": 4}]}
+    lines = told("0", *rows, site=cluster(4), tenants=tenants, **under("priority"))
+    assert lines[-2] == ("It made room 3 times: for more urgent jobs 1, for the tenant steel 2. It waited 30 s in all.")
+    rows = ((0, 100, 4), *((10.0 * each, 5, 4) for each in range(1, 4)))
+    lines = told("0", *rows, site=cluster(4), **under("srtf"))
+    assert lines[-2] == "It made room 3 times. It waited 15 s in all."
 
 
 def test_the_story_of_a_job_says_who_made_room_for_it() -> None:

@@ -66,6 +66,31 @@ def test_a_quota_of_all_is_told_only_where_there_would_have_been_room() -> None:
     assert (quota.reason, quota.held and quota.held.tenant) == ("quota", "")
 
 
+LENT: tuple[Row, ...] = ((0, HOUR, 8, of("steel")), (0, HOUR, 8, of("steel")), (60, 10, 4, of("bio")))
+
+
+@pytest.mark.parametrize(
+    ("more", "reclaim", "told_"),
+    [
+        ({"policy": "fifo-fit"}, "any", True),
+        ({"policy": "fifo-fit", "preemption": "reclaim"}, "never", True),
+        ({"policy": "srtf"}, "never", True),
+    ],
+)
+def test_what_is_lent_and_never_taken_back_is_told(more: dict[str, Any], reclaim: str, told_: bool) -> None:
+    lines = told("2", *LENT, site=cluster(8, 8), tenants={**FREE, "reclaim": reclaim}, **more)
+    said = "steel used 8 GPUs above its own, and this policy takes nothing back."
+    assert any(said in line for line in lines) is told_
+
+
+def test_what_is_lent_is_not_told_to_whom_it_is_not_due() -> None:
+    rows: list[Row] = [(0, HOUR, 8, of("steel")), (0, HOUR, 8, of("steel")), (60, 10, 9, of("bio"))]
+    assert story("2", *rows, site=cluster(8, 8), policy="fifo-fit", tenants=FREE).stretches[0].lent == {}
+    rows = [(0, HOUR, 8, of("steel")), (0, HOUR, 8, of("steel")), (60, 10, 4, of("bio"))]
+    taken = story("2", *rows, site=cluster(8, 8), policy="fifo-fit", preemption="reclaim", tenants=FREE)
+    assert taken.stretches == ()
+
+
 def test_a_quota_of_one_type_is_told_where_the_other_type_has_no_room() -> None:
     site = cluster(("A", 2), ("B", 2))
     tenants = {"tenant": [{"name": "a", "nominal": {"A": 1, "B": 2}, "borrow": {}}, {"name": "b", "nominal": {"A": 1}}]}

@@ -99,9 +99,10 @@ def test_what_closed_nodes_to_the_first_of_a_strict_queue_is_told() -> None:
         assert (only.start, only.end, only.reason, only.closed) == (20, 50, "order", ())
         assert only.blocker is not None
         assert [each.nodes for each in only.blocker.closed] == [("n0",)]
+        scores = " (score 0.25; this job 0)" if beside == {"order": "wfp"} else ""
         assert (
-            "job 0 was first and nobody may pass it; it needed 2 GPUs, 3 were free (nodes that would have done were "
-            "closed to it: node n0 is in maintenance from 0 s to 50 s); this job would have fitted."
+            f"job 0 was first{scores} and nobody may pass it; it needed 2 GPUs, 3 were free (nodes that would have "
+            "done were closed to it: node n0 is in maintenance from 0 s to 50 s); this job would have fitted."
         ) in str(told)
 
 

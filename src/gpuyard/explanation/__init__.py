@@ -186,7 +186,7 @@ def _notes(evidence: Evidence) -> tuple[str, ...]:
     """Return what is not known, and how it could be."""
     notes = []
     if evidence.policy.preemption:
-        notes.append("Jobs preempt each other in this run: among which nodes a placement chose is not told then.")
+        notes.append("Among which nodes the placement chose is not told of runs that preempt.")
     if evidence.log == "made again":
         notes.append(
             "The result has no log of decisions, so the run was made again with one; its schedule is the same to the "

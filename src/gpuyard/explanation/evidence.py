@@ -183,6 +183,21 @@ class Evidence:
         later = score[:-1] < score[-1]
         return np.asarray(later | ((score[:-1] == score[-1]) & (others > row)))
 
+    def compared(self, row: int, first: int, now: int) -> dict[str, Any]:
+        """Return the scores of a job and of the first at an instant, and the fair-share factors of their users.
+
+        Nothing where others than scores decide: an order that stays, levels of a preemption, shares of tenants.
+        """
+        if not self.scored or self.policy.preemption.rule not in ("none", "reclaim") or self.tenants.between != "queue":
+            return {}
+        rows = np.array([row, first])
+        own, its = self.scores(rows, now).tolist()
+        found: dict[str, Any] = {"scores": (own, its)}
+        if self._past is not None:
+            used, less = self._past.factors(now)[rows].tolist()
+            found["fair_share"] = (used, less)
+        return found
+
     def scores(self, rows: NDArray[np.int64], now: int) -> NDArray[np.float64]:
         """Return the scores of jobs that wait in the pass at an instant, shape (rows,); the highest goes first."""
         waiting = self._features[rows]

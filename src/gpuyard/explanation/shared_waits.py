@@ -42,6 +42,7 @@ class _Moment:
     blocker: int | None = None
     behind: str | None = None
     may_take: bool | None = None
+    lent: tuple[tuple[str, float], ...] = ()
     shares: tuple[tuple[str, float], ...] = ()
     own: float | None = None
     entry: int = -1
@@ -187,6 +188,7 @@ class _Judge:
             allowed=allowed if shortage is None else shortage.allowed,
             shortage=shortage,
             may_take=self._may_take(row),
+            lent=self._lent(row),
             **self._shares(),  # type: ignore[arg-type]
         )
         first = self.queue.first(now) if self.strict else None
@@ -307,6 +309,14 @@ class _Judge:
             return None
         return self.sharing.is_within_quota(row)
 
+    def _lent(self, row: int) -> tuple[tuple[str, float], ...]:
+        """Return who uses more than its quota where a job's tenant would not, and nothing is ever taken back."""
+        evidence = self.evidence
+        keeps = not evidence.policy.preemption or evidence.tenants.reclaim == "never"
+        if not (keeps and evidence.tenants.has_quotas and self.sharing.is_within_quota(row)):
+            return ()
+        return self.sharing.borrowed(int(self.sharing.owner[row]), _SHOWN)
+
     def _why(self, row: int, now: int) -> dict[str, Any]:
         """Return why a job that is first waits."""
         refusal, shortage = self._own_reasons(row, now)
@@ -358,11 +368,12 @@ def _stretch(evidence: Evidence, row: int, run: Sequence[_Moment], until: int) -
         start=first.time / MICROSECOND,
         end=until / MICROSECOND,
         reason=first.reason,
-        blocker=None if first.blocker is None else _blocker(evidence, run),
+        blocker=None if first.blocker is None else _blocker(evidence, row, run),
         held=_held([moment.held for moment in run if moment.held is not None]),
         ahead=first.ahead,
         partition=evidence.queues.name_of(row),
         may_take=first.may_take,
+        lent=dict(first.lent),
         share=(min(own), max(own)) if own else None,
         shares=dict(first.shares),
         planned=None if run[-1].planned == NEVER else run[-1].planned / MICROSECOND,
@@ -382,7 +393,7 @@ def _in_words(evidence: Evidence, moment: _Moment) -> tuple[Shut, ...]:
     return tuple(each.in_words(evidence.cluster) for each in moment.shut)
 
 
-def _blocker(evidence: Evidence, run: Sequence[_Moment]) -> Blocker:
+def _blocker(evidence: Evidence, waiting: int, run: Sequence[_Moment]) -> Blocker:
     first, last = run[0], run[-1]
     row = int(first.blocker or 0)
     about = Blocker(
@@ -392,6 +403,7 @@ def _blocker(evidence: Evidence, run: Sequence[_Moment]) -> Blocker:
         reason=first.behind,
         free=first.free,
         closed=_in_words(evidence, first),
+        **(evidence.compared(waiting, row, first.time) if first.reason == "order" else {}),
     )
     promises = evidence.promises if last.entry >= 0 else None
     if promises is None:

@@ -45,12 +45,19 @@ def standing_words(stretch: Stretch) -> str:
             if stretch.may_take
             else " Nothing is taken back for it: its tenant would hold more than its own quota with it."
         )
+    if stretch.lent and stretch.reason not in ("quota", "limit"):
+        taking = f" Its tenant would still be within its quota; {_above(stretch)}, and this policy takes nothing back."
     if stretch.share is None:
         return taking
     low, high = (f"{each:.3g}" for each in stretch.share)
     own = low if low == high else f"{low} to {high}"
     others = ", ".join(f"{path or 'nobody'} {share:.3g}" for path, share in stretch.shares.items())
     return f"{taking} The share of its tenant was {own}" + (f"; of others: {others}." if others else ".")
+
+
+def _above(stretch: Stretch) -> str:
+    used = ", ".join(f"{_name(path)} used {counted(number, 'GPU')}" for path, number in stretch.lent.items())
+    return f"{used} above {'its' if len(stretch.lent) == 1 else 'their'} own"
 
 
 def right_words(right: Right) -> str:

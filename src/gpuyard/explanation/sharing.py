@@ -159,6 +159,13 @@ class Sharing:
         """Return the thousandths of GPUs that a tenant's own jobs hold above its nominal quota."""
         return int(np.maximum(self.held[tenant] - self.given.own[tenant], 0).sum())
 
+    def borrowed(self, beside: int, most: int) -> tuple[tuple[str, float], ...]:
+        """Return who but one tenant holds how many GPUs above its nominal quota, the most first, at most so many."""
+        above = np.maximum(self.held - self.given.own, 0).sum(axis=1)
+        above[beside] = 0
+        largest = np.argsort(-above, kind="stable")[:most]
+        return tuple((self.given.paths[each], int(above[each]) / _WHOLE) for each in largest.tolist() if above[each])
+
 
 def right_of(evidence: Evidence, attempt: int) -> Right | None:
     """Return by which right an attempt was taken back for a job of another tenant; ``None`` where it was not."""

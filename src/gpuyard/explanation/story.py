@@ -105,6 +105,10 @@ class Blocker:
     """easy by counts: GPUs that others may take beside it"""
     closed: tuple[Shut, ...] = ()
     """the windows without any of which there would have been nodes for it, where that is why it waited"""
+    scores: tuple[float, float] | None = None
+    """the score of the job that waited, and of this one, at the beginning of the stretch, where scores decide"""
+    fair_share: tuple[float, float] | None = None
+    """likewise the fair-share factors of their users, where these are part of the score"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,6 +173,9 @@ class Stretch:
     """the quota or limit that held it back"""
     may_take: bool | None = None
     """whether its tenant would be within its quota with it, so that others make room; ``None`` where none ever do"""
+    lent: Mapping[str, float] = field(default_factory=dict)
+    """GPUs that other tenants used above their quotas when the stretch began, where its tenant would be within its own
+    with it and the policy takes nothing back"""
     share: tuple[float, float] | None = None
     """the share of its tenant, where that decides between tenants: the least and the most"""
     shares: Mapping[str, float] = field(default_factory=dict)

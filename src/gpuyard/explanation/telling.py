@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Final
@@ -20,6 +21,8 @@ _MOST_STRETCHES: Final = 12
 """More are told in groups of one reason."""
 _MOST_GROUPS: Final = 8
 _MOST_NODES: Final = 8
+_OFTEN: Final = 3
+"""A job that made room so often is summed up."""
 _OWN: Final = ("gpus", "gpu_type", "fragmentation", "closed", "exclusive", "cpus", "memory")
 """Reasons that lie between the job and the site, and not with another job."""
 
@@ -211,7 +214,7 @@ def _largest(largest: tuple[float, float]) -> str:
 def _blocked(stretch: Stretch, blocker: Blocker) -> str:
     job = f"job {blocker.job_id}" + (f" of partition {blocker.partition}" if blocker.partition is not None else "")
     if stretch.reason == "order":
-        waits = f"{job} was first and nobody may pass it; it needed {gpus(blocker.gpus)}"
+        waits = f"{job} was first{_compared(blocker)} and nobody may pass it; it needed {gpus(blocker.gpus)}"
         if blocker.free is not None:
             waits += f", {_number(blocker.free, blocker.free)} {'was' if blocker.free == 1 else 'were'} free"
         if blocker.closed:
@@ -231,6 +234,17 @@ def _blocked(stretch: Stretch, blocker: Blocker) -> str:
         return f"{had}, but {job} is first and has a reservation; for when is not known"
     moved = "" if blocker.first_promised is None else f" (at first {when(blocker.first_promised)})"
     return f"{had}, but {_promise(blocker, job)} at {when(blocker.promised)}{moved}, when this job would still run"
+
+
+def _compared(blocker: Blocker) -> str:
+    """Return by which score another job was first."""
+    if blocker.scores is None:
+        return ""
+    own, its = (f"{each:.4g}" for each in blocker.scores)
+    if blocker.fair_share is None:
+        return f" (score {its}; this job {own})"
+    less, more = (f"{each:.3g}" for each in blocker.fair_share)
+    return f" (score {its} with a fair-share factor of {more}; this job {own} with {less})"
 
 
 def _promise(blocker: Blocker, job: str) -> str:
@@ -327,7 +341,21 @@ def _attempts(story: Story) -> list[str]:
     held = lasting(sum(stay.end - stay.start for stay in story.attempts))
     useful = lasting(sum(stay.useful for stay in story.attempts))
     times = counted(len(story.attempts), "attempt")
-    return [*lines, f"In {times} it held its GPUs for {held}, of which {useful} were useful."]
+    lines.append(f"In {times} it held its GPUs for {held}, of which {useful} were useful.")
+    return [*lines, *_often(story)]
+
+
+def _often(story: Story) -> list[str]:
+    """Return how long a job waited in all and for whom it made room, where it did so again and again."""
+    made = [stay.made_room for stay in story.attempts if stay.made_room is not None]
+    if len(made) < _OFTEN:
+        return []
+    takers = Counter(each.right.taker or "(nobody)" for each in made if each.right is not None)
+    urgent = len(made) - takers.total()
+    whom = [f"for the tenant {name} {number:,}" for name, number in takers.most_common(_MOST_NODES)]
+    parts = ", ".join([*([f"for more urgent jobs {urgent:,}"] if urgent and takers else []), *whom])
+    waited = lasting(sum(stay.waited for stay in story.attempts))
+    return [f"It made room {counted(len(made), 'time')}{f': {parts}' if parts else ''}. It waited {waited} in all."]
 
 
 def _waited(story: Story, since: float, until: float, held: str = "") -> list[str]:

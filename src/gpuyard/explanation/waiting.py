@@ -351,7 +351,7 @@ def _stretch(evidence: Evidence, row: int, run: list[_Moment], until: int) -> St
         start=first.time / MICROSECOND,
         end=until / MICROSECOND,
         reason=first.reason,
-        blocker=None if first.blocker is None else _blocker(evidence, run),
+        blocker=None if first.blocker is None else _blocker(evidence, row, run),
         ahead=first.ahead,
         partition=evidence.queues.name_of(row),
         planned=_seconds(run[-1].planned),
@@ -364,7 +364,7 @@ def _in_words(evidence: Evidence, moment: _Moment) -> tuple[Shut, ...]:
     return tuple(each.in_words(evidence.cluster) for each in moment.shut)
 
 
-def _blocker(evidence: Evidence, run: list[_Moment]) -> Blocker:
+def _blocker(evidence: Evidence, waiting: int, run: list[_Moment]) -> Blocker:
     first, last = run[0], run[-1]
     row = int(first.blocker or 0)
     promises = evidence.promises
@@ -381,6 +381,8 @@ def _blocker(evidence: Evidence, run: list[_Moment]) -> Blocker:
             "extra_gpus": promises.extra(last.entry),
         }
     behind = first.behind
+    if first.reason == "order":
+        given |= evidence.compared(waiting, row, first.time)
     return Blocker(
         job_id=evidence.names[row],
         gpus=held_milli(evidence, row) / 1000,
