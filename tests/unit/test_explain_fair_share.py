@@ -48,14 +48,15 @@ def test_who_had_the_lower_factor_and_was_not_blocked_has_passed():
 
 def test_the_story_tells_the_scores_and_factors_of_a_job_and_of_the_first():
     """Of two users one has used all GPUs up to 20: 2 ranks, so factors of 1 and 1/2."""
-    rows: tuple[Row, ...] = ((0, 30, 2, ANN), (1, 20, 2, BOB), (2, 5, 1, ANN))
+    rows: tuple[Row, ...] = ((0, 30, 2, ANN), (21, 20, 2, BOB), (20.5, 5, 1, ANN))
     told = story("2", *rows, site=cluster(2), policy=replace(policy("fair-tree", share_period=20), backfill="none"))
-    late = told.stretches[-1].blocker
+    late = next(each.blocker for each in told.stretches if each.reason == "order")
     assert late is not None
     assert (late.job_id, late.fair_share, late.scores) == ("1", (0.5, 1.0), (500.0, 1000.0))
     assert (
         "job 1 was first (score 1000 with a fair-share factor of 1; this job 500 with 0.5) and nobody may pass it"
     ) in str(told)
+    rows = ((0, 30, 2, ANN), (1, 20, 2, BOB), (2, 5, 1, ANN))
     tree = story("2", *rows, site=cluster(2), policy=Policy(order="multifactor")).stretches[0].blocker
     assert tree is not None
     assert tree.fair_share is None, "the weight of the fair share is 0"
