@@ -19,6 +19,7 @@ __all__ = [
     "format_seconds",
     "nearest_scale",
     "parse_grid",
+    "parse_instant",
     "parse_seconds",
     "parse_window",
     "power_unit",
@@ -49,6 +50,7 @@ SECONDS: Final = {
 
 _POWERS: Final = ((1e9, "GW"), (1e6, "MW"), (1e3, "kW"))
 
+_SIGNED: Final = re.compile(r"\s*-(?![+-])")
 _NUMBER: Final = r"\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?"
 _PART: Final = re.compile(rf"({_NUMBER})\s*(us|ms|s|m|h|d|w)\s*")
 _PLAIN: Final = re.compile(rf"[+-]?(?:{_NUMBER})")
@@ -73,15 +75,36 @@ def parse_seconds(text: str | float, what: str = "a time") -> float:
     ConfigError
         For anything else, for a number that is not finite, and for a negative duration.
     """
-    if isinstance(text, bool):
-        raise ConfigError(f"{what} cannot be {text}; {_EXAMPLES}")
-    seconds = float(text) if isinstance(text, int | float) else _read_seconds(text.strip(), what)
+    seconds = _number_of(text, what)
     if not 0 <= seconds < float("inf"):
         raise ConfigError(f"{what} must be zero or more and finite, got '{text}'; {_EXAMPLES}")
     return seconds
 
 
-def _read_seconds(text: str, what: str) -> float:
+def parse_instant(text: str | float, what: str = "a time") -> float:
+    """Return seconds since the origin, below 0 for an instant before it: ``-90``, ``"-15m"``; else as a duration.
+
+    Raises
+    ------
+    ConfigError
+        For what is no time, and for a number that is not finite.
+    """
+    if isinstance(text, str) and (sign := _SIGNED.match(text)):
+        seconds = 0.0 - _read_seconds(text[sign.end() :].strip(), what, text)
+    else:
+        seconds = _number_of(text, what)
+    if not abs(seconds) < float("inf"):
+        raise ConfigError(f"{what} must be finite, got '{text}'; {_EXAMPLES}, with - before it for before the origin")
+    return seconds
+
+
+def _number_of(text: str | float, what: str) -> float:
+    if isinstance(text, bool):
+        raise ConfigError(f"{what} cannot be {text}; {_EXAMPLES}")
+    return float(text) if isinstance(text, int | float) else _read_seconds(text.strip(), what, text)
+
+
+def _read_seconds(text: str, what: str, given: str) -> float:
     if _PLAIN.fullmatch(text):
         return float(text)
     if clock := _CLOCK.fullmatch(text):
@@ -91,11 +114,11 @@ def _read_seconds(text: str, what: str) -> float:
     units = [part[2] for part in parts]
     if parts and "".join(part[0] for part in parts) == text and len(set(units)) == len(units):
         return float(sum(Fraction(part[1]) * SECONDS[part[2]] for part in parts))
-    raise ConfigError(f"{what} cannot be read from '{text}'; {_EXAMPLES}")
+    raise ConfigError(f"{what} cannot be read from '{given}'; {_EXAMPLES}")
 
 
 def parse_window(text: str, what: str = "a window") -> tuple[float, float]:
-    """Return (start, end) seconds out of ``"2d..9d"``; either side may be left out (0, infinity).
+    """Return (start, end) seconds since the origin out of ``"2d..9d"``; either side may be left out (0, infinity).
 
     Raises
     ------
@@ -105,8 +128,8 @@ def parse_window(text: str, what: str = "a window") -> tuple[float, float]:
     left, dots, right = text.partition("..")
     if not dots:
         raise ConfigError(f"{what} cannot be read from '{text}'; write START..END, such as 2d..9d or ..12h")
-    start = parse_seconds(left, what) if left.strip() else 0.0
-    end = parse_seconds(right, what) if right.strip() else float("inf")
+    start = parse_instant(left, what) if left.strip() else 0.0
+    end = parse_instant(right, what) if right.strip() else float("inf")
     if not start < end:
         raise ConfigError(f"{what} must end later than it starts, got '{text}'")
     return start, end

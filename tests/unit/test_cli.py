@@ -111,7 +111,7 @@ def test_wrong_usage_ends_with_2_and_one_line_that_helps(
             ["run", "--set", "energy.pue=abc"],
             "--set: [energy] pue: must be a number or a list in brackets (got 'abc')\n",
         ),
-        (["run", "--set", "run.until=-5"], "a time must be zero or more"),
+        (["run", "--set", "run.warmup=-5"], "a time must be zero or more"),
         (["run", "-o", "nowhere.csv/out", "--cluster", "bad"], "'bad' is no cluster"),
         (["compare", "nowhere"], "try 'gpuyard compare --help'"),
         (["run", "--cluster", "nowhere/topology.conf"], "there is no cluster file"),

@@ -9,7 +9,7 @@ import pytest
 import gpuyard as gy
 from conftest import cluster, workload
 from gpuyard import explain
-from gpuyard.errors import ConfigError
+from gpuyard.errors import ConfigError, InputError
 from gpuyard.scenario import Scenario, load, run
 
 TRACE = "job_id,submit_time,start_time,runtime,gpus,user\na,0,0,20,4,ann\nb,1,,5,8,bob\nc,2,,3,4,ann\n"
@@ -83,8 +83,11 @@ def test_a_saved_run_has_its_windows_and_beginning_and_runs_again(tmp_path: Path
             r"end: field required; add end = ..., which is: when it ends, since the origin",
         ),
         ('maintenance=[{nodes="0", start="2028-01-01", end=2028-01-02}]', r"got '2028-01-01'.; give start = '90d'"),
-        ('maintenance=[{nodes="0", start="-h", end=2}]', r"start: a time cannot be read from 'h'"),
-        ('maintenance=[{nodes="0", start=-inf, end=2}]', r"start: a time must be zero or more and finite"),
+        ('maintenance=[{nodes="0", start="-h", end=2}]', r"start: a time cannot be read from '-h'"),
+        (
+            'maintenance=[{nodes="0", start=-inf, end=2}]',
+            r"start: a time must be finite, got '-inf'; write",
+        ),
         ('maintenance=[{nodes="0", start=1, end="2027-02-29"}]', r"end: there is no such date, day is out of range"),
         ("workload.resample_users=0", r"resample_users: users are drawn .* or so many times, 1 or more .got 0."),
         ("workload.thin=0", r"thin: must be greater than 0 .got 0."),
@@ -224,3 +227,23 @@ def test_partitions_from_python_are_held_to_the_same() -> None:
     windows = [gy.NodeWindow.partition("debug", ("0",)), gy.NodeWindow.partition("debug", ("1",))]
     with pytest.raises(ConfigError, match="partition 'debug' is given twice; give it once"):
         gy.simulate(workload((0, 10, 1, {"partition": "debug"})), cluster(2, 2), windows=windows)
+
+
+def test_a_run_may_begin_stop_and_be_measured_before_the_origin(tmp_path: Path) -> None:
+    """As in Python; here the job that ran by then is the only one."""
+    path = written(tmp_path)
+    (tmp_path / "jobs.csv").write_text(
+        "job_id,submit_time,start_time,runtime,gpus\na,-20,-20,15,1\nb,-12,,4,1\nc,30,,1,1\n", encoding="utf-8"
+    )
+    scenario = load(path).apply_sets(["run.begin=-10", "run.until=-4s", "run.window='-8..-6s'", "reservation=[]"])
+    options = scenario.resolve().options
+    assert (options.begin, options.until, options.window) == (-10, -4, (-8, -6))
+    window = run(scenario).summary()["window"]
+    assert (window["start_s"], window["end_s"]) == (-8, -6)
+
+
+def test_a_row_of_which_nothing_can_be_read_is_shown(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    (tmp_path / "jobs.csv").write_text("job_id,submit_time,runtime,gpus\na,noon,15,1\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"row 2, column 'submit_time'.*\(got 'noon'\); name the right format"):
+        load(path).resolve()

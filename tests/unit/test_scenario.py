@@ -225,6 +225,7 @@ def test_a_set_value_that_begins_as_a_list_and_is_none_says_why() -> None:
     with pytest.raises(ConfigError, match=r"begins as a list or a table of TOML and is none: .*; write it as"):
         parse_sets(['commission=[{nodes="5", start=2027-13-01}]'])
     assert parse_sets(["run.title='[draft]'"]) == {"run": {"title": "[draft]"}}
+    assert parse_sets(["tenants={between='drf'}", "tenants.nominal=3"]) == {"tenants": {"between": "drf", "nominal": 3}}
 
 
 @pytest.mark.parametrize("text", ["run.seed", "seed=3", ".seed=3", "run.=3", "=3"])

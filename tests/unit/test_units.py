@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from gpuyard.errors import ConfigError
-from gpuyard.units import counted, format_seconds, nearest_scale, parse_grid, parse_seconds, parse_window, power_unit
+from gpuyard.units import (
+    counted,
+    format_seconds,
+    nearest_scale,
+    parse_grid,
+    parse_instant,
+    parse_seconds,
+    parse_window,
+    power_unit,
+)
 
 
 @pytest.mark.parametrize(
@@ -115,3 +126,21 @@ def test_one_is_singular_and_all_else_plural(number: float, said: str) -> None:
 )
 def test_a_power_is_read_in_the_unit_that_suits_it(watts: float, unit: tuple[float, str]) -> None:
     assert power_unit(watts) == unit
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [(-90, -90), ("-15m", -900), (" -1d12h", -129_600), ("3h", 10_800), (0, 0)]
+)
+def test_an_instant_may_lie_before_the_origin(text, seconds):
+    assert parse_instant(text) == seconds
+
+
+@pytest.mark.parametrize("text", [float("inf"), -float("inf"), "-1e400", "--5", "-soon", True, "-"])
+def test_what_is_no_instant_is_shown_as_it_was_written(text):
+    with pytest.raises(ConfigError, match=re.escape(str(text))):
+        parse_instant(text)
+
+
+def test_a_window_may_begin_before_the_origin():
+    assert parse_window("-1h..-30m") == (-3600, -1800)
+    assert parse_window("-1h..") == (-3600, float("inf"))

@@ -11,6 +11,7 @@ from gpuyard.metrics.misnomers import misnamed, misnomers
 from gpuyard.record import Record
 from gpuyard.tenancy import NO_TENANTS
 from gpuyard.virtual_clusters import Division
+from gpuyard.workload import MICROSECOND
 
 __all__ = ["slips"]
 
@@ -20,7 +21,15 @@ def slips(record: Record) -> list[str]:
     jobs, policy, division = record.workload, record.policy, record.division
     tenants = record.tenants if division is None else NO_TENANTS
     said = [*misnomers(tenants, jobs), *misnamed(policy, jobs), *in_vain(policy, tenants, jobs, record.cluster)]
-    return said if division is None else [*said, *_apart(record, division)]
+    return [*said, *_of_stop(record), *(() if division is None else _apart(record, division))]
+
+
+def _of_stop(record: Record) -> Iterator[str]:
+    """Yield that the run stops before anybody comes."""
+    first = int(record.workload.submit.min(initial=record.stop))
+    if record.stop < first:
+        stop, first_s = record.stop / MICROSECOND, first / MICROSECOND
+        yield f"The simulation stops at {stop:g} s, before the first job is submitted, at {first_s:g} s."
 
 
 def _apart(record: Record, division: Division) -> Iterator[str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import date, datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from gpuyard.errors import ConfigError
-from gpuyard.units import MOST_PUE, nearest_scale, parse_seconds, parse_window
+from gpuyard.units import MOST_PUE, nearest_scale, parse_instant, parse_seconds, parse_window
 
 __all__ = [
     "End",
@@ -21,6 +22,7 @@ __all__ = [
     "Pue",
     "Seconds",
     "Section",
+    "Since",
     "Weights",
     "Window",
     "WindowPair",
@@ -31,22 +33,22 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 def _seconds(value: Any) -> float:
+    return _read(value, parse_seconds)
+
+
+def _read(value: Any, read: Callable[[str | float], float]) -> float:
     if not isinstance(value, str | int | float):
         other = ", and no date" if isinstance(value, date) else ""
         raise ValueError(f"a time is a number of seconds or a text such as 90s, 15m, 3h, 7d{other}")  # noqa: TRY004
     try:
-        return parse_seconds(value)
+        return read(value)
     except ConfigError as problem:
         raise ValueError(str(problem)) from None
 
 
 def _since(value: Any) -> float:
     """Return seconds since the origin, of an instant before it below 0: ``-90``, ``"-15m"``."""
-    if isinstance(value, str) and value.strip().startswith("-"):
-        return 0.0 - _seconds(value.strip()[1:])
-    if isinstance(value, int | float) and value < 0:
-        return -_seconds(-value)
-    return _seconds(value)
+    return _read(value, parse_instant)
 
 
 def _weights(value: Any) -> Any:
@@ -60,7 +62,7 @@ def _interval(value: Any) -> float | str:
 
 
 def _end(value: Any) -> float:
-    return value if value == float("inf") else _seconds(value)
+    return value if value == float("inf") else _since(value)
 
 
 def _window(value: str) -> str:
@@ -125,6 +127,8 @@ def _items(value: Any) -> Any:
 
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(json_schema_extra={"type": ["number", "string"]})]
 """Seconds, or a text such as ``15m``."""
+Since = Annotated[float, BeforeValidator(_since), Field(json_schema_extra={"type": ["number", "string"]})]
+"""Seconds since the origin, below 0 before it, or a text such as ``90d`` or ``-1h``."""
 End = Annotated[float, BeforeValidator(_end), Field(json_schema_extra={"type": ["number", "string"]})]
 """The same, or infinity: a window that is left open."""
 Window = Annotated[str, AfterValidator(_window)]
@@ -144,7 +148,7 @@ Names = Annotated[list[str], BeforeValidator(_names)]
 Items = Annotated[list[int | str], BeforeValidator(_items)]
 """Nodes by number, range, name or domain: one or several."""
 Pue = Annotated[float | list[float], AfterValidator(_pue)]
-WindowPair = Annotated[tuple[Seconds, End], BeforeValidator(_pair)]
+WindowPair = Annotated[tuple[Since, End], BeforeValidator(_pair)]
 """From when to when."""
 
 

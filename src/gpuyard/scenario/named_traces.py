@@ -63,6 +63,7 @@ def _no_jobs(trace: Trace) -> InputError:
         f"none of the {trace.rows_in} rows could be read as a job in the format '{trace.format}'"
         + (f"; the first: {first.reason}" if first else ""),
         path=trace.path, row=first.row if first else None, column=first.column or None if first else None,
+        value=first.value or None if first else None,
         remedy="name the right format with --format, or see 'gpuyard show formats'",
     )  # fmt: skip
 

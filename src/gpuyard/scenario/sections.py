@@ -7,7 +7,7 @@ from typing import Any, Final, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gpuyard.scenario import tenant_keys, what_if
-from gpuyard.scenario.keys import Moment, Names, Pue, Seconds, Section, Window, WindowPair
+from gpuyard.scenario.keys import Moment, Names, Pue, Seconds, Section, Since, Window, WindowPair
 from gpuyard.scenario.node_sets import (
     CommissionSection,
     MaintenanceSection,
@@ -193,8 +193,8 @@ class RunSection(Section):
     """``[run]``: the run itself."""
 
     seed: int = Field(default=0, ge=0, le=2**63 - 1, description="Seed of everything random.")
-    until: Seconds | None = Field(default=None, description="Stop the simulation at this time since the origin.")
-    begin: Seconds | None = Field(
+    until: Since | None = Field(default=None, description="Stop the simulation at this time since the origin.")
+    begin: Since | None = Field(
         default=None,
         description="Begin at this time since the origin, with what ran and waited then according to the trace.",
     )

@@ -159,8 +159,8 @@ def parse_sets(assignments: Iterable[str]) -> dict[str, Any]:
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
         keys = [key.strip() for key in path.split(".")]
-        alone = len(keys) == 1 and keys[0] in TABLE_LISTS
-        if not equals or (len(keys) < 2 and not alone) or not all(keys):
+        whole = len(keys) == 1 and (keys[0] in TABLE_LISTS or text.strip().startswith("{"))
+        if not equals or (len(keys) < 2 and not whole) or not all(keys):
             raise ConfigError(f"'{assignment}' sets nothing; write section.key=value, such as policy.placement=packed")
         table = layer
         for key in keys[:-1]:

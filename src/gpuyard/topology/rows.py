@@ -73,7 +73,10 @@ def _body(reader: Iterator[list[str]], header: list[str], path: str | Path | Non
             continue
         if len(cells) != len(header):
             counted = f"{len(cells)} cells where the header has {len(header)}"
-            raise InputError(counted, path=path, row=_line(reader), remedy="give each row as many cells as the header")
+            raise InputError(
+                counted, path=path, row=_line(reader), value=",".join(cells),
+                remedy="give each row as many cells as the header",
+            )  # fmt: skip
         yield _line(reader), {column: cell.strip() for column, cell in zip(header, cells, strict=True)}
 
 
