@@ -73,7 +73,7 @@ def test_toml_has_the_keys_of_a_scenario_at_the_top_or_in_their_section(tmp_path
         ("nominal\n1\n", "row 1: the file has no column of names; add a column 'name'"),
         ("name,nominal,borrow.H100\nsteel,1,1\n", "row 1: some quotas are numbers and some are by GPU type; write all"),
         ("name\n", "no tenant is named; write a row"),
-        ("name,nominal\nsteel\n", "row 2: 1 cells where the header has 2; give each row as many"),
+        ("name,nominal\nsteel\n", "row 2: 1 cells where the header has 2 .got 'steel'.; give each row as many"),
     ],
 )
 def test_what_is_wrong_in_csv_is_said_with_row_column_value_and_remedy(tmp_path: Path, text: str, message: str) -> None:
