@@ -29,7 +29,8 @@ from gpuyard.loops import JOINT_LOOPS, contenders_of, loop_of, no_windows, roome
 from gpuyard.lowering import Asked
 from gpuyard.ordering import is_scored
 from gpuyard.policy import Policy
-from gpuyard.preempting import preempting_tables
+from gpuyard.preempting import preempting_tables, spared_level
+from gpuyard.tenancy import NO_TENANTS
 from gpuyard.tenanting import Shared, limited_alike, lower_tenancy, one_tenant, preemption_policy, tenant_tables
 from gpuyard.unfit import Fits
 from gpuyard.wishes import distinct
@@ -82,7 +83,8 @@ def attempt_tables(
     """
     given = (workload, preemption_policy(policy), asked, accepted, (duration, estimate))
     own = preempting_tables(*given, node=site.node, running=running)
-    loop = loop_of(policy, windowed=windows is not None, shared=shared is not None)
+    tenants = NO_TENANTS if shared is None else shared.tenants
+    loop = loop_of(policy, windowed=windows is not None, tenants=tenants)
     scorer = Pointer(scorer_in(policy), lambda *_: scorer_signature())
     expected = build_expectations(
         estimate=np.append(_first_attempts(own[0], estimate[: len(workload)]), estimate[len(workload) :]),
@@ -112,9 +114,14 @@ def attempt_tables(
     ledger = tenancy.ledger
     by_share = ledger.state[Share.BETWEEN] != Between.QUEUE
     reclaim = ledger.state[Share.RECLAIM] if ledger.quota.size > 0 else Reclaim.NEVER
-    state[Party.SHIFTS] = bool(policy.preemption) and (reclaim == Reclaim.FAIR or by_share)
+    by_cohorts = reclaim == Reclaim.COHORTS and bool(policy.preemption)
+    state[Party.EXACT] = by_cohorts
+    state[Party.SHIFTS] = bool(policy.preemption) and (reclaim == Reclaim.FAIR or by_cohorts or by_share)
     state[Party.LENDS] = bool(policy.preemption) and not state[Party.SHIFTS] and reclaim != Reclaim.NEVER
-    state[Party.LEAVES] = state[Party.RECALLS] and policy.backfill != "none" and not (state[Party.SHIFTS] and by_share)
+    named = ledger.state[Share.BETWEEN] == Between.COHORTS  # who is left off would not name the next of its queue
+    leaves = state[Party.RECALLS] and policy.backfill != "none" and not named and not by_cohorts
+    state[Party.LEAVES] = leaves and not (state[Party.SHIFTS] and by_share)
+    ledger.state[Share.SPARED] = spared_level(workload, policy.preemption, accepted, tenants.borrow_threshold)
     state[Party.ORIGIN] = own[2]
     kin, breed = _kin_of(ledger, asked, closing, fits, shared=shared is not None)
     lane_of, lane = _lanes_of(ledger, kin)

@@ -54,6 +54,7 @@ from gpuyard.ordering import is_scored, order_features, score_weights, scorer_of
 from gpuyard.policy import Policy
 from gpuyard.preempting import hunter_of
 from gpuyard.sharing import lower_accounts
+from gpuyard.tenancy import NO_TENANTS, Tenants
 from gpuyard.tenanting import regainer_of
 from gpuyard.windows import NodeWindow
 from gpuyard.workload import MICROSECOND, Workload
@@ -94,15 +95,15 @@ JOINT_LOOPS: Final = (run_joint, run_joint_slurm)
 _PASSING: Final = {"none": int(Passing.NOBODY), "fit": int(Passing.ALL), "easy": int(Passing.BESIDE)}
 
 
-def loop_of(policy: Policy, *, windowed: bool = False, shared: bool = False) -> Loop:
+def loop_of(policy: Policy, *, windowed: bool = False, tenants: Tenants = NO_TENANTS) -> Loop:
     """Return the event loop that a policy needs; raise ConfigError if there is none.
 
-    ``windowed``: nodes close at times; ``shared``: tenants share the cluster.
+    ``windowed``: nodes close at times; ``tenants`` share the cluster.
     """
     if windowed:
         check_windowed(policy)
-    if shared or policy.preemption:
-        return _loop_with_attempts(policy, windowed=windowed, shared=shared)
+    if tenants or policy.preemption:
+        return _loop_with_attempts(policy, tenants, windowed=windowed)
     if policy.replay == "recorded":
         return run
     if policy.decide is not None:
@@ -114,15 +115,21 @@ def loop_of(policy: Policy, *, windowed: bool = False, shared: bool = False) -> 
     return run_scored if is_scored(policy) else _LOOPS[policy.backfill]
 
 
-def _loop_with_attempts(policy: Policy, *, windowed: bool, shared: bool) -> Loop:
+def _loop_with_attempts(policy: Policy, tenants: Tenants, *, windowed: bool) -> Loop:
     """Return the event loop of a policy that preempts, or of a cluster that tenants share."""
     if policy.cells:
         return run_celled
     if policy.backfill == "slurm":
         return run_joint_slurm
-    if windowed or policy.backfill == "easy" or is_scored(policy):
+    if windowed or policy.backfill == "easy" or is_scored(policy) or _are_all_tried(policy, tenants):
         return run_joint
-    return run_tenanted if shared else run_preempting
+    return run_tenanted if tenants else run_preempting
+
+
+def _are_all_tried(policy: Policy, tenants: Tenants) -> bool:
+    """Return whether tenants share in a way that every waiting job is tried for in every pass."""
+    takes = tenants.reclaim == "cohorts" or tenants.borrows_within
+    return tenants.between == "cohorts" or (bool(policy.preemption) and takes)
 
 
 def check_windowed(policy: Policy) -> None:
@@ -149,9 +156,11 @@ def check_windowed(policy: Policy) -> None:
             )
 
 
-def is_loop_ready(policy: Policy, asked: Asked | None = None, *, windowed: bool = False, shared: bool = False) -> bool:
+def is_loop_ready(
+    policy: Policy, asked: Asked | None = None, *, windowed: bool = False, tenants: Tenants = NO_TENANTS
+) -> bool:
     """Return whether all that a policy needs for some demands is compiled; without them, for any."""
-    loop = loop_of(policy, windowed=windowed, shared=shared)
+    loop = loop_of(policy, windowed=windowed, tenants=tenants)
     needed: list[Callable[..., Any]] = []
     if loop is run_tenanted:
         needed.append(regainer_of(policy))

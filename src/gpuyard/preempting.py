@@ -19,7 +19,7 @@ from gpuyard.kernel.stays import LEVEL_SHIFT, MOST_LEVELS, Gain, Rule, Stays, Te
 from gpuyard.kernel.tables import Log, Records
 from gpuyard.lowering import Asked
 from gpuyard.policy import Policy
-from gpuyard.preemption import Preemption
+from gpuyard.preemption import RANKED, Preemption
 from gpuyard.units import ticks
 from gpuyard.workload import MICROSECOND, Workload, exact_sum
 
@@ -32,6 +32,7 @@ __all__ = [
     "rank_by_level",
     "rank_of_jobs",
     "service_of",
+    "spared_level",
     "useful_from",
     "with_more_room",
 ]
@@ -195,6 +196,14 @@ def _urgency(workload: Workload, given: Preemption, accepted: NDArray[np.bool_])
             f"{MOST_LEVELS:,} can be told apart; merge some"
         )
     return known.size, np.searchsorted(known, urgency).astype(np.int64)
+
+
+def spared_level(workload: Workload, given: Preemption, accepted: NDArray[np.bool_], most: int | None) -> int:
+    """Return the last level of jobs that have a priority, or tier, above ``most``: -1 where there are none such."""
+    if most is None or given.rule not in RANKED:
+        return -1
+    urgency = -rank_of_jobs(workload, given)
+    return int(np.searchsorted(np.unique(urgency[accepted]), -most)) - 1
 
 
 def _terms(policy: Policy, *, plain: bool) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ from gpuyard.choices import GITTINS_INDICES, MODES, PREEMPTIONS, VICTIMS
 from gpuyard.errors import ConfigError, unknown_name
 from gpuyard.units import ticks
 
-__all__ = ["NO_PREEMPTION", "Preemption"]
+__all__ = ["NO_PREEMPTION", "RANKED", "Preemption"]
 
 _MICROSECOND: Final = 1_000_000
 _LONGEST: Final = 36_500 * 86_400.0
@@ -23,6 +23,8 @@ _LARGEST_THRESHOLD: Final = 4e12
 _LONGEST_HISTORY: Final = 1_000_000
 _MOST_TIER: Final = 2**31
 _TIMES: Final = ("min_run", "checkpoint_cost", "restart_cost")
+RANKED: Final = ("priority", "partition", "qos")
+"""Rules under which jobs have a priority, or a tier, by which they take GPUs from each other."""
 _COMMON: Final = ("max_preemptions", "checkpoint_interval", *_TIMES)
 """Options of every rule but ``none``."""
 

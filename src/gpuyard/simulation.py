@@ -92,7 +92,7 @@ def is_compiled(
     if tenants.types is not None:
         asked = with_types(asked, cluster, policy)[0]
     asked = asked if later is None else later.asked(asked)
-    return is_loop_ready(policy, asked, windowed=windowed, shared=bool(tenants))
+    return is_loop_ready(policy, asked, windowed=windowed, tenants=tenants)
 
 
 def schedule(
@@ -252,7 +252,7 @@ def _lower(
         asked, dependencies = later.asked(asked), later.dependencies(dependencies)
     mix = np.bincount(asked.demand[accepted], minlength=asked.demands.size)
     site = lower_site(cluster, policy, asked, signed_key(seed, "placement"), mix, part.number)
-    loop = loop_of(policy, windowed=bool(closed), shared=shared is not None)
+    loop = loop_of(policy, windowed=bool(closed), tenants=tenants)
     closing = lower_windows(closed, part.everybody, cluster, policy)
     if closing is not None:
         asked.demands["lane"] = 0

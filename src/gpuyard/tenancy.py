@@ -12,7 +12,17 @@ from typing import Any, Final, TypeAlias
 
 from gpuyard.errors import ConfigError, unknown_name
 
-__all__ = ["BETWEEN", "LIMIT_COLUMNS", "NO_TENANTS", "RECLAIMS", "Limit", "Quota", "Tenant", "Tenants"]
+__all__ = [
+    "BETWEEN",
+    "BORROW_WITHIN",
+    "LIMIT_COLUMNS",
+    "NO_TENANTS",
+    "RECLAIMS",
+    "Limit",
+    "Quota",
+    "Tenant",
+    "Tenants",
+]
 
 Quota: TypeAlias = float | Mapping[str, float]
 """GPUs of all types together, or of each type by name."""
@@ -21,6 +31,7 @@ BETWEEN: Final = {
     "queue": "one queue for all tenants, in the policy's order",
     "drf": "the tenant with the smallest dominant share of GPUs, CPUs and memory by its weight first",
     "fair": "the tenant that borrows the smallest share by its weight first",
+    "cohorts": "likewise, on every level of the tree, with the next job of each",
 }
 """What decides between tenants."""
 RECLAIMS: Final = {
@@ -28,11 +39,18 @@ RECLAIMS: Final = {
     "lower": "likewise, from jobs that are less urgent",
     "fair": "a job takes from tenants that borrow a larger share than its own with it",
     "never": "nothing is taken from other tenants",
+    "cohorts": "a job takes, on every level of the tree, from those that borrow a larger share than its own with it",
 }
 """Who takes from other tenants, under a preemption rule."""
+BORROW_WITHIN: Final = {
+    "never": "a job with which its tenant would borrow takes nothing from others",
+    "lower": "it takes from tenants that borrow, what is less urgent; beside reclaim any and lower",
+}
+"""Who takes from other tenants to borrow itself, under a preemption rule."""
 LIMIT_COLUMNS: Final = ("user", "tenant", "partition", "qos", "job_class")
 """Columns by which limits group jobs."""
 _MOST_GPUS: Final = 1e9
+_MOST_URGENT: Final = 2**31
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,19 +152,26 @@ class Tenants:
         What decides between tenants: a name out of :data:`BETWEEN`.
     reclaim
         Under a preemption rule: who takes from other tenants, a name out of :data:`RECLAIMS`.
+    borrow_within
+        Under a preemption rule: who takes from other tenants to borrow itself, a name out of :data:`BORROW_WITHIN`.
+    borrow_threshold
+        Under ``borrow_within``: the highest priority, or tier, of a job that is taken so; ``None``: any.
     nominal
         GPUs that belong to no tenant and that all may borrow.
 
     Raises
     ------
     ConfigError
-        For names that do not exist or stand twice, and for quotas as numbers beside quotas by type.
+        For names that do not exist or stand twice, for quotas as numbers beside quotas by type, and for
+        ``borrow_within`` where ``reclaim`` is neither ``any`` nor ``lower``.
     """
 
     tenants: tuple[Tenant, ...] = ()
     limits: tuple[Limit, ...] = ()
     between: str = "queue"
     reclaim: str = "any"
+    borrow_within: str = "never"
+    borrow_threshold: int | None = None
     nominal: Quota | None = None
 
     def __post_init__(self) -> None:
@@ -157,6 +182,7 @@ class Tenants:
             raise unknown_name("between", str(self.between), BETWEEN)
         if self.reclaim not in RECLAIMS:
             raise unknown_name("reclaim", str(self.reclaim), RECLAIMS)
+        self._check_borrowing()
         seen: set[str] = set()
         for each in self.tenants:
             if each.name in seen:
@@ -171,6 +197,35 @@ class Tenants:
     def __bool__(self) -> bool:
         """Whether anything is shared out."""
         return bool(self.tenants or self.limits or self.nominal is not None)
+
+    def _check_borrowing(self) -> None:
+        """Raise ConfigError for a way to take what others borrow that cannot be, or that ``reclaim`` leaves out."""
+        if self.borrow_within not in BORROW_WITHIN:
+            raise unknown_name("borrow_within", str(self.borrow_within), BORROW_WITHIN)
+        if self.borrow_within != "never" and self.reclaim not in ("any", "lower"):
+            raise ConfigError(
+                f"borrow_within = {self.borrow_within} goes with reclaim = any or lower, as in Kueue, not with "
+                f"{self.reclaim}; choose one of these, or leave 'borrow_within' out"
+            )
+        most = self.borrow_threshold
+        if most is None:
+            return
+        if not isinstance(most, int) or isinstance(most, bool) or not -_MOST_URGENT <= most < _MOST_URGENT:
+            raise ConfigError(f"'borrow_threshold' is a whole number of 32 bits, a priority or tier, got {most!r}")
+        if self.borrow_within == "never":
+            raise ConfigError(
+                "'borrow_threshold' says who is taken under borrow_within = lower; choose that, or leave it out"
+            )
+
+    @property
+    def shares_by_cohorts(self) -> bool:
+        """Whether shares are compared on every level of the tree."""
+        return "cohorts" in (self.between, self.reclaim)
+
+    @property
+    def borrows_within(self) -> bool:
+        """Whether jobs take from other tenants to borrow themselves."""
+        return self.borrow_within != "never"
 
     @property
     def has_quotas(self) -> bool:
@@ -202,6 +257,10 @@ class Tenants:
         if not self:
             return {}
         mapping: dict[str, Any] = {"between": self.between, "reclaim": self.reclaim}
+        if self.borrows_within:
+            mapping["borrow_within"] = self.borrow_within
+        if self.borrow_threshold is not None:
+            mapping["borrow_threshold"] = self.borrow_threshold
         if self.nominal is not None:
             mapping["nominal"] = _plain(self.nominal)
         if self.tenants:
@@ -219,7 +278,7 @@ class Tenants:
             return given
         if not isinstance(given, Mapping):
             raise ConfigError(f"'tenants' is a table, got {given!r}")
-        known = ("between", "reclaim", "nominal", "tenant", "limit")
+        known = ("between", "reclaim", "borrow_within", "borrow_threshold", "nominal", "tenant", "limit")
         for name in given:
             if name not in known:
                 raise unknown_name("key of tenants", str(name), known)

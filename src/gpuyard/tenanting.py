@@ -35,7 +35,7 @@ from gpuyard.kernel.tenancy import (
 from gpuyard.kernel.views import build_views
 from gpuyard.lowering import Asked, Rejections, with_types
 from gpuyard.policy import Policy
-from gpuyard.preemption import Preemption
+from gpuyard.preemption import RANKED, Preemption
 from gpuyard.tenancy import NO_TENANTS, Quota, Tenants
 from gpuyard.wishes import distinct
 from gpuyard.workload import Workload
@@ -57,10 +57,21 @@ __all__ = [
 _WHOLE: Final = 1000
 _NOTHING: Final = "\0"
 """What stands for a column that says nothing; no text of a trace has it."""
-_BETWEEN: Final = {"queue": Between.QUEUE, "drf": Between.DRF, "fair": Between.FAIR}
+_BETWEEN: Final = {
+    "queue": Between.QUEUE,
+    "drf": Between.DRF,
+    "fair": Between.FAIR,
+    "cohorts": Between.COHORTS,
+}
 _MOST_FRUITLESS: Final = 1_000
 """How often at most a job is preempted where tenants could take from each other for ever."""
-_RECLAIM: Final = {"never": Reclaim.NEVER, "any": Reclaim.ANY, "lower": Reclaim.LOWER, "fair": Reclaim.FAIR}
+_RECLAIM: Final = {
+    "never": Reclaim.NEVER,
+    "any": Reclaim.ANY,
+    "lower": Reclaim.LOWER,
+    "fair": Reclaim.FAIR,
+    "cohorts": Reclaim.COHORTS,
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,6 +102,7 @@ def check_tenants(policy: Policy, tenants: Tenants) -> None:
                 "choose another preemption"
             )
         return
+    _check_borrowing(policy, tenants)
     reasons = {
         f"backfill {policy.backfill}, whose promises are for good: quotas of that time are not known": (
             policy.backfill == "conservative" and "backfill none, fit, easy or slurm"
@@ -109,13 +121,28 @@ def check_tenants(policy: Policy, tenants: Tenants) -> None:
             )
 
 
+def _check_borrowing(policy: Policy, tenants: Tenants) -> None:
+    """Raise ConfigError where nobody is less urgent, or no priority stands for that, for those who take to borrow."""
+    rule = policy.preemption.rule
+    if tenants.borrows_within and rule == "reclaim":
+        raise ConfigError(
+            f"borrow_within = {tenants.borrow_within} takes from less urgent jobs, and under preemption reclaim nobody "
+            "is more urgent than another; choose preemption = priority, or leave 'borrow_within' out"
+        )
+    if tenants.borrow_threshold is not None and rule not in ("none", *RANKED):
+        raise ConfigError(
+            f"'borrow_threshold' is a priority or tier, and preemption {rule} goes by neither; choose preemption = "
+            "priority, partition or qos, or leave 'borrow_threshold' out"
+        )
+
+
 def with_bound(policy: Policy, tenants: Tenants, workload: Workload) -> Policy:
     """Return the policy with a bound on preemptions where what tenants take from each other could go round for ever.
 
     ``docs/semantics.md``, *No livelock*, says where that is.
     """
     given = policy.preemption
-    if not (tenants.has_quotas and tenants.reclaim in ("any", "fair") and may_be_fruitless(workload, given)):
+    if not (tenants.has_quotas and tenants.reclaim in ("any", "fair", "cohorts") and may_be_fruitless(workload, given)):
         return policy
     return replace(policy, preemption=replace(given, max_preemptions=_MOST_FRUITLESS))
 
@@ -341,6 +368,7 @@ def lower_tenancy(shared: Shared, cluster: Cluster, policy: Policy) -> Tenancy:
     state = np.zeros(Share.SIZE, np.int64)
     state[Share.BETWEEN] = _BETWEEN[shared.tenants.between]
     state[Share.RECLAIM] = _RECLAIM[shared.tenants.reclaim]
+    state[Share.BORROWS] = shared.tenants.borrows_within
     state[Share.PREEMPTS] = bool(policy.preemption)
     state[Share.LISTED] = policy.preemption.victims != "latest-start" or policy.preemption.rule in ("srtf", "srsf")
     state[Share.BORROWERS] = state[Share.LISTED_AT] = NOBODY

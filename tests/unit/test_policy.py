@@ -27,7 +27,7 @@ from gpuyard.policy import (
     named_policy,
 )
 from gpuyard.scenario import Scenario, load, schema
-from gpuyard.tenancy import BETWEEN, RECLAIMS
+from gpuyard.tenancy import BETWEEN, BORROW_WITHIN, RECLAIMS
 from gpuyard.workload import MICROSECOND
 
 CHOICES = (ORDERS, BACKFILLS, PLACEMENTS, ESTIMATES, PREEMPTIONS)
@@ -240,6 +240,7 @@ def test_all_that_can_be_chosen_is_shown_with_its_source(capsys: pytest.CaptureF
         "preemption": list(PREEMPTIONS),
         "between": list(BETWEEN),
         "reclaim": list(RECLAIMS),
+        "borrow_within": list(BORROW_WITHIN),
     }
     slurm = next(row for row in rows if (row["kind"], row["name"]) == ("backfill", "slurm"))
     assert slurm["options"] == "estimate, depth, interval, window, resolution"

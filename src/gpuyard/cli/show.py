@@ -201,7 +201,7 @@ def _hardware(json: bool) -> None:
 
 def _policies(json: bool) -> None:
     from gpuyard.choices import BACKFILLS, ESTIMATES, NAMED, ORDERS, PLACEMENTS, PREEMPTIONS, PREEMPTIVE
-    from gpuyard.tenancy import BETWEEN, RECLAIMS
+    from gpuyard.tenancy import BETWEEN, BORROW_WITHIN, RECLAIMS
 
     rows: list[tuple[object, ...]] = [
         ("policy", name, f"order {order}, backfill {backfill}", "", "", "") for name, (order, backfill) in NAMED.items()
@@ -217,7 +217,7 @@ def _policies(json: bool) -> None:
     ):
         for name, choice in table.items():
             rows.append((kind, name, choice.meaning, ", ".join(choice.options), choice.paper, choice.assumption))
-    for kind, meanings in (("between", BETWEEN), ("reclaim", RECLAIMS)):
+    for kind, meanings in (("between", BETWEEN), ("reclaim", RECLAIMS), ("borrow_within", BORROW_WITHIN)):
         rows += [(kind, name, meaning, "", "", "") for name, meaning in meanings.items()]
     _list(("kind", "name", "what", "options", "paper", "assumption"), rows, json)
 

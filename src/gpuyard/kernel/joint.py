@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NEVER, NOBODY, Count, Promise
+from gpuyard.kernel.cohort_turns import drop_passed_over, whose_turn
 from gpuyard.kernel.contenders import Contenders
 from gpuyard.kernel.expectations import Expectations
 from gpuyard.kernel.fairshare import next_recalculation
@@ -28,6 +29,7 @@ from gpuyard.kernel.joint_memory import (
     note_vain,
     note_vain_by_counts,
 )
+from gpuyard.kernel.joint_passing import is_passed_over, own_queue, pass_over
 from gpuyard.kernel.joint_reach import may_find
 from gpuyard.kernel.joint_room import Roomer
 from gpuyard.kernel.joint_tables import Joint, Party
@@ -35,14 +37,11 @@ from gpuyard.kernel.joint_turns import (
     close_ranks,
     line_up_after,
     line_up_all,
-    next_turn,
     turn_over,
 )
 from gpuyard.kernel.latecomers import is_latecomer
 from gpuyard.kernel.outstaying import expect_longer
 from gpuyard.kernel.partitions import (
-    WHOLE,
-    Partitions,
     Round,
     close_round,
     has_head,
@@ -186,14 +185,14 @@ def _make_round(
     vain = 0
     if state[Party.LEAVES] > 0 and (state[Party.HOLDS] > 0 or state[Party.PASSING] == Passing.ALL):
         leave_off(contenders, ledger, expected, partitions, joint, now)
-    place = next_turn(contenders, stays, ledger, joint)
+    place = whose_turn(demand, contenders, stays, ledger, joint)
     while place != NOBODY:
         row = int(contenders.waiting[nth(place)]["row"])
         waiting = int(state[Party.LENGTH])
         renewed = False
         vain += 1
         number = partition_of(partitions, row)
-        if not _is_passed_over(ledger, joint, partitions, row, number):
+        if not is_passed_over(ledger, joint, partitions, row, number):
             short = not holds_back(partitions, int(expected.estimate[nth(row)]), now)
             headless = not has_head(partitions, number)
             first = int(events.counter[Count.SLOTS])
@@ -211,7 +210,7 @@ def _make_round(
                 )  # fmt: skip
                 note_ahead(partitions, number)
             elif state[Party.PASSING] != Passing.BESIDE:
-                _pass_over(ledger, joint, partitions, row, number)
+                pass_over(ledger, joint, partitions, row, number)
             elif headless and wish != NOBODY:
                 vain = waiting
                 find_head(jobs, demand, site, log, events, expected, windows, placer, releaser, row, wish, now)
@@ -219,10 +218,11 @@ def _make_round(
             break
         if not renewed:
             turn_over(contenders, stays, ledger, joint)
+            drop_passed_over(contenders, stays, ledger, partitions, joint)
         if state[Party.LEAVES] > 0 and vain * _VAIN > waiting:
             leave_off(contenders, ledger, expected, partitions, joint, now)
             vain = 0
-        place = next_turn(contenders, stays, ledger, joint)
+        place = whose_turn(demand, contenders, stays, ledger, joint)
     if again:
         state[Party.AGAIN] = 1
     else:
@@ -266,37 +266,11 @@ def _let_start(
 
 
 @inlined
-def _own_queue(ledger: Ledger, partitions: Partitions, row: int, number: int) -> int:
-    """Return the place in Joint.over of what a job's tenant has in a queue."""
-    tenant = int(ledger.asker[nth(ledger.asker_of[nth(row)])]["tenant"])
-    return ledger.asker.size + tenant * partitions.own.size + number
-
-
-@inlined
-def _is_passed_over(ledger: Ledger, joint: Joint, partitions: Partitions, row: int, number: int) -> bool:
-    """Return whether a job of a queue is not tried any more in this round, because another was refused."""
-    own = joint.over[nth(_own_queue(ledger, partitions, row, number))]
-    return bool(max(joint.over[nth(ledger.asker_of[nth(row)])], own) == joint.state[Party.ROUND])
-
-
-@inlined
-def _pass_over(ledger: Ledger, joint: Joint, partitions: Partitions, row: int, number: int) -> None:
-    """Let nobody else of a refused job's tenant and queue be tried in this round, or nobody who asks for the same."""
-    if joint.state[Party.PASSING] == Passing.NOBODY:
-        joint.over[nth(_own_queue(ledger, partitions, row, number))] = joint.state[Party.ROUND]
-        if number == WHOLE:
-            for other in range(partitions.own.size):
-                joint.over[nth(_own_queue(ledger, partitions, row, other))] = joint.state[Party.ROUND]
-    elif joint.state[Party.SKIPS] > 0:
-        joint.over[nth(ledger.asker_of[nth(row)])] = joint.state[Party.ROUND]
-
-
-@inlined
 def _withhold(site: Site, ledger: Ledger, joint: Joint, windows: Windows, row: int) -> None:
     """Hide the nodes of the queues in which a job's tenant was refused in this round, where nobody may pass."""
     if joint.state[Party.PASSING] == Passing.NOBODY:
         for number in range(windows.partitions.own.size):
-            if joint.over[nth(_own_queue(ledger, windows.partitions, row, number))] == joint.state[Party.ROUND]:
+            if joint.over[nth(own_queue(ledger, windows.partitions, row, number))] == joint.state[Party.ROUND]:
                 withhold(site, windows, number, True)
 
 

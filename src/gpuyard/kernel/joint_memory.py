@@ -52,9 +52,9 @@ def may_claim(ledger: Ledger, row: int) -> bool:
     resource = ledger.asker[nth(number)]["resource"]
     if ledger.state[Share.RECLAIM] == Reclaim.NEVER or resource == NOBODY:
         return False
-    if ledger.state[Share.RECLAIM] == Reclaim.FAIR or resource == ANY_TYPE:
+    if ledger.state[Share.RECLAIM] in (Reclaim.FAIR, Reclaim.COHORTS) or resource == ANY_TYPE:
         return True
-    return is_within_quota(ledger, number, resource)
+    return bool(ledger.state[Share.BORROWS] > 0 or is_within_quota(ledger, number, resource))
 
 
 @inlined
@@ -87,6 +87,15 @@ def is_vain(
 
 
 @inlined
+def _is_told(joint: Joint, known: int, level: int) -> bool:
+    """Return whether what is known of a job of one level tells of one of another: that it is no more urgent.
+
+    Where cohorts share, who makes room for an urgent job of its own tenant may change from whom others it takes.
+    """
+    return bool(known == level or (known < level and joint.state[Party.EXACT] == 0))
+
+
+@inlined
 def _tells(
     partitions: Partitions,
     expected: Expectations,
@@ -100,9 +109,9 @@ def _tells(
     """Return whether what is known at a place of a kin or breed tells that a job finds no room."""
     this, length = joint.vain[nth(at)], expected.estimate[nth(row)]
     longest = NEVER if joint.state[Party.OPENS] > 0 else length
-    if this["level"] <= level and is_known(joint, this, longest):
+    if _is_told(joint, this["level"], level) and is_known(joint, this, longest):
         return True
-    if short or this["beside_level"] > level or not is_known_beside(partitions, joint, this, made):
+    if short or not _is_told(joint, this["beside_level"], level) or not is_known_beside(partitions, joint, this, made):
         return False
     return bool(this["beside_length"] <= (longest if partitions.own.size == 1 else length))
 
@@ -202,7 +211,7 @@ def _note(
 def is_held(ledger: Ledger, joint: Joint, row: int, level: int) -> bool:
     """Return whether a job is known not to be admitted, whoever is taken away."""
     this = joint.held[nth(ledger.asker_of[nth(row)])]
-    return bool(this["level"] <= level and holds_now(ledger, joint, row))
+    return bool(_is_told(joint, this["level"], level) and holds_now(ledger, joint, row))
 
 
 @inlined

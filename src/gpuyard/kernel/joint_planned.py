@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
+from gpuyard.kernel.cohort_turns import whose_turn
 from gpuyard.kernel.contenders import Contenders
 from gpuyard.kernel.decisions import note_plan
 from gpuyard.kernel.draft import is_draft_due, rounded
@@ -24,7 +25,6 @@ from gpuyard.kernel.joint_tables import Joint, Party
 from gpuyard.kernel.joint_turns import (
     close_ranks,
     line_up_all,
-    next_turn,
     queue_up,
     turn_over,
 )
@@ -151,7 +151,7 @@ def _make_round(
     line_up_all(contenders, stays, ledger, joint)
     head, again = NOBODY, False
     left = int(outlook.state[Plan.DEPTH])
-    place = next_turn(contenders, stays, ledger, joint)
+    place = whose_turn(demand, contenders, stays, ledger, joint)
     while place != NOBODY and left > 0:
         row = int(contenders.waiting[nth(place)]["row"])
         waiting = int(state[Party.LENGTH])
@@ -190,7 +190,7 @@ def _make_round(
                 score_place(contenders, events, scorer, other, now)
             if not again:
                 queue_up(contenders, stays, joint, other)
-        place = NOBODY if again else next_turn(contenders, stays, ledger, joint)
+        place = NOBODY if again else whose_turn(demand, contenders, stays, ledger, joint)
     close_for(site, windows, 0, now, 0)
     close_ranks(contenders, joint)
     return again

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpuyard.kernel.bits import nth
-from gpuyard.kernel.codes import NOBODY
+from gpuyard.kernel.codes import NEVER, NOBODY
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.joint_tables import Joint, Party
 from gpuyard.kernel.levels import running_level
@@ -13,7 +13,7 @@ from gpuyard.kernel.tables import Jobs, Log, Records, Site
 from gpuyard.kernel.tenancy import Ledger, Reclaim, Share
 from gpuyard.kernel.worth import price
 
-__all__ = ["begin_fair", "is_candidate", "is_lent", "list_prey", "next_fair", "takes_back"]
+__all__ = ["begin_fair", "bound_of", "is_candidate", "is_lent", "list_prey", "next_fair", "takes_back"]
 
 
 @kernel
@@ -108,9 +108,17 @@ def is_candidate(stays: Stays, joint: Joint, at: int) -> bool:
 def takes_back(ledger: Ledger, number: int, resource: int) -> bool:
     """Return whether a job of an asker may take back what other tenants borrowed, whoever they are."""
     reclaim = ledger.state[Share.RECLAIM]
-    if resource == NOBODY or reclaim in (Reclaim.NEVER, Reclaim.FAIR):
+    if resource == NOBODY or reclaim in (Reclaim.NEVER, Reclaim.FAIR, Reclaim.COHORTS):
         return False
-    return is_within_quota(ledger, number, resource)
+    return bool(ledger.state[Share.BORROWS] > 0 or is_within_quota(ledger, number, resource))
+
+
+@inlined
+def bound_of(ledger: Ledger, number: int, resource: int, level: int) -> int:
+    """Return the level up to which nobody is taken back for a job of an asker and a level that takes back."""
+    if not is_within_quota(ledger, number, resource):
+        return max(level, int(ledger.state[Share.SPARED]))
+    return level if ledger.state[Share.RECLAIM] == Reclaim.LOWER else -NEVER
 
 
 @inlined

@@ -12,11 +12,12 @@ from typing import Any, TypeAlias
 
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NOBODY, Count
+from gpuyard.kernel.cohort_prey import next_of_cohorts
 from gpuyard.kernel.hunt import try_place, undo_place
 from gpuyard.kernel.imagined import put_back, take_away
 from gpuyard.kernel.jit import compiler, inlined, kernel, pointed
 from gpuyard.kernel.joint_admission import holder_of_asker
-from gpuyard.kernel.joint_prey import begin_fair, is_candidate, is_lent, list_prey, next_fair, takes_back
+from gpuyard.kernel.joint_prey import begin_fair, bound_of, is_candidate, is_lent, list_prey, next_fair, takes_back
 from gpuyard.kernel.joint_tables import Joint, Party
 from gpuyard.kernel.levels import level_of_waiting
 from gpuyard.kernel.placement import Placer, Releaser
@@ -29,7 +30,10 @@ from gpuyard.kernel.windows import Windows, conceal, reveal
 __all__ = ["Roomer", "find_no_room", "find_room", "roomer_signature"]
 
 _FAIR, _MORE_FAIR, _BORROWED, _OWN, _NONE = range(5)
-"""Stages: fair sharing's two strategies, jobs of those that borrow, jobs of the same tenant."""
+"""Stages: fair sharing's two strategies, jobs of those that borrow, jobs of the same tenant.
+
+Where cohorts share, the two strategies are all.
+"""
 
 Roomer: TypeAlias = Callable[
     [Jobs, Records, Site, Log, Events, Stays, Tenancy, Windows, Joint, Placer, Releaser, int, int], int
@@ -114,9 +118,17 @@ def find_room(
 @inlined
 def _first_stage(ledger: Ledger, number: int, resource: int) -> int:
     """Return the stage with which making room for a job of an asker begins."""
-    if resource != NOBODY and ledger.state[Share.RECLAIM] == Reclaim.FAIR:
+    if resource != NOBODY and ledger.state[Share.RECLAIM] in (Reclaim.FAIR, Reclaim.COHORTS):
         return _FAIR
     return _BORROWED if takes_back(ledger, number, resource) else _OWN
+
+
+@inlined
+def _stage_after(ledger: Ledger, stage: int) -> int:
+    """Return the stage that follows another."""
+    if stage != _MORE_FAIR:
+        return stage + 1
+    return _NONE if ledger.state[Share.RECLAIM] == Reclaim.COHORTS else _OWN
 
 
 @kernel
@@ -142,6 +154,7 @@ def _make_room(
     level = level_of_waiting(stays, row)
     stage = _first_stage(ledger, number, resource)
     share = fair_share(ledger, tenant, resource, int(ledger.asker[nth(number)]["gpus"])) if stage == _FAIR else 0.0
+    bound = bound_of(ledger, number, resource, level) if stage == _BORROWED else level
     if stage == _FAIR:
         begin_fair(joint)
     joint.state[Party.TRY] += 1
@@ -149,11 +162,11 @@ def _make_room(
     taken, noted, at = 0, 0, 0
     placed = False
     while not placed:
-        at = _next(jobs, site, log, stays, ledger, joint, tenant, resource, level, share, stage, at)
+        at = _next(jobs, site, log, stays, ledger, joint, number, resource, level, bound, share, stage, at)
         if at == NOBODY:
             if stage == _FAIR:
                 begin_fair(joint)
-            stage = _OWN if stage == _MORE_FAIR else stage + 1
+            stage = _stage_after(ledger, stage)
             if stage == _NONE:
                 break
             at = 0
@@ -189,9 +202,10 @@ def _next(
     stays: Stays,
     ledger: Ledger,
     joint: Joint,
-    tenant: int,
+    number: int,
     resource: int,
     level: int,
+    bound: int,
     share: float,
     stage: int,
     at: int,
@@ -200,12 +214,14 @@ def _next(
 
     Who is no candidate now will be none when others were taken: tenants borrow less and less.
     """
+    tenant = int(ledger.asker[nth(number)]["tenant"])
+    if stage < _BORROWED and ledger.state[Share.RECLAIM] == Reclaim.COHORTS:
+        return next_of_cohorts(jobs, site, log, stays, ledger, joint, number, resource, level, stage)
     if stage < _BORROWED:
         return next_fair(jobs, site, log, stays, ledger, joint, tenant, resource, share, stage)
     listed = joint.state[Party.LISTED]
     if stage == _BORROWED:
-        lower = ledger.state[Share.RECLAIM] == Reclaim.LOWER
-        while at < listed and (not lower or joint.prey[nth(at)]["level"] > level):
+        while at < listed and joint.prey[nth(at)]["level"] > bound:
             if is_lent(jobs, site, log, stays, ledger, joint, at, tenant, resource):
                 return at
             at += 1

@@ -23,6 +23,12 @@ QUEUE = np.dtype(
         ("prey", np.int64),  # the first of its running jobs in Joint.prey, or NOBODY
         ("cursor", np.int64),  # likewise, the first that was not looked at
         ("started", np.int64),  # the instant at which a job of its tenant started last
+        ("named", np.int64),  # where cohorts share: the queue whose first job its tenant names, or NOBODY
+        ("resource", np.int64),  # likewise, which resource that job is of
+        ("more", np.int64),  # thousandths of GPUs that it adds to what its tenant uses
+        ("share", np.float64),  # of the child that named it, with it
+        ("eligible", np.int64),  # 1 = it counts
+        ("counts", np.int64),  # 1 = its tenant counts
     ]
 )
 """A tenant's queue; where one queue is for all, that of the root."""
@@ -138,7 +144,9 @@ class Party(IntEnum):
     """1 = quotas or limits have held somebody"""
     LOOK = 25
     """how often it was looked through who is to be left off"""
-    SIZE = 26
+    EXACT = 26
+    """1 = that one finds no room says nothing of one that is less urgent"""
+    SIZE = 27
 
 
 class Ordered(IntEnum):

@@ -17,6 +17,8 @@ from gpuyard.kernel.tenancy import Between, Ledger, Share
 
 __all__ = [
     "close_ranks",
+    "drop_first",
+    "goes_before",
     "line_up_after",
     "line_up_all",
     "next_turn",
@@ -26,7 +28,7 @@ __all__ = [
 
 
 @inlined
-def _goes_before(contenders: Contenders, stays: Stays, joint: Joint, one: int, other: int) -> bool:
+def goes_before(contenders: Contenders, stays: Stays, joint: Joint, one: int, other: int) -> bool:
     """Return whether the job at a place goes before that at another of the same share."""
     if joint.level[nth(one)] != joint.level[nth(other)]:
         return bool(joint.level[nth(one)] < joint.level[nth(other)])
@@ -44,7 +46,7 @@ def _queue_before(contenders: Contenders, stays: Stays, ledger: Ledger, joint: J
     if ledger.tenant[nth(one)]["share"] != ledger.tenant[nth(other)]["share"]:
         return bool(ledger.tenant[nth(one)]["share"] < ledger.tenant[nth(other)]["share"])
     left, right = joint.turn[nth(joint.queue[nth(one)]["first"])], joint.turn[nth(joint.queue[nth(other)]["first"])]
-    return _goes_before(contenders, stays, joint, int(left), int(right))
+    return goes_before(contenders, stays, joint, int(left), int(right))
 
 
 @kernel
@@ -53,11 +55,11 @@ def _sink(contenders: Contenders, stays: Stays, joint: Joint, first: int, size: 
     turn = joint.turn
     child = 2 * at + 1
     while child < size:
-        if child + 1 < size and _goes_before(
+        if child + 1 < size and goes_before(
             contenders, stays, joint, int(turn[nth(first + child + 1)]), int(turn[nth(first + child)])
         ):
             child += 1
-        if _goes_before(contenders, stays, joint, place, int(turn[nth(first + child)])):
+        if goes_before(contenders, stays, joint, place, int(turn[nth(first + child)])):
             break
         turn[nth(first + at)] = turn[nth(first + child)]
         at = child
@@ -157,7 +159,7 @@ def line_up_after(contenders: Contenders, stays: Stays, joint: Joint, place: int
     for other in range(joint.state[Party.LENGTH]):
         if contenders.waiting[nth(other)]["row"] == NOBODY:
             continue
-        if other >= waiting or (other != place and _goes_before(contenders, stays, joint, place, other)):
+        if other >= waiting or (other != place and goes_before(contenders, stays, joint, place, other)):
             joint.turn[nth(kept)] = other
             kept += 1
     joint.queue[0]["first"], joint.queue[0]["size"] = 0, kept
@@ -186,26 +188,35 @@ def _bring_first(contenders: Contenders, stays: Stays, joint: Joint, size: int) 
     """Let the first of the only queue stand before all others."""
     turn, best = joint.turn, 0
     for at in range(1, size):
-        if _goes_before(contenders, stays, joint, int(turn[nth(at)]), int(turn[nth(best)])):
+        if goes_before(contenders, stays, joint, int(turn[nth(at)]), int(turn[nth(best)])):
             best = at
     first = int(turn[nth(best)])
     turn[nth(best)] = turn[0]
     turn[0] = first
 
 
+@inlined
+def drop_first(contenders: Contenders, stays: Stays, joint: Joint, number: int) -> bool:
+    """Take the first job off a queue that is in order; return whether there are others in it."""
+    its = joint.queue[nth(number)]
+    its["size"] -= 1
+    first, size = int(its["first"]), int(its["size"])
+    if size > 0:
+        _sink(contenders, stays, joint, first, size, 0, int(joint.turn[nth(first + size)]))
+    return size > 0
+
+
 @kernel
 def turn_over(contenders: Contenders, stays: Stays, ledger: Ledger, joint: Joint) -> None:
     """Note that the job whose turn it was has been tried."""
-    its = joint.queue[nth(joint.top[0])]
-    its["size"] -= 1
-    first, size = int(its["first"]), int(its["size"])
+    number = int(joint.top[0])
     if joint.state[Party.ORDERED] == Ordered.FIRST:
-        joint.turn[nth(first)] = joint.turn[nth(first + size)]
+        its = joint.queue[nth(number)]
+        its["size"] -= 1
+        joint.turn[nth(its["first"])] = joint.turn[nth(its["first"] + its["size"])]
         joint.state[Party.ORDERED] = Ordered.NOT
         return
-    if size > 0:
-        _sink(contenders, stays, joint, first, size, 0, int(joint.turn[nth(first + size)]))
-    else:
+    if not drop_first(contenders, stays, joint, number):
         joint.state[Party.QUEUES] -= 1
         joint.top[0] = joint.top[nth(joint.state[Party.QUEUES])]
     if joint.state[Party.QUEUES] > 0:
@@ -224,7 +235,7 @@ def queue_up(contenders: Contenders, stays: Stays, joint: Joint, place: int) -> 
     its["size"] += 1
     while at > 0 and joint.state[Party.ORDERED] == Ordered.ALL:
         above = int(joint.turn[nth(its["first"] + ((at - 1) >> 1))])
-        if _goes_before(contenders, stays, joint, above, place):
+        if goes_before(contenders, stays, joint, above, place):
             break
         joint.turn[nth(its["first"] + at)] = above
         at = (at - 1) >> 1

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NEVER, NOBODY, Promise
+from gpuyard.kernel.cohort_prey import counts_for
 from gpuyard.kernel.draft import rounded
 from gpuyard.kernel.expectations import CHUNK_ROOM, Expectations
 from gpuyard.kernel.jit import inlined, kernel
-from gpuyard.kernel.joint_prey import is_candidate, is_lent, takes_back
+from gpuyard.kernel.joint_prey import bound_of, is_candidate, is_lent, takes_back
 from gpuyard.kernel.joint_tables import Joint, Party
 from gpuyard.kernel.levels import level_of_waiting
 from gpuyard.kernel.plans import Plan, Profile, build_profile
@@ -178,9 +179,14 @@ def _is_taken_back(
     reclaim = ledger.state[Share.RECLAIM]
     if resource == NOBODY or reclaim == Reclaim.NEVER:
         return False
-    if reclaim == Reclaim.LOWER and joint.prey[nth(at)]["level"] <= level:
-        return False
-    if reclaim != Reclaim.FAIR and not takes_back(ledger, number, resource):
-        return False
     tenant = int(ledger.asker[nth(number)]["tenant"])
+    if reclaim == Reclaim.COHORTS:
+        other = int(ledger.asker[nth(ledger.asker_of[nth(joint.prey[nth(at)]["row"])])]["tenant"])
+        if not counts_for(ledger, other, tenant, resource):
+            return False
+    elif reclaim != Reclaim.FAIR:
+        if not takes_back(ledger, number, resource):
+            return False
+        if joint.prey[nth(at)]["level"] <= bound_of(ledger, number, resource, level):
+            return False
     return is_lent(jobs, site, log, stays, ledger, joint, at, tenant, resource)

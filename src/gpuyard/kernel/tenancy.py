@@ -124,6 +124,7 @@ class Between(IntEnum):
     QUEUE = 0
     DRF = 1
     FAIR = 2
+    COHORTS = 3
 
 
 class Reclaim(IntEnum):
@@ -133,6 +134,7 @@ class Reclaim(IntEnum):
     ANY = 1
     LOWER = 2
     FAIR = 3
+    COHORTS = 4
 
 
 class Share(IntEnum):
@@ -172,7 +174,11 @@ class Share(IntEnum):
     """tenants whose place among those that borrow may have changed since it was looked at"""
     ROUND = 17
     """rounds so far"""
-    SIZE = 18
+    BORROWS = 18
+    """1 = a job takes from other tenants to borrow itself"""
+    SPARED = 19
+    """the level up to which nobody is taken so"""
+    SIZE = 20
 
 
 class Held(IntEnum):

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from gpuyard.cluster import Cluster
 from gpuyard.errors import ConfigError, unknown_name
 from gpuyard.scenario.keys import Names, Section
-from gpuyard.tenancy import BETWEEN, LIMIT_COLUMNS, RECLAIMS, Tenant, Tenants
+from gpuyard.tenancy import BETWEEN, BORROW_WITHIN, LIMIT_COLUMNS, RECLAIMS, Tenant, Tenants
 from gpuyard.tenant_files import read_tenants
 
 if TYPE_CHECKING:
@@ -57,6 +57,12 @@ class TenantsSection(Section):
     )
     between: str | None = Field(default=None, description=f"What decides between tenants: {', '.join(BETWEEN)}.")
     reclaim: str | None = Field(default=None, description=f"Who takes GPUs from other tenants: {', '.join(RECLAIMS)}.")
+    borrow_within: str | None = Field(
+        default=None, description=f"Who takes them to borrow itself: {', '.join(BORROW_WITHIN)}."
+    )
+    borrow_threshold: int | None = Field(
+        default=None, description="The highest priority, or tier, of a job that is taken so; any if left out."
+    )
     nominal: Quota | None = Field(default=None, description="GPUs that belong to no tenant and that all may borrow.")
     tenant: list[TenantSection] | None = Field(default=None, description="The tenants, each in double brackets.")
     limit: list[LimitSection] | None = Field(default=None, description="The limits, each in double brackets.")
@@ -65,6 +71,9 @@ class TenantsSection(Section):
         """Return the tenants that are written out here."""
         return Tenants.of(self.model_dump(exclude_none=True, exclude={"file", "of_workload"}))
 
+
+_OF_ALL: Final = ("between", "reclaim", "borrow_within", "borrow_threshold")
+"""What is said of all tenants, and goes by file and section together."""
 
 TABLES: Final[dict[str, type[BaseModel]]] = {"tenant": TenantSection, "limit": LimitSection}
 """The keys here that hold tables, and what is in each of these."""
@@ -108,7 +117,7 @@ def tenants_of(section: TenantsSection, shares: Callable[[], Mapping[str, float 
         For what cannot be, in the section or its file, and for quotas of GPU types that the cluster does not have.
     """
     given = section.model_dump(exclude_none=True, exclude={"file", "of_workload"})
-    own = section.stated()
+    own = Tenants.of({name: value for name, value in given.items() if name not in _OF_ALL})
     filed = Tenants() if section.file is None else read_tenants(section.file)
     known: dict[str, Tenant] = {}
     if section.of_workload:
@@ -117,8 +126,7 @@ def tenants_of(section: TenantsSection, shares: Callable[[], Mapping[str, float 
     tenants = Tenants(
         tenants=tuple(known.values()),
         limits=(*filed.limits, *own.limits),
-        between=section.between or filed.between,
-        reclaim=section.reclaim or filed.reclaim,
+        **{name: given.get(name, getattr(filed, name)) for name in _OF_ALL},
         nominal=filed.nominal if own.nominal is None else own.nominal,
     )
     if given and not tenants:
