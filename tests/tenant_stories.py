@@ -6,6 +6,7 @@ import inspect
 
 import pytest
 
+from conftest import cluster, workload
 from gpuyard.cluster import Cluster
 from gpuyard.policy import Policy
 from gpuyard.simulation import schedule
@@ -63,3 +64,55 @@ def stays(*given: object, **options: object) -> list[list[tuple[float, float]]]:
 def causes(*given: object, **options: object) -> list[list[int | None]]:
     """Return for whom each attempt of each job was cut short."""
     return [[it.cause for it in fate.attempts] for fate in fates(*given, **options)]
+
+
+Ran = tuple[str, float, int] | tuple[str, float, int, int]
+"""Tenant, GPUs and priority of a job that runs, and when it started (0 if not said)."""
+
+
+def victims(
+    tell: str,
+    tenants: dict[str, object],
+    running: dict[str, Ran],
+    incoming: Ran,
+    rule: str = "priority",
+    *,
+    gpus: int | None = None,
+    **options: object,
+) -> set[str]:
+    """Return the names of the jobs that a job which comes at 10 preempts then."""
+    rows = []
+    for tenant, asked, priority, *since in [*running.values(), (*incoming, 10)]:
+        rows.append((*(since or [0]), 100, int(asked), of(tenant, priority=priority)))
+    order = sorted(range(len(rows)), key=lambda number: rows[number][0])
+    names = [[*running, "incoming"][number] for number in order]
+    room = sum(int(each[1]) for each in running.values()) if gpus is None else gpus
+    found = fates(tell, workload(*(rows[number] for number in order)), cluster(room), tenants, rule, **options)
+    last = names.index("incoming")
+    taken = {
+        names[row]
+        for row, fate in enumerate(found)
+        for it in fate.attempts
+        if it.cause == last and it.end == 10_000_000
+    }
+    first = found[last].attempts[0].start if found[last].attempts else None
+    assert (first == 10_000_000) or not taken
+    return taken
+
+
+def cohort(reclaim: str = "any", **quotas: float | dict[str, float]) -> dict[str, object]:
+    """Return tenants with these nominal quotas, or with these fields."""
+    fields = [quota if isinstance(quota, dict) else {"nominal": quota} for quota in quotas.values()]
+    return {
+        "reclaim": reclaim,
+        "tenant": [{"name": name, **each} for name, each in zip(quotas, fields, strict=True)],
+    }
+
+
+def ones(**counts: int) -> dict[str, Ran]:
+    """Return so many jobs of one GPU of each tenant: ``a1``, ``a2``, ..."""
+    return {f"{name}{number}": (name, 1, 0) for name, count in counts.items() for number in range(1, count + 1)}
+
+
+def of_sizes(**sizes: list[int]) -> dict[str, Ran]:
+    return {f"{name}{number}": (name, size, 0) for name, given in sizes.items() for number, size in enumerate(given, 1)}
