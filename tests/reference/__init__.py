@@ -68,6 +68,14 @@ Queues of partitions
 - Under ``none`` among tenants a tenant's job of another queue is tried on what is not withheld from it, and may itself
   be refused then.
 
+Fair sharing level by level, borrowing within a cohort
+
+- The root is a cohort, also where nobody is below it: its own jobs are one more child of it.
+- Where nobody states a nominal quota nobody borrows: ``borrow_within`` lets nobody take anything then.
+- "By path": the queue of a cohort has the path of the cohort.
+- Which of several types a job that waits is counted on does not ask whether a node of that type could hold it.
+- Under ``fit`` jobs that ask for the same are passed over as under every other ``between`` and ``reclaim``.
+
 Virtual clusters
 
 - One whose own tenants say nothing (no tenant, limit or nominal quota) has those of the run.

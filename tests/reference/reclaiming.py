@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from reference.cohorts import STRATEGIES, Cohorts, Member
 from reference.jobs import Job, Piece, ticks
 from reference.preempting import PreemptiveSimulation
 from reference.tenanted import held_in, is_admitted, refusal, refuse
@@ -94,6 +95,8 @@ class TenantedPreemptiveSimulation(PreemptiveSimulation):
 
     def first_of(self, left: Sequence[Job]) -> Job:
         """Return the first in the order of this moment."""
+        if self.tenancy.tenants.between == "cohorts":
+            return Cohorts(tenancy=self.tenancy).first_of(self.held(), {job: self.place_in_queue(job) for job in left})
         shares = self.tenancy.shares(self.held(), left)
         return min(left, key=lambda job: (shares[self.tenancy.tenant_of(job)], *self.place_in_queue(job)))
 
@@ -112,15 +115,43 @@ class TenantedPreemptiveSimulation(PreemptiveSimulation):
         found: set[int] = set()
         for resource, asked_now in self.tenancy.tries(job):
             own, others = self.might_go(asked_now, resource)
-            lent = [run for run in others if self.is_lent(run, asked_now, resource, [])]
+            if self.tenancy.tenants.reclaim == "cohorts" and job.gpus > 0:
+                found |= {run.job.row for run in self.prey_level_by_level(asked_now, resource)}
+                continue
+            lent = [run for run in self.claimed(asked_now, resource, others) if self.is_lent(run, job, resource, [])]
             if self.tenancy.tenants.reclaim == "fair":
-                held, has_any = self.held(), job.gpus > 0
-                tenant_of = self.tenancy.tenant_of
-                lent = [run for run in lent if has_any and self.tenancy.borrowed_share(held, tenant_of(run.job)) > 0]
-            elif self.tenancy.tenants.reclaim == "never" or not self.tenancy.is_entitled(self.held(), job, resource):
-                lent = []
+                held, tenant_of = self.held(), self.tenancy.tenant_of
+                lent = [run for run in lent if self.tenancy.borrowed_share(held, tenant_of(run.job)) > 0]
             found |= {run.job.row for run in [*own, *lent]}
         return found
+
+    def prey_level_by_level(self, job: Job, resource: str) -> list[Run]:
+        """Return the candidates whose queue counts, and all cohorts above it."""
+        cohorts, own = Cohorts(tenancy=self.tenancy), self.queue_of(job)
+        held = [*self.held(), (job, resource)]
+        candidates = self.candidates_level_by_level(job, resource, [], [])
+        queues = {self.queue_of(run.job) for run in candidates}
+        return [
+            run
+            for run in candidates
+            if all(cohorts.counts(held, each, queues, own) for each in cohorts.line(self.queue_of(run.job)))
+        ]
+
+    def claimed(self, job: Job, resource: str, others: Sequence[Run]) -> Sequence[Run]:
+        """Return those of others that a job may have if their tenants borrow from its own."""
+        tenants = self.tenancy.tenants
+        if job.gpus == 0 or tenants.reclaim in {"never", "cohorts"}:
+            return []
+        if tenants.reclaim == "fair" or self.tenancy.is_entitled(self.held(), job, resource):
+            return others
+        if tenants.borrow_within == "never" or not tenants.has_quotas:
+            return []
+        return [run for run in others if self.level(run.job) > self.level(job) and self.is_within_threshold(run)]
+
+    def is_within_threshold(self, run: Run) -> bool:
+        """Return whether the priority, or tier, of a running job is no higher than what may be taken to borrow."""
+        most = self.tenancy.tenants.borrow_threshold
+        return most is None or -self.level(run.job) <= most
 
     def refusal(self, job: Job) -> tuple[object, ...]:
         return refusal(job, self.tenancy, self.yard, self.policy)
@@ -170,6 +201,9 @@ class TenantedPreemptiveSimulation(PreemptiveSimulation):
     def taken_off(self, job: Job, resource: str, gone: Sequence[Run]) -> Iterator[Run]:
         """Say who is taken off next, again and again; ``gone`` grows by each of them meanwhile."""
         own, others = self.might_go(job, resource)
+        if self.tenancy.tenants.reclaim == "cohorts" and job.gpus > 0:
+            yield from self.taken_level_by_level(job, resource, gone)
+            return
         if self.tenancy.tenants.reclaim in {"any", "lower"}:
             yield from self.taken_back(job, resource, others, gone)
         if self.tenancy.tenants.reclaim == "fair":
@@ -194,10 +228,9 @@ class TenantedPreemptiveSimulation(PreemptiveSimulation):
         return self.may_be_preempted(run) and run.start < self.yard.now
 
     def taken_back(self, job: Job, resource: str, others: Sequence[Run], gone: Sequence[Run]) -> Iterator[Run]:
-        """Let a job within its nominal quota have what others borrow."""
-        if not self.tenancy.is_entitled(self.held(), job, resource):
-            return
-        while candidates := [run for run in others if self.is_lent(run, job, resource, gone)]:
+        """Let a job have what others borrow, if it is within its nominal quota or may take to borrow itself."""
+        claimed = self.claimed(job, resource, others)
+        while candidates := [run for run in claimed if self.is_lent(run, job, resource, gone)]:
             yield candidates[0]
 
     def is_lent(self, run: Run, job: Job, resource: str, gone: Sequence[Run]) -> bool:
@@ -233,4 +266,38 @@ class TenantedPreemptiveSimulation(PreemptiveSimulation):
                 run = min(candidates, key=lambda run: (places[run.job.row], candidates.index(run)))
                 looked_at.append(run)
                 if holds(run):
+                    yield run
+
+    def queue_of(self, job: Job) -> Member:
+        return Cohorts(tenancy=self.tenancy).queue_of(self.tenancy.tenant_of(job))
+
+    def candidates_level_by_level(
+        self, job: Job, resource: str, gone: Sequence[Run], looked_at: Sequence[Run]
+    ) -> list[Run]:
+        own, others = self.might_go(job, resource)
+        lent = [run for run in others if self.is_lent(run, job, resource, gone)]
+        return [run for run in [*own, *lent] if run not in gone and run not in looked_at]
+
+    def taken_level_by_level(self, job: Job, resource: str, gone: Sequence[Run]) -> Iterator[Run]:
+        """Let a job have what cohorts with a larger share than its own borrow, and its own tenant's in turn with it."""
+        cohorts, own = Cohorts(tenancy=self.tenancy), self.queue_of(job)
+        for number, holds in enumerate(STRATEGIES):
+            looked_at: list[Run] = []
+            while True:
+                candidates = self.candidates_level_by_level(job, resource, gone, looked_at)
+                if number == 1:
+                    seen = {self.queue_of(run.job) for run in looked_at}
+                    candidates = [run for run in candidates if self.queue_of(run.job) not in seen]
+                held = [*self.held(gone), (job, resource)]
+                queue = cohorts.looked_at_next(held, {self.queue_of(run.job) for run in candidates}, own)
+                if queue is None:
+                    break
+                run = next(run for run in candidates if self.queue_of(run.job) == queue)
+                looked_at.append(run)
+                without = [*self.held([*gone, run]), (job, resource)]
+                if queue == own:
+                    yield run
+                    continue
+                mine, its = cohorts.sides(own, queue)
+                if holds(cohorts.share(held, mine), cohorts.share(without, its), cohorts.share(held, its)):
                     yield run

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from gpuyard.policy import Policy
 from reference.backfilling import InOrder
+from reference.cohorts import Cohorts
 from reference.jobs import Job, asked
 from reference.promising import Promise
 from reference.replanning import Planner
@@ -100,7 +101,10 @@ class AmongTenants(InOrder):
 
     def first_of(self, yard: Yard, left: Sequence[Job]) -> Job:
         """Return the first in the order of this moment, of jobs in the order of the queue."""
-        shares = self.tenancy.shares(held_in(yard, self.tenancy), left)
+        held = held_in(yard, self.tenancy)
+        if self.tenancy.tenants.between == "cohorts":
+            return Cohorts(tenancy=self.tenancy).first_of(held, {job: (at,) for at, job in enumerate(left)})
+        shares = self.tenancy.shares(held, left)
         return min(left, key=lambda job: (shares[self.tenancy.tenant_of(job)], left.index(job)))
 
     def starts(self, yard: Yard, job: Job) -> bool:

@@ -267,17 +267,13 @@ def test_kueue_deep_preemption(tell, weights, expected):
 
 
 @TEST
-def test_a_queue_is_looked_at_once_under_the_second_strategy(tell):
-    """With its job a borrows 3 and b 6: less than b has, more than b would have without one of its jobs of 3 or 4.
-
-    One of them is not enough: ``fair`` goes on, ``cohorts`` does not, as Kueue does.
+@pytest.mark.parametrize(("reclaim", "taken"), [("fair", {"b1", "b2"}), ("cohorts", set())])
+def test_kueue_takes_one_job_of_a_queue_under_the_second_strategy(tell, reclaim, taken):
+    """With its job of 7 a borrows 4, by its weight 2: less than the 5 that b borrows, more than the 1 or less without
+    one of its jobs.  One of them is not enough, and only ``fair`` takes the second.
     """
-    running = of_sizes(b=[4, 5])
-    for reclaim, taken in (("fair", {"b1", "b2"}), ("cohorts", set())):
-        tenants = cohort(reclaim, a=3, b=3, c=3)
-        assert victims(tell, tenants, running, ("a", 6, 0), "reclaim") == set(), reclaim
-        tenants = cohort(reclaim, a={"nominal": 3, "weight": 2}, b=3, c=3)
-        assert victims(tell, tenants, running, ("a", 6, 0), "reclaim") == taken, reclaim
+    tenants = cohort(reclaim, a={"nominal": 3, "weight": 2}, b=3, c=3)
+    assert victims(tell, tenants, of_sizes(b=[4, 4]), ("a", 7, 0), "reclaim", gpus=9) == taken
 
 
 @TEST
