@@ -65,7 +65,9 @@ def test_reasons_are_what_the_reference_met(rule: str, variant: str) -> None:
             jobs, closed = in_partitions(data, jobs), data.draw(partitions(site.nodes), label="partitions")
         shared = NO_TENANTS
         if "tenants" in beside:
-            shared = data.draw(tenants(site, reclaim=data.draw(st.sampled_from(sorted(RECLAIMS)))), label="tenants")
+            between = data.draw(st.sampled_from(["queue", "drf", "fair"]))  # of cohorts, the turn is not told
+            reclaim = data.draw(st.sampled_from(sorted(RECLAIMS)))
+            shared = data.draw(tenants(site, between=between, reclaim=reclaim), label="tenants")
         compare(jobs, site, policy, closed, shared)
 
     checked(f"refusals {rule} {variant}", EXAMPLES, check)

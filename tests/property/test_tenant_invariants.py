@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import strategies as st
@@ -119,8 +120,17 @@ def check(record: Record, tenants: Tenants, gpus: int, *, conserves: bool = True
             if loser != winner:
                 assert reclaim != "never"
                 assert books.own(loser) > books.own_nominal(loser), f"{loser} within its quota loses to {winner}"
-                assert entitled[to] or reclaim == "fair", f"{winner} takes though it is above its quota"
+                may_borrow = reclaim in ("fair", "cohorts") or takes_to_borrow(books, row, to)
+                assert entitled[to] or may_borrow, f"{winner} takes though it is above its quota"
         books.running.remove(row)
+
+
+def takes_to_borrow(books: Books, loser: int, winner: int) -> bool:
+    """Return whether a job may take another's place to borrow itself, by their priorities."""
+    priority = books.rows[loser]["priority"]
+    most = books.tenants.borrow_threshold
+    is_lower = priority < books.rows[winner]["priority"] and (most is None or priority <= most)
+    return books.tenants.borrows_within and is_lower
 
 
 def check_work_is_conserved(record: Record, books: Books, gpus: int, now: int) -> None:
@@ -163,3 +173,19 @@ def test_quotas_hold_and_nobody_within_its_quota_loses_to_others_under_any_backf
         check(record, tenants, gpus, conserves=backfill == "fit")
 
     checked(f"tenants kept {order} {backfill} {reclaim}", max(EXAMPLES // 3, 3), one)
+
+
+@pytest.mark.parametrize("reclaim", ["any", "lower"])
+@pytest.mark.parametrize("between", BETWEEN)
+def test_who_takes_to_borrow_takes_what_is_less_urgent_from_those_that_borrow(between, reclaim):
+    def one(data: st.DataObject) -> None:
+        gpus = data.draw(st.sampled_from([4, 8, 12]), label="gpus")
+        most = data.draw(st.none() | st.integers(-2, 2), label="threshold")
+        given = data.draw(lenders(gpus, between=between, reclaim=reclaim), label="tenants")
+        tenants = replace(given, borrow_within="lower", borrow_threshold=most)
+        jobs = data.draw(lent_to(tenants, 24), label="jobs")
+        check(
+            schedule(jobs, cluster(gpus), Policy(backfill="fit", preemption="priority"), tenants=tenants), tenants, gpus
+        )
+
+    checked(f"tenants kept to borrow {between} {reclaim}", max(EXAMPLES // 3, 3), one)

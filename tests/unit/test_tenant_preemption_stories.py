@@ -10,7 +10,7 @@ from __future__ import annotations
 import pytest
 
 from conftest import cluster, workload
-from tenant_stories import TEST, Ran, causes, cohort, fates, nodes, of, of_sizes, ones, outcomes, stays, victims
+from tenant_stories import TEST, Ran, causes, cohort, nodes, of, of_sizes, ones, outcomes, stays, victims
 
 # --- Kueue, classic preemption -----------------------------------------------------------------------------
 

@@ -157,6 +157,8 @@ class _Judge:
         Among tenants each start for which others made room begins the pass anew, so only those after the last count.
         """
         evidence, done = self.evidence, 0
+        if evidence.tenants.between == "cohorts":  # whose turn it was depends on what others would have added
+            return len(started)
         for place, attempt in enumerate(started):
             made_room = (int(evidence.attempt_job[attempt]), int(evidence.attempt_start[attempt])) in self.made_room_for
             if made_room and evidence.tenants:
@@ -241,7 +243,9 @@ class _Judge:
         return is_kept_out
 
     def _goes_before(self, other: int, now: int) -> bool:
-        """Return whether another job goes before this one."""
+        """Return whether another job goes before this one; a head does, where cohorts share."""
+        if self.evidence.tenants.between == "cohorts":
+            return True
         return self._key(other, now) < self._key(self.row, now)
 
     def _closed(self, row: int, now: int) -> NDArray[np.bool_] | None:
@@ -307,7 +311,7 @@ class _Judge:
         takes_back = evidence.tenants.has_quotas and evidence.tenants.reclaim in ("any", "lower")
         if not evidence.policy.preemption or not takes_back:
             return None
-        return self.sharing.is_within_quota(row)
+        return evidence.tenants.borrows_within or self.sharing.is_within_quota(row)
 
     def _lent(self, row: int) -> tuple[tuple[str, float], ...]:
         """Return who uses more than its quota where a job's tenant would not, and nothing is ever taken back."""

@@ -64,7 +64,16 @@ def right_words(right: Right) -> str:
     """Return by which right a job of another tenant took GPUs."""
     if right.shares is not None:
         its, takers = (f"{each:.3g}" for each in right.shares)
+        if right.compared != (right.tenant, right.taker):
+            one, other = (_name(each) for each in right.compared)
+            return f"{one}, which its tenant is of, had the share {its}, and {other} with that job {takers}"
         return f"its tenant {right.tenant} had the share {its}, and {_name(right.taker)} with that job {takers}"
+    if right.rule == "borrow":
+        return (
+            f"{_name(right.taker)} took what was less urgent, and used {_number(right.used)} GPUs with that job, "
+            f"where {_number(right.nominal)} are its quota; its own tenant {_name(right.tenant)} used "
+            f"{_number(right.above)} above its quota"
+        )
     return (
         f"{_name(right.taker)} took back its quota, of which it used {_number(right.used)} of {_number(right.nominal)} "
         f"GPUs with that job; its own tenant {_name(right.tenant)} used {_number(right.above)} above its quota"

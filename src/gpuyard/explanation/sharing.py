@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuyard.entitlement import entitlement, owners
+from gpuyard.entitlement import Entitlement, entitlement, owners
+from gpuyard.explanation.cohorts import queue_of, share_of, sides
 from gpuyard.explanation.evidence import Evidence
 from gpuyard.explanation.story import Held, Right
 from gpuyard.explanation.yard import demand_of, held_milli
@@ -137,15 +138,15 @@ class Sharing:
         between = between or self._evidence.tenants.between
         if between == "queue":
             return 0.0
+        if between == "cohorts":
+            return share_of(self.given, self.held, queue_of(self.given, tenant))
         weight = float(self.given.weight[tenant])
         if between == "drf":
             parts = [
                 int(held) / int(total) for held, total in zip(self._all[tenant], self._total, strict=True) if total
             ]
             return max(parts, default=0.0) / weight
-        lendable = int(self.given.nominal[0].sum())
-        above = int(self.above_quota(tenant))
-        return above / lendable / weight if lendable else 0.0
+        return above_share(self.given, self.held, tenant)
 
     def is_within_quota(self, row: int) -> bool:
         """Return whether a tenant's own jobs would hold no more than its nominal quota with one that waits."""
@@ -167,6 +168,13 @@ class Sharing:
         return tuple((self.given.paths[each], int(above[each]) / _WHOLE) for each in largest.tolist() if above[each])
 
 
+def above_share(given: Entitlement, held: NDArray[np.int64], tenant: int) -> float:
+    """Return what a tenant's own jobs hold above its quota, of what all may lend, by its weight."""
+    lendable = int(given.nominal[0].sum())
+    above = int(np.maximum(held[tenant] - given.own[tenant], 0).sum())
+    return above / lendable / float(given.weight[tenant]) if lendable else 0.0
+
+
 def right_of(evidence: Evidence, attempt: int) -> Right | None:
     """Return by which right an attempt was taken back for a job of another tenant; ``None`` where it was not."""
     by = int(evidence.attempt_by[attempt])
@@ -180,17 +188,41 @@ def right_of(evidence: Evidence, attempt: int) -> Right | None:
     for each in _running_before(evidence, by, now):
         sharing.hold(each)
     above = sharing.above_quota(tenant) / _WHOLE
-    share = sharing.share(tenant, "fair")
+    before = sharing.held.copy()
     sharing.hold(_start_of(evidence, by, now))
+    compared, shares = _compared(evidence, sharing, before, tenant, taker)
     return Right(
-        rule=evidence.tenants.reclaim,
+        rule=_rule(evidence, sharing, before, taker),
         tenant=sharing.given.paths[tenant],
         above=above,
         taker=sharing.given.paths[taker],
         used=int(sharing.held[taker].sum()) / _WHOLE,
         nominal=int(sharing.given.own[taker].sum()) / _WHOLE,
-        shares=(share, sharing.share(taker, "fair")) if evidence.tenants.reclaim == "fair" else None,
+        shares=shares,
+        compared=compared,
     )
+
+
+def _rule(evidence: Evidence, sharing: Sharing, before: NDArray[np.int64], taker: int) -> str:
+    """Return the rule by which a tenant took: with its job it holds what ``sharing`` says, without ``before``."""
+    rises = sharing.held[taker] > before[taker]
+    above = sharing.held[taker] > sharing.given.own[taker]
+    borrows = evidence.tenants.borrows_within and bool((rises & above).any())
+    return "borrow" if borrows else evidence.tenants.reclaim
+
+
+def _compared(
+    evidence: Evidence, sharing: Sharing, before: NDArray[np.int64], tenant: int, taker: int
+) -> tuple[tuple[str, str], tuple[float, float] | None]:
+    """Return whose shares let a tenant take from another, and these: before, and with its job; ``None`` for none."""
+    given, names = sharing.given, (sharing.given.paths[tenant], sharing.given.paths[taker])
+    if evidence.tenants.reclaim == "fair":
+        return names, (above_share(given, before, tenant), above_share(given, sharing.held, taker))
+    if evidence.tenants.reclaim != "cohorts":
+        return names, None
+    its, takers = sides(given, tenant, taker)
+    shares = share_of(given, before, its), share_of(given, sharing.held, takers)
+    return (given.paths[its.tenant], given.paths[takers.tenant]), shares
 
 
 def _running_before(evidence: Evidence, by: int, now: int) -> list[int]:

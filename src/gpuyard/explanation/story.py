@@ -228,7 +228,7 @@ class Right:
     """By which right of its tenant a job took GPUs from another tenant; GPUs as they were before anybody made room."""
 
     rule: str
-    """``any``, ``lower`` or ``fair``: the key ``reclaim`` of tenants"""
+    """``any``, ``lower``, ``fair`` or ``cohorts``: the key ``reclaim`` of tenants; ``borrow``: by ``borrow_within``"""
     tenant: str
     """whose job made room"""
     above: float
@@ -240,7 +240,9 @@ class Right:
     nominal: float
     """the taker's nominal quota"""
     shares: tuple[float, float] | None = None
-    """``fair``: the share of the tenant, and that of the taker with the job"""
+    """``fair``, ``cohorts``: the share of the tenant, and that of the taker with the job"""
+    compared: tuple[str, str] = ("", "")
+    """whose shares these are: under ``cohorts`` the cohorts, or tenants, below the one that both are in"""
 
 
 @dataclass(frozen=True, kw_only=True)

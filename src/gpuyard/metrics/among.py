@@ -12,9 +12,10 @@ from gpuyard.policy import Policy
 from gpuyard.record import Record
 from gpuyard.tenancy import Tenants
 
-__all__ = ["Among", "among", "owners_in"]
+__all__ = ["ELSEWHERE", "Among", "among", "owners_in"]
 
 ELSEWHERE = -1
+"""In the place of a tenant: the job is not there."""
 
 
 class Among(NamedTuple):

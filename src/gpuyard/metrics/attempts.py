@@ -7,6 +7,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gpuyard.metrics.among import owners_in
+from gpuyard.metrics.borrowing import made_room_to_borrow
 from gpuyard.record import EndReason, Record
 
 __all__ = ["lost_hours", "preempt_reasons", "preempted_in", "preemption_numbers"]
@@ -26,7 +27,8 @@ def lost_hours(record: Record, held: NDArray[np.float64]) -> NDArray[np.float64]
 def preempt_reasons(record: Record) -> pa.Array:
     """Return the rule by which each attempt made room for another, null for those that did not: string, (attempts,).
 
-    It is the rule of the policy; ``reclaim`` where the job that took its place belongs to another tenant.
+    It is the rule of the policy; ``reclaim`` where the job that took its place belongs to another tenant, ``borrow``
+    where that did so to borrow itself.
     """
     if record.attempt_cause is None:
         return pa.nulls(record.attempt_job.size, pa.string())
@@ -35,7 +37,8 @@ def preempt_reasons(record: Record) -> pa.Array:
     rule = record.policy_of[record.attempt_job]
     owner = owners_in(record)
     rule[rows[owner[record.attempt_job[rows]] != owner[record.attempt_cause[rows]]]] = len(rules)
-    return pa.array([*rules, "reclaim"]).take(pa.array(rule, mask=record.attempt_cause < 0))
+    rule[made_room_to_borrow(record)] = len(rules) + 1
+    return pa.array([*rules, "reclaim", "borrow"]).take(pa.array(rule, mask=record.attempt_cause < 0))
 
 
 def preempted_in(record: Record, start: int, stop: int) -> NDArray[np.bool_]:

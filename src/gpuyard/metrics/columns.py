@@ -125,7 +125,7 @@ ATTEMPTS: Final[tuple[Column, ...]] = (
         pa.string(),
         "name",
         "the rule by which it made room: that of the policy, such as priority, las or cells; reclaim where a job of "
-        "another tenant took back what its own had borrowed",
+        "another tenant took back what its own had borrowed, borrow where that job would borrow itself",
         "it was not preempted",
     ),
     _column(

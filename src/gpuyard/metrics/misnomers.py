@@ -85,10 +85,10 @@ def _of_quotas(tenants: Tenants) -> Iterable[str]:
             f"The tenant '{bounded[0]}' has a limit of what it borrows or lends, and nobody has a nominal quota, so "
             "that nothing is lent; state nominal."
         )
-    if tenants.between == "fair":
+    if tenants.between in ("fair", "cohorts"):
         yield (
-            "Tenants take turns by what they borrow (between = fair), and nobody has a nominal quota, so that all are "
-            "equal; state nominal, or choose drf."
+            f"Tenants take turns by what they borrow (between = {tenants.between}), and nobody has a nominal quota, so "
+            "that all are equal; state nominal, or choose drf."
         )
 
 
