@@ -1,6 +1,6 @@
 """Every combination of order, backfill, preemption, sharing and partitions: refused for a stated reason, or told alike.
 
-The combinations, 36,720, are counted out and not drawn, so that none is left out by chance; the placement is the next
+The combinations, 58,320, are counted out and not drawn, so that none is left out by chance; the placement is the next
 in turn, workload and site are drawn.  The other tests of this directory try fewer combinations on far more workloads.
 """
 
@@ -31,15 +31,17 @@ BACKFILLS = ("none", "fit", "easy-nodes", "easy-counts", "conservative", "slurm"
 PREEMPTIONS = ("none", *RULES, "cells")
 QUOTAS = tuple(f"{between} {reclaim}" for between in sorted(BETWEEN) for reclaim in sorted(RECLAIMS))
 APART = ("virtual clusters", "virtual clusters with limits", "virtual clusters with quotas")
-SHARINGS = ("nobody", "limits", *APART, *QUOTAS)
+BORROWING = ("queue any lower", "cohorts lower lower")
+"""Quotas by ``between``, ``reclaim`` and ``borrow_within``."""
+SHARINGS = ("nobody", "limits", *APART, *QUOTAS, *BORROWING)
 """By what the cluster is shared; quotas by ``between`` and ``reclaim``, which are drawn in virtual clusters."""
 FAIR = ("multifactor, classic", "multifactor, fair-tree")
 """Orders by fair share, by how it is worked out."""
 ALL_ORDERS = (*sorted(ORDERS), *FAIR)
 OWN_ORDERS = ("srtf", "srsf", "time-slice")
 """Rules that say themselves who is next."""
-STEP = 1 if EXAMPLES >= 100 else 7
-"""Every seventh combination is tried, another one under each order and backfill; all with ``GPUYARD_EXAMPLES=100``."""
+STEP = 1 if EXAMPLES >= 100 else 11
+"""Every eleventh combination is tried, another one under each order and backfill; all with ``GPUYARD_EXAMPLES=100``."""
 TERMS = {
     "partition": {"tiers": {"debug": 2, "long": 1}},
     "qos": {"tiers": {"high": 2}},
@@ -83,7 +85,9 @@ class Choice:
             "takes back what tenants lent, and there are no tenants": self.rule == "reclaim" and not self.is_shared,
             "whose plan counts GPUs, and GPUs need not be cells": self.rule == "cells" and self.backfill == "slurm",
             "what is kept for one; leave 'reservation' out": self.rule == "cells" and self.backfill == "easy-counts",
-            "quotas of tenants do not go with cells": self.rule == "cells" and self.sharing in QUOTAS,
+            "quotas of tenants do not go with cells": self.rule == "cells" and self.sharing in (*QUOTAS, *BORROWING),
+            "takes from less urgent jobs, and under preemption reclaim": self.rule == "reclaim"
+            and self.sharing in BORROWING,
             "do not go with cells, whose owners are promised cells anywhere": self.rule == "cells" and self.partitioned,
             "cells of the policy are pieces of the whole cluster": self.rule == "cells" and self.is_apart,
         }
@@ -111,7 +115,8 @@ class Choice:
             return Tenants(limits=(limit,))
         if not self.is_shared:
             return NO_TENANTS
-        between, reclaim = (QUOTAS[self.number % len(QUOTAS)] if self.is_apart else self.sharing).split()
+        sharing = QUOTAS[self.number % len(QUOTAS)] if self.is_apart else self.sharing
+        between, reclaim, *within = sharing.split()
         return Tenants(
             tenants=(
                 Tenant(name="red", nominal=gpus // 3, weight=2),
@@ -121,6 +126,7 @@ class Choice:
             limits=(limit,) if gpus % 3 else (),
             between=between,
             reclaim=reclaim,
+            borrow_within=within[0] if within else "never",
             nominal=gpus // 3,
         )
 
