@@ -268,7 +268,7 @@ def test_a_page_tells_preemptions_where_there_are_some():
     jobs = workload((0, 100, 4, {"tenant": "a"}), (20, 10, 4, {"tenant": "b"}))
     policy = Policy(backfill="fit", preemption={"rule": "srtf", "restart_cost": 10})
     preempted, waited = (simulate(jobs, cluster(4), policy=each) for each in (policy, "fifo"))
-    said = "Running jobs made room for more urgent ones 1 time; 91.7 % of the GPU time held was useful."
+    said = "Running jobs made room for others 1 time; 91.7 % of the GPU time held was useful."
     assert [said in lead_text(each) for each in (preempted, waited)] == [True, False]
     below = [tile.below for each in (preempted, waited) for tile in tiles(each) if tile.measure.key == "wait_s.mean"]
     assert below == ["median 0 s, to the first start", "median 40 s"]

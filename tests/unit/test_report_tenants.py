@@ -48,7 +48,8 @@ def test_a_few_sentences_say_how_tenants_fared(result):
     said = tenant_lead(result).replace("\N{NO-BREAK SPACE}", " ")
     assert said == (
         "3 tenants shared the cluster, with quotas of 16 GPUs. steel borrowed the most, 8 GPU-h; bio lent the most. "
-        "1 job made room for a job of another tenant. No job belongs to idle. 1 job belongs to none of the tenants."
+        "Jobs made room for those of other tenants 1 time. No job belongs to idle. 1 job belongs to none of the "
+        "tenants."
     )
 
 

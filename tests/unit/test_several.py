@@ -11,7 +11,7 @@ from conftest import workload
 from gpuyard.cluster import Cluster
 from gpuyard.policy import Policy
 from gpuyard.report.compare import compare
-from gpuyard.report.several import several_grids, several_html, write_several
+from gpuyard.report.several import _gathered, several_grids, several_html, write_several
 from gpuyard.report.text import several_tables
 from gpuyard.report.versus import comparison_html
 from gpuyard.report.wording import UNKNOWN
@@ -102,3 +102,15 @@ def test_the_page_and_the_terminal_show_the_same_tables(results: list[Result], t
     path = write_several(results, tmp_path / "page.html", names=NAMES, title="<load>")
     assert "&lt;load&gt;" in path.read_text(encoding="utf-8")
     assert several_html(results, names=NAMES) == page
+
+
+def test_notices_that_differ_in_a_number_only_are_one_with_their_range():
+    names = ("load 0.6", "load 0.7", "load 0.8")
+    alike = [f"{name}: {jobs} jobs had not finished" for name, jobs in zip(names, ("43", "1,050", "64"), strict=True)]
+    assert _gathered(names, [*alike, "load 0.7: The cluster was saturated"]) == [
+        "all runs: 43 to 1,050 jobs had not finished",
+        "load 0.7: The cluster was saturated",
+    ]
+    assert _gathered((*names, "load 0.9"), alike) == ["load 0.6, load 0.7, load 0.8: 43 to 1,050 jobs had not finished"]
+    assert _gathered(names, alike[:2]) == alike[:2]
+    assert _gathered(names, ["other: 5 jobs"] * 2) == ["other: 5 jobs"]

@@ -11,6 +11,7 @@ from gpuyard.errors import ConfigError
 from gpuyard.experiment import result_of
 from gpuyard.metrics.stages import phases_of, years_of
 from gpuyard.report.html import report_html
+from gpuyard.report.sections import lead
 from gpuyard.report.stages import stage_grids
 from gpuyard.report.text import group_tables
 from gpuyard.result import Result
@@ -69,7 +70,10 @@ def test_a_report_has_a_table_of_the_stages_and_one_of_the_years(result: Result)
     labels = [column.label for column in years.columns]
     assert labels[:6] == ["Year", "From", "GPUs up", "Allocation rate", "Utilization", "Energy"]
     assert labels[-1] == "Wait, training"
-    assert [row[:4] for row in years.rows] == [("2027", "0 s", "1", "100.0 %"), ("2028", "2h", "2", "75.0 %")]
+    assert [row[:4] for row in years.rows] == [
+        ("2027", "2027-12-31 22:00", "1", "100.0 %"), ("2028", "2028-01-01", "2", "75.0 %")
+    ]  # fmt: skip
+    assert "on 1 to 2 GPUs over 4h" in lead(result)[0]
     page = report_html(result)
     assert 'href="#stages"' in page
     assert "By calendar year" in page

@@ -53,7 +53,13 @@ _DURATIONS: Final = (
     (8_640_000.0, "100 d"),
     (86_400_000.0, "1000 d"),
 )
-_TIME_UNITS: Final = ((86_400.0, "days"), (3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds"))
+_TIME_UNITS: Final = (
+    (365.25 * 86_400, "years"),
+    (86_400.0, "days"),
+    (3600.0, "hours"),
+    (60.0, "minutes"),
+    (1.0, "seconds"),
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -56,7 +56,7 @@ def tiles(result: Result) -> list[Tile]:
     first = ", to the first start" if number_at(numbers, "preemptions") else ""
     below = {
         "jobs.submitted": _parts(numbers, ("completed", "failed", "cancelled", "timed_out", "rejected", "unfinished")),
-        "gpu.allocation_rate": f"of {format_value(lookup(numbers, 'gpu.count'), 'count')} GPUs, held by jobs",
+        "gpu.allocation_rate": f"of {_gpus_up(result)}, held by jobs",
         "gpu.utilization": "of the GPUs up, busy",
         "wait_s.mean": f"median {format_value(lookup(numbers, 'wait_s.p50'), 'seconds')}{first}",
         "wait_s.p95": f"longest {format_value(lookup(numbers, 'wait_s.max'), 'seconds')}",
@@ -98,21 +98,17 @@ def lead(result: Result) -> list[str]:
     def get(key: str, form: str) -> str:
         return format_value(lookup(result.numbers, key), form)
 
-    jobs, gpus = (
-        counted(number_at(result.numbers, key) or 0, noun)
-        for key, noun in (("jobs.submitted", "job"), ("gpu.count", "GPU"))
-    )
+    jobs = counted(number_at(result.numbers, "jobs.submitted") or 0, "job")
     start, end = number_at(result.numbers, "window.start_s"), number_at(result.numbers, "window.end_s")
     over = f" over {format_value(end - start, 'seconds')}" if start is not None and end is not None else ""
     busy = f" and kept {get('gpu.utilization', 'share')} busy" if number_at(result.numbers, "gpu.utilization") else ""
-    said = [f"{jobs} on {gpus}{over}: jobs held {get('gpu.allocation_rate', 'share')} of the GPUs{busy}."]
+    said = [f"{jobs} on {_gpus_up(result)}{over}: jobs held {get('gpu.allocation_rate', 'share')} of the GPUs{busy}."]
     if number_at(result.numbers, "wait_s.p95") is not None:
         said.append(f"Half of the jobs started {_within(result, 'p50')}, 95 of 100 {_within(result, 'p95')}.")
     if number_at(result.numbers, "preemptions"):
         times = counted(number_at(result.numbers, "preemptions") or 0, "time")
         said.append(
-            f"Running jobs made room for more urgent ones {times}; {get('gpu.goodput', 'share')} of the GPU time held "
-            "was useful."
+            f"Running jobs made room for others {times}; {get('gpu.goodput', 'share')} of the GPU time held was useful."
         )
     if number_at(result.numbers, "energy.facility_kwh") is not None:
         cost = f", costing {get('energy.cost_krw', 'krw')}" if number_at(result.numbers, "energy.cost_krw") else ""
@@ -120,6 +116,16 @@ def lead(result: Result) -> list[str]:
             f"The site drew {get('energy.facility_kwh', 'kwh')}{cost}, with a peak of {get('energy.peak_mw', 'mw')}."
         )
     return [unbroken(sentence) for sentence in said]
+
+
+def _gpus_up(result: Result) -> str:
+    """Return how many GPUs there are; of a site that grows, at first and in the end."""
+    count = number_at(result.numbers, "gpu.count") or 0
+    stages = result.numbers.get("stages")
+    blocks = stages.values() if isinstance(stages, Mapping) else ()
+    up = [number for block in blocks if (number := number_at(block, "gpus_up"))]
+    least = min(map(round, up), default=count)
+    return counted(count, "GPU") if least >= count else f"{least:,} to {counted(count, 'GPU')}"
 
 
 def _within(result: Result, level: str) -> str:

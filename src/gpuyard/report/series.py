@@ -15,7 +15,17 @@ from gpuyard.report.wording import clean
 from gpuyard.result import Result
 from gpuyard.traces.schema import ORIGIN
 
-__all__ = ["MAX_STEPS", "OTHER", "Distribution", "Timeline", "classes", "column", "distribution", "read_timeline"]
+__all__ = [
+    "MAX_STEPS",
+    "OTHER",
+    "Distribution",
+    "Timeline",
+    "classes",
+    "column",
+    "distribution",
+    "origin_of",
+    "read_timeline",
+]
 
 MAX_STEPS: Final = 480
 """Steps of a drawn timeline; more would be narrower than the lines."""
@@ -90,7 +100,7 @@ def read_timeline(result: Result, steps: int = MAX_STEPS) -> Timeline | None:
     edges = np.append(starts[first], starts[-1] + lengths[-1])
     names = [name for name in table.column_names if name not in ("time", "duration_s") and _is_number(table, name)]
     values = {name: _time_weighted(column(table, name), lengths, first) for name in names}
-    return Timeline(edges=edges, values=values, merged=merged, origin=_origin(table), window=_window(result))
+    return Timeline(edges=edges, values=values, merged=merged, origin=origin_of(table), window=_window(result))
 
 
 def _window(result: Result) -> tuple[float, float]:
@@ -101,7 +111,8 @@ def _window(result: Result) -> tuple[float, float]:
     return float(window["start_s"]) + float(window.get("warmup_s") or 0.0), float(window["end_s"])
 
 
-def _origin(table: pa.Table) -> str:
+def origin_of(table: pa.Table) -> str:
+    """Return second 0 of a timeline as a timestamp, or nothing where its calendar is not known."""
     return clean((table.schema.metadata or {}).get(ORIGIN, b"").decode("utf-8", "replace"), 40)
 
 

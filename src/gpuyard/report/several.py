@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,9 @@ __all__ = ["loads_html", "several_grids", "several_html", "write_several"]
 
 _SLOTS: Final = 7
 """Colours of runs; from the eighth on they come again."""
+_ALIKE: Final = 3
+"""So many notices of one wording become one."""
+_NUMBER: Final = re.compile(r"\d[\d,]*(?:\.\d+)?")
 _NUMBERS: Final = (
     "gpu.count", "jobs.submitted", "gpu.allocation_rate", "gpu.utilization", "wait_s.mean", "wait_s.p95",
     "services.time_attained", "services.attainment", "preemptions", "lost_gpu_hours", "energy.facility_kwh",
@@ -122,12 +126,32 @@ def _page(results: Sequence[Result], names: Sequence[str], notices: Sequence[str
     return render(
         "several.html.j2",
         title=title,
-        notices=list(dict.fromkeys(notices)),
+        notices=_gathered(names, notices),
         trade_off=by_load,
         trade_off_charts=trade_off_charts(results),
         grids=grids if by_load is None else grids[1:],
         charts=_charts(results, names),
     )
+
+
+def _gathered(names: Sequence[str], notices: Sequence[str]) -> list[str]:
+    """Return the notices; of those that differ in a run and a number only, three or more are one with their range."""
+    groups: dict[tuple[str, str], list[tuple[str, str, str]]] = {}
+    for notice in dict.fromkeys(notices):
+        name, _, text = notice.partition(": ")
+        found = _NUMBER.search(text) if name in names else None
+        alike = (text[: found.start()], text[found.end() :]) if found else (notice, "")
+        groups.setdefault(alike, []).append((name, found[0] if found else "", notice))
+    told: list[str] = []
+    for (before, after), group in groups.items():
+        if len(group) < _ALIKE:
+            told += [notice for _, _, notice in group]
+            continue
+        ordered = sorted((number for _, number, _ in group), key=lambda number: float(number.replace(",", "")))
+        span = ordered[0] if ordered[0] == ordered[-1] else f"{ordered[0]} to {ordered[-1]}"
+        whose = "all runs" if len(group) == len(names) else ", ".join(name for name, _, _ in group)
+        told.append(f"{whose}: {before}{span}{after}")
+    return told
 
 
 def _charts(results: Sequence[Result], names: Sequence[str]) -> list[Chart]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Final
 
 from gpuyard.report.measures import lookup, number_at
 from gpuyard.report.sections import Column, Grid
+from gpuyard.report.series import origin_of
 from gpuyard.report.wording import clean, format_value
 from gpuyard.result import Result
 
@@ -18,7 +21,7 @@ _TABLES: Final = (
     ("years", "By calendar year", "Year", ""),
 )
 _COLUMNS: Final = (
-    ("start_s", "From", "seconds", "since the origin"),
+    ("start_s", "From", "seconds", "a date, or since the origin where the calendar is not known"),
     ("gpus_up", "GPUs up", "count", "mean over time"),
     ("gpu.allocation_rate", "Allocation rate", "share", "held over up"),
     ("gpu.utilization", "Utilization", "share", "busy over up"),
@@ -42,11 +45,11 @@ def _grid(result: Result, key: str, caption: str, first: str, note: str) -> Grid
         return None
     known = {str(name): block for name, block in blocks.items() if isinstance(block, Mapping)}
     told = [each for each in _COLUMNS if any(lookup(block, each[0]) is not None for block in known.values())]
-    classes = _classes(known)
+    classes, origin = _classes(known), origin_of(result.timeline)
     rows = tuple(
         (
             clean(name),
-            *(format_value(lookup(known[name], path), form) for path, _, form, _ in told),
+            *(_shown(lookup(known[name], path), path, form, origin) for path, _, form, _ in told),
             *(format_value(lookup(known[name], f"by_class.{each}.wait_s.mean"), "seconds") for each in classes),
         )
         for name in sorted(known, key=lambda name: number_at(known[name], "start_s") or 0.0)
@@ -57,6 +60,15 @@ def _grid(result: Result, key: str, caption: str, first: str, note: str) -> Grid
         *(Column(label=f"Wait, {clean(each, 40)}", meaning="mean over the jobs submitted in it") for each in classes),
     )
     return Grid(caption=caption, columns=columns, rows=rows, note=note)
+
+
+def _shown(value: object, path: str, form: str, origin: str) -> str:
+    """Return a number in its form, and when a stage begins as a date where the calendar is known."""
+    if path == "start_s" and origin and isinstance(value, int | float):
+        with suppress(ValueError, OverflowError):
+            moment = datetime.fromisoformat(origin) + timedelta(seconds=value)
+            return f"{moment:%Y-%m-%d}" if not (moment.hour or moment.minute) else f"{moment:%Y-%m-%d %H:%M}"
+    return format_value(value, form)
 
 
 def _classes(blocks: Mapping[str, Mapping[str, object]]) -> list[str]:

@@ -42,7 +42,7 @@ def tenant_lead(result: Result) -> str:
         said.append(f"{clean(str(borrower), 40)} borrowed the most, {hours}{lent}.")
     taken = number_at(result.numbers, "tenants.reclaims")
     if taken:
-        said.append(f"{counted(taken, 'job')} made room for a job of another tenant.")
+        said.append(f"Jobs made room for those of other tenants {counted(taken, 'time')}.")
     idle = [name for name, block in blocks.items() if not number_at(block, "jobs")]
     if idle:
         names = ", ".join(clean(str(name), 40) for name in idle[:3]) + (

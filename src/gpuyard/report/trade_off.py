@@ -16,7 +16,8 @@ from gpuyard.result import Result
 __all__ = ["trade_off_charts", "trade_off_grid"]
 
 HOUR: Final = 3600.0
-GWH: Final = 1e6
+_ENERGIES: Final = ((1e6, "GWh"), (1e3, "MWh"), (1.0, "kWh"))
+"""kWh in each unit of energy, and its name."""
 
 
 class _Measure(NamedTuple):
@@ -45,7 +46,7 @@ _MEASURES: Final = (
     _Measure("Training GPU-hours", "GPUs held by training, over time", "by_class.training.gpu.gpu_hours",
              lambda it: f"{it:,.0f}"),
     _Measure("Energy at the meter", "with cooling and losses", "energy.facility_kwh",
-             lambda it: f"{it / GWH:,.3f} GWh"),
+             lambda it: format_value(it, "kwh")),
 )  # fmt: skip
 
 
@@ -72,6 +73,8 @@ def trade_off_grid(results: Sequence[Result]) -> Grid | None:
 def trade_off_charts(results: Sequence[Result]) -> list[Chart]:
     """Return what real-time work loses, how long training waits, and what training and the meter get, by load."""
     runs = _by_load(results)
+    most = max((number_at(each.numbers, "energy.facility_kwh") or 0.0 for _, each in runs), default=0.0)
+    kwh, watt_hours = next((each for each in _ENERGIES if most >= each[0]), _ENERGIES[-1])
     return [
         category_chart(name, title, [f"{load:g}" for load, _ in runs], bars, x_label="offered load", y_label=unit)
         for name, title, unit, bars in (
@@ -89,8 +92,8 @@ def trade_off_charts(results: Sequence[Result]) -> list[Chart]:
             ("hours-by-load", "GPU time of training", "thousand GPU-hours", [
                 _bars(runs, "training", "c0", "by_class.training.gpu.gpu_hours", lambda it: it / 1e3),
             ]),
-            ("energy-by-load", "Energy at the meter", "GWh", [
-                _bars(runs, "energy", "accent", "energy.facility_kwh", lambda it: it / GWH),
+            ("energy-by-load", "Energy at the meter", watt_hours, [
+                _bars(runs, "energy", "accent", "energy.facility_kwh", lambda it: it / kwh),
             ]),
         )
         if runs
