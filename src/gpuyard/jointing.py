@@ -122,7 +122,7 @@ def attempt_tables(
     leaves = state[Party.RECALLS] and policy.backfill != "none" and not named and not by_cohorts
     state[Party.LEAVES] = leaves and not (state[Party.SHIFTS] and by_share)
     ledger.state[Share.SPARED] = spared_level(workload, policy.preemption, accepted, tenants.borrow_threshold)
-    state[Party.ORIGIN] = own[2]
+    state[Party.ORIGIN] = state[Party.PASSED] = own[2]
     kin, breed = _kin_of(ledger, asked, closing, fits, shared=shared is not None)
     lane_of, lane = _lanes_of(ledger, kin)
     joint = build_joint(

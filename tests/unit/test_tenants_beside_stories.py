@@ -197,3 +197,31 @@ def test_shares_of_tenants_come_before_scores(tell):
     jobs = workload((0, 6, 2, of("a")), (1, 4, 1, of("a")), (2, 3, 1, of("b")), (3, 2, 1, of("b")))
     tenants = shared(a={"nominal": 1}, b={"nominal": 1}, between="drf")
     assert starts(tell, jobs, cluster(2), tenants=tenants, order="wfp", backfill="fit") == [0, 6, 8, 6]
+
+
+# --- several passes at one instant ------------------------------------------------------------------------
+
+URGENT, LAST = {"priority": 1}, {"priority": -5}
+
+
+@TEST
+@pytest.mark.parametrize("reclaim", ["any", "fair"])
+@pytest.mark.parametrize("options", [EASY, {"order": "wfp", "backfill": "fit"}])
+def test_what_was_lent_at_an_instant_of_two_passes_is_taken_back_at_the_next(tell, reclaim, options):
+    """At 9 nobody's more urgent job borrows what is free, and one of no length ends: a further pass of this instant.
+
+    B may not take from it before the next instant, which is 10, though nothing is given back then.
+    """
+    jobs = workload((0, 9, 4, of("c")), (6, 20, 3, URGENT), (6, 3, 3, of("b")), (9, 0, 1, URGENT), (10, 1, 1, LAST))
+    tenants = {"reclaim": reclaim, "tenant": [{"name": "b", "nominal": 5}, {"name": "c", "nominal": 4}]}
+    assert starts(tell, jobs, cluster(4), rule="priority", tenants=tenants, **options) == [0, 9, 10, 9, 10]
+
+
+@TEST
+@pytest.mark.parametrize("options", [EASY, {"order": "wfp", "backfill": "fit"}, {"order": "wfp"}])
+def test_who_comes_in_a_further_pass_takes_a_place_of_its_own_tenant_at_the_next_instant(tell, options):
+    """Job 2 depends on a job that ends at 1 as it starts: job 0, of its tenant, has started at 1, and goes at 2."""
+    first = [(1, 20, 3, of("a")), (1, 0, 1, of("a")), (1, 3, 4, of("a", depends_on=["1"], **URGENT))]
+    jobs = workload(*first, (2, 1, 1, of("a", **LAST)))
+    found = starts(tell, jobs, cluster(4), rule="priority", tenants=shared(a={"nominal": 4}), **options)
+    assert found == [1, 1, 2, 5]

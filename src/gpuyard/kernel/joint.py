@@ -135,7 +135,7 @@ def run_joint(
             break
         count[Count.PASSES] += 1
         joint.state[Party.LISTED] = NOBODY
-        note_pass(site, stays, tenancy.ledger, joint)
+        note_pass(site, stays, tenancy.ledger, joint, now)
         joint.state[Party.OPENS] = not begins_later(windows, now)
         scored = joint.state[Party.SCORED] > 0
         if count[Count.WAITING] > 0 and (not scored or score_all_places(contenders, jobs, events, stays, scorer, now)):

@@ -8,8 +8,8 @@ each lets one more node hold what it could not.  A job that no quota or limit ad
 may be, waits until something is given back that was charged to the tenant or group that holds it.
 
 A job that may *claim* what other tenants borrowed is not told by that alone.  When somebody starts who borrows, those
-who started before may be taken for it: ``Party.MOVED`` counts that.  Who may not claim is not concerned, but in a pass
-of several rounds, when those of its tenant who started in it cannot be taken yet.
+who started before may be taken for it: ``Party.MOVED`` counts that.  Who may not claim is not concerned, but at an
+instant of several rounds or passes, when those of its tenant who started at it cannot be taken yet.
 """
 
 from __future__ import annotations
@@ -139,8 +139,8 @@ def is_known_beside(partitions: Partitions, joint: Joint, this: Any, made: int) 
 def _may_move(stays: Stays, ledger: Ledger, joint: Joint, row: int, now: int) -> bool:
     """Return whether one that finds no room now may find some though nothing is given back: when others may be taken.
 
-    It may claim what others borrow; or less urgent jobs of its tenant started in an earlier round of this pass, and may
-    be taken at the next instant.
+    It may claim what others borrow; or less urgent jobs of its tenant started in an earlier round or pass of this
+    instant, and may be taken at the next.
     """
     tenant = ledger.asker[nth(ledger.asker_of[nth(row)])]["tenant"]
     again = joint.state[Party.AGAIN] > 0 and stays.terms[Terms.MIN_RUN] == 0
@@ -278,16 +278,19 @@ def note_start(site: Site, ledger: Ledger, joint: Joint, row: int, now: int) -> 
 
 
 @inlined
-def note_pass(site: Site, stays: Stays, ledger: Ledger, joint: Joint) -> None:
-    """Forget at the beginning of a pass what who started in the one before may have changed: they may go now.
+def note_pass(site: Site, stays: Stays, ledger: Ledger, joint: Joint, now: int) -> None:
+    """Forget at the beginning of a pass what who started before this instant may have changed: they may go now.
 
     So may others be taken first, where whom first changes with time, and that decides what else may be.  (One who may
-    not go before it has run for long is noted when it has.)
+    not go before it has run for long is noted when it has.)  Who started in an earlier pass of this instant may not go
+    yet, nor is that forgotten.
     """
     state, listed, soon = joint.state, ledger.state[Share.LISTED] > 0, stays.terms[Terms.MIN_RUN] == 0
+    further = state[Party.PASSED] == now
+    state[Party.PASSED] = now
     if state[Party.SHIFTS] > 0 and (state[Party.SHIFTED] > 0 or listed):
         state[Party.GIVEN] += site.node.size + 1
     lends = state[Party.LENDS] > 0 and (listed or (soon and state[Party.SHIFTED] > 0))
     state[Party.MOVED] += lends or (soon and state[Party.AGAIN] > 0)
-    state[Party.SHIFTED] = 0
-    state[Party.AGAIN] = 0
+    state[Party.SHIFTED] *= further
+    state[Party.AGAIN] = further

@@ -121,7 +121,7 @@ class Party(IntEnum):
     SHIFTS = 13
     """1 = any start may change who finds room: shares decide whose turn it is, or from whom others may take"""
     SHIFTED = 14
-    """1 = a start was in this pass after which others may find room in the next"""
+    """1 = a start was at this instant after which others may find room at the next"""
     HOLDER = 15
     """the tenant or group that holds the job for which no room was made last, or NOBODY: it is for want of room"""
     ORIGIN = 16
@@ -139,14 +139,16 @@ class Party(IntEnum):
     MOVED = 22
     """number of such starts, and of passes after which those who started in them may be taken"""
     AGAIN = 23
-    """1 = this pass has had several rounds"""
+    """1 = this instant has had several rounds, or passes"""
     HOLDS = 24
     """1 = quotas or limits have held somebody"""
     LOOK = 25
     """how often it was looked through who is to be left off"""
     EXACT = 26
     """1 = that one finds no room says nothing of one that is less urgent"""
-    SIZE = 27
+    PASSED = 27
+    """the instant of the last pass"""
+    SIZE = 28
 
 
 class Ordered(IntEnum):
