@@ -26,7 +26,7 @@ from gpuyard.virtual_clusters import Division, VirtualCluster, divide
 from gpuyard.windows import NodeWindow, check_windows
 from gpuyard.workload import MICROSECOND, NEVER, Workload, array_tasks
 
-__all__ = ["chosen_runs", "schedule_apart"]
+__all__ = ["chosen_runs", "cut_windows", "schedule_apart"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,7 +112,7 @@ def schedule_apart(
                 own,
                 seed=seed,
                 until=until,
-                windows=_within(windows, cluster, nodes),
+                windows=cut_windows(windows, cluster, nodes),
                 tenants=sharing,
                 decisions=decisions,
                 progress=_share_of(progress, len(parts), len(division.names)),
@@ -192,7 +192,7 @@ def _reject_outsiders(jobs: Participants, division: Division) -> Rejections:
     return rejections
 
 
-def _within(windows: Sequence[NodeWindow], cluster: Cluster, nodes: NDArray[np.int64]) -> tuple[NodeWindow, ...]:
+def cut_windows(windows: Sequence[NodeWindow], cluster: Cluster, nodes: NDArray[np.int64]) -> tuple[NodeWindow, ...]:
     """Return the windows over some of the nodes, by the numbers that these have among themselves.
 
     A partition stays also where it has none of them: its jobs have nowhere to run.

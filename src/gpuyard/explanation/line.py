@@ -53,7 +53,8 @@ class Line:
     def instants(self, since: int, until: int) -> Ticks:
         """Return from an instant to before another when jobs are tried though nobody starts or ends."""
         evidence = self._evidence
-        given = (self._pieces.begin, evidence.workload.submit, self._changes, evidence.recalculations(since, until))
+        submit = evidence.workload.submit[~evidence.rejected]
+        given = (self._pieces.begin, submit, self._changes, evidence.recalculations(since, until))
         return np.concatenate(given)
 
     def place(self, row: int, now: int) -> Place:
