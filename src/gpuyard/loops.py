@@ -129,7 +129,7 @@ def _loop_with_attempts(policy: Policy, tenants: Tenants, *, windowed: bool) -> 
 def _are_all_tried(policy: Policy, tenants: Tenants) -> bool:
     """Return whether tenants share in a way that every waiting job is tried for in every pass."""
     takes = tenants.reclaim == "cohorts" or tenants.borrows_within
-    return tenants.between == "cohorts" or (bool(policy.preemption) and takes)
+    return bool(tenants) and (tenants.between == "cohorts" or (bool(policy.preemption) and takes))
 
 
 def check_windowed(policy: Policy) -> None:

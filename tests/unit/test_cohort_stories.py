@@ -173,6 +173,14 @@ def test_what_a_tenant_keeps_is_no_part_of_what_those_above_borrow(tell):
     assert starts(tell, jobs, cluster(6), tenants)[4:] == [9, 4]
 
 
+@TEST
+@pytest.mark.parametrize("rule", ["none", "priority"])
+def test_where_nothing_is_shared_out_there_is_one_queue(tell, rule):
+    jobs = workload((0, 9, 4, of("a")), (1, 5, 4, of("b", priority=1)))
+    without = {"between": "cohorts", "reclaim": "cohorts"}
+    assert starts(tell, jobs, cluster(4), without, rule) == starts(tell, jobs, cluster(4), {}, rule)
+
+
 # --- borrowing within a cohort -----------------------------------------------------------------------------------
 
 POOL: dict[str, object] = {
