@@ -13,6 +13,7 @@ import inspect
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -173,7 +174,10 @@ def load(name: str) -> OwnOrder | OwnPlacement | OwnPolicy:
         raise ConfigError(f"importing '{where}' raised {type(problem).__name__}: {problem}") from problem
     found = getattr(module, what, None)
     if found is None:
-        raise ConfigError(f"'{where}' has no '{what}'")
+        nearest = get_close_matches(what, [each for each in vars(module) if not each.startswith("_")], n=1)
+        raise ConfigError(
+            f"'{where}' has no '{what}'; " + (f"did you mean '{nearest[0]}'?" if nearest else "check the name")
+        )
     if isinstance(found, type) and hasattr(found, "decide"):
         found = found()
     if isinstance(found, Decider):

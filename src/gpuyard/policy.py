@@ -453,7 +453,7 @@ def _check_preemption(policy: Policy) -> None:
             policy.backfill == "conservative" and backfills
         ),
         "replay recorded, which starts jobs when the record does": policy.replay == "recorded" and "replay schedule",
-        "a policy of your own, which decides itself": policy.decide is not None and "a policy by name",
+        "a policy of your own, which decides itself": policy.decide is not None and "a named or compiled order",
         f"{backfill}, whose plan counts GPUs, and GPUs need not be cells": (
             rule == "cells" and policy.backfill == "slurm" and "backfill none, fit or easy"
         ),

@@ -108,7 +108,7 @@ def check_tenants(policy: Policy, tenants: Tenants) -> None:
             policy.backfill == "conservative" and "backfill none, fit, easy or slurm"
         ),
         "replay recorded, which starts jobs when the record does": policy.replay == "recorded" and "replay schedule",
-        "a policy of your own, which decides itself": policy.decide is not None and "a policy by name",
+        "a policy of your own, which decides itself": policy.decide is not None and "a named or compiled order",
     }
     for choice, instead in reasons.items():
         if instead:

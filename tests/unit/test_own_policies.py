@@ -292,7 +292,8 @@ def test_a_policy_is_imported_by_name_and_its_source_is_written_down(code, where
     [
         ("absent.py:Mine", "there is no file 'absent.py'"),
         ("absent_module:Mine", "there is no module 'absent_module'"),
-        ("mine_of_a_test.py:Yours", "'mine_of_a_test.py' has no 'Yours'"),
+        ("mine_of_a_test.py:Mne", "has no 'Mne'; did you mean 'Mine'?"),
+        ("mine_of_a_test.py:Yours", "'mine_of_a_test.py' has no 'Yours'; check the name"),
         ("mine_of_a_test.py:number", "is a int; it must be a class with a method 'decide'"),
         ("mine_of_a_test.py:", "names no code"),
         ("broken.py:Mine", "importing 'broken.py' raised SyntaxError"),
