@@ -96,9 +96,10 @@ def simulate(
     windows
         Maintenance, for which nodes are drained, and reservations, which keep nodes for some jobs.
     virtual_clusters
-        Sets of nodes with queues of their own, each for its own jobs.
+        Sets of nodes with queues of their own, each for its own jobs, with tenants of its own if it says so.
     tenants
         Who shares the cluster, with quotas and limits: an object, or a table as ``[tenants]`` of a scenario is.
+        With virtual clusters, each of those without ``sharing`` of their own; without quotas and limits then.
     energy
         The site's power, cooling, carbon and price: a model, or the keys of one.
     window, warmup

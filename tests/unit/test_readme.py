@@ -22,6 +22,7 @@ PAGES = (
     "docs/what-if.md",
     "docs/fit.md",
     "docs/tenants.md",
+    "docs/virtual-clusters.md",
     "docs/explain.md",
 )
 
