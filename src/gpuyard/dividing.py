@@ -118,7 +118,8 @@ def schedule_apart(
                 progress=_share_of(progress, len(parts), len(division.names)),
             )
         except ConfigError as problem:
-            raise virtual_clusters[number].refused(f"virtual cluster '{name}': {problem}") from None
+            said = str(problem).replace("in [tenants]", "in its own [virtual_cluster.tenants]")
+            raise virtual_clusters[number].refused(f"virtual cluster '{name}': {said}") from None
         parts.append(_Part(record=record, rows=rows, nodes=nodes))
     stops = [part.record.stop for part in parts if until is not None or part.record.attempt_job.size]
     return _together(

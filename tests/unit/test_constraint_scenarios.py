@@ -240,6 +240,9 @@ def test_a_run_may_begin_stop_and_be_measured_before_the_origin(tmp_path: Path) 
     assert (options.begin, options.until, options.window) == (-10, -4, (-8, -6))
     window = run(scenario).summary()["window"]
     assert (window["start_s"], window["end_s"]) == (-8, -6)
+    (tmp_path / "jobs.csv").write_text("job_id,submit_time,runtime,gpus,user\nc,30,1,1,ann\n", encoding="utf-8")
+    early = run(load(path).apply_sets(["run.until=-4s", "reservation=[]"])).summary()
+    assert early["warnings"] == ["The simulation stops at -4 s, before the first job is submitted, at 30 s."]
 
 
 def test_a_row_of_which_nothing_can_be_read_is_shown(tmp_path: Path) -> None:

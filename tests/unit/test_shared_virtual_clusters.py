@@ -132,6 +132,10 @@ nodes = "3"
             "virtual_cluster=[{name='a', gpus=8, user='ann', tenants={nominal={H100=2}}}]",
             r"\[virtual_cluster\] 'a', its tenants: .*GPU type of a quota 'H100'",
         ),
+        (
+            "virtual_cluster=[{name='a', gpus=8, user='ann', tenants={tenant=[{name='x', nominal=-3}]}}]",
+            r"\[virtual_cluster\] 'a', its tenants: 'nominal' of tenant 'x' must be .*got -3",
+        ),
         ("virtual_cluster=[{name='a', gpus=8, user='ann', tenants={file='none.csv'}}]", "none.csv.*cannot be read"),
     ],
 )
@@ -158,6 +162,9 @@ def test_a_problem_with_tenants_names_their_virtual_cluster() -> None:
     jobs = workload((0, 1, 1, {"user": "a"}))
     part = VirtualCluster(name="a", gpus=4, users=("a",), policy="conservative", **PART)
     with pytest.raises(ConfigError, match=r"virtual cluster 'a': tenants do not go with backfill conservative"):
+        schedule_apart(jobs, EIGHT, Policy(), virtual_clusters=[part])
+    part = VirtualCluster(name="a", gpus=4, users=("a",), policy=Policy(preemption="reclaim"))
+    with pytest.raises(ConfigError, match=r"virtual cluster 'a': .*name some in its own \[virtual_cluster.tenants\]"):
         schedule_apart(jobs, EIGHT, Policy(), virtual_clusters=[part])
     part = VirtualCluster(name="a", gpus=4, users=("a",))
     with pytest.raises(ConfigError, match=r"whole cluster.*in Python sharing"):

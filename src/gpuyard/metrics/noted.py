@@ -11,7 +11,7 @@ from gpuyard.metrics.misnomers import misnamed, misnomers
 from gpuyard.record import Record
 from gpuyard.tenancy import NO_TENANTS
 from gpuyard.virtual_clusters import Division
-from gpuyard.workload import MICROSECOND
+from gpuyard.workload import MICROSECOND, NEVER
 
 __all__ = ["slips"]
 
@@ -26,8 +26,8 @@ def slips(record: Record) -> list[str]:
 
 def _of_stop(record: Record) -> Iterator[str]:
     """Yield that the run stops before anybody comes."""
-    first = int(record.workload.submit.min(initial=record.stop))
-    if record.stop < first:
+    first = int(record.workload.submit.min(initial=NEVER))
+    if record.stop < first < NEVER:
         stop, first_s = record.stop / MICROSECOND, first / MICROSECOND
         yield f"The simulation stops at {stop:g} s, before the first job is submitted, at {first_s:g} s."
 

@@ -14,6 +14,7 @@ from gpuyard.policy import Policy, named_policy
 from gpuyard.scenario.keys import Instant, Items, Names, Section
 from gpuyard.scenario.policy_keys import PolicySection
 from gpuyard.scenario.tenant_keys import TenantsSection
+from gpuyard.tenancy import Tenants
 from gpuyard.virtual_cluster_files import read_virtual_clusters
 from gpuyard.virtual_clusters import VirtualCluster
 from gpuyard.windows import NodeWindow
@@ -139,8 +140,8 @@ class VirtualClusterSection(Section):
     def _table_of_tenants(cls, given: object) -> object:
         if isinstance(given, str | list):
             raise ValueError(  # noqa: TRY004  # pydantic turns it into its own
-                "a table of those who share its GPUs, with the keys of [tenants]; to say whose jobs it has, write "
-                "tenant = ..."
+                "must be a table of those who share its GPUs, with the keys of [tenants]; to say whose jobs it has, "
+                "write tenant = ..."
             )
         return given
 
@@ -168,8 +169,14 @@ class VirtualClusterSection(Section):
             tenants=tuple(self.tenant),
             users=tuple(self.user),
             policy=self._own_policy(policy),
-            sharing=None if self.tenants is None else self.tenants.stated(),
+            sharing=self._own_tenants(),
         )
+
+    def _own_tenants(self) -> Tenants | None:
+        try:
+            return None if self.tenants is None else self.tenants.stated()
+        except ConfigError as problem:
+            raise ConfigError(f"'{self.name}', its tenants: {problem}") from None
 
     def _own_policy(self, policy: Mapping[str, Any]) -> Policy | None:
         if self.policy is None or isinstance(self.policy, str):
