@@ -50,6 +50,12 @@ def test_layers_are_stacked_and_the_highest_is_painted_first():
     ]
 
 
+def test_years_are_read_with_short_labels():
+    chart = drawn(Area(name="a", slot="c0", values=np.array([1.0])), edges=(0.0, 3 * 365.25 * 86_400.0))
+    assert chart.x_label == "years since the start of the trace"
+    assert [tick.label for tick in chart.x_ticks] == ["0", "0.5", "1", "1.5", "2", "2.5", "3"]
+
+
 def test_time_is_read_in_a_unit_that_suits_the_span():
     values = np.array([1.0, 1.0])
     chart = drawn(Area(name="a", slot="c0", values=values), edges=(0.0, 5 * 86_400.0, 10 * 86_400.0))

@@ -181,12 +181,16 @@ def _time_ticks(start: float, end: float) -> tuple[list[Tick], str]:
     ticks = [
         Tick(
             place=round(100 * (number * step - start) / (end - start), 3),
-            label=format_number(round(number * step / size, 9)),
+            label=_tick_label(round(number * step / size, 9)),
             minor=place % 2 == 1,
         )
         for place, number in enumerate(range(first, first + count))
     ]
     return ticks, name
+
+
+def _tick_label(value: float) -> str:
+    return format_number(value) if float(value).is_integer() else f"{value:g}"
 
 
 def _y_ticks(values: Sequence[float]) -> tuple[Tick, ...]:
