@@ -276,3 +276,15 @@ def test_a_job_that_runs_when_the_simulation_begins_waits_for_nobody() -> None:
     parts = [VirtualCluster(name="a", nodes=(0,))]
     record = schedule_apart(given, cluster(1), Policy(), virtual_clusters=parts, begin=2.0)
     assert record.end.tolist() == [NEVER, 6_000_000]
+
+
+def test_a_virtual_cluster_without_jobs_is_suspected_where_a_near_name_is_in_none() -> None:
+    rows = ((0, 10, 1, {"tenant": "steel"}), (0, 10, 1, {"tenant": "steel"}), (0, 10, 1, {"tenant": "bio"}))
+
+    def warned(*names: str) -> list[str]:
+        parts = [VirtualCluster(name=name, nodes=(str(place),)) for place, name in enumerate(names)]
+        result = gy.simulate(workload(*rows), cluster(1, 1), virtual_clusters=parts)
+        return [each for each in result.numbers.get("warnings", ()) if "virtual cluster" in each]
+
+    assert warned("steal", "bio") == ["No job belongs to the virtual cluster 'steal', and 2 jobs of 'steel' to none."]
+    assert warned("steel", "battery") == []

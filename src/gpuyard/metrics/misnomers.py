@@ -14,7 +14,7 @@ from gpuyard.tenancy import Tenants
 from gpuyard.units import counted
 from gpuyard.workload import Workload
 
-__all__ = ["misnamed", "misnomers"]
+__all__ = ["misnamed", "misnomers", "nearest"]
 
 _NEAR = 0.75
 """How alike two names are at least, of 1, to be taken for one."""
@@ -44,7 +44,7 @@ def misnamed(policy: Policy, workload: Workload) -> list[str]:
     for what, column, given in tables:
         known = set(workload.labels(column, "")[1]) - {""} if given else set()
         for name in sorted(given - known):
-            near = _nearest(name, known - given)
+            near = nearest(name, known - given)
             if near:
                 said.append(f"No job is of the {column} '{name}', which has a {what}; did you mean '{near}'?")
     return said
@@ -59,7 +59,7 @@ def _of_tenants(tenants: Tenants, workload: Workload) -> Iterable[str]:
         nobodys.update({"/".join(parts[:depth]): int(jobs) for depth in range(1, len(parts) + 1)})
     without = set(tenants.paths) - {tenants.paths[place] for place in np.unique(owner).tolist()}
     for name in sorted(without & {each.name for each in tenants.tenants}):
-        near = _nearest(name, {each for each in nobodys if each})
+        near = nearest(name, {each for each in nobodys if each})
         if near:
             yield f"No job belongs to the tenant '{name}', and {counted(nobodys[near], 'job')} of '{near}' to nobody."
 
@@ -70,7 +70,7 @@ def _of_limits(tenants: Tenants, workload: Workload) -> Iterable[str]:
             known = set(tenants.paths) if column == "tenant" else set(workload.labels(column, "")[1])
             if value in known:
                 continue
-            near = _nearest(value, known - {""})
+            near = nearest(value, known - {""})
             what = "there is no such tenant" if column == "tenant" else "no job has it"
             hint = f"; did you mean '{near}'?" if near else ""
             yield f"A limit is about jobs of the {column} '{value}', and {what}{hint or '.'}"
@@ -92,7 +92,8 @@ def _of_quotas(tenants: Tenants) -> Iterable[str]:
         )
 
 
-def _nearest(name: str, names: set[str]) -> str | None:
+def nearest(name: str, names: set[str]) -> str | None:
+    """Return which of some names is so near to a name that it may be meant; ``None`` if none is."""
     for each in sorted(names):
         if each.casefold() == name.casefold():
             return each

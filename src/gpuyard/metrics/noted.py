@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from gpuyard.metrics.in_vain import in_vain, of_sharing
-from gpuyard.metrics.misnomers import misnamed, misnomers
+from gpuyard.metrics.misnomers import misnamed, misnomers, nearest
 from gpuyard.record import Record
 from gpuyard.tenancy import NO_TENANTS
+from gpuyard.units import counted
 from gpuyard.virtual_clusters import Division
 from gpuyard.workload import MICROSECOND, NEVER
 
@@ -34,6 +35,7 @@ def _of_stop(record: Record) -> Iterator[str]:
 
 def _apart(record: Record, division: Division) -> Iterator[str]:
     """Yield what tenants of virtual clusters say in vain; of the same tenants in several once."""
+    yield from _without_jobs(record, division)
     for number, tenants in enumerate(division.tenants):
         having = [place for place, each in enumerate(division.tenants) if each == tenants]
         if not tenants:
@@ -45,3 +47,18 @@ def _apart(record: Record, division: Division) -> Iterator[str]:
         name, nodes = division.names[number], np.flatnonzero(division.owner == number)
         own = of_sharing(division.policies[number], tenants, record.cluster.part(nodes, name))
         yield from (f"Virtual cluster '{name}': {each}" for each in own)
+
+
+def _without_jobs(record: Record, division: Division) -> Iterator[str]:
+    """Yield which virtual clusters have no job, where jobs of none have a partition or tenant whose name is near."""
+    outside = division.member < 0
+    empty = sorted(set(range(len(division.names))) - set(division.member.tolist())) if outside.any() else []
+    for number in empty:
+        for column in ("partition", "tenant"):
+            codes, names = record.workload.labels(column, "")
+            found = nearest(division.names[number], {names[code] for code in np.unique(codes[outside])} - {""})
+            if found is not None:
+                jobs = counted(int(np.sum(outside & (codes == list(names).index(found)))), "job")
+                name = division.names[number]
+                yield f"No job belongs to the virtual cluster '{name}', and {jobs} of '{found}' to none."
+                break
