@@ -132,6 +132,14 @@ def test_nobody_of_a_queue_whose_mode_is_off_is_preempted(tell):
 
 
 @TEST
+def test_with_every_mode_off_tiers_say_who_is_tried_first_and_nobody_is_preempted(tell):
+    """Slurm's PriorityTier without preemption: hi comes last, waits for low and goes before med."""
+    jobs = workload((0, 5, 1, LOW), (1, 5, 1, MED), (2, 5, 1, HI))
+    found = stays(tell, jobs, ONE, "partition", **QUEUES, modes={"low": "off", "med": "off", "hi": "off"})
+    assert found == [[(0, 5)], [(10, 15)], [(5, 10)]]
+
+
+@TEST
 @pytest.mark.parametrize(
     ("common", "mode", "last"),
     [
