@@ -12,7 +12,16 @@ from gpuyard.kernel.tables import Events, Heap, Jobs
 from gpuyard.kernel.timetable import enter, strike
 from gpuyard.kernel.worth import attempt_length
 
-__all__ = ["begin_attempt", "begin_for_good", "end_attempt", "end_for_good", "keep_gain", "note_attempt"]
+__all__ = [
+    "begin_attempt",
+    "begin_for_good",
+    "end_as_planned",
+    "end_attempt",
+    "end_for_good",
+    "keep_gain",
+    "note_attempt",
+    "plan_end",
+]
 
 
 @kernel
@@ -36,7 +45,7 @@ def begin_for_good(jobs: Jobs, events: Events, stays: Stays, row: int, first: in
     jobs.job[nth(row)]["start"] = min(jobs.job[nth(row)]["start"], now)
     claim["slot"] = first
     claim["slots"] = count[Count.SLOTS] - first
-    end = now + attempt_length(jobs, stays, row)
+    end = now + int(jobs.job[nth(row)]["duration"])  # nothing was saved, and nothing is written down on the way
     attempt = stays.attempt[nth(state[Gain.ATTEMPTS])]
     state[Gain.ATTEMPTS] += 1
     attempt["start"] = now
@@ -56,6 +65,27 @@ def end_for_good(events: Events, stays: Stays) -> None:
     """Take the next of those off the ends that began by :func:`begin_for_good`."""
     pop(Heap(stays.ends.time, stays.ends.row), int(stays.ends.size[0]))
     stays.ends.size[0] -= 1
+    events.counter[Count.RUNNING] -= 1
+
+
+@inlined
+def plan_end(jobs: Jobs, stays: Stays, row: int) -> None:
+    """Write down of a running job's attempt what it is if nothing interrupts it, for :func:`end_as_planned`."""
+    this = stays.stay[nth(row)]
+    attempt = stays.attempt[nth(this["attempt"])]
+    attempt["end"] = this["end"]
+    attempt["useful"] = jobs.job[nth(row)]["duration"] - this["saved"]
+
+
+@inlined
+def end_as_planned(events: Events, stays: Stays, row: int) -> None:
+    """As :func:`end_attempt`, of an attempt that ends as :func:`plan_end` wrote down: it is not looked up again."""
+    this = stays.stay[nth(row)]
+    strike(stays.ends, row)
+    if stays.ticks.size[0] > 0 and stays.ticks.place[nth(row)] != NOBODY:
+        strike(stays.ticks, row)
+    this["end"] = NEVER
+    this["attempt"] = NOBODY
     events.counter[Count.RUNNING] -= 1
 
 

@@ -101,8 +101,9 @@ def stand_out(stays: Stays, number: int, row: int) -> None:
     """Take a job out of its lane."""
     lane = stays.lane[nth(number)]
     base, room = int(lane["base"]), int(lane["room"])
-    place = int(stays.stay[nth(row)]["place"])
-    stays.stay[nth(row)]["place"] = NOBODY
+    head = int(lane["head"])
+    heads = head < lane["tail"] and stays.line[nth(base + head)] == row  # as most do: then no stay is looked up
+    place = head if heads else int(stays.stay[nth(row)]["place"])
     lane["waiting"] -= 1
     if place < room:
         _leave_row(stays, lane, place)

@@ -39,7 +39,7 @@ STAY = np.dtype(
         ("interval", np.int64),  # of its checkpoints; 0 = nothing is lost, NEVER = there are none
         ("attempt", np.int32),  # number of the running attempt, or NOBODY
         ("times", np.int32),  # how often it was preempted
-        ("place", np.int32),  # in its lane, from its base on, or NOBODY
+        ("place", np.int32),  # in its lane, from its base on, while it waits
         ("fresh", np.int32),  # place in Stays.fresh, or NOBODY
         ("key", np.int64),  # of a waiting job in the queue; of one that may be taken away, among these
         ("patience", np.int64),  # of a waiting job among tenants: of slots, before which it cannot make room

@@ -178,7 +178,9 @@ class Share(IntEnum):
     """1 = a job takes from other tenants to borrow itself"""
     SPARED = 19
     """the level up to which nobody is taken so"""
-    SIZE = 20
+    STIRRED = 20
+    """1 = something has changed since the last pass with which somebody may start; only where nobody is preempted"""
+    SIZE = 21
 
 
 class Held(IntEnum):

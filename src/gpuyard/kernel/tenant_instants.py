@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpuyard.kernel.attempting import end_attempt, end_for_good
+from gpuyard.kernel.attempting import end_as_planned, end_for_good
 from gpuyard.kernel.bits import fetch, nth
 from gpuyard.kernel.booty import look_again, withdraw
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
@@ -63,14 +63,12 @@ def end_due(
             tenancy.ledger.state[Share.GIVEN] += jobs.claim[nth(row)]["slots"]
             tenancy.ledger.state[Share.ROOM] += 1
             tenancy.ledger.state[Share.CHANCE] += 1
+            tenancy.ledger.state[Share.STIRRED] = 1
             continue
-        useful = 0  # nobody asks where nobody is preempted
-        if preempts:
-            useful = int(jobs.job[nth(row)]["duration"] - stays.stay[nth(row)]["saved"])
         charged = int(jobs.claim[nth(row)]["slots"]) > 0
         resource = resource_held(jobs, site, log, tenancy.ledger, row) if charged else NOBODY
         if preempts:
-            end_attempt(events, stays, row, now, useful, NOBODY)
+            end_as_planned(events, stays, row)
         else:
             end_for_good(events, stays)
         vacate(jobs, demand, site, log, releaser, row)
@@ -100,14 +98,11 @@ def _look_ahead(jobs: Jobs, site: Site, log: Log, stays: Stays, tenancy: Tenancy
     for place in range(1, 3):
         fetch(log.slots, jobs.claim[nth(row[nth(place)])]["slot"])
         fetch(ledger.asker, ledger.asker_of[nth(row[nth(place)])])
-        if preempts:
-            fetch(stays.attempt, stays.stay[nth(row[nth(place)])]["attempt"])
     for place in range(3, _AHEAD):
         fetch(jobs.claim, row[nth(place)])
         fetch(ledger.asker_of, row[nth(place)])
         if preempts:
             fetch(stays.stay, row[nth(place)])
-            fetch(jobs.job, row[nth(place)])
             fetch(tenancy.booty.prey.item, row[nth(place)])
 
 
@@ -135,7 +130,8 @@ def next_to_come(
         _look_for_next(events, stays, tenancy)
         stays.state[Gain.ACTIVE] += 1
         stays.state[Gain.CHUNKS] += stays.chunks[nth(jobs.claim[nth(row)]["demand"])]
-        stays.stay[nth(row)]["since"] = now
+        if tenancy.ledger.state[Share.PREEMPTS] > 0:
+            stays.stay[nth(row)]["since"] = now
     return row
 
 
@@ -173,6 +169,7 @@ def give_back(jobs: Jobs, stays: Stays, tenancy: Tenancy, row: int, resource: in
     tenancy.ledger.state[Share.GIVEN] += jobs.claim[nth(row)]["slots"]
     tenancy.ledger.state[Share.ROOM] += 1
     tenancy.ledger.state[Share.CHANCE] += 1
+    tenancy.ledger.state[Share.STIRRED] = 1
     note_borrower_of(tenancy, number)
     reorder(tenancy, number)
     open_up(tenancy, number, resource)
@@ -192,7 +189,8 @@ def note_borrower_of(tenancy: Tenancy, number: int) -> None:
 def join_tenant(jobs: Jobs, events: Events, stays: Stays, tenancy: Tenancy, row: int, wish: int) -> None:
     """Let a job wait in its place in the order."""
     stays.stay[nth(row)]["key"] = key_to_wait(jobs, stays, row, wish)
-    stays.stay[nth(row)]["patience"] = 0
+    if tenancy.ledger.state[Share.PREEMPTS] > 0:
+        stays.stay[nth(row)]["patience"] = 0
     asker = tenancy.ledger.asker[nth(tenancy.ledger.asker_of[nth(row)])]
     lane, tenant = int(asker["lane"]), int(asker["tenant"])
     line_up(stays, lane, row)

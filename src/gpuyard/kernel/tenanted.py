@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpuyard.kernel.aside import end_round, wake
-from gpuyard.kernel.attempting import begin_attempt, begin_for_good, end_attempt, keep_gain
+from gpuyard.kernel.attempting import begin_attempt, begin_for_good, end_attempt, keep_gain, plan_end
 from gpuyard.kernel.bits import fetch, nth
 from gpuyard.kernel.booty import count_in_views, offer_fresh
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
@@ -72,8 +72,7 @@ def run_tenanted(
     again with more room, it goes on from there.
     """
     count, state, preempts = events.counter, stays.state, tenancy.ledger.state[Share.PREEMPTS] > 0
-    if not preempts:
-        _write_ends(stays)
+    _write_ends(jobs, stays, preempts)
     while count[Count.CANCEL] == 0:
         if state[Gain.PAUSED] == 0:
             skip_rejected(jobs, events, stop)
@@ -94,29 +93,36 @@ def run_tenanted(
         if state[Gain.PAUSED] > 0:
             break
         count[Count.PASSES] += 1
-        if count[Count.WAITING] > 0:
+        if count[Count.WAITING] > 0 and (preempts or tenancy.ledger.state[Share.STIRRED] > 0):
             tenancy.ledger.state[Share.OFFERED] = 0
             tenancy.ledger.state[Share.CHANCE] += tenancy.ledger.state[Share.LISTED]  # who is taken first decides
             if tenancy.ledger.state[Share.LEFT] > 0:
                 _offer_once(jobs, site, log, stays, tenancy, now)
             while _make_round(jobs, demand, site, log, events, stays, tenancy, regainer, placer, releaser, now):
                 pass
-            count[Count.MAX_WAITING] = max(count[Count.MAX_WAITING], count[Count.WAITING])
+            tenancy.ledger.state[Share.STIRRED] = 0  # all that wait were refused, and starts have left them less
+        count[Count.MAX_WAITING] = max(count[Count.MAX_WAITING], count[Count.WAITING])
         tenancy.ledger.state[Share.LEFT] = count[Count.WAITING]
     for place in range(stays.ends.size[0] if preempts else 0):
         row = int(stays.ends.row[nth(place)])
         if is_latecomer(stays, row):
             continue
-        stays.attempt[nth(stays.stay[nth(row)]["attempt"])]["useful"] = work_saved(jobs, stays, row, stop)
+        attempt = stays.attempt[nth(stays.stay[nth(row)]["attempt"])]
+        attempt["end"] = NEVER
+        attempt["useful"] = work_saved(jobs, stays, row, stop)
 
 
 @kernel
-def _write_ends(stays: Stays) -> None:
-    """Write down when those end who run at the beginning, where nobody is preempted."""
+def _write_ends(jobs: Jobs, stays: Stays, preempts: bool) -> None:
+    """Write down when those end who run at the beginning; where nobody is preempted, others have no attempt there."""
     for place in range(stays.ends.size[0]):
-        this = stays.stay[nth(stays.ends.row[nth(place)])]
+        row = int(stays.ends.row[nth(place)])
+        this = stays.stay[nth(row)]
         if this["attempt"] != NOBODY:
-            stays.attempt[nth(this["attempt"])]["end"] = this["end"]
+            if preempts:
+                plan_end(jobs, stays, row)
+            else:
+                stays.attempt[nth(this["attempt"])]["end"] = this["end"]
 
 
 @inlined
@@ -356,6 +362,7 @@ def _run(
         begin_for_good(jobs, events, stays, row, first, now)
     else:
         begin_attempt(jobs, events, stays, row, first, now)
+        plan_end(jobs, stays, row)
         announce(stays, row)
         note_nodes(tenancy.booty.views, log, first, int(events.counter[Count.SLOTS]) - first)
     charge(tenancy.ledger, number, resource_held(jobs, site, log, tenancy.ledger, row), 1)
