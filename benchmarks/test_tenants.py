@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from gpuyard.record import Record
 from gpuyard.simulation import schedule
-from measure import KERNEL
-from sizes import SIZE
+from kernel_figures import kernel_s
+from measure import KERNEL, least
+from sizes import FULL, SIZE
 from tenant_figures import LOADS, POLICIES, POLICY, belonging, tenants_of
 from workloads import GPUS_PER_NODE, uniform
 
@@ -50,3 +52,36 @@ def test_what_was_lent_is_taken_back_without_a_look_at_all_tenants(benchmark: Be
     lasted = np.bincount(record.attempt_job, record.attempt_end - record.attempt_start, SIZE.jobs)
     assert np.array_equal(lasted, workload.runtime)
     assert record.attempt_job.size > SIZE.jobs  # somebody had to give back
+
+
+BOUNDS = {
+    ("none", "any", 0.9, 100_000): 2.6,  # 1.6
+    ("none", "any", 1.1, 100_000): 2.8,  # 1.75
+    ("reclaim", "any", 0.9, 100_000): 2.4,  # 1.5
+    ("reclaim", "any", 1.1, 100_000): 3.4,  # 2.2
+    ("priority", "any", 0.9, 100_000): 1.2,  # 0.7
+    ("priority", "any", 1.1, 100_000): 1.8,  # 1.0
+    ("reclaim", "fair", 1.1, 100_000): 4.8,  # 3.0
+    ("reclaim", "fair", 1.1, 200_000): 20.0,  # 13; 40 where a tenant's jobs are passed over one by one
+}
+"""By preemption, ``reclaim``, load and jobs: how many times as long 1,000 tenants may take, and took on 1,024 nodes."""
+
+
+@pytest.mark.parametrize(("rule", "reclaim", "load", "jobs"), BOUNDS)
+def test_tenants_cost_no_more_than_some_times_the_run_without_them(
+    rule: str, reclaim: str, load: float, jobs: int
+) -> None:
+    """The limits leave room for a busy machine; docs/performance.md has what was measured, and the target of 2."""
+    size = replace(FULL, jobs=jobs)
+    workload, site = belonging(size, 1000, load), uniform(size.nodes)
+    tenants = replace(tenants_of(1000, size.nodes * GPUS_PER_NODE), reclaim=reclaim)
+    own = POLICIES["none" if rule == "reclaim" else rule]
+    schedule(workload, site, own), schedule(workload, site, POLICIES[rule], tenants=tenants)  # compiles
+
+    alone, shared = least(
+        3,
+        partial(kernel_s, workload, site, own),
+        partial(kernel_s, workload, site, POLICIES[rule], tenants=tenants),
+    )
+
+    assert shared / alone <= BOUNDS[rule, reclaim, load, jobs]

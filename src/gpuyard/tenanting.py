@@ -369,6 +369,7 @@ def lower_tenancy(shared: Shared, cluster: Cluster, policy: Policy) -> Tenancy:
     state[Share.BETWEEN] = _BETWEEN[shared.tenants.between]
     state[Share.RECLAIM] = _RECLAIM[shared.tenants.reclaim]
     state[Share.BORROWS] = shared.tenants.borrows_within
+    state[Share.FIT] = policy.backfill == "fit"
     state[Share.PREEMPTS] = bool(policy.preemption)
     state[Share.LISTED] = policy.preemption.victims != "latest-start" or policy.preemption.rule in ("srtf", "srsf")
     state[Share.BORROWERS] = state[Share.LISTED_AT] = NOBODY

@@ -52,6 +52,8 @@ _WAITS = 3
 @inlined
 def asker_first(tenancy: Tenancy, lane: int) -> int:
     """Return the asker of the first job of a lane."""
+    if tenancy.ledger.state[Share.FIT] > 0:
+        return lane
     return int(tenancy.ledger.asker_of[nth(tenancy.waiting.lanes.item[nth(lane)]["third"])])
 
 

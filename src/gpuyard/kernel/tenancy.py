@@ -180,7 +180,9 @@ class Share(IntEnum):
     """the level up to which nobody is taken so"""
     STIRRED = 20
     """1 = something has changed since the last pass with which somebody may start; only where nobody is preempted"""
-    SIZE = 21
+    FIT = 21
+    """1 = a lane has the number of its asker"""
+    SIZE = 22
 
 
 class Held(IntEnum):

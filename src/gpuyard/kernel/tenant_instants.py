@@ -98,6 +98,12 @@ def _look_ahead(jobs: Jobs, site: Site, log: Log, stays: Stays, tenancy: Tenancy
     for place in range(1, 3):
         fetch(log.slots, jobs.claim[nth(row[nth(place)])]["slot"])
         fetch(ledger.asker, ledger.asker_of[nth(row[nth(place)])])
+        if preempts:
+            its = tenancy.booty.prey.item[nth(row[nth(place)])]
+            if its["heap"] > 0:
+                fetch(tenancy.booty.prey.item, max(its["before"], 0))
+                fetch(tenancy.booty.prey.item, max(its["next"], 0))
+                fetch(tenancy.booty.prey.item, max(its["child"], 0))
     for place in range(3, _AHEAD):
         fetch(jobs.claim, row[nth(place)])
         fetch(ledger.asker_of, row[nth(place)])

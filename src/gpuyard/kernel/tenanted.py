@@ -209,7 +209,8 @@ def _make_round(
         fetch(jobs.job, row)  # if it starts, what this takes will have come
         fetch(jobs.claim, row)
         fetch(stays.stay, row)
-        number = int(tenancy.ledger.asker_of[nth(row)])
+        fetch(stays.line, stays.lane[nth(lane)]["base"] + stays.lane[nth(lane)]["head"] + 1)
+        number = asker_first(tenancy, lane)
         leave_lane(tenancy.waiting, lane)
         first = int(events.counter[Count.SLOTS])
         placed, link, need = _try(demand, site, log, events, tenancy, placer, row, number)
@@ -387,7 +388,7 @@ def _start(
 
     Return whether lanes that waited for GPUs are to be tried now.
     """
-    number = int(tenancy.ledger.asker_of[nth(row)])
+    number = asker_first(tenancy, lane)
     stand_out(stays, lane, row)
     events.counter[Count.WAITING] -= 1
     tenancy.ledger.tenant[nth(tenancy.ledger.asker[nth(number)]["tenant"])]["waiting"] -= 1
