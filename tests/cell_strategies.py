@@ -97,3 +97,18 @@ def cell_policies(draw: st.DrawFn, cells: Cells, scale: float = 1, **fixed: obje
         "on_limit": draw(st.sampled_from(["kill", "kill", "ignore"])),
     }
     return Policy(**{**fields, "cells": cells, "preemption": Preemption(rule="cells", **terms), **fixed})
+
+
+@st.composite
+def in_ranks(draw: st.DrawFn, jobs: Workload) -> Workload:
+    """Let most jobs be guaranteed ones of one owner, which last, with priorities that rise in many workloads."""
+    rows = jobs.table.to_pylist()
+    rising, one = draw(st.sampled_from([True, True, False])), draw(st.sampled_from([True, True, False]))
+    last = max((row["submit_time"] for row in rows), default=0) or 1
+    for row in rows:
+        row["tenant"] = "blue" if one and draw(st.integers(0, 4)) else row["tenant"]
+        row["runtime"] = (row["runtime"] or 0) * 3
+        row["gpus"] = min(row["gpus"], 8) if row["nodes"] is None else row["gpus"]
+        if draw(st.integers(0, 5)):
+            row["priority"] = int(4 * row["submit_time"] / last) if rising else draw(st.integers(0, 3))
+    return Workload.from_table(jobs.table.from_pylist(rows, schema=jobs.table.schema))

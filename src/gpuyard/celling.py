@@ -20,7 +20,7 @@ from gpuyard.workload import Workload
 
 __all__ = ["Hierarchy", "ask_for_cells", "celled_tables", "hierarchy_of", "homes_of", "owned_cells"]
 
-_SAME: Final = ("level", "count", "asker")
+_SAME: Final = ("level", "count", "asker", "priority")
 """What jobs of a lane have in common besides where they may run, where everybody passes who cannot start."""
 _WHOLE: Final = 1000
 _MIB: Final = 1024
@@ -175,6 +175,8 @@ def _claims(workload: Workload, policy: Policy, levels: Hierarchy, owned: NDArra
         holds[:, level] = owned[:, level:] @ (levels.size[level:] // levels.size[level])
     fits = due & (claim["count"] <= holds[home, claim["level"]] if holds.size else due)
     claim["forest"] = np.where(fits, home + OWNERS, NOBODY)
+    if policy.cells.within == "priority":
+        claim["priority"] = np.where(due, workload.integers("priority", 0), 0)
     return claim
 
 
@@ -255,7 +257,7 @@ def celled_tables(
     claim["asker"][asked.demand] = asker
     claim["lane"] = asked.demands["lane"]
     claim["loan"] = _numbered(claim, "level", "count")
-    claim["own"] = _numbered(claim, "forest", "level", "count") + claim.size
+    claim["own"] = _numbered(claim, "forest", "level", "count", "priority") + claim.size
     site = np.zeros((OWNERS, len(levels.names)), np.int64)
     site[:, -1] = levels.cells[-1]
     return build_cells(levels.size, levels.node, np.concatenate([site, owned]), claim)

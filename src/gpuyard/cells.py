@@ -9,12 +9,14 @@ from typing import Any, Final
 from gpuyard.errors import ConfigError, unknown_name
 from gpuyard.preemption import NO_PREEMPTION, Preemption
 
-__all__ = ["BEYOND", "BY", "NO_CELLS", "Cells", "check_cells"]
+__all__ = ["BEYOND", "BY", "NO_CELLS", "WITHIN", "Cells", "check_cells"]
 
 BY: Final = ("tenant", "partition")
 """Columns that can name a job's owner."""
 BEYOND: Final = ("wait", "opportunistic")
 """What becomes of a guaranteed job that finds none of its cells free."""
+WITHIN: Final = ("nobody", "priority")
+"""Who may take cells of an owner from other jobs of it."""
 _BESIDE: Final = ("min_run", "max_preemptions", "victims")
 """Options of preemption that a promise of cells leaves no room for."""
 _MOST: Final = 2**31 - 1
@@ -38,6 +40,9 @@ class Cells:
     beyond
         A guaranteed job for which no cells are free may ``wait``, or run as an ``opportunistic`` one.
 
+    within
+        Who takes cells from guaranteed jobs of the same owner: ``nobody``, or those of a higher ``priority``.
+
     Raises
     ------
     ConfigError
@@ -48,9 +53,10 @@ class Cells:
     by: str = "tenant"
     levels: tuple[str, ...] | None = None
     beyond: str = "wait"
+    within: str = "nobody"
 
     def __post_init__(self) -> None:
-        for name, known in (("by", BY), ("beyond", BEYOND)):
+        for name, known in (("by", BY), ("beyond", BEYOND), ("within", WITHIN)):
             if getattr(self, name) not in known:
                 raise unknown_name(f"cells.{name}", str(getattr(self, name)), known)
         if self.levels is not None:
@@ -67,7 +73,8 @@ class Cells:
             return {}
         owned = {name: dict(counts) for name, counts in self.owners.items()}
         levels = {} if self.levels is None else {"levels": list(self.levels)}
-        return {"by": self.by, "beyond": self.beyond, **levels, "owners": owned}
+        within = {} if self.within == "nobody" else {"within": self.within}
+        return {"by": self.by, "beyond": self.beyond, **within, **levels, "owners": owned}
 
     @classmethod
     def of(cls, given: Mapping[str, Any] | Cells) -> Cells:
@@ -104,7 +111,9 @@ def _counted(owners: object) -> dict[str, dict[str, int]]:
     return copy
 
 
-def check_cells(cells: Cells, preemption: Preemption, changed: Mapping[str, bool]) -> None:
+def check_cells(
+    cells: Cells, preemption: Preemption, changed: Mapping[str, bool], *, order: str, backfill: str
+) -> None:
     """Raise for what cells do not go with, and for their rule without any.
 
     Parameters
@@ -124,6 +133,16 @@ def check_cells(cells: Cells, preemption: Preemption, changed: Mapping[str, bool
     for name, is_changed in changed.items():
         if is_changed:
             raise ConfigError(f"cells say where a job runs, and what is kept for one; leave '{name}' out")
+    if cells.within == "priority" and order != "priority":
+        raise ConfigError(
+            f"cells.within = priority does not go with order {order}: who may take cells is to be tried before those "
+            "from whom it may; choose order priority, or leave out 'within'"
+        )
+    if cells.within == "priority" and backfill == "easy":
+        raise ConfigError(
+            "cells.within = priority does not go with backfill easy: whom a job may take cells from has no end that a "
+            "reservation could count on; choose backfill none or fit, or leave out 'within'"
+        )
 
 
 NO_CELLS: Final = Cells()

@@ -213,6 +213,7 @@ def _estate_of(
         reserves=policy.backfill == "easy",
         limited=shared is not None,
         scored=scored,
+        within=policy.cells.within == "priority",
     )
     ledger = lower_tenancy(one_tenant(asked) if shared is None else shared, cluster, policy).ledger
     return Estate(

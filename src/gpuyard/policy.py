@@ -222,7 +222,7 @@ class Policy:
         _check_preemption(self)
         changed = {"placement": self.placement != "best-fit", "spread": self.spread, "exclusive": self.exclusive}
         changed["reservation"] = self.reservation != "nodes"
-        check_cells(self.cells, self.preemption, changed)
+        check_cells(self.cells, self.preemption, changed, order=str(self.order), backfill=self.backfill)
         _check_shares(self)
 
     @property

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import strategies as st
 
-from cell_strategies import cell_policies, cell_sites, cells_for, in_cells
-from gpuyard.tenancy import Tenants
+from cell_strategies import cell_policies, cell_sites, cells_for, in_cells, in_ranks
+from gpuyard.tenancy import NO_TENANTS, Tenants
 from oracle.comparing import EXAMPLES, compare
 from oracle.test_constraints import in_arrays
 from oracle.test_schedules import checked
@@ -60,6 +62,25 @@ def test_cells_in_an_order_with_a_score_give_the_attempts_of_the_reference(order
         compare(jobs, site, policy, data.draw(st.integers(0, 3)), until)
 
     checked(f"cells by score {order} {backfill}", EXAMPLES, check)
+
+
+@pytest.mark.parametrize("beyond", ["wait", "opportunistic"])
+@pytest.mark.parametrize("backfill", ["none", "fit"])
+@pytest.mark.parametrize("limited", [False, True])
+def test_priorities_inside_an_owner_give_the_attempts_of_the_reference(limited, backfill, beyond):
+    def check(data: st.DataObject) -> None:
+        scale = data.draw(st.sampled_from([1, 1, 0.001]), label="scale")
+        site = data.draw(cell_sites(), label="cluster")
+        jobs = data.draw(crowded_workloads(site, scale, 24, plain=data.draw(st.booleans())))
+        jobs = data.draw(in_ranks(data.draw(in_cells(jobs, users=True))), label="workload")
+        owned = cells_for(site, beyond=beyond).filter(lambda drawn: drawn.owners["blue"])
+        cells = replace(data.draw(owned, label="cells"), within="priority")
+        policy = data.draw(cell_policies(cells, scale, backfill=backfill, order="priority"), label="policy")
+        tenants = data.draw(LIMITS, label="limits") if limited else NO_TENANTS
+        until = data.draw(st.none() | st.none() | st.integers(0, 20).map(lambda at: at * scale), label="until")
+        compare(jobs, site, policy, data.draw(st.integers(0, 3)), until, tenants=tenants)
+
+    checked(f"cells within {limited} {backfill} {beyond}", 4 * EXAMPLES, check)
 
 
 @pytest.mark.parametrize("backfill", BACKFILLS)

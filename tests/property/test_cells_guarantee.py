@@ -90,6 +90,8 @@ def drawn(data: st.DataObject) -> tuple[Cluster, Workload, Policy]:
     cells = data.draw(cells_for(site, beyond="wait"))
     cells = replace(cells, owners={name: cells.owners.get(name, {}) for name in NAMES})
     policy = data.draw(cell_policies(cells))
+    if policy.backfill != "easy" and data.draw(st.booleans()):
+        return site, jobs, replace(policy, order="priority", cells=replace(cells, within="priority"))
     policy = replace(policy, estimate="runtime" if policy.backfill == "easy" else "limit")
     return site, jobs, policy if policy.order not in ("random", *SCORED) else replace(policy, order="fifo")
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from cell_strategies import cell_policies, cell_sites, cells_for, in_cells
+from cell_strategies import cell_policies, cell_sites, cells_for, in_cells, in_ranks
 from gpuyard import simulate
+from gpuyard.cluster import Cluster
 from gpuyard.explanation import Story, Stretch, gather, story_of
 from gpuyard.explanation.evidence import Evidence
 from gpuyard.explanation.forest import Forest
 from gpuyard.explanation.sharing import Sharing
+from gpuyard.policy import Policy
 from gpuyard.tenancy import Tenants
 from gpuyard.workload import MICROSECOND, Workload
 from oracle.comparing import EXAMPLES
@@ -19,6 +23,20 @@ from oracle.test_schedules import checked
 from reference import cells as plain
 from strategies import crowded_workloads
 from tenant_strategies import job_limits
+
+
+@pytest.mark.parametrize("backfill", ["none", "fit"])
+@pytest.mark.parametrize("beyond", ["wait", "opportunistic"])
+def test_nor_is_one_where_jobs_take_cells_from_others_of_their_owner(backfill: str, beyond: str) -> None:
+    def check(data: st.DataObject) -> None:
+        site = data.draw(cell_sites(), label="cluster")
+        drawn = data.draw(in_cells(data.draw(crowded_workloads(site, 1, 24)), users=True))
+        jobs = lasting(data.draw(in_ranks(drawn), label="workload"))
+        owned = cells_for(site, beyond=beyond).filter(lambda each: each.owners["blue"])
+        cells = replace(data.draw(owned, label="cells"), within="priority")
+        check_stories(site, jobs, data.draw(cell_policies(cells, backfill=backfill, order="priority")), Tenants())
+
+    checked(f"stories of priorities in cells {backfill} {beyond}", 2 * EXAMPLES, check)
 
 
 @pytest.mark.parametrize("limited", [False, True])
@@ -34,16 +52,20 @@ def test_every_wait_in_cells_is_covered_and_no_reason_is_contradicted(
         cells = data.draw(cells_for(site, beyond=beyond), label="cells")
         policy = data.draw(cell_policies(cells, backfill=backfill), label="policy")
         most = data.draw(st.lists(job_limits(4), min_size=1, max_size=2)) if limited else ()
-        result = simulate(jobs, site, policy=policy, tenants=Tenants(limits=tuple(most)))
-        evidence = gather(result, workload=jobs, cluster=site, note=lambda _: None)
-        for job in evidence.names:
-            story = story_of(evidence, job)
-            check_cover(evidence, story)
-            for stretch in story.stretches:
-                check_reason(evidence, story, stretch)
-            assert str(story)
+        check_stories(site, jobs, policy, Tenants(limits=tuple(most)))
 
     checked(f"stories of cells {backfill} {beyond} {limited}", EXAMPLES, check)
+
+
+def check_stories(site: Cluster, jobs: Workload, policy: Policy, tenants: Tenants) -> None:
+    result = simulate(jobs, site, policy=policy, tenants=tenants)
+    evidence = gather(result, workload=jobs, cluster=site, note=lambda _: None)
+    for job in evidence.names:
+        story = story_of(evidence, job)
+        check_cover(evidence, story)
+        for stretch in story.stretches:
+            check_reason(evidence, story, stretch)
+        assert str(story)
 
 
 def lasting(jobs: Workload) -> Workload:

@@ -147,7 +147,7 @@ class CellSimulation(PreemptiveSimulation):
 
     def start_at_home(self, job: Job) -> bool:
         """Start a guaranteed job in its owner if it can; return whether it did."""
-        virtual = self.take(job, self.home(job))
+        virtual = self.take(job, self.home(job)) or self.take_from_others(job)
         if virtual is None:
             return False
         physical = []
@@ -156,6 +156,44 @@ class CellSimulation(PreemptiveSimulation):
             self.clear(physical[-1], job)
         self.begin_in(job, Held(physical=physical, virtual=virtual))
         return True
+
+    def take_from_others(self, job: Job) -> list[Cell] | None:
+        """Take cells for a job from those of its owner with a lower priority, who are preempted, if that is enough."""
+        if self.policy.cells.within != "priority" or not self.is_admitted(job):
+            return None
+        rows = [row for row, held in self.held.items() if held.virtual and self.may_take_from(job, row)]
+        rows.sort(key=lambda row: (self.jobs[row].priority, -self.yard.running[row].start, row))
+        forest, gone = self.forests[self.home(job)], []
+        while rows and not self.would_fit(job, forest):
+            gone.append(rows.pop(0))
+            self.let(gone[-1], taken=False)
+        if not gone or not self.would_fit(job, forest):
+            for row in gone:
+                self.let(row, taken=True)
+            return None
+        victims = gone[-1:]
+        for row in reversed(gone[:-1]):
+            self.let(row, taken=True)
+            if not self.would_fit(job, forest):
+                self.let(row, taken=False)
+                victims.insert(0, row)
+        for row in victims:
+            self.send_away(row, job)
+        return forest.take(*self.asks(job))
+
+    def may_take_from(self, job: Job, row: int) -> bool:
+        other = self.jobs[row]
+        began = self.yard.running[row].start < self.yard.now
+        return self.home(other) == self.home(job) and other.priority < job.priority and other.preemptible and began
+
+    def let(self, row: int, *, taken: bool) -> None:
+        """Imagine that a running job has its cells, or has them not."""
+        for cell in self.held[row].virtual:
+            cell.taken = taken
+
+    def would_fit(self, job: Job, forest: Forest) -> bool:
+        level, count = self.asks(job)
+        return sum(cell.free for cell in forest.levels[level]) >= count
 
     def start_as_guest(self, job: Job) -> bool:
         """Start a job in idle cells if it can; return whether it did."""
@@ -254,12 +292,16 @@ class CellSimulation(PreemptiveSimulation):
         for row, held in sorted(self.held.items()):
             if any(set(cell.gpus) & set(it.gpus) for it in held.physical):
                 assert not held.virtual, "two guaranteed jobs in one cell"
-                run = self.yard.running[row]
-                kept = self.costs.kept(self.pasts[row], self.yard.lengths[row], self.yard.now - run.start)
-                self.close(row, kept, cause=job.row)
-                self.expect(run.job)
-                self.waiting = sorted([*self.waiting, run.job], key=lambda each: each.row)
-                self.line.append(row)
+                self.send_away(row, job)
+
+    def send_away(self, row: int, cause: Job) -> None:
+        """Preempt a running job; it waits again."""
+        run = self.yard.running[row]
+        kept = self.costs.kept(self.pasts[row], self.yard.lengths[row], self.yard.now - run.start)
+        self.close(row, kept, cause=cause.row)
+        self.expect(run.job)
+        self.waiting = sorted([*self.waiting, run.job], key=lambda each: each.row)
+        self.line.append(row)
 
     def close(self, row: int, useful: int, cause: int | None) -> None:
         super().close(row, useful, cause)

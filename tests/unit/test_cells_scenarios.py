@@ -86,6 +86,7 @@ def test_a_limit_in_a_file_holds_in_cells_and_is_explained(tmp_path: Path) -> No
         ("policy.cells.owners.steel.row=1", "unknown level of cells in 'cells.owners.steel' 'row'"),
         ('policy.cells.levels=["pod"]', "unknown level of .* 'pod'"),
         ("policy.cells.beyond=go", "unknown cells.beyond 'go'"),
+        ("policy.cells.within=priority", "choose order priority, or leave out 'within'"),
     ],
 )
 def test_what_is_wrong_in_a_file_is_told_with_a_remedy(tmp_path: Path, change: str, message: str) -> None:

@@ -40,7 +40,10 @@ def fates(
     tell: str, jobs: Workload, site: Cluster, clusters: object, limits: object = (), **more: object
 ) -> list[Fate]:
     more = {"backfill": "fit", **more}
-    cells = {"owners": clusters, **{name: more.pop(name) for name in ("beyond", "levels", "by") if name in more}}
+    cells = {
+        "owners": clusters,
+        **{name: more.pop(name) for name in ("beyond", "levels", "by", "within") if name in more},
+    }
     policy = Policy(cells=cells, **more)
     tenants = Tenants(limits=tuple(limits))
     if tell == "reference":

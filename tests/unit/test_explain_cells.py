@@ -53,6 +53,7 @@ def test_a_story_as_plain_tables_has_the_cells() -> None:
         "guaranteed": True,
         "level": "node",
         "count": 1,
+        "takes": False,
     }
     assert mapping["attempts"][0]["held_by"] == ("1",)
     assert mapping["attempts"][0]["lent"] is False

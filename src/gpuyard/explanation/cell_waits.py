@@ -175,6 +175,7 @@ class _Owned:
         kinds = np.concatenate([np.full(theirs.size, _START), np.where(starts == ends, _END_AT_ONCE, _END)])
         attempts, times = np.concatenate([theirs, theirs]), np.concatenate([starts, ends])
         order = np.lexsort((attempts, kinds, times))
+        order = order[(kinds[order] == _START) | (evidence.attempt_by[attempts[order]] < 0)]
         self._events = list(zip(times[order].tolist(), kinds[order].tolist(), attempts[order].tolist(), strict=True))
         self._next = 0
         self._taken: dict[int, list[int]] = {}
@@ -199,11 +200,21 @@ class _Owned:
         if kind != _START:
             self._forest.give(level, self._taken.pop(attempt))
             return
+        self._take_back(attempt)
         chosen = self._forest.take(level, count)
         if chosen is None:  # an instant has several passes where jobs run for no time
             self._let_end_at_once()
             chosen = self._forest.take(level, count)
         self._taken[attempt] = chosen or []
+
+    def _take_back(self, attempt: int) -> None:
+        """Free the cells of those of the same owner whom an attempt preempted when it began."""
+        evidence = self._evidence
+        job, now = evidence.attempt_job[attempt], evidence.attempt_start[attempt]
+        for other in list(self._taken):
+            if evidence.attempt_by[other] == job and evidence.attempt_end[other] == now:
+                level = int(self._claims["level"][evidence.attempt_job[other]])
+                self._forest.give(level, self._taken.pop(other))
 
     def _let_end_at_once(self) -> None:
         """Free the cells of those who run for no time."""

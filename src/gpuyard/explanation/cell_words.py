@@ -24,6 +24,8 @@ def free_words(asked: InCells, free: FreeCells) -> str:
         said.append(f"{_of_level(free.own, asked)} of {asked.owner} free, and {_gpus(free.own_gpus)}")
     if free.idle is not None and free.idle_gpus is not None:
         said.append(f"{_of_level(free.idle, asked)} idle on the site, and {_gpus(free.idle_gpus)}")
+    if asked.takes:
+        said.append("what it may take from a lower priority would not do either")
     return f"too few cells for the {asked.count} that it needs: {'; '.join(said)}"
 
 

@@ -28,6 +28,7 @@ def find_cells(evidence: Evidence, row: int) -> InCells | None:
         guaranteed=bool(guaranteed),
         level=levels.names[claim["level"]],
         count=int(claim["count"]),
+        takes=bool(guaranteed) and evidence.policy.cells.within == "priority",
     )
 
 

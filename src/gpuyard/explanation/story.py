@@ -281,6 +281,8 @@ class InCells:
     level: str
     count: int
     """cells of that level that it asked for"""
+    takes: bool = False
+    """whether it may take cells from jobs of its owner with a lower priority"""
 
 
 @dataclass(frozen=True, kw_only=True)

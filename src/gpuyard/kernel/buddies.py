@@ -16,7 +16,7 @@ from gpuyard.kernel.cells import Forests, Kept
 from gpuyard.kernel.codes import NEVER, NOBODY
 from gpuyard.kernel.jit import inlined, inner, kernel
 
-__all__ = ["buddy", "choose", "fewest", "give", "layer_of", "next_maximal", "take"]
+__all__ = ["buddy", "choose", "fewest", "give", "has_cells", "layer_of", "next_maximal", "take"]
 
 
 @inlined
@@ -186,6 +186,14 @@ def _nearest(forests: Forests, forest: int, count: int) -> tuple[int, int]:
         if found != NOBODY:
             return level, found
     return NOBODY, NOBODY
+
+
+@inlined
+def has_cells(forests: Forests, forest: int, level: int, count: int) -> bool:
+    """Return whether so many cells of a level are free; more than one are of the level of nodes."""
+    if count > 1:
+        return bool(layer_of(forests, forest, level)["whole"] >= count)
+    return buddy(forests, forest, level) != NOBODY
 
 
 @kernel

@@ -2,8 +2,9 @@
 
 In a part of a pass (owners' cells, then idle ones) a lane is out as soon as its first job finds no cells: no more come
 back.  It is *parked* where none of its jobs can start as things are, because limits do not admit them or they would be
-in the way of the head: it is woken by a preemption or a start that changes that, and then those of its jobs that stand
-before who was tried last had their turn.  A job that had its turn alone stands *aside* until the part ends.
+in the way of the head, or where others of its owner may be preempted and leave cells: it is woken by a preemption or a
+start that changes that, and then those of its jobs that stand before who was tried last had their turn.  A job that had
+its turn alone stands *aside* until the part ends.
 
 Orders with a score have the jobs in a list as well, from which the lanes are filled anew in each part.
 """
@@ -74,7 +75,9 @@ class Waits(IntEnum):
     """of the job that is the last in the order of those who were tried in this part"""
     ROW = 9
     """and its row, or NOBODY"""
-    SIZE = 10
+    WITHIN = 10
+    """1 = jobs take cells from others of their owner"""
+    SIZE = 11
 
 
 PEN = np.dtype(
@@ -103,6 +106,7 @@ class Crowd(NamedTuple):
     live: NDArray[np.int32]  # lanes in which somebody waits
     aside: NDArray[np.int32]  # rows
     refused: NDArray[np.int64]  # cells that were given back when somebody found none, by a claim's own and loan
+    taking: NDArray[np.int64]  # likewise when it could not take any from others of its owner, by a claim's own
     place: NDArray[np.int32]  # by row: in the list; empty without scores
     bits: NDArray[np.int64]  # the scores of the list, bit by bit
 
@@ -121,7 +125,15 @@ class Estate(NamedTuple):
 
 
 def build_crowd(
-    jobs: int, claim: Records, contenders: Contenders, *, strict: bool, reserves: bool, limited: bool, scored: bool
+    jobs: int,
+    claim: Records,
+    contenders: Contenders,
+    *,
+    strict: bool,
+    reserves: bool,
+    limited: bool,
+    scored: bool,
+    within: bool,
 ) -> Crowd:
     """Return a queue in which nobody waits."""
     lanes = int(claim["lane"].max(initial=0)) + 1
@@ -132,7 +144,7 @@ def build_crowd(
     pen["wish"][claim["lane"]] = np.arange(claim.size)
     state = np.zeros(Waits.SIZE, np.int64)
     state[Waits.STRICT], state[Waits.RESERVES] = strict, reserves
-    state[Waits.LIMITED], state[Waits.SCORED] = limited, scored
+    state[Waits.LIMITED], state[Waits.SCORED], state[Waits.WITHIN] = limited, scored, within
     marks = 1 + max(int(claim["own"].max(initial=0)), int(claim["loan"].max(initial=0)))
     return Crowd(
         state=state,
@@ -140,6 +152,7 @@ def build_crowd(
         live=np.empty(lanes, np.int32),
         aside=np.empty(jobs, np.int32),
         refused=np.full(marks, NOBODY, np.int64),
+        taking=np.full(marks, NOBODY, np.int64),
         place=np.empty(jobs if scored else 0, np.int32),
         bits=contenders.score.view(np.int64),
     )
@@ -245,6 +258,8 @@ def begin_part(jobs: Jobs, stays: Stays, estate: Estate, lent: bool) -> None:
         number = int(crowd.live[nth(at)])
         pen = crowd.pen[nth(number)]
         if not _is_due(estate, pen, lent):
+            if not lent and state[Waits.WITHIN] > 0 and pen["forest"] != NOBODY:
+                pen["parked"] = state[Waits.PART]
             continue
         pen["least"] = NEVER
         if parks and not is_admitted(estate, int(pen["wish"])):
@@ -261,7 +276,8 @@ def _is_due(estate: Estate, pen: Records, lent: bool) -> bool:
     if forest == NOBODY or (lent and pen["guest"] == 0):
         return False
     mark = int(pen["loan"] if lent else pen["own"])
-    if crowd.refused[nth(mark)] != estate.forests.given[nth(forest)]:
+    marks = crowd.taking if crowd.state[Waits.WITHIN] > 0 and not lent else crowd.refused
+    if marks[nth(mark)] != estate.forests.given[nth(forest)]:
         return True
     return bool(crowd.state[Waits.STRICT] + crowd.state[Waits.RESERVES] > 0)
 

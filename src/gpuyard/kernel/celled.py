@@ -13,6 +13,7 @@ from gpuyard.kernel.bindings import bind, count_guests, guest_in
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.buddies import choose, give, take
 from gpuyard.kernel.cell_heads import FREE_NOW, expect_cells, has_head, is_short, may_stay, reserve_cells
+from gpuyard.kernel.cell_prey import hunt_in_cells
 from gpuyard.kernel.cell_queue import (
     Estate,
     Waits,
@@ -157,7 +158,7 @@ def _serve(
 ) -> None:
     """Start those, in order, for which there are cells: those of their owner, or lent ones."""
     waits, heads, turn = estate.crowd.state, estate.heads, int(events.counter[Count.PASSES])
-    strict, reserves = waits[Waits.STRICT] > 0, waits[Waits.RESERVES] > 0
+    strict, reserves, takes = waits[Waits.STRICT] > 0, waits[Waits.RESERVES] > 0, waits[Waits.WITHIN] > 0
     begin_part(jobs, stays, estate, lent)
     while stays.state[Gain.TURNS] > 0:
         number = next_lane(stays, estate.crowd)
@@ -167,6 +168,8 @@ def _serve(
         if estate.claims.stopped[nth(forest)] == turn:
             continue
         found = _find_cells(jobs, estate, row, forest, turn, now)
+        if takes and found == Found.NO_CELLS and not lent:
+            found = _take_back(jobs, log, events, stays, estate, scorer, row, now)
         if found == Found.CELLS:
             leave(events, stays, estate, number)
             if stays.lane[nth(number)]["waiting"] > 0:
@@ -180,7 +183,7 @@ def _serve(
                 wake(stays, estate, forest, lent)
         elif strict:
             estate.claims.stopped[nth(forest)] = turn
-        elif found == Found.HELD:
+        elif found == Found.HELD or (takes and not lent):
             pass_over(stays, estate, number, _is_alone(stays, estate, number, row, forest, turn, now))
         elif reserves and not has_head(heads, forest, turn):
             reserve_cells(estate.claims, heads, forest, int(jobs.claim[nth(row)]["demand"]), turn)
@@ -222,6 +225,27 @@ def _find_cells(jobs: Jobs, estate: Estate, row: int, forest: int, turn: int, no
         give(forests, forest, level, int(claims.chosen[nth(place)]))
         forests.given[nth(forest)] -= 1  # nothing was given back that others would find
     return Found.HELD
+
+
+@kernel
+def _take_back(
+    jobs: Jobs, log: Log, events: Events, stays: Stays, estate: Estate, scorer: Scorer, row: int, now: int
+) -> int:
+    """Take cells for a job from those of its owner with a lower priority, who are preempted, if that is enough."""
+    claims, forests = estate.claims, estate.forests
+    asked = claims.claim[nth(jobs.claim[nth(row)]["demand"])]
+    forest = int(asked["forest"])
+    if estate.crowd.taking[nth(asked["own"])] == forests.given[nth(forest)]:
+        return Found.NO_CELLS
+    taken = hunt_in_cells(jobs, log, stays, forests, estate.cells, claims, row, now)
+    if taken <= 0:
+        estate.crowd.taking[nth(asked["own"])] = NOBODY if taken < 0 else forests.given[nth(forest)]
+        return Found.NO_CELLS
+    for place in range(taken):
+        if stays.catch[nth(place)]["spared"] == 0:
+            _preempt(jobs, log, events, stays, estate, scorer, int(stays.catch[nth(place)]["row"]), row, now)
+    choose(forests, forest, int(asked["level"]), int(asked["count"]), claims.chosen)
+    return Found.CELLS
 
 
 @inlined
@@ -314,6 +338,6 @@ def _preempt(
     end_attempt(events, stays, row, now, useful, cause)
     keep_gain(stays, row, int(jobs.claim[nth(row)]["demand"]), useful, now)
     waits = estate.crowd.state
-    if waits[Waits.LIMITED] > 0 and waits[Waits.STRICT] == 0:
+    if waits[Waits.LIMITED] + waits[Waits.WITHIN] > 0 and waits[Waits.STRICT] == 0:
         wake(stays, estate, NOBODY, False)
     join_again(jobs, events, stays, estate, scorer, row, now)

@@ -49,6 +49,7 @@ CLAIM = np.dtype(
         ("guest", np.int64),  # 1 = it may be tried as opportunistic
         ("lane", np.int64),  # of the queue
         ("asker", np.int64),  # somebody whom limits admit when they admit these jobs
+        ("priority", np.int64),  # 0 where nobody takes cells from others of its owner
         ("own", np.int64),  # those that ask for as many cells of the same level of the same owner have the same
         ("loan", np.int64),  # those that ask for as many of the same level
     ]

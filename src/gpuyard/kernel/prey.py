@@ -12,7 +12,7 @@ from gpuyard.kernel.agenda import enter, strike
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.expectations import CHUNK_ROOM
-from gpuyard.kernel.jit import inlined, kernel
+from gpuyard.kernel.jit import inlined, inner, kernel
 from gpuyard.kernel.levels import prey_key, running_level
 from gpuyard.kernel.stays import LEVEL_SHIFT, Gain, Rule, Stays, Terms
 from gpuyard.kernel.tables import Jobs, Log, Records, Site
@@ -25,6 +25,7 @@ __all__ = [
     "list_candidates",
     "look_again",
     "may_reach",
+    "sort_catch",
     "tell_apart",
     "withdraw",
 ]
@@ -179,13 +180,19 @@ def list_candidates(jobs: Jobs, stays: Stays, level: int, now: int) -> bool:
                 if terms[Terms.VICTIMS] > 0:
                     this["loss"] = price(jobs, stays, row, wish, now)
                 found += 1
+    sort_catch(stays, found)
+    stays.state[Gain.CAUGHT] = found
+    return True
+
+
+@inner
+def sort_catch(stays: Stays, found: int) -> None:
+    """Sort the first of those in Stays.catch: higher levels first, then who loses less, then lower rows."""
     for at in range(found // 2 - 1, -1, -1):
         _sink(stays.catch, found, at)
     for size in range(found - 1, 0, -1):
         _swap(stays.catch, 0, size)
         _sink(stays.catch, size, 0)
-    stays.state[Gain.CAUGHT] = found
-    return True
 
 
 @inlined

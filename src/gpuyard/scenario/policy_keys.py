@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from gpuyard.cells import BEYOND, BY
+from gpuyard.cells import BEYOND, BY, WITHIN
 from gpuyard.choices import GITTINS_INDICES, MODES, PREEMPTIONS, VICTIMS
 from gpuyard.policy import (
     BACKFILLS,
@@ -61,6 +61,9 @@ class CellsSection(Section):
     levels: list[str] | None = Field(default=None, description="Levels of locality that are cells; all if left out.")
     beyond: str | None = Field(
         default=None, description=f"What a guaranteed job without free cells does: {' or '.join(BEYOND)}."
+    )
+    within: str | None = Field(
+        default=None, description=f"Who takes cells from jobs of the same owner: {' or '.join(WITHIN)}."
     )
 
 
