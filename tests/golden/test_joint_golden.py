@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +123,7 @@ class Case:
     @property
     def is_long(self) -> bool:
         """Whether it takes long without compilation."""
-        return self.is_of_philly or self.lenders > 1000
+        return self.is_of_philly or self.lenders > 1000 or self.tenants.shares_by_cohorts
 
 
 def policy(backfill: str, preemption: Preemption | None = None, **more: object) -> Policy:
@@ -193,6 +193,21 @@ if such a start does not count (``Party.MOVED``), or if those before it that wer
 same round (``renewed`` in joint.py).  What else confirms them is tested below.
 """
 CASES |= LENDING
+COHORTS = {
+    "cohorts, fit, least lost": Case(
+        policy=policy("fit", LEAST_LOST), tenants=replace(TREE, between="cohorts", reclaim="cohorts")
+    ),
+    "cohorts, slurm, windows": Case(
+        policy=policy("slurm", BY_QOS, order="wfp"),
+        tenants=replace(TREE, between="queue", reclaim="cohorts"),
+        windows=(MAINTENANCE, RESERVED),
+    ),
+    "taking to borrow, easy": Case(
+        policy=policy("easy", BY_QOS, **CLASSIC),
+        tenants=replace(TREE, reclaim="any", borrow_within="lower", borrow_threshold=1),
+    ),
+}
+CASES |= COHORTS
 
 
 def small_site() -> Cluster:
@@ -294,6 +309,17 @@ def test_to_remember_nothing_gives_the_same_schedule(name: str, monkeypatch: pyt
 
     assert _digest_without(monkeypatch, name, Party.RECALLS, Party.LEAVES) == stored  # all are tried in every pass
     assert _digest_without(monkeypatch, name, Party.LENDS) != stored  # as if no start let more be taken
+
+
+@pytest.mark.parametrize("name", COHORTS)
+def test_to_remember_nothing_gives_the_same_schedule_where_cohorts_share(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if CASES[name].is_long and numba.config.DISABLE_JIT:
+        pytest.skip("it is long without compilation")
+    stored = json.loads(STORED.read_text(encoding="utf-8"))[name]
+
+    assert _digest_without(monkeypatch, name, Party.RECALLS, Party.LEAVES) == stored
 
 
 def _digest_without(monkeypatch: pytest.MonkeyPatch, name: str, *parts: Party) -> str:
