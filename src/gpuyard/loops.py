@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from gpuyard.cluster import Cluster
 from gpuyard.custom import OwnPolicy
 from gpuyard.deciding import Session
-from gpuyard.errors import ConfigError, PolicyError
+from gpuyard.errors import ConfigError, EngineError, PolicyError
 from gpuyard.kernel.beginning import charge_running, expect_running, plan_running, resume_running
 from gpuyard.kernel.called import run_called
 from gpuyard.kernel.cell_queue import Estate
 from gpuyard.kernel.celled import run_celled
+from gpuyard.kernel.cells import Kept
 from gpuyard.kernel.codes import ABSENT, NOBODY
 from gpuyard.kernel.contenders import Contenders, build_contenders
 from gpuyard.kernel.easy import run_easy
@@ -61,6 +62,7 @@ from gpuyard.workload import MICROSECOND, Workload
 
 __all__ = [
     "JOINT_LOOPS",
+    "check_cells",
     "check_scores",
     "check_windowed",
     "contenders_of",
@@ -379,6 +381,13 @@ def open_session(
         tables=tables,
         estimate=estimate,
     )
+
+
+def check_cells(tables: tuple[Any, ...]) -> None:
+    """Raise EngineError if the loop that had these tables found no physical cell for one that an owner had free."""
+    for table in tables:
+        if isinstance(table, Estate) and table.forests.state[Kept.BROKEN]:
+            raise EngineError("the engine found no cell for one that its owner had free: this should never be")
 
 
 def check_scores(policy: Policy, workload: Workload, tables: tuple[Any, ...]) -> None:

@@ -26,6 +26,7 @@ from gpuyard.kernel.tables import Decisions, Dependencies, Events, Jobs, Log, Qu
 from gpuyard.kernel.windows import of_jobs
 from gpuyard.latecomers import Latecomers, latecomers
 from gpuyard.loops import (
+    check_cells,
     check_scores,
     check_windowed,
     is_loop_ready,
@@ -164,6 +165,7 @@ def schedule_participants(
     given = _lower(jobs, cluster, policy, seed=seed, windows=windows, tenants=tenants, decisions=decisions)
     stop = given.until = NEVER - 1 if until is None else round(until * MICROSECOND)
     kernel_s = interruptible(lambda: _run(given, stop), given.events, len(given.workload), progress)
+    check_cells(given.own)
     check_scores(policy, given.workload, given.own)
     if given.session is not None:
         given.session.close()

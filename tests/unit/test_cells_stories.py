@@ -6,11 +6,14 @@ eight GPUs, with levels of 1, 2, 4 and 8 GPUs.  Backfill is ``fit`` unless a sto
 
 from __future__ import annotations
 
+import numba
 import pytest
 
 from conftest import cluster, starts, workload
 from gpuyard.cluster import Cluster
-from gpuyard.errors import ConfigError
+from gpuyard.errors import ConfigError, EngineError
+from gpuyard.kernel import celled
+from gpuyard.kernel.codes import NOBODY
 from gpuyard.policy import Policy
 from gpuyard.simulation import schedule
 from gpuyard.tenancy import Tenants
@@ -525,3 +528,12 @@ def test_a_policy_with_cells_says_what_it_is():
     assert policy.name == "fifo-fit+cells"
     assert policy.to_mapping()["cells"] == {"by": "tenant", "beyond": "wait", "owners": {"a": {"node": 1}}}
     assert Policy(**policy.to_mapping()) == policy
+
+
+@pytest.mark.skipif(not numba.config.DISABLE_JIT, reason="a compiled function cannot be replaced")
+@pytest.mark.parametrize("until", [None, 1.0])
+def test_an_engine_that_would_break_the_guarantee_stops_with_an_error(until, monkeypatch) -> None:
+    monkeypatch.setattr(celled, "bind", lambda *_: NOBODY)
+    policy = Policy(backfill="fit", cells={"owners": {"a": {"node": 1}}})
+    with pytest.raises(EngineError, match="no cell for one that its owner had free"):
+        schedule(workload((0, 10, 4, of("a"))), PAIR, policy, until=until)

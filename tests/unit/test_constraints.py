@@ -352,7 +352,7 @@ def test_policies_that_know_no_windows_are_refused(changes, text):
         ({"nodes": ("rack 1",)}, "no level 'rack'"),
         ({"nodes": ("level-0 2",)}, "has 2 level-0s"),
         ({"nodes": ("left",)}, "neither a node nor a domain"),
-        ({"nodes": ()}, "at least one node"),
+        ({"nodes": ()}, "names no nodes"),
         ({"nodes": (0,), "start": 20}, "ends after it starts"),
         ({"nodes": (0,), "users": ("ann",)}, "no job has that user"),
     ],

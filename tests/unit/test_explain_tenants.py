@@ -174,6 +174,23 @@ def test_who_made_room_says_for_whose_quota_and_how_much_its_own_tenant_had_borr
     ]
 
 
+def test_who_left_later_at_the_instant_counts_as_used_when_a_quota_was_taken_back() -> None:
+    """Job 3 takes back what b borrowed while job 2 runs; then job 2 makes room for job 4 of its own tenant."""
+    tenants = {"tenant": [{"name": "a", "nominal": 2}, {"name": "b", "nominal": 1}]}
+    rows: list[Row] = [
+        *((0, HOUR, 1, of(name)) for name in ("b", "b", "a")),
+        *((60, HOUR, 1, of("a", priority=1)) for _ in range(2)),
+    ]
+    run = {"site": cluster(3), "policy": "fifo-fit", "preemption": "priority", "tenants": tenants}
+    found = story("0", *rows, **run), story("2", *rows, **run)  # type: ignore[arg-type]
+    first, second = (each.attempts[0].made_room for each in found)
+    assert first is not None
+    assert second is not None
+    assert (first.job_id, second.job_id) == ("3", "4")
+    assert first.right is not None
+    assert first.right.used == 2
+
+
 def test_where_all_that_was_borrowed_is_not_enough_the_story_says_so() -> None:
     rows: list[Row] = [(0, HOUR, 10, of("steel")), (0, HOUR, 4, of("bio", preemptible=False)), (60, 10, 4, of("bio"))]
     rows[0][3]["preemptible"] = False  # type: ignore[misc,index]

@@ -226,12 +226,14 @@ def _compared(
 
 
 def _running_before(evidence: Evidence, by: int, now: int) -> list[int]:
-    """Return the attempts that ran when a job began to make room at an instant, those that then made room included."""
+    """Return the attempts that ran when a job began to take others' place at an instant: theirs, and who left later."""
     start, end = evidence.attempt_start, evidence.attempt_end
     taker = _start_of(evidence, by, now)
     earlier = (start < now) | ((start == now) & (np.arange(start.size) < taker))
-    victims = (end == now) & (evidence.attempt_by == by)
-    return np.flatnonzero(earlier & ((end > now) | victims)).tolist()
+    lasting = end > now
+    for victim in np.flatnonzero((end == now) & (evidence.attempt_by >= 0)).tolist():
+        lasting[victim] = _start_of(evidence, int(evidence.attempt_by[victim]), now) >= taker
+    return np.flatnonzero(earlier & lasting).tolist()
 
 
 def _start_of(evidence: Evidence, row: int, now: int) -> int:
