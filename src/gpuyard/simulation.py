@@ -90,7 +90,7 @@ def is_compiled(
     if anything and is_loop_ready(policy, windowed=windowed):
         return True
     asked = lower_demands(workload, cluster, policy)
-    if tenants.types is not None:
+    if tenants.is_by_type:
         asked = with_types(asked, cluster, policy)[0]
     asked = asked if later is None else later.asked(asked)
     return is_loop_ready(policy, asked, windowed=windowed, tenants=tenants)

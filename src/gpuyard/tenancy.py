@@ -244,6 +244,11 @@ class Tenants:
         return tuple(sorted({kind for quota in named for kind in quota})) if named else None
 
     @property
+    def is_by_type(self) -> bool:
+        """Whether there are quotas, and each GPU type is a resource of its own."""
+        return self.has_quotas and self.types is not None
+
+    @property
     def paths(self) -> tuple[str, ...]:
         """All tenants, those above others implied, ordered by their paths level by level; the root, ``""``, first."""
         found: set[tuple[str, ...]] = {()}

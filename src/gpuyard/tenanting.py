@@ -172,9 +172,9 @@ def share_out(
     for kind in tenants.types or ():
         if kind not in cluster.gpu_types:
             raise unknown_name("GPU type of a quota", kind, cluster.gpu_types)
-    asked, variant = (
-        with_types(asked, cluster, policy) if tenants.types is not None else (asked, np.empty((0, 0), np.int32))
-    )
+    variant = np.empty((0, 0), np.int32)
+    if tenants.is_by_type:
+        asked, variant = with_types(asked, cluster, policy)
     milli = thousandths_asked(asked.demands, asked.quanta)
     tenant = _tenants_of(workload, tenants)
     groups, group = _groups(workload, tenants, tenant)
@@ -291,7 +291,7 @@ def _quotas(cluster: Cluster, tenants: Tenants) -> Records:
     if not tenants.has_quotas:
         return np.zeros((len(tenants.paths), 0), QUOTA)
     stated = {each.name: each for each in tenants.tenants}
-    resources = len(cluster.gpu_types) if tenants.types is not None else 1
+    resources = len(cluster.gpu_types) if tenants.is_by_type else 1
     quota = np.zeros((len(tenants.paths), resources), QUOTA)
     lend = np.full(quota.shape, NEVER, np.int64)
     borrow = np.full(quota.shape, NEVER, np.int64)

@@ -131,6 +131,15 @@ def test_what_runs_at_the_beginning_is_borrowed_and_taken_back(tell):
 
 
 @TEST
+def test_bounds_by_type_of_no_quota_leave_open_where_a_job_runs_at_the_beginning(tell):
+    """Nobody has a nominal quota, so nobody has a quota, and no type is tried first: the node that fits best is B's."""
+    site = cluster(("A", 4), ("B", 2))
+    tenants = {"tenant": [{"name": "a", "borrow": {"A": 2}}]}
+    (fate,) = fates(tell, workload((0, 20, 2, since(0, **of("a")))), site, "priority", tenants)
+    assert [(node, gpus) for node, gpus, _ in fate.slots] == [(1, 2)]
+
+
+@TEST
 def test_nobody_is_admitted_where_what_runs_at_the_beginning_is_above_a_limit(tell):
     tenants = {"tenant": [{"name": "a"}], "limit": [{"each": ["tenant"], "jobs": 1}]}
     ran = since(0, **of("a"))
