@@ -84,3 +84,12 @@ def test_what_priorities_inside_an_owner_do_not_go_with_is_refused(fields, messa
     cells = {"owners": {"a": {"node": 1}}, "within": "priority"}
     with pytest.raises(ConfigError, match=message):
         Policy(**{"order": "priority", "cells": cells, **fields})
+
+
+@TEST
+def test_who_began_at_this_instant_keeps_its_cells_up_to_the_next(tell):
+    """Job 0 ends as it begins, so job 2 comes in a second pass at 0, when job 1 has just begun; at 3 it takes them."""
+    both = of("a", priority=5, nodes=2, depends_on=["0"])
+    jobs = workload((0, 0, 4, LOW), (0, 10, 4, LOW), (0, 5, 8, both), (3, 1, 4, of("b")))
+    given = (tell, jobs, cluster(4, 4, 4), {"a": {"node": 2}, "b": {"node": 1}})
+    assert stays(*given, **WITHIN) == [[(0, 0)], [(0, 3), (8, 15)], [(3, 8)], [(3, 4)]]
