@@ -74,7 +74,10 @@ def story_of(record: Record) -> Iterator[tuple[int, str, int, int]]:
     """Tell what happened in order: instant, "ends", "loses" (to whom) or "starts", row, and to whom it lost.
 
     Who preempts starts right after its victims have lost: attempts are written down in the order in which they start.
+    In which order one's victims were taken is not written down; told is the order in which most of what a tenant holds
+    is left before its last one loses.
     """
+    gpus = record.workload.table["gpus"].to_pylist()
     attempts = list(
         zip(
             record.attempt_job.tolist(),
@@ -90,9 +93,9 @@ def story_of(record: Record) -> Iterator[tuple[int, str, int, int]]:
                 yield now, "ends", job, -1
         for job, start, _, _ in attempts:
             if start == now:
-                for victim, since, end, cause in attempts:
-                    if end == now and cause == job and since < now:
-                        yield now, "loses", victim, job
+                lost = [it[0] for it in attempts if it[2] == now and it[3] == job and it[1] < now]
+                for victim in sorted(lost, key=lambda row: gpus[row]):
+                    yield now, "loses", victim, job
                 yield now, "starts", job, -1
 
 
