@@ -156,13 +156,9 @@ class Sharing:
         left = self.given.own[tenant] - self.held[tenant]
         return milli > 0 and any(int(left[each]) >= milli for each in resources)
 
-    def above_quota(self, tenant: int) -> int:
-        """Return the thousandths of GPUs that a tenant's own jobs hold above its nominal quota."""
-        return int(np.maximum(self.held[tenant] - self.given.own[tenant], 0).sum())
-
     def borrowed(self, beside: int, most: int) -> tuple[tuple[str, float], ...]:
         """Return who but one tenant holds how many GPUs above its nominal quota, the most first, at most so many."""
-        above = np.maximum(self.held - self.given.own, 0).sum(axis=1)
+        above = _above_quota(self.given, self.held)
         above[beside] = 0
         largest = np.argsort(-above, kind="stable")[:most]
         return tuple((self.given.paths[each], int(above[each]) / _WHOLE) for each in largest.tolist() if above[each])
@@ -171,8 +167,14 @@ class Sharing:
 def above_share(given: Entitlement, held: NDArray[np.int64], tenant: int) -> float:
     """Return what a tenant's own jobs hold above its quota, of what all may lend, by its weight."""
     lendable = int(given.nominal[0].sum())
-    above = int(np.maximum(held[tenant] - given.own[tenant], 0).sum())
+    above = int(_above_quota(given, held)[tenant])
     return above / lendable / float(given.weight[tenant]) if lendable else 0.0
+
+
+def _above_quota(given: Entitlement, held: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the thousandths of GPUs that each tenant's own jobs hold above its nominal quota, shape (tenants,)."""
+    above: NDArray[np.int64] = np.maximum(held - given.own, 0).sum(axis=1)
+    return above
 
 
 def right_of(evidence: Evidence, attempt: int) -> Right | None:
@@ -187,7 +189,7 @@ def right_of(evidence: Evidence, attempt: int) -> Right | None:
     now = int(evidence.attempt_end[attempt])
     for each in _running_before(evidence, by, now):
         sharing.hold(each)
-    above = sharing.above_quota(tenant) / _WHOLE
+    above = int(_above_quota(sharing.given, sharing.held)[tenant]) / _WHOLE
     before = sharing.held.copy()
     sharing.hold(_start_of(evidence, by, now))
     compared, shares = _compared(evidence, sharing, before, tenant, taker)
