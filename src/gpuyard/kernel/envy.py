@@ -10,7 +10,7 @@ from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.lending import settle_borrowers
-from gpuyard.kernel.pairing import put, set_key, take_out
+from gpuyard.kernel.pairing import bring_forward, put, set_key, take_out
 from gpuyard.kernel.quotas import fair_share
 from gpuyard.kernel.tenancy import ANY_TYPE, Held, Reclaim, Share, Tenancy
 
@@ -57,9 +57,10 @@ def _note_envy(tenancy: Tenancy, lane: int, number: int) -> None:
     stand_in = tenancy.waiting.aside.size + lane
     item, share = lanes.item[nth(stand_in)], _share_with(tenancy, number)
     if item["heap"] > 0:
-        if item["share"] <= share:  # it is told too early at worst
-            return
-        state[Held.ENVY] = take_out(lanes, int(state[Held.ENVY]), stand_in)
+        if share < item["share"]:  # else it is told too early at worst
+            item["share"] = share
+            state[Held.ENVY] = bring_forward(lanes, int(state[Held.ENVY]), stand_in)
+        return
     item["heap"] = 1
     item["share"] = share
     set_key(lanes, stand_in, 0, 0, lane)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.jit import inlined, kernel
-from gpuyard.kernel.pairing import leads, put, set_key, take_out
+from gpuyard.kernel.pairing import bring_forward, put, put_off, set_key, take_out
 from gpuyard.kernel.quotas import fair_share, is_above_quota
 from gpuyard.kernel.tenancy import Reclaim, Share, Tenancy
 
@@ -19,8 +19,8 @@ def tenant_of(tenancy: Tenancy, row: int) -> int:
 
 
 @inlined
-def _stand_by_key(tenancy: Tenancy, tenant: int, row: int) -> bool:
-    """Give a tenant that borrows the key by which it is taken from; return whether it had it already.
+def _stand_by_key(tenancy: Tenancy, tenant: int, row: int) -> int:
+    """Give a tenant that borrows the key by which it is taken from; return -1 or 1 if it is smaller or larger, else 0.
 
     That is the key of ``row``, its first job, or its share of what may be lent, the largest first.
     """
@@ -28,10 +28,22 @@ def _stand_by_key(tenancy: Tenancy, tenant: int, row: int) -> bool:
     share, first, second, third = 0.0, int(item["first"]), int(item["second"]), row
     if tenancy.ledger.state[Share.RECLAIM] == Reclaim.FAIR:
         share, first, second, third = -fair_share(tenancy.ledger, tenant, NOBODY, 0), 0, 0, tenant
-    same = its["share"] == share and its["third"] == third and its["first"] == first and its["second"] == second
+    moved = _order(share, float(its["share"]))
+    if moved == 0:
+        moved = _order(first, int(its["first"]))
+    if moved == 0:
+        moved = _order(second, int(its["second"]))
+    if moved == 0:
+        moved = _order(third, int(its["third"]))
     its["share"] = share
     set_key(tenancy.booty.borrowers, tenant, first, second, third)
-    return bool(same)
+    return moved
+
+
+@inlined
+def _order(one: float, other: float) -> int:
+    """Return -1, 0 or 1 for a smaller, an equal, a larger number."""
+    return int(one > other) - int(one < other)
 
 
 @inlined
@@ -71,12 +83,18 @@ def note_borrower(tenancy: Tenancy, tenant: int) -> None:
     state[Share.LENT] -= this["lent"]
     this["lent"] = this["prey_gpus"] if borrows else 0
     state[Share.LENT] += this["lent"]
-    same = borrows and _stand_by_key(tenancy, tenant, first)
-    if tenancy.booty.borrowers.item[nth(tenant)]["heap"] > 0:
-        if same or (borrows and state[Share.BORROWERS] == tenant and leads(tenancy.booty.borrowers, tenant)):
-            return
-        state[Share.BORROWERS] = take_out(tenancy.booty.borrowers, int(state[Share.BORROWERS]), tenant)
-        tenancy.booty.borrowers.item[nth(tenant)]["heap"] = 0
+    borrowers, root, moved = tenancy.booty.borrowers, int(state[Share.BORROWERS]), 0
+    its = borrowers.item[nth(tenant)]
     if borrows:
-        state[Share.BORROWERS] = put(tenancy.booty.borrowers, int(state[Share.BORROWERS]), tenant)
-        tenancy.booty.borrowers.item[nth(tenant)]["heap"] = 1
+        moved = _stand_by_key(tenancy, tenant, first)
+    if its["heap"] <= 0:
+        if borrows:
+            state[Share.BORROWERS] = put(borrowers, root, tenant)
+            its["heap"] = 1
+    elif not borrows:
+        state[Share.BORROWERS] = take_out(borrowers, root, tenant)
+        its["heap"] = 0
+    elif moved < 0:
+        state[Share.BORROWERS] = bring_forward(borrowers, root, tenant)
+    elif moved > 0:
+        state[Share.BORROWERS] = put_off(borrowers, root, tenant)

@@ -15,7 +15,17 @@ from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.tables import Records
 
-__all__ = ["ITEM", "Pairing", "build_pairing", "goes_before", "leads", "put", "set_key", "take_out"]
+__all__ = [
+    "ITEM",
+    "Pairing",
+    "bring_forward",
+    "build_pairing",
+    "goes_before",
+    "put",
+    "put_off",
+    "set_key",
+    "take_out",
+]
 
 ITEM = np.dtype(
     [
@@ -87,13 +97,6 @@ def put(heap: Pairing, root: int, one: int) -> int:
     return one if root == NOBODY else _merge(heap, root, one)
 
 
-@inlined
-def leads(heap: Pairing, root: int) -> bool:
-    """Return whether a root with another key is known to go before all others; not if it has several children."""
-    child = int(heap.item[nth(root)]["child"])
-    return child == NOBODY or bool(heap.item[nth(child)]["next"] == NOBODY and goes_before(heap, root, child))
-
-
 @kernel
 def _merge_children(heap: Pairing, first: int) -> int:
     """Make one heap of the children of an item that left: in pairs from the left, then all from the right."""
@@ -131,6 +134,14 @@ def take_out(heap: Pairing, root: int, one: int) -> int:
     item["child"] = NOBODY
     if one == root:
         return children
+    _detach(heap, one)
+    return root if children == NOBODY else _merge(heap, root, children)
+
+
+@inlined
+def _detach(heap: Pairing, one: int) -> None:
+    """Take an item that is no root, and all below it, off the one above it."""
+    item = heap.item[nth(one)]
     before, following = int(item["before"]), int(item["next"])
     if heap.item[nth(before)]["child"] == one:
         heap.item[nth(before)]["child"] = following
@@ -139,4 +150,27 @@ def take_out(heap: Pairing, root: int, one: int) -> int:
     if following != NOBODY:
         heap.item[nth(following)]["before"] = before
     item["next"] = item["before"] = NOBODY
-    return root if children == NOBODY else _merge(heap, root, children)
+
+
+@inlined
+def bring_forward(heap: Pairing, root: int, one: int) -> int:
+    """Put an item of a heap in its place again whose key has become smaller; return the root.
+
+    What is below it stays there.
+    """
+    if one == root:
+        return root
+    _detach(heap, one)
+    return _merge(heap, root, one)
+
+
+@inlined
+def put_off(heap: Pairing, root: int, one: int) -> int:
+    """As :func:`bring_forward`, an item whose key has become larger: it stays below what it was below."""
+    item = heap.item[nth(one)]
+    child = int(item["child"])
+    if child == NOBODY or (heap.item[nth(child)]["next"] == NOBODY and goes_before(heap, one, child)):
+        return root
+    children = _merge_children(heap, child)
+    item["child"] = NOBODY
+    return _merge(heap, children, one if one == root else root)

@@ -16,7 +16,7 @@ from gpuyard.kernel.envy import may_take_by_share, next_envious, note_envy, note
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.levels import level_of_waiting
 from gpuyard.kernel.line import first_of
-from gpuyard.kernel.pairing import goes_before, put, take_out
+from gpuyard.kernel.pairing import Pairing, bring_forward, goes_before, put, put_off, take_out
 from gpuyard.kernel.quotas import has_room, is_within_quota, note_share, resources_of
 from gpuyard.kernel.stays import Stays
 from gpuyard.kernel.tenancy import ANY_TYPE, Between, Held, Ledger, Reclaim, Share, Tenancy, Waiting
@@ -438,6 +438,29 @@ def _reorder(tenancy: Tenancy, tenant: int) -> None:
         heap = int(tenancy.waiting.lanes.item[nth(lane)]["heap"])
         demands = tenancy.waiting.wish.size
         if 0 <= heap < 2 * demands or heap >= 2 * demands + _WAITS:
-            leave_lane(tenancy.waiting, lane)
-            _put_lane(tenancy, lane, heap)
+            _move_lane(tenancy.waiting, lane, heap, float(this["share"]))
             succeed(tenancy, asker_first(tenancy, lane))
+
+
+@inlined
+def _move_lane(waiting: Waiting, lane: int, place: int, share: float) -> None:
+    """Give a lane in the heap with a number another share."""
+    demands = waiting.wish.size
+    if place < demands:
+        wish = waiting.wish[nth(place)]
+        wish["ready"] = _move(waiting.lanes, int(wish["ready"]), lane, share)
+    elif place < 2 * demands:
+        wish = waiting.wish[nth(place - demands)]
+        wish["claim"] = _move(waiting.lanes, int(wish["claim"]), lane, share)
+    else:
+        pair = waiting.pair[nth(place - 2 * demands - _WAITS)]
+        pair["root"] = _move(waiting.lanes, int(pair["root"]), lane, share)
+
+
+@kernel
+def _move(lanes: Pairing, root: int, lane: int, share: float) -> int:
+    """Give a lane of a heap another share; return the root."""
+    item = lanes.item[nth(lane)]
+    sooner = share < item["share"]
+    item["share"] = share
+    return bring_forward(lanes, root, lane) if sooner else put_off(lanes, root, lane)
