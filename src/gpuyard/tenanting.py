@@ -372,6 +372,7 @@ def lower_tenancy(shared: Shared, cluster: Cluster, policy: Policy) -> Tenancy:
     state[Share.FIT] = policy.backfill == "fit"
     state[Share.PREEMPTS] = bool(policy.preemption)
     state[Share.LISTED] = policy.preemption.victims != "latest-start" or policy.preemption.rule in ("srtf", "srsf")
+    state[Share.ALIKE] = policy.preemption.rule == "reclaim" and state[Share.LISTED] == 0
     state[Share.BORROWERS] = state[Share.LISTED_AT] = NOBODY
     state[Share.RESOURCES] = shared.quota.shape[1]
     state[Share.FREE] = cluster.gpus * _WHOLE

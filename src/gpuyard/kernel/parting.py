@@ -390,8 +390,29 @@ def reconsider(tenancy: Tenancy, tenant: int, offered: int) -> None:
 
     Those that wait for slots need so many fewer, unless they may take from other tenants now.
     """
-    if tenancy.ledger.state[Share.PREEMPTS] > 0 and tenancy.ledger.tenant[nth(tenant)]["waiting"] > 0:
+    if (
+        tenancy.ledger.state[Share.PREEMPTS] > 0
+        and tenancy.ledger.tenant[nth(tenant)]["waiting"] > 0
+        and not _is_out_of_reach(tenancy, tenant)
+    ):
         _reconsider(tenancy, tenant, offered)
+
+
+@inlined
+def _is_out_of_reach(tenancy: Tenancy, tenant: int) -> bool:
+    """Return whether it is plain that no lane of a tenant is a claimant, and that none waits for a number.
+
+    That is where even its smallest job goes above its quota, and it takes from others only within that, and never from
+    itself.
+    """
+    ledger, held = tenancy.ledger, tenancy.waiting.state
+    state = ledger.state
+    if state[Share.ALIKE] == 0 or state[Share.RECLAIM] == Reclaim.FAIR or state[Share.RESOURCES] != 1:
+        return False
+    if held[Held.HOPE] != NOBODY or held[Held.CLAIM_HOPE] != NOBODY or held[Held.PATIENCE] != NOBODY:
+        return False
+    quota = ledger.quota[nth(tenant)]
+    return bool(quota["own_used"] + ledger.tenant[nth(tenant)]["least"] > quota["own_nominal"])
 
 
 @kernel

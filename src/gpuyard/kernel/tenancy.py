@@ -182,7 +182,9 @@ class Share(IntEnum):
     """1 = something has changed since the last pass with which somebody may start; only where nobody is preempted"""
     FIT = 21
     """1 = a lane has the number of its asker"""
-    SIZE = 22
+    ALIKE = 22
+    """1 = nobody is more urgent than another, so that no tenant takes from itself"""
+    SIZE = 23
 
 
 class Held(IntEnum):
