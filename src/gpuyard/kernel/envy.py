@@ -11,7 +11,7 @@ from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.lending import settle_borrowers
 from gpuyard.kernel.pairing import bring_forward, put, set_key, take_out
-from gpuyard.kernel.quotas import fair_share
+from gpuyard.kernel.quotas import share_with
 from gpuyard.kernel.tenancy import ANY_TYPE, Held, Reclaim, Share, Tenancy
 
 __all__ = ["may_take_by_share", "next_envious", "note_envy", "note_refused", "was_refused"]
@@ -29,19 +29,12 @@ def _knows_envy(tenancy: Tenancy) -> bool:
     return bool(_knows_turns(tenancy) and tenancy.ledger.state[Share.RECLAIM] == Reclaim.FAIR)
 
 
-@inlined
-def _share_with(tenancy: Tenancy, number: int) -> float:
-    """Return the share that an asker's tenant would have with one more of its jobs."""
-    asker = tenancy.ledger.asker[nth(number)]
-    return fair_share(tenancy.ledger, int(asker["tenant"]), int(asker["resource"]), int(asker["gpus"]))
-
-
 @kernel
 def may_take_by_share(tenancy: Tenancy, number: int) -> bool:
     """Return whether somebody's share is as large as that of an asker's tenant would be, or larger."""
     settle_borrowers(tenancy)
     first = int(tenancy.ledger.state[Share.BORROWERS])
-    return first != NOBODY and _share_with(tenancy, number) <= -tenancy.booty.borrowers.item[nth(first)]["share"]
+    return first != NOBODY and share_with(tenancy.ledger, number) <= -tenancy.booty.borrowers.item[nth(first)]["share"]
 
 
 @inlined
@@ -55,7 +48,7 @@ def note_envy(tenancy: Tenancy, lane: int, number: int) -> None:
 def _note_envy(tenancy: Tenancy, lane: int, number: int) -> None:
     lanes, state = tenancy.waiting.lanes, tenancy.waiting.state
     stand_in = tenancy.waiting.aside.size + lane
-    item, share = lanes.item[nth(stand_in)], _share_with(tenancy, number)
+    item, share = lanes.item[nth(stand_in)], share_with(tenancy.ledger, number)
     if item["heap"] > 0:
         if share < item["share"]:  # else it is told too early at worst
             item["share"] = share

@@ -18,6 +18,7 @@ from gpuyard.kernel.quotas import resource_held, resources_of
 from gpuyard.kernel.stays import Stays, Terms
 from gpuyard.kernel.tables import Jobs, Log, Records, Site
 from gpuyard.kernel.tenancy import Held, Ledger, Share, Tenancy
+from gpuyard.kernel.vain import slots_offered
 from gpuyard.kernel.views import Look, nodes_short, open_view
 
 __all__ = ["MAYBE", "be_patient", "end_patience", "foresee"]
@@ -39,15 +40,9 @@ def foresee(jobs: Jobs, demand: Records, site: Site, log: Log, stays: Stays, ten
         return MAYBE
     if not takes_own_only(tenancy.ledger, number):
         return MAYBE
-    if _offers(tenancy.ledger, number) < stays.stay[nth(row)]["patience"]:
+    if slots_offered(tenancy.ledger, number) < stays.stay[nth(row)]["patience"]:
         return 0
     return _foresee(jobs, demand, site, log, stays, tenancy, row, number)
-
-
-@inlined
-def _offers(ledger: Ledger, number: int) -> int:
-    """Return how many slots were given back, or may be taken from an asker's tenant since, ever since the beginning."""
-    return int(ledger.state[Share.GIVEN] + ledger.tenant[nth(ledger.asker[nth(number)]["tenant"])]["offered"])
 
 
 @inlined
@@ -95,7 +90,7 @@ def _foresee(
         if resource != NOBODY and _is_held_even_so(ledger, tenant, resource, int(asker["gpus"]) - given):
             return NOBODY
         short = nodes_short(tenancy.booty.views, site, demand[nth(asker["wish"])], number_of_view)
-        stays.stay[nth(row)]["patience"] = _offers(ledger, number) + short
+        stays.stay[nth(row)]["patience"] = slots_offered(ledger, number) + short
         return 0 if short > 0 else MAYBE
     found = list_own(tenancy, tenant, level)
     given = 0
@@ -107,7 +102,7 @@ def _foresee(
         if _is_held_even_so(ledger, tenant, resource, int(asker["gpus"]) - given):
             return NOBODY
     short = _nodes_short(jobs, demand[nth(asker["wish"])], site, log, stays, tenancy, found)
-    stays.stay[nth(row)]["patience"] = _offers(ledger, number) + short
+    stays.stay[nth(row)]["patience"] = slots_offered(ledger, number) + short
     return 0 if short > 0 else MAYBE
 
 

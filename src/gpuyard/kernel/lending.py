@@ -8,6 +8,7 @@ from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.pairing import bring_forward, put, put_off, set_key, take_out
 from gpuyard.kernel.quotas import fair_share, is_above_quota
 from gpuyard.kernel.tenancy import Reclaim, Share, Tenancy
+from gpuyard.kernel.vain import knows_vain, note_change
 
 __all__ = ["mark_borrower", "note_borrower", "settle_borrowers", "tenant_of"]
 
@@ -65,12 +66,23 @@ def settle_borrowers(tenancy: Tenancy) -> None:
 
 @kernel
 def _settle_borrowers(tenancy: Tenancy) -> None:
-    state = tenancy.ledger.state
+    state, vain = tenancy.ledger.state, knows_vain(tenancy)
+    state[Share.SETTLED] += vain
     for place in range(state[Share.MARKED]):
         tenant = int(tenancy.booty.marked[nth(place)])
         tenancy.ledger.tenant[nth(tenant)]["marked"] = 0
+        before = _share_lent(tenancy, tenant) if vain else 0.0
         note_borrower(tenancy, tenant)
+        if vain and max(before, _share_lent(tenancy, tenant)) > 0.0:
+            note_change(tenancy, max(before, _share_lent(tenancy, tenant)))
     state[Share.MARKED] = 0
+
+
+@inlined
+def _share_lent(tenancy: Tenancy, tenant: int) -> float:
+    """Return the share by which a tenant stands among those that borrow, 0 if it does not."""
+    its = tenancy.booty.borrowers.item[nth(tenant)]
+    return -float(its["share"]) if its["heap"] > 0 else 0.0
 
 
 @kernel

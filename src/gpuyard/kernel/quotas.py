@@ -18,6 +18,7 @@ __all__ = [
     "note_share",
     "resource_held",
     "resources_of",
+    "share_with",
 ]
 
 _GPUS, _CPUS, _MEMORY = 0, 1, 2
@@ -131,6 +132,13 @@ def fair_share(ledger: Ledger, tenant: int, resource: int, more: int) -> float:
         borrowed += max(used - int(quota["own_nominal"]), 0)
     lendable = ledger.state[Share.LENDABLE]
     return borrowed / lendable / ledger.tenant[nth(tenant)]["weight"] if lendable > 0 else 0.0
+
+
+@inlined
+def share_with(ledger: Ledger, number: int) -> float:
+    """Return the share that an asker's tenant would have with one more of its jobs."""
+    asker = ledger.asker[nth(number)]
+    return fair_share(ledger, int(asker["tenant"]), int(asker["resource"]), int(asker["gpus"]))
 
 
 @kernel

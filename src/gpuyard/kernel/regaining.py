@@ -24,6 +24,7 @@ from gpuyard.kernel.quotas import charge, fair_share, holder_of, is_within_quota
 from gpuyard.kernel.stays import Stays, Terms
 from gpuyard.kernel.tables import Events, Jobs, Log, Records, Site
 from gpuyard.kernel.tenancy import ANY_TYPE, Reclaim, Share, Tenancy
+from gpuyard.kernel.vain import forget_vain, is_vain, note_if_vain
 
 __all__ = ["Regainer", "regain", "regain_nothing", "regainer_signature"]
 
@@ -79,8 +80,10 @@ def regain(
     not charged yet, holds the slots written last.
     """
     settle_borrowers(tenancy)
-    refresh(jobs, stays, tenancy, now)
     number = int(tenancy.ledger.asker_of[nth(row)])
+    if is_vain(stays, tenancy, row, number):
+        return 0
+    refresh(jobs, stays, tenancy, now)
     asker = tenancy.ledger.asker[nth(number)]
     wish, resource = int(asker["wish"]), int(asker["resource"])
     if resource != ANY_TYPE:
@@ -169,6 +172,9 @@ def _make_room(
         _spare(jobs, demand, site, log, events, stays, tenancy, placer, releaser, row, wish, resource, taken, first)
     else:
         own = own and _is_held_by_own(tenancy, number, resource)
+        note_if_vain(
+            stays, tenancy, number, row, resource, share, left, many - fitting, many + 1 - smaller if rest > 0 else 0
+        )
         _put_all_back(jobs, demand, site, log, stays, tenancy, taken, noted, large, rest)
         taken = 0
     _bring_back(tenancy, passed)
@@ -183,6 +189,8 @@ def _note_borrowers(stays: Stays, tenancy: Tenancy, left: int, taken: int) -> No
         note_borrower(tenancy, int(tenancy.booty.seen[nth(place)]))
     for place in range(taken):
         note_borrower(tenancy, tenant_of(tenancy, int(stays.catch[nth(place)]["row"])))
+    if taken > 0:
+        forget_vain(tenancy)
 
 
 @inlined

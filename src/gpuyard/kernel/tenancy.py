@@ -40,6 +40,9 @@ __all__ = [
 ANY_TYPE = -2
 """In the place of a resource: the job may use several types, each with a quota of its own."""
 
+_CHANGES = 64
+"""Changes of tenants that are kept at most, where vain tries are known."""
+
 QUOTA = np.dtype(
     [
         ("nominal", np.int64),  # N
@@ -182,9 +185,13 @@ class Share(IntEnum):
     """1 = something has changed since the last pass with which somebody may start; only where nobody is preempted"""
     FIT = 21
     """1 = a lane has the number of its asker"""
-    ALIKE = 22
+    SETTLED = 22
+    """how often those that borrow were brought up to date, or somebody made room; only where vain tries are known"""
+    CHANGES = 23
+    """of tenants, as many as are kept to know vain tries by"""
+    ALIKE = 24
     """1 = nobody is more urgent than another, so that no tenant takes from itself"""
-    SIZE = 23
+    SIZE = 25
 
 
 class Held(IntEnum):
@@ -226,6 +233,7 @@ class Waiting(NamedTuple):
     """
 
     lanes: Pairing  # and as many that stand for them in Held.ENVY, under Reclaim.FAIR; their level: a round (envy)
+    # where vain tries are known also as many in no heap: the last such try of each (vain)
     pair: Records  # node after node
     pair_of_node: NDArray[np.int32]  # shape (tenants + groups + 1,): the first
     wish: Records
@@ -239,6 +247,7 @@ class Booty(NamedTuple):
 
     prey: Pairing  # running jobs, tenant by tenant
     borrowers: Pairing  # tenants above their quota, by the first of their prey or, under Reclaim.FAIR, by share
+    # where vain tries are known, after the tenants: room for their changes, by falling share (vain)
     marked: NDArray[np.int32]  # tenants, the first Share.MARKED
     seen: NDArray[np.int32]  # room for tenants, and jobs, looked at while room is made
     views: Views
@@ -266,11 +275,12 @@ def build_tenancy(
     lanes = int(ledger.tenant["last_lane"].max())
     jobs = ledger.asker_of.size if ledger.state[Share.PREEMPTS] else 0
     turns = jobs > 0 and (ledger.state[Share.RECLAIM] == Reclaim.FAIR or ledger.state[Share.BETWEEN] != Between.QUEUE)
+    vain = jobs > 0 and ledger.state[Share.RECLAIM] == Reclaim.FAIR and ledger.state[Share.LISTED] == 0
     wish = np.zeros(demands, WISH)
     for name in WISH.names or ():
         wish[name] = NOBODY
     waiting = Waiting(
-        lanes=build_pairing(2 * lanes if turns else lanes),
+        lanes=build_pairing((1 + turns + vain) * lanes),
         pair=pair,
         pair_of_node=pair_of_node,
         wish=wish,
@@ -280,7 +290,7 @@ def build_tenancy(
     )
     booty = Booty(
         prey=build_pairing(jobs),
-        borrowers=build_pairing(tenants),
+        borrowers=build_pairing(tenants + vain * _CHANGES),
         marked=np.empty(tenants, np.int32),
         seen=np.empty(tenants + jobs, np.int32),
         views=views,
