@@ -160,11 +160,11 @@ def enter_lane(tenancy: Tenancy, lane: int) -> None:
     number = asker_first(tenancy, lane)
     wish, state = int(tenancy.ledger.asker[nth(number)]["wish"]), tenancy.ledger.state
     if tenancy.waiting.wish[nth(wish)]["no_room"] != state[Share.ROOM]:
-        state[Share.STIRRED] = 1
+        state[Share.STIRRED] += 1
     if is_claimant(tenancy, lane):
         keep_lane(tenancy, lane)
         tenancy.waiting.wish[nth(wish)]["quiet"] = NOBODY
-        state[Share.STIRRED] = 1
+        state[Share.STIRRED] += 1
     else:
         _put_lane(tenancy, lane, wish)
         note_envy(tenancy, lane, number)

@@ -182,7 +182,7 @@ class Share(IntEnum):
     SPARED = 19
     """the level up to which nobody is taken so"""
     STIRRED = 20
-    """1 = something has changed since the last pass with which somebody may start; only where nobody is preempted"""
+    """0 = nothing has changed since the last pass with which somebody may start; only where nobody is preempted"""
     FIT = 21
     """1 = a lane has the number of its asker"""
     SETTLED = 22

@@ -215,13 +215,14 @@ def _make_round(
         first = int(events.counter[Count.SLOTS])
         placed, link, need = _try(demand, site, log, events, tenancy, placer, row, number)
         if placed:
-            woken = wake(tenancy, lane)
-            woken |= _start(jobs, site, log, events, stays, tenancy, lane, row, first, now)
+            stirred = int(state[Share.STIRRED])
+            woken = wake(tenancy, lane) | _start(jobs, site, log, events, stays, tenancy, lane, row, first, now)
             succeed(tenancy, number)
-            same = stays.lane[nth(lane)]["waiting"] == 0 or (
-                tenancy.ledger.asker[nth(asker_first(tenancy, lane))]["wish"] == wish
-            )
-            if state[Share.BETWEEN] != Between.QUEUE or woken or not same:
+            more = stays.lane[nth(lane)]["waiting"] > 0
+            same = not more or tenancy.ledger.asker[nth(asker_first(tenancy, lane))]["wish"] == wish
+            # no other demand had a lane to be tried, and none has one now: nobody but this lane was let in
+            alone = heads == 1 and waiting.state[Held.CLAIMS] == 0 and state[Share.STIRRED] <= stirred + more
+            if not same or woken or (state[Share.BETWEEN] != Between.QUEUE and not alone):
                 heads = gather_heads(waiting, state, demand, site)
             else:
                 heads = settle_head(waiting, state, heads)
