@@ -328,6 +328,20 @@ def test_a_team_within_what_its_organisation_has_loses_nothing_to_others(tell, r
 
 
 @TEST
+def test_a_try_in_vain_is_made_again_when_somebody_who_was_left_out_borrows_more_widely(tell):
+    """``e/x`` has all of ``e``, so that ``a`` may take nothing at 1, and lacks a GPU; at 2 ``e/y`` wants its own.
+
+    From then on ``e/x`` borrows from ``a`` as well, though neither its own share has changed nor a larger one than that
+    of ``a``, and nobody has given a GPU back. The job that comes at 3 brings ``a`` its turn, and waits itself.
+    """
+    tenants = cohort("fair", a=4, b=1, e=0, **{"e/x": 0, "e/y": 4})
+    rows = [(0, 20, 4, of("e/x")), (0, 20, 1, of("b")), (1, 5, 4, of("a")), (2, 20, 1, of("e/y")), (3, 1, 8, of("b"))]
+    story = (tell, workload(*rows), cluster(4, 4), tenants, "reclaim")
+    assert stays(*story)[:3] == [[(0, 3), (8, 25)], [(0, 20)], [(3, 8)]]
+    assert causes(*story)[0] == [2, None]
+
+
+@TEST
 def test_a_limit_makes_room_within_a_tenant_only_for_the_more_urgent(tell):
     """One job for each user: the second of ann waits, unless it is more urgent than her first."""
     tenants = {"tenant": [{"name": "a", "nominal": 4}], "limit": [{"each": ["user"], "jobs": 1}]}
