@@ -322,9 +322,14 @@ def test_every_key_is_explained_and_every_explained_key_exists():
     ).summary()
     assert undocumented(apart) == []
     lent = simulate(
-        workload((0, 9, 1, {"tenant": "a", "qos": "hi"}), (0, 9, 1, {"tenant": "alpha", "partition": "main"})),
+        workload(
+            (0, 9, 1, {"tenant": "a", "qos": "hi"}),
+            (0, 9, 1, {"tenant": "alpha", "partition": "main"}),
+            (1, 9, 1, {"tenant": "a", "priority": 1}),
+        ),
         cluster(1),
         policy="fifo-fit",
+        preemption="priority",
         tenants={"tenant": [{"name": "a", "nominal": 1}, {"name": "alpho"}]},
     ).summary()
     assert undocumented(lent) == []

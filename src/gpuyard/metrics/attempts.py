@@ -47,7 +47,7 @@ def preempted_in(record: Record, start: int, stop: int) -> NDArray[np.bool_]:
     return ended & (record.attempt_reason == EndReason.PREEMPTED)
 
 
-def preemption_numbers(record: Record, held: NDArray[np.float64], start: int, stop: int) -> dict[str, int | float]:
+def preemption_numbers(record: Record, held: NDArray[np.float64], start: int, stop: int) -> dict[str, object]:
     """Return the numbers on preemption from ``start`` to ``stop`` (microseconds).
 
     Parameters
@@ -60,6 +60,28 @@ def preemption_numbers(record: Record, held: NDArray[np.float64], start: int, st
         "preemptions": int(preempted_in(record, start, stop).sum()),
         "restarts": int((begun & ~_is_first(record)).sum()),
         "lost_gpu_hours": float(lost_hours(record, held).sum()),
+        "by_preemption_reason": _by_reason(record, held, start, stop),
+    }
+
+
+def _by_reason(
+    record: Record, held: NDArray[np.float64], start: int, stop: int
+) -> dict[str, dict[str, int | float]] | None:
+    """Return what the preemptions came to by their reason, in the order of the names; ``None`` where there are none."""
+    rows = np.flatnonzero(preempted_in(record, start, stop))
+    if not rows.size:
+        return None
+    found = preempt_reasons(record).take(pa.array(rows)).dictionary_encode()
+    names, of = found.dictionary.to_pylist(), found.indices.to_numpy()
+    hours, lost, jobs = held[rows], lost_hours(record, held)[rows], record.attempt_job[rows]
+    return {
+        names[number]: {
+            "preemptions": int((of == number).sum()),
+            "jobs": int(np.unique(jobs[of == number]).size),
+            "gpu_hours": float(hours[of == number].sum()),
+            "lost_gpu_hours": float(lost[of == number].sum()),
+        }
+        for number in sorted(range(len(names)), key=names.__getitem__)
     }
 
 

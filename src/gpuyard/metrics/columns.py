@@ -339,6 +339,15 @@ SUMMARY: Final[tuple[Key, ...]] = (
     _key("by_virtual_cluster.*.queue.mean_jobs", "jobs", "its queue, mean over time"),
     _key("by_virtual_cluster.*.queue.max_jobs", "jobs", "its longest queue"),
     _key("by_virtual_cluster.*.queue.mean_gpus", "GPUs", "GPUs that its queue asks for, mean over time"),
+    *(
+        _key(f"by_preemption_reason.*.{name}", unit, meaning)
+        for name, unit, meaning in (
+            ("preemptions", "attempts", "attempts that made room for this reason; the block is null where none did"),
+            ("jobs", "jobs", "whose attempts these were"),
+            ("gpu_hours", "GPU h", "held by these attempts"),
+            ("lost_gpu_hours", "GPU h", "held by these attempts for nothing, as lost_gpu_hours"),
+        )
+    ),
     *FAIRNESS,
     _key("deadlines.jobs", "jobs", "jobs with a deadline; the block is null where no job has one"),
     _key("deadlines.met", "jobs", "ended by their deadline, in whatever state"),
@@ -395,6 +404,7 @@ _GROUPS: Final = (
     "by_gpus",
     "by_partition",
     "by_qos",
+    "by_preemption_reason",
     "by_virtual_cluster",
     "by_virtual_cluster.*.tenants.by_tenant",
     "gpu.gpu_hours_by_state",

@@ -37,7 +37,7 @@ def write_report(result: Result, path: str | Path, *, title: str | None = None) 
 
 def report_html(result: Result, *, title: str | None = None) -> str:
     """Return the page that :func:`write_report` writes."""
-    from gpuyard.report import background, fairness, figures, sections, services, stages, tenants
+    from gpuyard.report import background, fairness, figures, preemption, sections, services, stages, tenants
 
     return render(
         "report.html.j2",
@@ -57,6 +57,7 @@ def report_html(result: Result, *, title: str | None = None) -> str:
         tenant_lead=tenants.tenant_lead(result),
         tenant_figures=tenants.tenant_figures(result),
         tenants=tenants.tenant_grid(result),
+        preemptions=preemption.preemption_grid(result),
         fairness_lead=fairness.fairness_lead(result),
         fairness_figure=fairness.deficit_figure(result),
         fairness=fairness.fairness_grid(result),

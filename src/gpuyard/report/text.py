@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from gpuyard.report.fairness import fairness_grid
 from gpuyard.report.measures import lookup, number_at
+from gpuyard.report.preemption import preemption_counts, preemption_grid
 from gpuyard.report.sections import Grid, group_grids, notices, rejected_grid
 from gpuyard.report.services import service_grid
 from gpuyard.report.several import several_grids
@@ -75,7 +76,7 @@ def summary_rows(result: Result) -> list[SummaryRow]:
             _requests(result),
         ),
         _row(result, "Fairness", "fairness.jain_gpu_hours", "ratio", _fairness(result)),
-        *_some(result, "Preemptions", "preemptions", "count"),
+        *_some(result, "Preemptions", "preemptions", "count", preemption_counts(result)),
         *_some(result, "Taken back", "tenants.reclaims", "count"),
         *_some(result, "Restarts", "restarts", "count"),
         *_some(result, "Lost GPU time", "lost_gpu_hours", "gpu_hours"),
@@ -97,9 +98,9 @@ def _row(result: Result, label: str, key: str, form: str, note: str) -> SummaryR
     return None if value == UNKNOWN else SummaryRow(label=label, value=value, note=note)
 
 
-def _some(result: Result, label: str, key: str, form: str) -> list[SummaryRow]:
+def _some(result: Result, label: str, key: str, form: str, note: str = "") -> list[SummaryRow]:
     """Return the row of a count, or none where it is zero: most runs lose and preempt nothing."""
-    row = _row(result, label, key, form, "") if number_at(result.numbers, key) else None
+    row = _row(result, label, key, form, note) if number_at(result.numbers, key) else None
     return [] if row is None else [row]
 
 
@@ -188,12 +189,15 @@ def grid_table(grid: Grid, *, most: int = _MOST_ROWS, columns: Sequence[int] | N
 
 
 def group_tables(result: Result) -> list[Table]:
-    """Return the tables by group, of quotas, services and rejected jobs, short enough for 80 columns."""
+    """Return the tables by group, of quotas, preemptions, services and rejected jobs, short enough for 80 columns."""
     tables = [grid_table(grid, columns=_short_columns(grid)) for grid in group_grids(result)]
     tables += [grid_table(grid, columns=_short_columns(grid, _OF_STAGES)) for grid in stage_grids(result)]
     tenants = tenant_grid(result)
     if tenants is not None:
         tables.append(grid_table(tenants, columns=_short_columns(tenants)))
+    preemptions = preemption_grid(result)
+    if preemptions is not None:
+        tables.append(grid_table(preemptions, columns=(0, 2, 3, 4, 5)))
     fairness = fairness_grid(result)
     if fairness is not None:
         tables.append(grid_table(fairness, columns=_short_columns(fairness)))
