@@ -233,6 +233,7 @@ def _lanes_of(ledger: Ledger, kin: NDArray[np.int32]) -> tuple[NDArray[np.int32]
     lane_of, first = distinct([kin.astype(np.int64), ledger.asker_of[: kin.size].astype(np.int64)])
     lane = np.zeros(first.size, LANE)
     lane["row"], lane["kin"] = first, kin[first]
+    lane["first"] = NOBODY
     return lane_of, lane
 
 

@@ -19,6 +19,7 @@ from gpuyard.kernel.instants import next_arrival, skip_rejected
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.joint_admission import admitted_with, holder_of_asker, try_admitted
 from gpuyard.kernel.joint_changes import change_jointly, preempt_victims, start_at
+from gpuyard.kernel.joint_lane_turns import begin_after, goes_by_lane, line_up_lanes, next_of_lanes, pass_on
 from gpuyard.kernel.joint_lanes import leave_off
 from gpuyard.kernel.joint_memory import (
     is_held,
@@ -37,11 +38,13 @@ from gpuyard.kernel.joint_turns import (
     close_ranks,
     line_up_after,
     line_up_all,
+    renew_levels,
     turn_over,
 )
 from gpuyard.kernel.latecomers import is_latecomer
 from gpuyard.kernel.outstaying import expect_longer
 from gpuyard.kernel.partitions import (
+    Partitions,
     Round,
     close_round,
     has_head,
@@ -180,12 +183,10 @@ def _make_round(
     state, partitions, ledger = joint.state, windows.partitions, tenancy.ledger
     state[Party.ROUND] += 1
     open_round(partitions)
-    line_up_all(contenders, stays, ledger, joint)
     again = False
     vain = 0
-    if state[Party.LEAVES] > 0 and (state[Party.HOLDS] > 0 or state[Party.PASSING] == Passing.ALL):
-        leave_off(contenders, ledger, expected, partitions, joint, now)
-    place = whose_turn(demand, contenders, stays, ledger, joint)
+    _line_up(contenders, stays, ledger, expected, partitions, joint, now)
+    place = _whose_turn(demand, contenders, stays, ledger, expected, partitions, joint)
     while place != NOBODY:
         row = int(contenders.waiting[nth(place)]["row"])
         waiting = int(state[Party.LENGTH])
@@ -198,7 +199,7 @@ def _make_round(
             first = int(events.counter[Count.SLOTS])
             placed, wish, taken = _seek_place(
                 jobs, demand, site, log, events, stays, expected, tenancy, windows, joint, roomer, placer, releaser,
-                row, int(joint.level[nth(place)]), short, headless, now,
+                row, int(joint.entry[nth(place)]["level"]), short, headless, now,
             )  # fmt: skip
             if placed:
                 vain -= 1
@@ -216,13 +217,17 @@ def _make_round(
                 find_head(jobs, demand, site, log, events, expected, windows, placer, releaser, row, wish, now)
         if again:
             break
-        if not renewed:
-            turn_over(contenders, stays, ledger, joint)
-            drop_passed_over(contenders, stays, ledger, partitions, joint)
-        if state[Party.LEAVES] > 0 and vain * _VAIN > waiting:
-            leave_off(contenders, ledger, expected, partitions, joint, now)
-            vain = 0
-        place = whose_turn(demand, contenders, stays, ledger, joint)
+        if goes_by_lane(ledger, joint):
+            if not renewed:
+                pass_on(contenders, stays, ledger, expected, partitions, joint, now)
+        else:
+            if not renewed:
+                turn_over(contenders, stays, ledger, joint)
+                drop_passed_over(contenders, stays, ledger, partitions, joint)
+            if state[Party.LEAVES] > 0 and vain * _VAIN > waiting:
+                leave_off(ledger, expected, partitions, joint, now)
+                vain = 0
+        place = _whose_turn(demand, contenders, stays, ledger, expected, partitions, joint)
     if again:
         state[Party.AGAIN] = 1
     else:
@@ -232,6 +237,43 @@ def _make_round(
     close_for(site, windows, 0, now, 0)
     close_ranks(contenders, joint)
     return again
+
+
+@inlined
+def _line_up(
+    contenders: Contenders,
+    stays: Stays,
+    ledger: Ledger,
+    expected: Expectations,
+    partitions: Partitions,
+    joint: Joint,
+    now: int,
+) -> None:
+    """Let all who wait be tried, but those who are known not to start."""
+    renew_levels(contenders, stays, joint)
+    if goes_by_lane(ledger, joint):
+        joint.state[Party.MARK] = NOBODY
+        line_up_lanes(contenders, stays, ledger, expected, partitions, joint, now)
+        return
+    line_up_all(contenders, stays, ledger, joint)
+    if joint.state[Party.LEAVES] > 0 and (joint.state[Party.HOLDS] > 0 or joint.state[Party.PASSING] == Passing.ALL):
+        leave_off(ledger, expected, partitions, joint, now)
+
+
+@inlined
+def _whose_turn(
+    demand: Records,
+    contenders: Contenders,
+    stays: Stays,
+    ledger: Ledger,
+    expected: Expectations,
+    partitions: Partitions,
+    joint: Joint,
+) -> int:
+    """Return the place whose turn it is, or NOBODY."""
+    if goes_by_lane(ledger, joint):
+        return next_of_lanes(contenders, stays, ledger, expected, partitions, joint)
+    return whose_turn(demand, contenders, stays, ledger, joint)
 
 
 @inlined
@@ -260,9 +302,14 @@ def _let_start(
     preempt_victims(jobs, site, log, events, stays, ledger, contenders, expected, joint, windows, taken, row, now)
     for other in range(waiting, joint.state[Party.LENGTH] if joint.state[Party.SCORED] > 0 else 0):
         score_place(contenders, events, scorer, other, now)
-    if renewed:
+    lanes = renewed and goes_by_lane(ledger, joint)
+    if lanes:
+        begin_after(stays, joint, place, waiting)
+    elif renewed:
         line_up_after(contenders, stays, joint, place, waiting)
     start_at(jobs, site, log, events, stays, ledger, contenders, expected, joint, place, first, short, now)
+    if lanes:  # not before: it is the start after which others may find room
+        line_up_lanes(contenders, stays, ledger, expected, windows.partitions, joint, now)
 
 
 @inlined

@@ -10,6 +10,7 @@ from gpuyard.kernel.contenders import Contenders
 from gpuyard.kernel.expectations import Expectations
 from gpuyard.kernel.instants import next_eligible, tell_others, vacate
 from gpuyard.kernel.jit import inlined, kernel
+from gpuyard.kernel.joint_entries import enter_lane, leave_lane
 from gpuyard.kernel.joint_memory import note_given, note_start
 from gpuyard.kernel.joint_tables import Joint, Party
 from gpuyard.kernel.latecomers import is_latecomer, let_come
@@ -55,6 +56,7 @@ def change_jointly(
             withdraw(jobs, site, log, stays, row)
         if is_latecomer(stays, row):
             joint.state[Party.GIVEN] += jobs.claim[nth(row)]["slots"]
+            ledger.state[Share.FREE] += expected.thousandths[nth(wish)]
             _expect_no_more(expected, windows.partitions, row, wish, int(jobs.job[nth(row)]["start"]))
             let_come(jobs, demand, site, log, events, stays, releaser, row)
             continue
@@ -122,8 +124,7 @@ def _join(
     contenders.waiting[nth(place)] = contenders.feature[nth(row)]
     contenders.eligible[nth(place)] = jobs.job[nth(row)]["eligible"]
     contenders.score[nth(place)] = 0.0
-    joint.level[nth(place)] = level_of_waiting(stays, row)
-    joint.lane_at[nth(place)] = joint.lane_of[nth(row)]
+    enter_lane(joint, place, row, level_of_waiting(stays, row), int(expected.estimate[nth(row)]))
     joint.state[Party.LENGTH] = place + 1
     events.counter[Count.WAITING] += 1
     return place
@@ -174,8 +175,8 @@ def start_at(
     """Let the job at a place of the list run, which holds the slots from ``first`` on."""
     row = int(contenders.waiting[nth(place)]["row"])
     contenders.waiting[nth(place)]["row"] = NOBODY
+    leave_lane(joint, place)
     events.counter[Count.WAITING] -= 1
-    joint.state[Party.GAPS] = 1
     begin_attempt(jobs, events, stays, row, first, now)
     if joint.state[Party.PREEMPTS] > 0:
         announce(stays, row)

@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpuyard.kernel.bits import nth
-from gpuyard.kernel.codes import NEVER, NOBODY
-from gpuyard.kernel.contenders import Contenders
+from gpuyard.kernel.codes import NEVER, NOBODY, Promise
 from gpuyard.kernel.expectations import Expectations
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.joint_admission import holder_of_asker
@@ -20,61 +19,61 @@ from gpuyard.kernel.partitions import Partitions, Round, has_head, made_for_all,
 from gpuyard.kernel.scored_queue import Passing
 from gpuyard.kernel.tenancy import Ledger, Reclaim, Share
 
-__all__ = ["leave_off"]
+__all__ = ["is_off", "leave_off", "look_anew", "look_at"]
 
 
 @kernel
-def leave_off(
-    contenders: Contenders, ledger: Ledger, expected: Expectations, partitions: Partitions, joint: Joint, now: int
-) -> None:
-    """Leave off who is known to find no room, or is held; if that is half of the only queue, it is in no order yet.
+def leave_off(ledger: Ledger, expected: Expectations, partitions: Partitions, joint: Joint, now: int) -> None:
+    """Leave off who is known to find no room, or is held, where each tenant has a queue.
 
     Of a queue whose head is sought: who is not admitted either.  Who is not will not be while jobs only start, so it is
     not the head.
     """
-    state, soon = joint.state, _soon(partitions, now)
-    state[Party.LOOK] += 1
+    state = joint.state
+    look_anew(partitions, joint, now)
     for number in range(joint.queue.size):
         its = joint.queue[nth(number)]
         first, size = int(its["first"]), int(its["size"])
         kept = first
         for at in range(first, first + size):
             place = int(joint.turn[nth(at)])
-            lane = joint.lane[nth(joint.lane_at[nth(place)])]
+            lane = joint.lane[nth(joint.entry[nth(place)]["lane"])]
             if lane["look"] != state[Party.LOOK]:
-                _look_at(ledger, partitions, joint, lane)
-            level = joint.level[nth(place)]
-            off = lane["level"] <= level or (
-                lane["beside_level"] <= level
-                and _is_off_beside(lane, int(expected.estimate[nth(contenders.waiting[nth(place)]["row"])]), soon)
-            )
-            if not off:
+                look_at(ledger, expected, partitions, joint, lane)
+            if not is_off(joint, lane, place):
                 joint.turn[nth(kept)] = place
                 kept += 1
         its["size"] = kept - first
         if kept < first + size and state[Party.ORDERED] == Ordered.ALL:
             state[Party.ORDERED] = Ordered.NOT
-        if 2 * (kept - first) <= size and state[Party.ORDERED] == Ordered.NOT:
-            state[Party.ORDERED] = Ordered.LATER
 
 
 @inlined
-def _is_off_beside(lane: Any, length: int, soon: int) -> bool:
-    """Return whether a job that would stay so long is not short, and known to find no room then."""
-    return bool(length > soon and lane["beside_length"] <= length)
-
-
-@inlined
-def _soon(partitions: Partitions, now: int) -> int:
-    """Return how long a job may stay that is short for all heads."""
+def look_anew(partitions: Partitions, joint: Joint, now: int) -> None:
+    """Let what is known of all lanes be looked at again when it is asked for: somebody was tried, or a pass began."""
     soon = NEVER
     for place in range(partitions.state[Round.HEADS]):
         soon = min(soon, int(partitions.own[nth(partitions.own[nth(place)]["listed"])]["shadow"] - now))
-    return soon
+    joint.state[Party.SOON] = soon
+    joint.state[Party.LOOK] += 1
+
+
+@inlined
+def is_off(joint: Joint, lane: Any, place: int) -> bool:
+    """Return whether the job at a place of a lane that was looked at does not start now.
+
+    Those that are not short for all heads may be known to find no room beside what is reserved.
+    """
+    entry = joint.entry[nth(place)]
+    level, length = entry["level"], entry["length"]
+    return bool(
+        lane["level"] <= level
+        or (lane["beside_level"] <= level and length > joint.state[Party.SOON] and lane["beside_length"] <= length)
+    )
 
 
 @kernel
-def _look_at(ledger: Ledger, partitions: Partitions, joint: Joint, lane: Any) -> None:
+def look_at(ledger: Ledger, expected: Expectations, partitions: Partitions, joint: Joint, lane: Any) -> None:
     """Write from which level on jobs of a lane do not start now, and those that stay longer than some time do not."""
     state, row, kin = joint.state, int(lane["row"]), int(lane["kin"])
     breed = int(joint.vain[nth(kin)]["breed"])
@@ -89,8 +88,14 @@ def _look_at(ledger: Ledger, partitions: Partitions, joint: Joint, lane: Any) ->
         sought = state[Party.PASSING] == Passing.BESIDE and not has_head(partitions, partition_of(partitions, row))
         if sought and holder_of_asker(ledger, row) == NOBODY:
             lane["level"], lane["beside_level"] = NEVER, NEVER
+    number = int(ledger.asker_of[nth(row)])
     if state[Party.HOLDS] > 0 and holds_now(ledger, joint, row):
-        lane["level"] = min(lane["level"], joint.held[nth(ledger.asker_of[nth(row)])]["level"])
+        lane["level"] = min(lane["level"], joint.held[nth(number)]["level"])
+    if state[Party.SKIPS] > 0 and joint.over[nth(number)] == state[Party.ROUND]:
+        lane["level"] = -NEVER
+    counts = expected.promise[Promise.COUNTS] > 0 and partitions.own.size == 1  # what the only head leaves gets less
+    if counts and ledger.asker[nth(number)]["gpus"] > expected.promise[Promise.EXTRA]:
+        lane["beside_level"], lane["beside_length"] = -NEVER, 0
 
 
 @inlined

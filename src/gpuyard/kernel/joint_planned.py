@@ -26,6 +26,7 @@ from gpuyard.kernel.joint_turns import (
     close_ranks,
     line_up_all,
     queue_up,
+    renew_levels,
     turn_over,
 )
 from gpuyard.kernel.latecomers import is_latecomer
@@ -148,6 +149,7 @@ def _make_round(
     That is so among tenants, when somebody made room.
     """
     state, ledger = joint.state, tenancy.ledger
+    renew_levels(contenders, stays, joint)
     line_up_all(contenders, stays, ledger, joint)
     head, again = NOBODY, False
     left = int(outlook.state[Plan.DEPTH])

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.tables import Records
 
-__all__ = ["HELD", "LANE", "PREY", "QUEUE", "VAIN", "Joint", "Ordered", "Party", "build_joint"]
+__all__ = ["ENTRY", "HELD", "LANE", "PREY", "QUEUE", "VAIN", "Joint", "Ordered", "Party", "build_joint"]
 
 QUEUE = np.dtype(
     [
@@ -84,9 +84,28 @@ LANE = np.dtype(
         ("level", np.int64),  # from which on none of its jobs starts
         ("beside_level", np.int64),  # from which on none of those does that are not short and stay
         ("beside_length", np.int64),  # so long or longer
+        ("least", np.int64),  # none of those of its jobs that wait has a lower level
+        ("first", np.int64),  # the place of one of them, or NOBODY
+        ("best", np.int64),  # of the one whose turn is next, or is now
+        ("heap", np.int64),  # where the heap of those after it begins in Joint.turn; NOBODY: they are in no order yet
+        ("size", np.int64),  # of that heap
+        ("listed", np.int64),  # the n-th lane for whose jobs turns are sought, at place n
+        ("is_listed", np.int64),  # 1 = it is one of these
     ]
 )
 """A *lane*: jobs that are kin and of one asker."""
+
+ENTRY = np.dtype(
+    [
+        ("level", np.int64),
+        ("length", np.int64),  # how long its next attempt is expected to last
+        ("lane", np.int32),
+        ("before", np.int32),  # the place of the job before it in its lane, or NOBODY
+        ("after", np.int32),  # of a gap in the list: the gap before it
+        ("row", np.int32),
+    ]
+)
+"""A waiting job."""
 
 
 class Party(IntEnum):
@@ -131,7 +150,7 @@ class Party(IntEnum):
     ORDERED = 18
     """how far the queues are in order, of Ordered"""
     GAPS = 19
-    """1 = jobs of the list have started"""
+    """the last place of the list whose job has started, plus 1, or 0; ENTRY.after names the one before it"""
     LEAVES = 20
     """1 = who is known to find no room is left off the queues"""
     LENDS = 21
@@ -148,7 +167,19 @@ class Party(IntEnum):
     """1 = that one finds no room says nothing of one that is less urgent"""
     PASSED = 27
     """the instant of the last pass"""
-    SIZE = 28
+    LANES = 28
+    """lanes that are listed"""
+    HEAPED = 29
+    """how much of Joint.turn is taken by heaps"""
+    SOON = 30
+    """how long a job may stay that is short for all heads, when it was looked last"""
+    MARK = 31
+    """the place of the job after which others are tried again, or NOBODY: all are"""
+    MARK_KEY = 32
+    """its key, when it waited"""
+    JOINED = 33
+    """those from this place on are tried whether or not they come after it: they joined since"""
+    SIZE = 34
 
 
 class Ordered(IntEnum):
@@ -167,12 +198,11 @@ class Joint(NamedTuple):
     """Turns, and who may be taken away."""
 
     turn: NDArray[np.int32]  # places of waiting jobs, queue after queue; each a heap, the first to be tried on top
-    level: NDArray[np.int64]  # by place: of waiting jobs
+    entry: Records  # by place: waiting jobs
     queue: Records  # shape (tenants,)
     top: NDArray[np.int32]  # a heap of queues
     over: NDArray[np.int64]  # by asker, then by (tenant, queue of a partition): the round in which jobs are passed over
     lane_of: NDArray[np.int32]  # shape (jobs,)
-    lane_at: NDArray[np.int32]  # by place
     lane: Records  # shape (lanes,)
     vain: Records  # shape (kins + breeds,)
     held: Records  # shape (askers,)
@@ -213,13 +243,12 @@ def build_joint(
     vain = np.zeros(int(breed.max(initial=breed.size - 1)) + 1, VAIN)
     vain["breed"][: breed.size] = breed
     return Joint(
-        turn=np.empty(jobs, np.int32),
-        level=np.empty(jobs, np.int64),
+        turn=np.empty(lane.size + jobs, np.int32),
+        entry=np.empty(jobs, ENTRY),
         queue=np.zeros(tenants, QUEUE),
         top=np.empty(tenants + 1, np.int32),
         over=np.zeros(askers + tenants * partitions, np.int64),
         lane_of=lane_of,
-        lane_at=np.empty(jobs, np.int32),
         lane=lane,
         vain=vain,
         held=held,

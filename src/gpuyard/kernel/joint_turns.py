@@ -10,6 +10,7 @@ from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.contenders import Contenders
 from gpuyard.kernel.jit import inlined, kernel
+from gpuyard.kernel.joint_entries import move_entry, set_level
 from gpuyard.kernel.joint_tables import Joint, Ordered, Party
 from gpuyard.kernel.levels import level_of_waiting
 from gpuyard.kernel.stays import Stays
@@ -23,6 +24,8 @@ __all__ = [
     "line_up_all",
     "next_turn",
     "queue_up",
+    "renew_levels",
+    "sink",
     "turn_over",
 ]
 
@@ -30,11 +33,12 @@ __all__ = [
 @inlined
 def goes_before(contenders: Contenders, stays: Stays, joint: Joint, one: int, other: int) -> bool:
     """Return whether the job at a place goes before that at another of the same share."""
-    if joint.level[nth(one)] != joint.level[nth(other)]:
-        return bool(joint.level[nth(one)] < joint.level[nth(other)])
+    first, second = joint.entry[nth(one)], joint.entry[nth(other)]
+    if first["level"] != second["level"]:
+        return bool(first["level"] < second["level"])
     if contenders.score[nth(one)] != contenders.score[nth(other)]:
         return bool(contenders.score[nth(one)] > contenders.score[nth(other)])
-    left, right = contenders.waiting[nth(one)]["row"], contenders.waiting[nth(other)]["row"]
+    left, right = first["row"], second["row"]
     if stays.stay[nth(left)]["key"] != stays.stay[nth(right)]["key"]:
         return bool(stays.stay[nth(left)]["key"] < stays.stay[nth(right)]["key"])
     return bool(left < right)
@@ -50,7 +54,7 @@ def _queue_before(contenders: Contenders, stays: Stays, ledger: Ledger, joint: J
 
 
 @kernel
-def _sink(contenders: Contenders, stays: Stays, joint: Joint, first: int, size: int, at: int, place: int) -> None:
+def sink(contenders: Contenders, stays: Stays, joint: Joint, first: int, size: int, at: int, place: int) -> None:
     """Put a place into a heap of ``size``, at ``at`` or below."""
     turn = joint.turn
     child = 2 * at + 1
@@ -95,14 +99,19 @@ def _queue_of(contenders: Contenders, ledger: Ledger, place: int) -> int:
     return int(ledger.asker[nth(ledger.asker_of[nth(row)])]["tenant"])
 
 
+@inlined
+def renew_levels(contenders: Contenders, stays: Stays, joint: Joint) -> None:
+    """Bring the levels of all who wait up to date if one changed."""
+    if joint.state[Party.PROMOTED] > 0:
+        joint.state[Party.PROMOTED] = 0
+        for place in range(joint.state[Party.LENGTH]):
+            set_level(joint, place, level_of_waiting(stays, int(contenders.waiting[nth(place)]["row"])))
+
+
 @kernel
 def line_up_all(contenders: Contenders, stays: Stays, ledger: Ledger, joint: Joint) -> None:
     """Let all waiting jobs be tried, in the order of this moment."""
     queue, waiting = joint.queue, int(joint.state[Party.LENGTH])
-    if joint.state[Party.PROMOTED] > 0:
-        joint.state[Party.PROMOTED] = 0
-        for place in range(waiting):
-            joint.level[nth(place)] = level_of_waiting(stays, int(contenders.waiting[nth(place)]["row"]))
     for number in range(queue.size):
         queue[nth(number)]["size"] = 0
     if ledger.state[Share.BETWEEN] == Between.QUEUE:
@@ -142,7 +151,7 @@ def _order_queues(contenders: Contenders, stays: Stays, ledger: Ledger, joint: J
             joint.top[nth(queues)] = number
             queues += 1
         for at in range(size // 2 - 1, -1, -1):
-            _sink(contenders, stays, joint, first, size, at, int(joint.turn[nth(first + at)]))
+            sink(contenders, stays, joint, first, size, at, int(joint.turn[nth(first + at)]))
     joint.state[Party.QUEUES] = queues
     joint.state[Party.ORDERED] = Ordered.ALL
     for at in range(queues // 2 - 1, -1, -1):
@@ -202,7 +211,7 @@ def drop_first(contenders: Contenders, stays: Stays, joint: Joint, number: int) 
     its["size"] -= 1
     first, size = int(its["first"]), int(its["size"])
     if size > 0:
-        _sink(contenders, stays, joint, first, size, 0, int(joint.turn[nth(first + size)]))
+        sink(contenders, stays, joint, first, size, 0, int(joint.turn[nth(first + size)]))
     return size > 0
 
 
@@ -245,18 +254,17 @@ def queue_up(contenders: Contenders, stays: Stays, joint: Joint, place: int) -> 
 @kernel
 def close_ranks(contenders: Contenders, joint: Joint) -> None:
     """Close the gaps that jobs left in the list when they started: the last ones move there."""
-    if joint.state[Party.GAPS] == 0:
-        return
-    joint.state[Party.GAPS] = 0
-    length, place = int(joint.state[Party.LENGTH]), 0
-    while place < length:
-        if contenders.waiting[nth(place)]["row"] != NOBODY:
-            place += 1
-            continue
-        length -= 1
-        contenders.waiting[nth(place)] = contenders.waiting[nth(length)]
-        contenders.eligible[nth(place)] = contenders.eligible[nth(length)]
-        contenders.score[nth(place)] = contenders.score[nth(length)]
-        joint.level[nth(place)] = joint.level[nth(length)]
-        joint.lane_at[nth(place)] = joint.lane_at[nth(length)]
+    length, gap = int(joint.state[Party.LENGTH]), int(joint.state[Party.GAPS]) - 1
+    while gap != NOBODY:
+        following = int(joint.entry[nth(gap)]["after"])
+        while length > 0 and contenders.waiting[nth(length - 1)]["row"] == NOBODY:
+            length -= 1
+        if gap < length:
+            length -= 1
+            contenders.waiting[nth(gap)] = contenders.waiting[nth(length)]
+            contenders.eligible[nth(gap)] = contenders.eligible[nth(length)]
+            contenders.score[nth(gap)] = contenders.score[nth(length)]
+            move_entry(joint, gap, length)
+        gap = following
     joint.state[Party.LENGTH] = length
+    joint.state[Party.GAPS] = 0
