@@ -17,6 +17,7 @@ from gpuyard.kernel.hunt import try_place, undo_place
 from gpuyard.kernel.imagined import put_back, take_away
 from gpuyard.kernel.jit import compiler, inlined, kernel, pointed
 from gpuyard.kernel.joint_admission import holder_of_asker
+from gpuyard.kernel.joint_bounds import lacks_room
 from gpuyard.kernel.joint_prey import begin_fair, bound_of, is_candidate, is_lent, list_prey, next_fair, takes_back
 from gpuyard.kernel.joint_tables import Joint, Party
 from gpuyard.kernel.levels import level_of_waiting
@@ -158,6 +159,11 @@ def _make_room(
     if stage == _FAIR:
         begin_fair(joint)
     joint.state[Party.TRY] += 1
+    if stage >= _BORROWED and lacks_room(
+        jobs, demand, site, log, stays, ledger, windows, joint, row, wish, resource, level, bound, stage == _BORROWED
+    ):
+        joint.state[Party.HOLDER] = NOBODY
+        return 0
     first = int(events.counter[Count.SLOTS])
     taken, noted, at = 0, 0, 0
     placed = False
