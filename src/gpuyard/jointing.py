@@ -119,7 +119,7 @@ def attempt_tables(
     state[Party.SHIFTS] = bool(policy.preemption) and (reclaim == Reclaim.FAIR or by_cohorts or by_share)
     state[Party.LENDS] = bool(policy.preemption) and not state[Party.SHIFTS] and reclaim != Reclaim.NEVER
     named = ledger.state[Share.BETWEEN] == Between.COHORTS  # who is left off would not name the next of its queue
-    leaves = state[Party.RECALLS] and policy.backfill != "none" and not named and not by_cohorts
+    leaves = state[Party.RECALLS] and policy.backfill != "none" and not named
     state[Party.LEAVES] = leaves and not (state[Party.SHIFTS] and by_share)
     ledger.state[Share.SPARED] = spared_level(workload, policy.preemption, accepted, tenants.borrow_threshold)
     state[Party.ORIGIN] = state[Party.PASSED] = own[2]

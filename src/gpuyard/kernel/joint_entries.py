@@ -18,11 +18,11 @@ def enter_lane(joint: Joint, place: int, row: int, level: int, length: int) -> N
     entry["row"], entry["level"], entry["length"], entry["lane"] = row, level, length, number
     entry["before"], entry["after"] = NOBODY, lane["first"]
     if lane["first"] == NOBODY:
-        lane["least"] = NEVER
+        lane["least"], lane["most"] = NEVER, -NEVER
     else:
         joint.entry[nth(lane["first"])]["before"] = place
     lane["first"] = place
-    lane["least"] = min(lane["least"], level)
+    lane["least"], lane["most"] = min(lane["least"], level), max(lane["most"], level)
     if lane["is_listed"] == 0:
         lane["is_listed"] = 1
         joint.lane[nth(joint.state[Party.LANES])]["listed"] = number
@@ -35,7 +35,7 @@ def set_level(joint: Joint, place: int, level: int) -> None:
     entry = joint.entry[nth(place)]
     entry["level"] = level
     lane = joint.lane[nth(entry["lane"])]
-    lane["least"] = min(lane["least"], level)
+    lane["least"], lane["most"] = min(lane["least"], level), max(lane["most"], level)
 
 
 @inlined

@@ -14,7 +14,7 @@ from gpuyard.kernel.codes import NEVER, NOBODY
 from gpuyard.kernel.contenders import Contenders
 from gpuyard.kernel.expectations import Expectations
 from gpuyard.kernel.jit import inlined, kernel
-from gpuyard.kernel.joint_lanes import is_off, look_anew, look_at
+from gpuyard.kernel.joint_lanes import is_all_off, is_off, look_anew, look_at
 from gpuyard.kernel.joint_tables import Joint, Ordered, Party
 from gpuyard.kernel.joint_turns import goes_before, sink
 from gpuyard.kernel.partitions import Partitions
@@ -62,7 +62,7 @@ def line_up_lanes(
         place += 1
         lane["heap"] = NOBODY
         look_at(ledger, expected, partitions, joint, lane)
-        if lane["level"] <= lane["least"]:
+        if is_all_off(joint, lane):
             continue
         _find_best(contenders, stays, joint, lane)
         if lane["best"] != NOBODY:
@@ -92,14 +92,15 @@ def _is_behind(contenders: Contenders, stays: Stays, joint: Joint, place: int) -
 @kernel
 def _find_best(contenders: Contenders, stays: Stays, joint: Joint, lane: Any) -> None:
     """Find the first of a lane that is to be tried; NOBODY if none is."""
-    best, place, least = NOBODY, int(lane["first"]), NEVER
+    best, place, least, most = NOBODY, int(lane["first"]), NEVER, -NEVER
     while place != NOBODY:
         least = min(least, int(joint.entry[nth(place)]["level"]))
+        most = max(most, int(joint.entry[nth(place)]["level"]))
         ahead = best == NOBODY or goes_before(contenders, stays, joint, place, best)
         if ahead and not is_off(joint, lane, place) and _is_behind(contenders, stays, joint, place):
             best = place
         place = int(joint.entry[nth(place)]["after"])
-    lane["best"], lane["least"] = best, least
+    lane["best"], lane["least"], lane["most"] = best, least, most
 
 
 @kernel
@@ -125,13 +126,13 @@ def _gather(contenders: Contenders, stays: Stays, joint: Joint, lane: Any) -> No
 def _advance(contenders: Contenders, stays: Stays, joint: Joint, lane: Any) -> bool:
     """Go on to the next of a lane that was looked at; return whether there is one that is not left off."""
     if lane["heap"] == NOBODY:
-        if lane["level"] <= lane["least"]:
+        if is_all_off(joint, lane):
             return False
         _gather(contenders, stays, joint, lane)
     first = int(lane["heap"])
     while lane["size"] > 0:
         best = int(joint.turn[nth(first)])
-        if lane["level"] <= joint.entry[nth(best)]["level"]:
+        if joint.state[Party.EXACT] == 0 and lane["level"] <= joint.entry[nth(best)]["level"]:
             return False
         lane["size"] -= 1
         size = int(lane["size"])

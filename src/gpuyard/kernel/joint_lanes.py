@@ -19,7 +19,7 @@ from gpuyard.kernel.partitions import Partitions, Round, has_head, made_for_all,
 from gpuyard.kernel.scored_queue import Passing
 from gpuyard.kernel.tenancy import Ledger, Reclaim, Share
 
-__all__ = ["is_off", "leave_off", "look_anew", "look_at"]
+__all__ = ["is_all_off", "is_off", "leave_off", "look_anew", "look_at"]
 
 
 @kernel
@@ -65,11 +65,28 @@ def is_off(joint: Joint, lane: Any, place: int) -> bool:
     Those that are not short for all heads may be known to find no room beside what is reserved.
     """
     entry = joint.entry[nth(place)]
-    level, length = entry["level"], entry["length"]
+    level, length = int(entry["level"]), entry["length"]
     return bool(
-        lane["level"] <= level
-        or (lane["beside_level"] <= level and length > joint.state[Party.SOON] and lane["beside_length"] <= length)
+        _is_from(joint, int(lane["level"]), level)
+        or (
+            _is_from(joint, int(lane["beside_level"]), level)
+            and length > joint.state[Party.SOON]
+            and lane["beside_length"] <= length
+        )
     )
+
+
+@inlined
+def _is_from(joint: Joint, known: int, level: int) -> bool:
+    """Return whether what is known from a level on holds at another; -NEVER: at all."""
+    return bool(known <= level and (joint.state[Party.EXACT] == 0 or known == level or known == -NEVER))
+
+
+@inlined
+def is_all_off(joint: Joint, lane: Any) -> bool:
+    """Return whether none of a lane that was looked at starts now, as its levels alone tell."""
+    level = int(lane["level"])
+    return bool(level <= lane["least"] and _is_from(joint, level, int(lane["most"])))
 
 
 @kernel

@@ -85,6 +85,7 @@ LANE = np.dtype(
         ("beside_level", np.int64),  # from which on none of those does that are not short and stay
         ("beside_length", np.int64),  # so long or longer
         ("least", np.int64),  # none of those of its jobs that wait has a lower level
+        ("most", np.int64),  # nor a higher one
         ("first", np.int64),  # the place of one of them, or NOBODY
         ("best", np.int64),  # of the one whose turn is next, or is now
         ("heap", np.int64),  # where the heap of those after it begins in Joint.turn; NOBODY: they are in no order yet
