@@ -10,7 +10,7 @@ from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.cohort_shares import has_below, is_above, is_beyond_quota, queue_share, share_below, tenant_share
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.joint_prey import is_candidate
-from gpuyard.kernel.joint_tables import Joint
+from gpuyard.kernel.joint_tables import Joint, Party
 from gpuyard.kernel.quotas import charge, resource_held, resources_of
 from gpuyard.kernel.stays import Stays
 from gpuyard.kernel.tables import Jobs, Log, Site
@@ -38,14 +38,45 @@ def next_of_cohorts(
     charge(ledger, number, resource, 1)
     found = NOBODY
     tenant = int(ledger.asker[nth(number)]["tenant"])
-    while found == NOBODY:
-        _count(jobs, site, log, stays, ledger, joint, tenant, resource, level)
-        if joint.queue[_ROOT]["counts"] == 0:
-            break
+    changed = int(joint.state[Party.CHANGED])
+    if changed == NOBODY:
+        _count_all(jobs, site, log, stays, ledger, joint, tenant, resource, level)
+    else:
+        _count(jobs, site, log, stays, ledger, joint, tenant, changed, resource, level)
+    while joint.queue[_ROOT]["counts"] > 0:
         other = _largest(ledger, joint)
+        joint.state[Party.CHANGED] = other
         found = _look_in(jobs, site, log, stays, ledger, joint, tenant, other, resource, level, strategy)
+        if found != NOBODY:
+            break
+        _count(jobs, site, log, stays, ledger, joint, tenant, other, resource, level)
     charge(ledger, number, resource, -1)
     return found
+
+
+@kernel
+def _count_all(
+    jobs: Jobs,
+    site: Site,
+    log: Log,
+    stays: Stays,
+    ledger: Ledger,
+    joint: Joint,
+    tenant: int,
+    resource: int,
+    level: int,
+) -> None:
+    """Note which queues and which cohorts count: nobody does of whom, and below whom, no job may be taken."""
+    queue = joint.queue
+    queue[_ROOT]["counts"] = 0
+    for place in range(joint.state[Party.ROBBED]):
+        node = int(queue[nth(place)]["robbed"])
+        while node != NOBODY:
+            its = queue[nth(node)]
+            its["eligible"], its["counts"], its["below"] = 0, 0, 0
+            node = int(ledger.tenant[nth(node)]["parent"])
+    for place in range(joint.state[Party.ROBBED]):
+        _count(jobs, site, log, stays, ledger, joint, tenant, int(queue[nth(place)]["robbed"]), resource, level)
 
 
 @kernel
@@ -57,25 +88,28 @@ def _count(
     ledger: Ledger,
     joint: Joint,
     tenant: int,
+    other: int,
     resource: int,
     level: int,
 ) -> None:
-    """Note which queues and which cohorts count."""
-    queue = joint.queue
-    for other in range(queue.size):
-        queue[nth(other)]["counts"] = 0
-    for other in range(queue.size - 1, -1, -1):
-        its = queue[nth(other)]
-        its["eligible"] = 0
-        if (other == tenant or _queue_borrows(ledger, other, resource)) and _look(
-            jobs, site, log, stays, ledger, joint, tenant, other, resource, level
-        ) != NOBODY:
-            its["eligible"] = 1
-            its["counts"] = 1
-        if its["counts"] > 0 and not is_above(ledger, other, tenant) and not _borrows(ledger, other, resource):
-            its["counts"] = 0
-        if its["counts"] > 0 and other != _ROOT:
-            queue[nth(ledger.tenant[nth(other)]["parent"])]["counts"] = 1
+    """Note whether a queue and the cohorts above it count; what others hold has not changed since they were noted."""
+    its = joint.queue[nth(other)]
+    borrows = other == tenant or _queue_borrows(ledger, other, resource)
+    its["eligible"] = borrows and _look(jobs, site, log, stays, ledger, joint, tenant, other, resource, level) != NOBODY
+    if its["eligible"] > 0:
+        its["own_part"] = queue_share(ledger, other, NOBODY, 0)
+    node = other
+    while node != NOBODY:
+        its, above = joint.queue[nth(node)], int(ledger.tenant[nth(node)]["parent"])
+        counted = int(its["counts"])
+        its["counts"] = (its["eligible"] > 0 or its["below"] > 0) and (
+            is_above(ledger, node, tenant) or _borrows(ledger, node, resource)
+        )
+        if above != NOBODY:
+            joint.queue[nth(above)]["below"] += its["counts"] - counted
+            if its["counts"] > 0:
+                its["part"] = tenant_share(ledger, node, NOBODY, 0)
+        node = above
 
 
 @inlined
@@ -139,18 +173,27 @@ def _largest(ledger: Ledger, joint: Joint) -> int:
     while has_below(ledger, cohort):
         best, most, is_cohort = cohort, -1.0, False
         if joint.queue[nth(cohort)]["eligible"] > 0:
-            most = queue_share(ledger, cohort, NOBODY, 0)
-        child = cohort + 1
-        while child < ledger.tenant[nth(cohort)]["end"]:
-            if joint.queue[nth(child)]["counts"] > 0:
-                share, deep = tenant_share(ledger, child, NOBODY, 0), has_below(ledger, child)
+            most = joint.queue[nth(cohort)]["own_part"]
+        for place in range(joint.state[Party.ROBBED]):
+            child = _child_above(ledger, cohort, int(joint.queue[nth(place)]["robbed"]))
+            if child != NOBODY and joint.queue[nth(child)]["counts"] > 0:
+                share, deep = joint.queue[nth(child)]["part"], has_below(ledger, child)
                 if share > most or (share == most and deep and not is_cohort):
                     best, most, is_cohort = child, share, deep
-            child = int(ledger.tenant[nth(child)]["end"])
         if best == cohort:
             return cohort
         cohort = best
     return cohort
+
+
+@inlined
+def _child_above(ledger: Ledger, cohort: int, tenant: int) -> int:
+    """Return that child of a cohort which is a tenant, or above it; NOBODY if none is."""
+    if tenant == cohort or not is_above(ledger, cohort, tenant):
+        return NOBODY
+    while ledger.tenant[nth(tenant)]["parent"] != cohort:
+        tenant = int(ledger.tenant[nth(tenant)]["parent"])
+    return tenant
 
 
 @kernel

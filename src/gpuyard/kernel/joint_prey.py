@@ -40,10 +40,16 @@ def list_prey(jobs: Jobs, stays: Stays, ledger: Ledger, joint: Joint, now: int) 
     _sort(joint.prey, found)
     for number in range(joint.queue.size):
         joint.queue[nth(number)]["prey"] = NOBODY
+        joint.queue[nth(number)]["cursor"] = NOBODY
     for at in range(found - 1, -1, -1):
         queue = joint.queue[nth(_tenant_of(ledger, joint, at))]
         joint.prey[nth(at)]["next"] = queue["prey"]
         queue["prey"] = at
+    joint.state[Party.ROBBED] = 0
+    for number in range(joint.queue.size):
+        if joint.queue[nth(number)]["prey"] != NOBODY:
+            joint.queue[nth(joint.state[Party.ROBBED])]["robbed"] = number
+            joint.state[Party.ROBBED] += 1
 
 
 @inlined
@@ -157,8 +163,10 @@ def _borrows_from(ledger: Ledger, other: int, tenant: int, resource: int) -> boo
 @kernel
 def begin_fair(joint: Joint) -> None:
     """Let all of the list be looked at under a strategy of fair sharing."""
-    for number in range(joint.queue.size):
-        joint.queue[nth(number)]["cursor"] = joint.queue[nth(number)]["prey"]
+    for place in range(joint.state[Party.ROBBED]):
+        its = joint.queue[nth(joint.queue[nth(place)]["robbed"])]
+        its["cursor"] = its["prey"]
+    joint.state[Party.CHANGED] = NOBODY
 
 
 @kernel
@@ -177,7 +185,8 @@ def next_fair(
     """Return the first, in the list of the tenant that borrows most, whom a strategy allows to take, or NOBODY."""
     while True:
         largest, most = NOBODY, 0.0
-        for other in range(ledger.tenant.size):
+        for place in range(joint.state[Party.ROBBED]):
+            other = int(joint.queue[nth(place)]["robbed"])
             its = fair_share(ledger, other, NOBODY, 0)
             if other == tenant or its <= most or not _borrows_from(ledger, other, tenant, resource):
                 continue

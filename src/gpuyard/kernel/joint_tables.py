@@ -29,6 +29,10 @@ QUEUE = np.dtype(
         ("share", np.float64),  # of the child that named it, with it
         ("eligible", np.int64),  # 1 = it counts
         ("counts", np.int64),  # 1 = its tenant counts
+        ("below", np.int64),  # how many of those directly below its tenant count
+        ("part", np.float64),  # the share of its tenant, if that counts
+        ("own_part", np.float64),  # and of itself, if it counts
+        ("robbed", np.int64),  # the n-th of those that have running jobs in Joint.prey, at place n
     ]
 )
 """A tenant's queue; where one queue is for all, that of the root."""
@@ -180,7 +184,11 @@ class Party(IntEnum):
     """its key, when it waited"""
     JOINED = 33
     """those from this place on are tried whether or not they come after it: they joined since"""
-    SIZE = 34
+    ROBBED = 34
+    """queues that have running jobs in Joint.prey"""
+    CHANGED = 35
+    """where cohorts share: the queue whose job was taken last in this stage, or NOBODY: nothing is counted yet"""
+    SIZE = 36
 
 
 class Ordered(IntEnum):
