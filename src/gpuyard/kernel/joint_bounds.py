@@ -1,18 +1,20 @@
 """Who finds no room whoever is taken away, told before anybody is: by sums, and of plain jobs by counts of nodes.
 
-Who may be taken away in the end is among those who may be now: tenants borrow less and less.
+Who may be taken away in the end is among those who may be now: tenants and cohorts borrow less and less.
 """
 
 from __future__ import annotations
 
 from gpuyard.kernel.bits import nth
+from gpuyard.kernel.cohort_prey import counts_for
 from gpuyard.kernel.index import members
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.joint_prey import is_candidate, is_lent
 from gpuyard.kernel.joint_tables import Joint, Party
+from gpuyard.kernel.quotas import resource_held
 from gpuyard.kernel.stays import Stays
 from gpuyard.kernel.tables import Jobs, Log, Records, Site
-from gpuyard.kernel.tenancy import Ledger, Share
+from gpuyard.kernel.tenancy import Ledger, Reclaim, Share
 from gpuyard.kernel.windows import Windows
 
 __all__ = ["lacks_room"]
@@ -87,8 +89,24 @@ def _is_taken(
     own = ledger.asker[nth(ledger.asker_of[nth(its["row"])])]["tenant"] == tenant
     if own:
         return bool(its["level"] > level and is_candidate(stays, joint, at))
+    if not lent or its["level"] <= bound:
+        return False
+    if ledger.state[Share.RECLAIM] == Reclaim.COHORTS:
+        return _counts(jobs, site, log, stays, ledger, joint, at, tenant, resource)
+    return is_lent(jobs, site, log, stays, ledger, joint, at, tenant, resource)
+
+
+@inlined
+def _counts(
+    jobs: Jobs, site: Site, log: Log, stays: Stays, ledger: Ledger, joint: Joint, at: int, tenant: int, resource: int
+) -> bool:
+    """Return whether one of the list, of another tenant, is in a queue that counts where cohorts share."""
+    row = int(joint.prey[nth(at)]["row"])
+    other = int(ledger.asker[nth(ledger.asker_of[nth(row)])]["tenant"])
     return bool(
-        lent and its["level"] > bound and is_lent(jobs, site, log, stays, ledger, joint, at, tenant, resource)
+        is_candidate(stays, joint, at)
+        and resource_held(jobs, site, log, ledger, row) == resource
+        and counts_for(ledger, other, tenant, resource)
     )
 
 

@@ -17,7 +17,8 @@ from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.joint_lanes import is_all_off, is_off, look_anew, look_at
 from gpuyard.kernel.joint_tables import Joint, Ordered, Party
 from gpuyard.kernel.joint_turns import goes_before, sink
-from gpuyard.kernel.partitions import Partitions
+from gpuyard.kernel.partitions import Partitions, Round
+from gpuyard.kernel.scored_queue import Passing
 from gpuyard.kernel.stays import Stays
 from gpuyard.kernel.tenancy import Between, Ledger, Share
 
@@ -50,6 +51,9 @@ def line_up_lanes(
     """Let all be tried that may start, in the order of this moment: of each lane the first is found."""
     look_anew(partitions, joint, now)
     state, lanes, place, kept = joint.state, joint.lane, 0, 0
+    all_sought = (  # any admitted job may become a head: without tenants all are
+        state[Party.PASSING] == Passing.BESIDE and state[Party.SHARED] == 0 and partitions.state[Round.HEADS] == 0
+    )
     state[Party.HEAPED] = lanes.size
     while place < state[Party.LANES]:
         number = int(lanes[nth(place)]["listed"])
@@ -61,7 +65,10 @@ def line_up_lanes(
             continue
         place += 1
         lane["heap"] = NOBODY
-        look_at(ledger, expected, partitions, joint, lane)
+        if all_sought:
+            lane["look"], lane["level"], lane["beside_level"] = state[Party.LOOK], NEVER, NEVER
+        else:
+            look_at(ledger, expected, partitions, joint, lane)
         if is_all_off(joint, lane):
             continue
         _find_best(contenders, stays, joint, lane)

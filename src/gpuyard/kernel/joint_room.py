@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from gpuyard.kernel.bits import nth
-from gpuyard.kernel.codes import NOBODY, Count
+from gpuyard.kernel.codes import NEVER, NOBODY, Count
 from gpuyard.kernel.cohort_prey import next_of_cohorts
 from gpuyard.kernel.hunt import try_place, undo_place
 from gpuyard.kernel.imagined import put_back, take_away
@@ -155,15 +155,17 @@ def _make_room(
     level = level_of_waiting(stays, row)
     stage = _first_stage(ledger, number, resource)
     share = fair_share(ledger, tenant, resource, int(ledger.asker[nth(number)]["gpus"])) if stage == _FAIR else 0.0
-    bound = bound_of(ledger, number, resource, level) if stage == _BORROWED else level
-    if stage == _FAIR:
-        begin_fair(joint)
+    bound = -NEVER if stage == _FAIR else level
+    if stage == _BORROWED:
+        bound = bound_of(ledger, number, resource, level)
     joint.state[Party.TRY] += 1
-    if stage >= _BORROWED and lacks_room(
-        jobs, demand, site, log, stays, ledger, windows, joint, row, wish, resource, level, bound, stage == _BORROWED
+    if lacks_room(
+        jobs, demand, site, log, stays, ledger, windows, joint, row, wish, resource, level, bound, stage != _OWN
     ):
         joint.state[Party.HOLDER] = NOBODY
         return 0
+    if stage == _FAIR:
+        begin_fair(joint)
     first = int(events.counter[Count.SLOTS])
     taken, noted, at = 0, 0, 0
     placed = False
