@@ -219,7 +219,7 @@ def _make_round(
             break
         if goes_by_lane(ledger, joint):
             if not renewed:
-                pass_on(contenders, stays, ledger, expected, partitions, joint, now)
+                pass_on(contenders, stays, ledger, expected, partitions, joint, placed, now)
         else:
             if not renewed:
                 turn_over(contenders, stays, ledger, joint)

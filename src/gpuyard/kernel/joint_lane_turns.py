@@ -51,8 +51,8 @@ def line_up_lanes(
     """Let all be tried that may start, in the order of this moment: of each lane the first is found."""
     look_anew(partitions, joint, now)
     state, lanes, place, kept = joint.state, joint.lane, 0, 0
-    all_sought = (  # any admitted job may become a head: without tenants all are
-        state[Party.PASSING] == Passing.BESIDE and state[Party.SHARED] == 0 and partitions.state[Round.HEADS] == 0
+    all_sought = (  # any admitted job may become a head, and nobody was found not to be admitted
+        state[Party.PASSING] == Passing.BESIDE and state[Party.HOLDS] == 0 and partitions.state[Round.HEADS] == 0
     )
     state[Party.HEAPED] = lanes.size
     while place < state[Party.LANES]:
@@ -133,18 +133,21 @@ def _gather(contenders: Contenders, stays: Stays, joint: Joint, lane: Any) -> No
 def _advance(contenders: Contenders, stays: Stays, joint: Joint, lane: Any) -> bool:
     """Go on to the next of a lane that was looked at; return whether there is one that is not left off."""
     if lane["heap"] == NOBODY:
+        first = int(lane["first"])
+        if first == NOBODY or (first == lane["best"] and joint.entry[nth(first)]["after"] == NOBODY):
+            return False
         if is_all_off(joint, lane):
             return False
         _gather(contenders, stays, joint, lane)
-    first = int(lane["heap"])
+    heap = int(lane["heap"])
     while lane["size"] > 0:
-        best = int(joint.turn[nth(first)])
+        best = int(joint.turn[nth(heap)])
         if joint.state[Party.EXACT] == 0 and lane["level"] <= joint.entry[nth(best)]["level"]:
             return False
         lane["size"] -= 1
         size = int(lane["size"])
         if size > 0:
-            sink(contenders, stays, joint, first, size, 0, int(joint.turn[nth(first + size)]))
+            sink(contenders, stays, joint, heap, size, 0, int(joint.turn[nth(heap + size)]))
         if not is_off(joint, lane, best):
             lane["best"] = best
             return True
@@ -269,12 +272,14 @@ def pass_on(
     expected: Expectations,
     partitions: Partitions,
     joint: Joint,
+    placed: bool,
     now: int,
 ) -> None:
-    """Note that the job whose turn it was has been tried."""
-    look_anew(partitions, joint, now)
+    """Note that the job whose turn it was has been tried, and is ``placed`` or not: then more is known."""
     lane, its = joint.lane[nth(joint.turn[0])], joint.queue[0]
-    look_at(ledger, expected, partitions, joint, lane)
+    if not placed:
+        look_anew(partitions, joint, now)
+        look_at(ledger, expected, partitions, joint, lane)
     if joint.state[Party.ORDERED] == Ordered.ALL:
         _replace_first(contenders, stays, joint, lane)
         return
