@@ -19,7 +19,7 @@ from gpuyard.kernel.instants import next_arrival, skip_rejected
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.joint_admission import admitted_with, holder_of_asker, try_admitted
 from gpuyard.kernel.joint_changes import change_jointly, preempt_victims, start_at
-from gpuyard.kernel.joint_lane_turns import begin_after, goes_by_lane, line_up_lanes, next_of_lanes, pass_on
+from gpuyard.kernel.joint_lane_turns import begin_after, choose_way, line_up_lanes, next_of_lanes, pass_on
 from gpuyard.kernel.joint_lanes import leave_off
 from gpuyard.kernel.joint_memory import (
     is_held,
@@ -217,7 +217,7 @@ def _make_round(
                 find_head(jobs, demand, site, log, events, expected, windows, placer, releaser, row, wish, now)
         if again:
             break
-        if goes_by_lane(ledger, joint):
+        if joint.state[Party.BY_LANE] > 0:
             if not renewed:
                 pass_on(contenders, stays, ledger, expected, partitions, joint, placed, now)
         else:
@@ -251,8 +251,7 @@ def _line_up(
 ) -> None:
     """Let all who wait be tried, but those who are known not to start."""
     renew_levels(contenders, stays, joint)
-    if goes_by_lane(ledger, joint):
-        joint.state[Party.MARK] = NOBODY
+    if choose_way(ledger, joint):
         line_up_lanes(contenders, stays, ledger, expected, partitions, joint, now)
         return
     line_up_all(contenders, stays, ledger, joint)
@@ -271,7 +270,7 @@ def _whose_turn(
     joint: Joint,
 ) -> int:
     """Return the place whose turn it is, or NOBODY."""
-    if goes_by_lane(ledger, joint):
+    if joint.state[Party.BY_LANE] > 0:
         return next_of_lanes(contenders, stays, ledger, expected, partitions, joint)
     return whose_turn(demand, contenders, stays, ledger, joint)
 
@@ -302,7 +301,7 @@ def _let_start(
     preempt_victims(jobs, site, log, events, stays, ledger, contenders, expected, joint, windows, taken, row, now)
     for other in range(waiting, joint.state[Party.LENGTH] if joint.state[Party.SCORED] > 0 else 0):
         score_place(contenders, events, scorer, other, now)
-    lanes = renewed and goes_by_lane(ledger, joint)
+    lanes = renewed and joint.state[Party.BY_LANE] > 0
     if lanes:
         begin_after(stays, joint, place, waiting)
     elif renewed:

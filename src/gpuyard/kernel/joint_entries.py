@@ -18,15 +18,13 @@ def enter_lane(joint: Joint, place: int, row: int, level: int, length: int) -> N
     entry["row"], entry["level"], entry["length"], entry["lane"] = row, level, length, number
     entry["before"], entry["after"] = NOBODY, lane["first"]
     if lane["first"] == NOBODY:
-        lane["least"], lane["most"] = NEVER, -NEVER
+        lane["least"], lane["most"], lane["stands"] = NEVER, -NEVER, joint.state[Party.LANES]
+        joint.lane[nth(joint.state[Party.LANES])]["listed"] = number
+        joint.state[Party.LANES] += 1
     else:
         joint.entry[nth(lane["first"])]["before"] = place
     lane["first"] = place
     lane["least"], lane["most"] = min(lane["least"], level), max(lane["most"], level)
-    if lane["is_listed"] == 0:
-        lane["is_listed"] = 1
-        joint.lane[nth(joint.state[Party.LANES])]["listed"] = number
-        joint.state[Party.LANES] += 1
 
 
 @inlined
@@ -48,6 +46,12 @@ def leave_lane(joint: Joint, place: int) -> None:
         joint.entry[nth(entry["before"])]["after"] = entry["after"]
     if entry["after"] != NOBODY:
         joint.entry[nth(entry["after"])]["before"] = entry["before"]
+    lane = joint.lane[nth(entry["lane"])]
+    if lane["first"] == NOBODY:
+        joint.state[Party.LANES] -= 1
+        last = int(joint.lane[nth(joint.state[Party.LANES])]["listed"])
+        joint.lane[nth(lane["stands"])]["listed"] = last
+        joint.lane[nth(last)]["stands"] = lane["stands"]
     entry["after"] = joint.state[Party.GAPS] - 1
     joint.state[Party.GAPS] = place + 1
 

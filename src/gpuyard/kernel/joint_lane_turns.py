@@ -22,13 +22,23 @@ from gpuyard.kernel.scored_queue import Passing
 from gpuyard.kernel.stays import Stays
 from gpuyard.kernel.tenancy import Between, Ledger, Share
 
-__all__ = ["begin_after", "goes_by_lane", "line_up_lanes", "next_of_lanes", "pass_on"]
+__all__ = ["begin_after", "choose_way", "line_up_lanes", "next_of_lanes", "pass_on"]
+
+_FEW = 4
+"""Turns are told lane by lane where so many jobs wait for each lane."""
 
 
 @inlined
-def goes_by_lane(ledger: Ledger, joint: Joint) -> bool:
-    """Return whether turns are told lane by lane."""
-    return bool(joint.state[Party.LEAVES] > 0 and ledger.state[Share.BETWEEN] == Between.QUEUE)
+def choose_way(ledger: Ledger, joint: Joint) -> bool:
+    """Note, and return, whether turns are told lane by lane in this round: not where lanes are hardly fewer than jobs.
+
+    Both ways the same jobs are tried in the same order, but those of whom it is known that they do not start.
+    """
+    state = joint.state
+    few = _FEW * state[Party.LANES] <= state[Party.LENGTH]
+    state[Party.BY_LANE] = state[Party.LEAVES] > 0 and ledger.state[Share.BETWEEN] == Between.QUEUE and few
+    state[Party.MARK] = NOBODY
+    return bool(state[Party.BY_LANE] > 0)
 
 
 @inlined
@@ -50,20 +60,14 @@ def line_up_lanes(
 ) -> None:
     """Let all be tried that may start, in the order of this moment: of each lane the first is found."""
     look_anew(partitions, joint, now)
-    state, lanes, place, kept = joint.state, joint.lane, 0, 0
+    state, lanes, kept = joint.state, joint.lane, 0
     all_sought = (  # any admitted job may become a head, and nobody was found not to be admitted
         state[Party.PASSING] == Passing.BESIDE and state[Party.HOLDS] == 0 and partitions.state[Round.HEADS] == 0
     )
     state[Party.HEAPED] = lanes.size
-    while place < state[Party.LANES]:
+    for place in range(state[Party.LANES]):
         number = int(lanes[nth(place)]["listed"])
         lane = lanes[nth(number)]
-        if lane["first"] == NOBODY:
-            state[Party.LANES] -= 1
-            lane["is_listed"] = 0
-            lanes[nth(place)]["listed"] = lanes[nth(state[Party.LANES])]["listed"]
-            continue
-        place += 1
         lane["heap"] = NOBODY
         if all_sought:
             lane["look"], lane["level"], lane["beside_level"] = state[Party.LOOK], NEVER, NEVER

@@ -24,7 +24,7 @@ __all__ = ["is_all_off", "is_off", "leave_off", "look_anew", "look_at"]
 
 @kernel
 def leave_off(ledger: Ledger, expected: Expectations, partitions: Partitions, joint: Joint, now: int) -> None:
-    """Leave off who is known to find no room, or is held, where each tenant has a queue.
+    """Leave off who is known to find no room, or is held; if that is half of the only queue, it is in no order yet.
 
     Of a queue whose head is sought: who is not admitted either.  Who is not will not be while jobs only start, so it is
     not the head.
@@ -46,6 +46,8 @@ def leave_off(ledger: Ledger, expected: Expectations, partitions: Partitions, jo
         its["size"] = kept - first
         if kept < first + size and state[Party.ORDERED] == Ordered.ALL:
             state[Party.ORDERED] = Ordered.NOT
+        if 2 * (kept - first) <= size and state[Party.ORDERED] == Ordered.NOT:
+            state[Party.ORDERED] = Ordered.LATER
 
 
 @inlined

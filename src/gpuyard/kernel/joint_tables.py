@@ -94,8 +94,8 @@ LANE = np.dtype(
         ("best", np.int64),  # of the one whose turn is next, or is now
         ("heap", np.int64),  # where the heap of those after it begins in Joint.turn; NOBODY: they are in no order yet
         ("size", np.int64),  # of that heap
-        ("listed", np.int64),  # the n-th lane for whose jobs turns are sought, at place n
-        ("is_listed", np.int64),  # 1 = it is one of these
+        ("listed", np.int64),  # the n-th lane of which somebody waits, at place n
+        ("stands", np.int64),  # at which place it is listed itself
     ]
 )
 """A *lane*: jobs that are kin and of one asker."""
@@ -173,7 +173,7 @@ class Party(IntEnum):
     PASSED = 27
     """the instant of the last pass"""
     LANES = 28
-    """lanes that are listed"""
+    """lanes of which somebody waits"""
     HEAPED = 29
     """how much of Joint.turn is taken by heaps"""
     SOON = 30
@@ -188,7 +188,9 @@ class Party(IntEnum):
     """queues that have running jobs in Joint.prey"""
     CHANGED = 35
     """where cohorts share: the queue whose job was taken last in this stage, or NOBODY: nothing is counted yet"""
-    SIZE = 36
+    BY_LANE = 36
+    """1 = turns are told lane by lane in this round"""
+    SIZE = 37
 
 
 class Ordered(IntEnum):
