@@ -190,7 +190,7 @@ def _make_round(
     while place != NOBODY:
         row = int(contenders.waiting[nth(place)]["row"])
         waiting = int(state[Party.LENGTH])
-        renewed = False
+        renewed = placed = False
         vain += 1
         number = partition_of(partitions, row)
         if not is_passed_over(ledger, joint, partitions, row, number):
@@ -217,16 +217,9 @@ def _make_round(
                 find_head(jobs, demand, site, log, events, expected, windows, placer, releaser, row, wish, now)
         if again:
             break
-        if joint.state[Party.BY_LANE] > 0:
-            if not renewed:
-                pass_on(contenders, stays, ledger, expected, partitions, joint, placed, now)
-        else:
-            if not renewed:
-                turn_over(contenders, stays, ledger, joint)
-                drop_passed_over(contenders, stays, ledger, partitions, joint)
-            if state[Party.LEAVES] > 0 and vain * _VAIN > waiting:
-                leave_off(ledger, expected, partitions, joint, now)
-                vain = 0
+        vain = _go_on(
+            contenders, stays, ledger, expected, partitions, joint, placed, renewed, vain * _VAIN > waiting, vain, now
+        )
         place = _whose_turn(demand, contenders, stays, ledger, expected, partitions, joint)
     if again:
         state[Party.AGAIN] = 1
@@ -257,6 +250,37 @@ def _line_up(
     line_up_all(contenders, stays, ledger, joint)
     if joint.state[Party.LEAVES] > 0 and (joint.state[Party.HOLDS] > 0 or joint.state[Party.PASSING] == Passing.ALL):
         leave_off(ledger, expected, partitions, joint, now)
+
+
+@inlined
+def _go_on(
+    contenders: Contenders,
+    stays: Stays,
+    ledger: Ledger,
+    expected: Expectations,
+    partitions: Partitions,
+    joint: Joint,
+    placed: bool,
+    renewed: bool,
+    due: bool,
+    vain: int,
+    now: int,
+) -> int:
+    """Note that somebody was tried; return how many were in vain since it was looked who is to be left off.
+
+    That is ``due``, where turns are not told lane by lane.
+    """
+    if joint.state[Party.BY_LANE] > 0:
+        if not renewed:
+            pass_on(contenders, stays, ledger, expected, partitions, joint, placed, now)
+        return vain
+    if not renewed:
+        turn_over(contenders, stays, ledger, joint)
+        drop_passed_over(contenders, stays, ledger, partitions, joint)
+    if joint.state[Party.LEAVES] > 0 and due:
+        leave_off(ledger, expected, partitions, joint, now)
+        return 0
+    return vain
 
 
 @inlined

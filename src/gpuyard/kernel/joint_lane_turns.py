@@ -119,11 +119,7 @@ def _gather(contenders: Contenders, stays: Stays, joint: Joint, lane: Any) -> No
     """Put those of a lane that are to be tried after its first into a heap."""
     first, size, place = int(joint.state[Party.HEAPED]), 0, int(lane["first"])
     while place != NOBODY:
-        if (
-            place != lane["best"]
-            and not is_off(joint, lane, place)
-            and _is_behind(contenders, stays, joint, place)
-        ):
+        if place != lane["best"] and not is_off(joint, lane, place) and _is_behind(contenders, stays, joint, place):
             joint.turn[nth(first + size)] = place
             size += 1
         place = int(joint.entry[nth(place)]["after"])
@@ -161,9 +157,7 @@ def _advance(contenders: Contenders, stays: Stays, joint: Joint, lane: Any) -> b
 @inlined
 def _lane_before(contenders: Contenders, stays: Stays, joint: Joint, one: int, other: int) -> bool:
     """Return whether the first of a lane goes before that of another."""
-    return goes_before(
-        contenders, stays, joint, int(joint.lane[nth(one)]["best"]), int(joint.lane[nth(other)]["best"])
-    )
+    return goes_before(contenders, stays, joint, int(joint.lane[nth(one)]["best"]), int(joint.lane[nth(other)]["best"]))
 
 
 @kernel

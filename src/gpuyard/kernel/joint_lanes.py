@@ -81,7 +81,7 @@ def is_off(joint: Joint, lane: Any, place: int) -> bool:
 @inlined
 def _is_from(joint: Joint, known: int, level: int) -> bool:
     """Return whether what is known from a level on holds at another; -NEVER: at all."""
-    return bool(known <= level and (joint.state[Party.EXACT] == 0 or known == level or known == -NEVER))
+    return bool(known <= level and (joint.state[Party.EXACT] == 0 or known in (level, -NEVER)))
 
 
 @inlined
