@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from gpuyard.bounds import Bounds as Bounds
     from gpuyard.cluster import Cluster as Cluster
     from gpuyard.custom import order as order
     from gpuyard.custom import placement as placement
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "Bounds": ("gpuyard.bounds", "Bounds"),
     "Cluster": ("gpuyard.cluster", "Cluster"),
     "ConfigError": ("gpuyard.errors", "ConfigError"),
     "EnergyModel": ("gpuyard.energy", "EnergyModel"),
@@ -80,6 +82,7 @@ _HOME = {
 """Where each public name lives."""
 
 __all__ = [
+    "Bounds",
     "Cluster",
     "ConfigError",
     "EnergyModel",

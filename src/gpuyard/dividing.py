@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuyard.bounds import Bounds
 from gpuyard.cluster import Cluster
 from gpuyard.errors import ConfigError
 from gpuyard.kernel.codes import NOBODY
@@ -52,6 +53,7 @@ def schedule_apart(
     begin: float | None = None,
     windows: Sequence[NodeWindow] = (),
     tenants: Tenants = NO_TENANTS,
+    bounds: Sequence[Bounds] = (),
     division: Division | None = None,
     decisions: bool = False,
     progress: Progress | None = None,
@@ -66,7 +68,7 @@ def schedule_apart(
         Who shares the cluster; with virtual clusters, each of those that have no tenants of their own.
     division
         Whose jobs and nodes are whose, where that is known: of some of the jobs of a run, as it is of all.
-    seed, until, begin, windows, decisions, progress
+    seed, until, begin, windows, bounds, decisions, progress
         As for :func:`gpuyard.simulation.schedule`.
 
     Raises
@@ -84,6 +86,7 @@ def schedule_apart(
             begin=begin,
             windows=windows,
             tenants=tenants,
+            bounds=bounds,
             decisions=decisions,
             progress=progress,
         )
@@ -92,7 +95,7 @@ def schedule_apart(
     if division is None:
         division = divide(workload, cluster, policy, virtual_clusters, tenants)
     division = _with_bounds(division, workload)
-    jobs = participants(workload, policy, begin=begin, seed=seed)
+    jobs = participants(workload, policy, begin=begin, seed=seed, bounds=bounds)
     division = replace(division, member=division.member[jobs.rows])
     rejections = _reject_outsiders(jobs, division)
     parts: list[_Part] = []
@@ -105,7 +108,7 @@ def schedule_apart(
         try:
             check_times(own, begin, until, windows)
             check_tenants(own, sharing)
-            asked = jobs if own == policy else participants(workload, own, begin=begin, seed=seed)
+            asked = jobs if own == policy else participants(workload, own, begin=begin, seed=seed, bounds=bounds)
             record = schedule_participants(
                 asked.only(rows, name),
                 cluster.part(nodes, name),
@@ -249,6 +252,7 @@ def _together(
         kernel_s=sum(each.kernel_s for each in records),
         begin=None if jobs.middle is None else jobs.middle.begin,
         windows=windows,
+        bounds=jobs.bounds,
         decisions=_decided(parts),
         division=division,
     )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from gpuyard import __version__
 from gpuyard.apart import check_apart, times_alone
 from gpuyard.beside import beside
+from gpuyard.bounds import Bounds, bound_tables, check_partitions, with_time_limits
 from gpuyard.cluster import Cluster
 from gpuyard.custom import Decider, OwnOrder, OwnPlacement
 from gpuyard.dividing import schedule_apart
@@ -65,6 +66,7 @@ def simulate(
     windows: Sequence[NodeWindow] = (),
     virtual_clusters: Sequence[VirtualCluster] = (),
     tenants: Tenants | Mapping[str, object] | None = None,
+    bounds: Sequence[Bounds] = (),
     energy: EnergyModel | Mapping[str, object] | None = None,
     window: tuple[float, float] | None = None,
     warmup: float = 0.0,
@@ -100,6 +102,8 @@ def simulate(
     tenants
         Who shares the cluster, with quotas and limits: an object, or a table as ``[tenants]`` of a scenario is.
         With virtual clusters, each of those without ``sharing`` of their own; without quotas and limits then.
+    bounds
+        What a single job of a partition or QOS may ask for: what is beyond is rejected.
     energy
         The site's power, cooling, carbon and price: a model, or the keys of one.
     window, warmup
@@ -147,8 +151,10 @@ def simulate(
     if alone:
         check_apart(chosen)
     sharing = Tenants.of(tenants)
+    check_partitions(bounds, [(each.partitions[0], each.is_default) for each in windows if each.is_partition])
     tell("schedule", 0.0)
     jobs.parents  # noqa: B018  # worked out once for both that look at it now
+    jobs = with_time_limits(jobs, bounds)
     digested = beside(lambda: workload_digest(jobs))
     record = schedule_apart(
         jobs,
@@ -160,6 +166,7 @@ def simulate(
         begin=begin,
         windows=windows,
         tenants=sharing,
+        bounds=bounds,
         decisions=decisions,
         progress=lambda share: tell("schedule", share),
     )
@@ -188,6 +195,7 @@ def simulate(
             virtual_clusters=virtual_clusters,
             windows=windows,
             tenants=sharing,
+            bounds=bounds,
             until=until,
             begin=begin,
         )
@@ -204,7 +212,8 @@ def simulate(
         alone=apart,
         scenario={
             "run": run,
-            **window_tables(windows),
+            **(nodes := window_tables(windows)),
+            **bound_tables(bounds, nodes),
             **virtual_cluster_tables(virtual_clusters),
             **shared,
             **(scenario or {}),

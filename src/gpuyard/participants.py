@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gpuyard.beginning import Beginning, begin_at, with_stated_limits
+from gpuyard.bounds import Bounds, check_bounds, with_time_limits
+from gpuyard.errors import ConfigError
 from gpuyard.ordering import estimate_run_times, static_rank
 from gpuyard.parents import coded_table, without_dangling
 from gpuyard.policy import Policy
@@ -24,7 +27,8 @@ class Participants:
     ``everybody``: the workload that they are of.  ``rows``: int64, shape (jobs,), their rows in it.  ``number``: int64,
     shape (jobs,), the rows that random numbers are drawn by; empty where those are their own.  ``middle``: the state
     that the simulation begins with, None for an empty cluster.  ``estimate``: int64 microseconds, shape (jobs,);
-    ``rank``: int32, shape (jobs,), a permutation: their places in an order that stays.
+    ``rank``: int32, shape (jobs,), a permutation: their places in an order that stays.  ``bounds``: what a single
+    job of a partition or QOS may ask for.
     """
 
     workload: Workload
@@ -34,6 +38,7 @@ class Participants:
     middle: Beginning | None
     estimate: NDArray[np.int64]
     rank: NDArray[np.int32]
+    bounds: tuple[Bounds, ...] = ()
 
     def only(self, rows: NDArray[np.int64], name: str) -> Participants:
         """Return some of them (their rows, ascending), as jobs of a workload of that name.
@@ -66,14 +71,29 @@ class Participants:
             middle=middle,
             estimate=self.estimate[rows],
             rank=rank,
+            bounds=self.bounds,
         )
 
 
-def participants(workload: Workload, policy: Policy, *, begin: float | None, seed: int) -> Participants:
+def participants(
+    workload: Workload, policy: Policy, *, begin: float | None, seed: int, bounds: Sequence[Bounds] = ()
+) -> Participants:
     """Return those of a workload that have not ended when a simulation begins; without ``begin`` (s), all.
 
-    The history behind estimates is that of all jobs.
+    The history behind estimates is that of all jobs.  Jobs without a time limit have that of their partition or QOS.
+
+    Raises
+    ------
+    ConfigError
+        For bounds that contradict each other, and beside recorded replay.
     """
+    if bounds and policy.replay == "recorded":
+        raise ConfigError(
+            "replay recorded starts every job that the record started, whatever the bounds of partitions and QOS; "
+            "leave them out, or choose replay = schedule"
+        )
+    check_bounds(bounds)
+    workload = with_time_limits(workload, bounds)
     middle = None if begin is None else begin_at(workload, round(begin * MICROSECOND))
     jobs = workload if middle is None else middle.workload
     if middle is None or policy.estimate != "history":
@@ -88,4 +108,5 @@ def participants(workload: Workload, policy: Policy, *, begin: float | None, see
         middle=middle,
         estimate=estimate,
         rank=static_rank(jobs, policy, estimate, seed),
+        bounds=tuple(bounds),
     )

@@ -9,6 +9,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuyard.bounds import Bounds
 from gpuyard.cluster import Cluster
 from gpuyard.policy import Policy
 from gpuyard.tenancy import NO_TENANTS, Tenants
@@ -82,7 +83,8 @@ class Record:
 
     ``stop`` is the instant the simulation stopped: the last end, or the ``until`` that was asked for.  ``begin`` is
     the instant it began with a given state, or None: a job that ran by then has an earlier ``start``, and an attempt
-    that starts at ``begin``.  ``windows``: maintenance and reservations of nodes.
+    that starts at ``begin``.  ``windows``: maintenance and reservations of nodes.  ``bounds``: what a single job of a
+    partition or QOS may ask for.
     ``tenants``: who shares the cluster, with quotas and limits; those of virtual clusters are in their ``division``.
     ``decisions`` is what the engine
     promised, where that was asked for.
@@ -120,6 +122,7 @@ class Record:
     kernel_s: float
     begin: int | None = None
     windows: tuple[NodeWindow, ...] = ()
+    bounds: tuple[Bounds, ...] = ()
     tenants: Tenants = NO_TENANTS
     decisions: Decided | None = None
     attempt_useful: NDArray[np.int64] | None = None

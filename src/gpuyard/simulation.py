@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuyard.admission import reject_beyond
 from gpuyard.beginning import Beginning, set_beginning
+from gpuyard.bounds import Bounds
 from gpuyard.celling import ask_for_cells
 from gpuyard.cluster import Cluster
 from gpuyard.deciding import Session
@@ -106,6 +108,7 @@ def schedule(
     begin: float | None = None,
     windows: Sequence[NodeWindow] = (),
     tenants: Tenants = NO_TENANTS,
+    bounds: Sequence[Bounds] = (),
     decisions: bool = False,
     progress: Progress | None = None,
 ) -> Record:
@@ -123,6 +126,8 @@ def schedule(
         Maintenance and reservations of nodes, and nodes that come later.
     tenants
         Who shares the cluster, by which quotas and limits.
+    bounds
+        What a single job of a partition or QOS may ask for.
     decisions
         Also note what is promised to whom; the schedule is the same.
     progress
@@ -137,7 +142,7 @@ def schedule(
     check_tenants(policy, tenants)
     policy = with_bound(policy, tenants, workload)
     return schedule_participants(
-        participants(workload, policy, begin=begin, seed=seed),
+        participants(workload, policy, begin=begin, seed=seed, bounds=bounds),
         cluster,
         policy,
         seed=seed,
@@ -177,7 +182,7 @@ def schedule_participants(
             raise EngineError(f"the engine stopped with {count[Count.WAITING]} jobs waiting")
         stop = _last_instant(given)
     record = _record(given, cluster, policy, seed=seed, stop=stop, windows=tuple(windows), kernel_s=kernel_s)
-    return replace(record, tenants=tenants)
+    return replace(record, tenants=tenants, bounds=jobs.bounds)
 
 
 def _run(given: _Given, stop: int) -> float:
@@ -236,8 +241,8 @@ def _lower(
     """Turn what people name into the engine's tables, with the jobs placed that already run at the beginning."""
     workload, middle, estimate = part.workload, part.middle, part.estimate
     later, closed = _apart(windows, workload, cluster, policy, -NEVER if middle is None else middle.begin)
-    rejections = Rejections(len(workload))
     asked, shared = share_out(workload, cluster, policy, tenants, lower_demands(workload, cluster, policy))
+    rejections = reject_beyond(part, cluster, asked)
     fits = reject_unfit(workload, cluster, policy, asked, rejections, shared=shared, windows=windows)
     if policy.cells:
         asked = ask_for_cells(workload, cluster, policy, asked, rejections, asker=limited_alike(shared, len(workload)))

@@ -12,13 +12,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gpuyard.beginning import begin_at
+from gpuyard.bounds import with_time_limits
 from gpuyard.cluster import Cluster
 from gpuyard.errors import ConfigError, InputError
 from gpuyard.explanation.closures import Closure, closures_of, joint
 from gpuyard.explanation.partition_queues import Partition, Queues, queues_of
 from gpuyard.explanation.past import FairPast
 from gpuyard.explanation.promises import NOT_NEEDED, Promises, promises_of
-from gpuyard.explanation.sections import section_of, ticks_of, virtual_clusters_of, windows_of
+from gpuyard.explanation.sections import bounds_of, section_of, ticks_of, virtual_clusters_of, windows_of
 from gpuyard.kernel.tables import Records
 from gpuyard.lowering import Asked, lower_demands
 from gpuyard.metrics import cluster_digest, workload_digest
@@ -222,6 +223,7 @@ def gather(
         If they cannot be made again, or are not those that the result was made from.
     """
     jobs, site = _jobs_and_site(result, workload, cluster, note)
+    jobs = with_time_limits(jobs, bounds_of(result))
     given = dict(section_of(result, "policy"))
     policy = named_policy(str(given.pop("name", "fifo")), **given)
     run = section_of(result, "run")

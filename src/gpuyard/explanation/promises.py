@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gpuyard.cluster import Cluster
 from gpuyard.dividing import schedule_apart
-from gpuyard.explanation.sections import section_of, ticks_of, virtual_clusters_of, windows_of
+from gpuyard.explanation.sections import bounds_of, section_of, ticks_of, virtual_clusters_of, windows_of
 from gpuyard.metrics import decisions_table, schedule_digest
 from gpuyard.metrics.tables import LOST
 from gpuyard.ordering import is_scored
@@ -115,6 +115,7 @@ def promises_of(
         begin=run.get("begin"),
         windows=windows_of(result, workload),
         tenants=Tenants.of(section_of(result, "tenants")),
+        bounds=bounds_of(result),
         decisions=True,
     )
     if schedule_digest(record) != result.digest:

@@ -10,12 +10,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from gpuyard.bounds import Bounds
 from gpuyard.metrics.stages import second_0
 from gpuyard.result import Result
+from gpuyard.scenario.bound_keys import PartitionSection, QosSection
 from gpuyard.scenario.node_sets import (
     CommissionSection,
     MaintenanceSection,
-    PartitionSection,
     ReservationSection,
     VirtualClusterSection,
 )
@@ -23,7 +24,7 @@ from gpuyard.virtual_clusters import VirtualCluster
 from gpuyard.windows import NodeWindow
 from gpuyard.workload import Workload, to_ticks
 
-__all__ = ["section_of", "ticks_of", "virtual_clusters_of", "windows_of"]
+__all__ = ["bounds_of", "section_of", "ticks_of", "virtual_clusters_of", "windows_of"]
 
 
 def virtual_clusters_of(result: Result) -> list[VirtualCluster]:
@@ -57,7 +58,17 @@ def windows_of(result: Result, jobs: Workload) -> list[NodeWindow]:
         ("partition", PartitionSection),
     ):
         tables = result.scenario.get(name)
-        found += [section.model_validate(table).window(origin) for table in tables] if isinstance(tables, list) else []
+        for table in tables if isinstance(tables, list) else ():
+            found += section.model_validate(table).windows(origin)
+    return found
+
+
+def bounds_of(result: Result) -> list[Bounds]:
+    """Return the bounds of partitions and QOS as the scenario has them."""
+    found: list[Bounds] = []
+    for name, section in (("partition", PartitionSection), ("qos", QosSection)):
+        tables = result.scenario.get(name)
+        found += [section.model_validate(table).bounds() for table in tables] if isinstance(tables, list) else []
     return found
 
 

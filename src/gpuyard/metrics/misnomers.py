@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from gpuyard.bounds import Bounds
 from gpuyard.entitlement import owners
 from gpuyard.policy import Policy
 from gpuyard.tenancy import Tenants
@@ -31,22 +32,24 @@ def misnomers(tenants: Tenants, workload: Workload) -> list[str]:
     return [*_of_tenants(tenants, workload), *_of_limits(tenants, workload), *_of_quotas(tenants)]
 
 
-def misnamed(policy: Policy, workload: Workload) -> list[str]:
-    """Return a sentence for each QOS or partition with a tier, mode or factor that no job has, where a name is near.
+def misnamed(policy: Policy, workload: Workload, bounds: Sequence[Bounds] = ()) -> list[str]:
+    """Return a sentence for each QOS or partition with a tier, mode, factor or bounds that no job has but a near one.
 
     The near name is only suspected where it has none of its own.
     """
     rule = policy.preemption.rule
-    given_by_rule = (("tier", policy.preemption.tiers), ("mode", policy.preemption.modes))
+    given_by_rule = (("a tier", policy.preemption.tiers), ("a mode", policy.preemption.modes))
     tables = [(what, rule, set(given)) for what, given in given_by_rule] if rule in ("partition", "qos") else []
-    tables += [("factor", "qos", set(policy.qos)), ("factor", "partition", set(policy.partitions))]
+    tables += [("a factor", "qos", set(policy.qos)), ("a factor", "partition", set(policy.partitions))]
+    for column in ("qos", "partition"):
+        tables.append(("bounds", column, {each.name for each in bounds if each.column == column}))
     said = []
     for what, column, given in tables:
         known = set(workload.labels(column, "")[1]) - {""} if given else set()
         for name in sorted(given - known):
             near = nearest(name, known - given)
             if near:
-                said.append(f"No job is of the {column} '{name}', which has a {what}; did you mean '{near}'?")
+                said.append(f"No job is of the {column} '{name}', which has {what}; did you mean '{near}'?")
     return said
 
 

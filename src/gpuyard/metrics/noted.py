@@ -21,7 +21,11 @@ def slips(record: Record) -> list[str]:
     """Return what tenants and policy of a run, and the tenants of its virtual clusters, say in vain."""
     jobs, policy, division = record.workload, record.policy, record.division
     tenants = record.tenants if division is None else NO_TENANTS
-    said = [*misnomers(tenants, jobs), *misnamed(policy, jobs), *in_vain(policy, tenants, jobs, record.cluster)]
+    said = [
+        *misnomers(tenants, jobs),
+        *misnamed(policy, jobs, record.bounds),
+        *in_vain(policy, tenants, jobs, record.cluster),
+    ]
     return [*said, *_of_stop(record), *(() if division is None else _apart(record, division))]
 
 

@@ -19,7 +19,7 @@ from gpuyard.virtual_cluster_files import read_virtual_clusters
 from gpuyard.virtual_clusters import VirtualCluster
 from gpuyard.windows import NodeWindow
 
-__all__ = ["CommissionSection", "MaintenanceSection", "PartitionSection", "ReservationSection", "VirtualClusterSection"]
+__all__ = ["CommissionSection", "MaintenanceSection", "ReservationSection", "VirtualClusterSection"]
 
 Origin: TypeAlias = Callable[[], datetime | None]
 """Returns second 0 of the workload, ``None`` where its calendar is not known."""
@@ -34,11 +34,11 @@ class MaintenanceSection(Section):
     start: Instant = Field(description="When it starts, since the origin, or a date or timestamp.")
     end: Instant = Field(description="When it ends, since the origin, or a date or timestamp.")
 
-    def window(self, origin: Origin) -> NodeWindow:
+    def windows(self, origin: Origin) -> list[NodeWindow]:
         """Return the window over these nodes; without an offset timestamps have that of the origin."""
         given = self.model_dump()
         users, tenants, partitions = (tuple(given.get(name, ())) for name in ("user", "tenant", "partition"))
-        return NodeWindow(
+        window = NodeWindow(
             nodes=tuple(self.nodes),
             start=_seconds(origin, "start", self.start),
             end=_seconds(origin, "end", self.end),
@@ -46,6 +46,7 @@ class MaintenanceSection(Section):
             tenants=tenants,
             partitions=partitions,
         )
+        return [window]
 
 
 class ReservationSection(MaintenanceSection):
@@ -71,12 +72,12 @@ class CommissionSection(Section):
         default=None, min_length=1, description="The phase of the site that begins with them, such as 'phase-2'."
     )
 
-    def window(self, origin: Origin) -> NodeWindow:
+    def windows(self, origin: Origin) -> list[NodeWindow]:
         """Return the window over these nodes; without an offset a timestamp has that of the origin."""
         if not isinstance(self.start, str):
-            return NodeWindow.commissioned(tuple(self.nodes), self.start, self.phase or "")
+            return [NodeWindow.commissioned(tuple(self.nodes), self.start, self.phase or "")]
         window = NodeWindow.commissioned(tuple(self.nodes), _since(origin(), "start", self.start), self.phase or "")
-        return replace(window, said=self.start)
+        return [replace(window, said=self.start)]
 
 
 def _seconds(origin: Origin, key: str, value: float | str) -> float:
@@ -95,18 +96,6 @@ def _since(zero: datetime | None, key: str, text: str) -> float:
         return (moment.astimezone(UTC) - zero.astimezone(UTC)).total_seconds()  # one clock may change its offset
     except OverflowError:
         raise ConfigError(f"{key} = '{text}' is on the edge of the calendar; write a year from 2 to 9998") from None
-
-
-class PartitionSection(Section):
-    """``[[partition]]``: the jobs of a partition run on some nodes only, which others may share with them."""
-
-    name: str = Field(description="The partition, as the job table says it.")
-    nodes: Items = Field(description="Its nodes: numbers, ranges such as '0-15', names, domains of a level, or 'all'.")
-    default: bool = Field(default=False, description="The jobs without a partition are of this one.")
-
-    def window(self, origin: Origin) -> NodeWindow:
-        """Return the window over all other nodes."""
-        return NodeWindow.partition(self.name, tuple(self.nodes), is_default=self.default)
 
 
 class VirtualClusterSection(Section):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuyard.bounds import Bounds, check_bounds
 from gpuyard.cluster import Cluster
 from gpuyard.errors import ConfigError
 from gpuyard.policy import Policy, named_policy
@@ -77,6 +78,7 @@ class Resolved:
     windows: tuple[NodeWindow, ...] = ()
     virtual_clusters: tuple[VirtualCluster, ...] = ()
     tenants: Tenants = NO_TENANTS
+    bounds: tuple[Bounds, ...] = ()
 
     def __iter__(self) -> Iterator[Any]:
         return iter((self.workload, self.cluster, self.policy, self.energy, self.options))
@@ -156,6 +158,7 @@ class Resolver:
             windows=windows,
             virtual_clusters=parts,
             tenants=tenants,
+            bounds=self.bounds(),
         )
 
     def virtual_clusters(self) -> tuple[VirtualCluster, ...]:
@@ -202,11 +205,20 @@ class Resolver:
         for section in WINDOW_LISTS:
             with self._blamed_on(section):
                 for table in getattr(self._checked, section):
-                    window = table.window(self._second_0)
-                    window.node_numbers(self._cluster)
-                    found.append(window)
+                    for window in table.windows(self._second_0):
+                        window.node_numbers(self._cluster)
+                        found.append(window)
                 check_windows(found)
         return tuple(found)
+
+    def bounds(self) -> tuple[Bounds, ...]:
+        """Return what a single job of a partition or QOS may ask for."""
+        found: list[Bounds] = []
+        for section in ("partition", "qos"):
+            with self._blamed_on(section):
+                found += [table.bounds() for table in getattr(self._checked, section)]
+                check_bounds(found)
+        return tuple(each for each in found if each.binds or each.is_default)
 
     def _second_0(self) -> datetime | None:
         """Return second 0 of the workload, where it is known; a trace is read for it."""
@@ -451,6 +463,7 @@ def simulate_resolved(resolved: Resolved, tell: Progress) -> Result:
         windows=resolved.windows,
         virtual_clusters=resolved.virtual_clusters,
         tenants=resolved.tenants,
+        bounds=resolved.bounds,
         scenario=resolved.echo,
         progress=say,
         **asdict(options),

@@ -7,11 +7,11 @@ from typing import Any, Final, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gpuyard.scenario import tenant_keys, what_if
+from gpuyard.scenario.bound_keys import PartitionSection, QosSection
 from gpuyard.scenario.keys import Moment, Names, Pue, Seconds, Section, Since, Window, WindowPair
 from gpuyard.scenario.node_sets import (
     CommissionSection,
     MaintenanceSection,
-    PartitionSection,
     ReservationSection,
     VirtualClusterSection,
 )
@@ -29,6 +29,7 @@ __all__ = [
     "Model",
     "PartitionSection",
     "PolicySection",
+    "QosSection",
     "ReservationSection",
     "RunSection",
     "VirtualClusterSection",
@@ -253,7 +254,10 @@ class Model(BaseModel):
     maintenance: list[MaintenanceSection] = Field(default=[], description="Nodes that are closed to all for a while.")
     reservation: list[ReservationSection] = Field(default=[], description="Nodes that are kept for some for a while.")
     commission: list[CommissionSection] = Field(default=[], description="Nodes that are there from an instant on.")
-    partition: list[PartitionSection] = Field(default=[], description="Nodes on which the jobs of a partition run.")
+    partition: list[PartitionSection] = Field(
+        default=[], description="Nodes on which the jobs of a partition run, and what these may ask for."
+    )
+    qos: list[QosSection] = Field(default=[], description="What the jobs of a QOS may ask for.")
     virtual_cluster: list[VirtualClusterSection] = Field(
         default=[], description="Sets of nodes with queues of their own."
     )
@@ -271,6 +275,7 @@ SECTIONS: Final[dict[str, type[BaseModel]]] = {
     "reservation": ReservationSection,
     "commission": CommissionSection,
     "partition": PartitionSection,
+    "qos": QosSection,
     "virtual_cluster": VirtualClusterSection,
 }
 """The sections by name."""

@@ -23,6 +23,7 @@ from typing import Any, Final
 from gpuyard.errors import ConfigError, InputError, unknown_name
 from gpuyard.policy import ALIASES, DEPENDENT, NAMED, PREEMPTIVE
 from gpuyard.presets import load_preset, preset_names
+from gpuyard.scenario.bound_keys import with_files, with_paths_of_files
 from gpuyard.scenario.tenant_keys import merge_named, with_path
 from gpuyard.scenario.what_if import with_paths
 
@@ -56,6 +57,7 @@ class Layered:
 
     def add(self, layer: Mapping[str, Any], origin: str) -> None:
         """Put a layer on top."""
+        layer = with_files(layer)
         for section, sources in SOURCES.items():
             above, below = layer.get(section), self.values.get(section)
             if isinstance(above, Mapping) and isinstance(below, Mapping):
@@ -143,7 +145,7 @@ def read_layers(source: str | Path) -> Layered:
 
 WINDOW_LISTS: Final = ("maintenance", "reservation", "commission", "partition")
 """Sections of windows over nodes."""
-TABLE_LISTS: Final = (*WINDOW_LISTS, "virtual_cluster")
+TABLE_LISTS: Final = (*WINDOW_LISTS, "qos", "virtual_cluster")
 """Sections of which a scenario has several, each in double brackets."""
 
 
@@ -242,6 +244,7 @@ def _read(source: str | Path, folder: Path) -> tuple[dict[str, Any], str, str, P
         with_paths(layer["workload"], path.parent)
         with_path(layer["workload"].get("tenants"), path.parent)
     with_path(layer.get("tenants"), path.parent)
+    with_paths_of_files(layer, path.parent)
     divided = layer.get("virtual_cluster")
     for table in divided if isinstance(divided, list) else ():
         with_path(table, path.parent)
