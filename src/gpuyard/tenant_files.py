@@ -50,10 +50,21 @@ def _from_toml(text: str, path: Path) -> Tenants:
         row = int(line[1]) if line else None
         raise InputError(f"this is not TOML: {reason}", path=path, row=row, remedy="correct that line") from None
     inner = table.get("tenants")
+    if isinstance(inner, Mapping) and len(table) > 1:
+        raise _more_than_tenants(table, path)
     try:
         return Tenants.of(inner if isinstance(inner, Mapping) else table)
     except ConfigError as problem:
         raise InputError(str(problem), path=path) from None
+
+
+def _more_than_tenants(table: Mapping[str, Any], path: Path) -> InputError:
+    """Return the error of a file that says more than who shares a cluster, such as a whole scenario."""
+    others = [f"[{key}]" if isinstance(value, Mapping) else f"'{key}'" for key, value in table.items()]
+    others.remove("[tenants]")
+    shown = ", ".join(others[:4]) + (", ..." if len(others) > 4 else "")
+    remedy = "keep only [tenants] in the file, or, if it is a scenario, run it: gpuyard run FILE"
+    return InputError(f"beside [tenants] it has {shown}, which would be left out", path=path, remedy=remedy)
 
 
 def _from_csv(text: str, path: Path) -> Tenants:

@@ -76,3 +76,16 @@ def test_quotas_that_come_to_more_than_there_is():
     assert overpromised(Tenants(tenants=quotas), typed) == [
         "Nominal quotas come to 3 GPUs of type B, and the cluster has 2: not all of them can be used at once."
     ]
+
+
+def test_more_to_lend_than_there_is_in_the_quota():
+    line = "'lend' of tenant steel, 5 GPUs, bounds nothing: its quota, with those below it, is 4 GPUs."
+    below = Tenant(name="steel/vision", nominal=1, lend=1)
+    assert overpromised(Tenants(tenants=(Tenant(name="steel", nominal=3, lend=5), below)), cluster(8)) == [line]
+    assert overpromised(Tenants(tenants=(Tenant(name="steel", nominal=3, lend=4), below)), cluster(8)) == []
+    typed = Tenants(tenants=(Tenant(name="steel", nominal={"A": 4}, lend={"A": 4, "B": 1}),))
+    assert overpromised(typed, cluster(("A", 4), ("B", 2))) == [
+        "'lend' of tenant steel, 1 GPU of type B, bounds nothing: its quota, with those below it, is 0 GPUs of type B."
+    ]
+    unbounded = Tenants(tenants=(Tenant(name="steel", lend=5),))  # without quotas another sentence says it
+    assert overpromised(unbounded, cluster(8)) == []

@@ -98,6 +98,19 @@ def test_another_cluster_takes_its_site_and_the_old_name_with_it() -> None:
     assert layered.values == {"cluster": {"nodes": 4, "gpus_per_node": 8}, "run": {"seed": 1}}
 
 
+def test_a_scenario_keeps_its_own_name_where_an_option_gives_it_another_cluster() -> None:
+    other = {"cluster": {"nodes": 4, "gpus_per_node": 8}}
+    own = Scenario.from_mapping({"extends": "phase-1", "name": "lab"})
+    told = Scenario.from_mapping({"extends": "phase-1", "name": "lab", "description": "ours"})
+    named = [each.over(other, "command line").to_mapping() for each in (own, told, load("phase-1"))]
+    assert [(each.get("name"), each.get("description")) for each in named] == [
+        ("lab", None),  # what the preset said of its site is gone
+        ("lab", "ours"),
+        (None, None),
+    ]
+    assert all("site" not in each for each in named)
+
+
 def test_another_cluster_takes_the_energy_figures_of_the_preset_with_it(tmp_path: Path) -> None:
     lab = "{}[cluster]\nnodes = 1\ngpus_per_node = 8\n{}"
     above = load(write(tmp_path, "above.toml", lab.format('extends = "phase-1"\n', "")))
@@ -304,6 +317,19 @@ def test_an_unknown_section_names_the_nearest_one(tmp_path: Path) -> None:
 def test_a_value_that_cannot_be_used_is_named_with_its_key(values: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Scenario.from_mapping(values, "lab.toml")
+
+
+@pytest.mark.parametrize(("section", "key", "home"), [
+    ("policy", "min_run", "[policy.preemption]"),
+    ("policy", "reclaim", "[tenants]"),
+    ("tenants", "weight", "[[tenants.tenant]]"),
+    ("tenants", "nodes", ""),  # many tables have nodes
+])  # fmt: skip
+def test_a_key_that_stands_in_the_wrong_table_is_shown_the_right_one(section: str, key: str, home: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Scenario.from_mapping({section: {key: 1}}, "lab.toml")
+    hint = f"'{key}' is a key of {home}; " if home else ""
+    assert f"lab.toml: [{section}] has no key '{key}'; {hint}it has b" in str(caught.value)
 
 
 @pytest.mark.parametrize(

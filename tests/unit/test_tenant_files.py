@@ -88,6 +88,10 @@ def test_what_is_wrong_in_csv_is_said_with_row_column_value_and_remedy(tmp_path:
     [
         ("between = \n", r"quotas\.toml, row 1: this is not TOML: .*; correct that line"),
         ('betwen = "drf"\n', r"quotas\.toml: unknown key of tenants 'betwen'; did you mean 'between'"),
+        (
+            'name = "site"\n[tenants]\nnominal = 3\n[policy]\nname = "fifo"\n',
+            r"quotas\.toml: beside \[tenants\] it has 'name', \[policy\], which would be left out; keep only",
+        ),
         ("[[tenant]]\nnominal = 3\n", r"quotas\.toml: a tenant needs a 'name'"),
     ],
 )

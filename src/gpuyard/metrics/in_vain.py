@@ -31,7 +31,7 @@ def in_vain(policy: Policy, tenants: Tenants, workload: Workload, cluster: Clust
 
 def of_sharing(policy: Policy, tenants: Tenants, cluster: Cluster) -> list[str]:
     """Return the sentences about tenants alone."""
-    return [*_of_reclaim(policy, tenants), *_overpromised(tenants, cluster)]
+    return [*_of_reclaim(policy, tenants), *_overpromised(tenants, cluster), *_lends_too_much(tenants)]
 
 
 def _overpromised(tenants: Tenants, cluster: Cluster) -> list[str]:
@@ -45,6 +45,23 @@ def _overpromised(tenants: Tenants, cluster: Cluster) -> list[str]:
         for promised, there in ((sum(_of_kind(quota, kind) for quota in given), _there(cluster, kind)),)
         if promised > there
     ]
+
+
+def _lends_too_much(tenants: Tenants) -> Iterable[str]:
+    """Say whose ``lend`` is above all that it and those below it could lend, so that it bounds nothing."""
+    for each in tenants.tenants if tenants.has_quotas else ():
+        if each.lend is None:
+            continue
+        kinds: tuple[str | None, ...] = tuple(each.lend) if isinstance(each.lend, Mapping) else (None,)
+        inside = [one for one in tenants.tenants if one is each or one.name.startswith(f"{each.name}/")]
+        for kind in kinds:
+            most = _of_kind(each.lend, kind)
+            own = sum(_of_kind(one.nominal, kind) for one in inside if one.nominal is not None)
+            if most > own:
+                yield (
+                    f"'lend' of tenant {each.name}, {_gpus(most, kind)}, bounds nothing: its quota, with those below "
+                    f"it, is {_gpus(own, kind)}."
+                )
 
 
 def _of_preemption(policy: Policy, workload: Workload) -> Iterable[str]:

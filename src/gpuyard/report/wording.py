@@ -24,7 +24,7 @@ __all__ = [
 UNKNOWN: Final = "\N{EN DASH}"
 """What stands where a number is not known, or was not computed."""
 
-_UNIT_GAP: Final = re.compile(r"(?<=\d) (?=%|[kMG]?Wh?\b|(?:tn|bn|m) KRW|KRW|s\b)|(?<=\d[dhm]) (?=\d)")
+_UNIT_GAP: Final = re.compile(r"(?<=\d) (?=%|[kMG]?Wh?\b|(?:tn|bn|m) KRW|KRW|s\b|years\b)|(?<=\d[dhm]) (?=\d)")
 _STEPS_ENERGY: Final = ((1e6, "GWh"), (1e3, "MWh"), (1.0, "kWh"))
 _STEPS_MASS: Final = ((1e6, "kt"), (1e3, "t"), (1.0, "kg"))
 _STEPS_WON: Final = ((1e12, "tn KRW"), (1e9, "bn KRW"), (1e6, "m KRW"), (1.0, "KRW"))
@@ -67,8 +67,15 @@ def _percent(value: float) -> str:
     return f"{percent:.1f} %"
 
 
+_YEAR: Final = 365.25 * 86_400
+"""s"""
+
+
 def _seconds(value: float) -> str:
-    return f"-{format_seconds(-value)}" if value < 0 else format_seconds(value)
+    """Return a duration as :func:`format_seconds` does, from two years on in years."""
+    if value < 0:
+        return f"-{_seconds(-value)}"
+    return f"{value / _YEAR:.1f} years" if value >= 2 * _YEAR else format_seconds(value)
 
 
 FORMS: Final[Mapping[str, Callable[[float], str]]] = {

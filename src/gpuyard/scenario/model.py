@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from gpuyard.errors import ConfigError
 from gpuyard.scenario.sections import SECTIONS, TABLES, Model
-from gpuyard.scenario.source import Layered, Path_, parse_sets, read_layers
+from gpuyard.scenario.source import TABLE_LISTS, Layered, Path_, parse_sets, read_layers
 
 if TYPE_CHECKING:
     from gpuyard.cluster import Cluster
@@ -65,7 +65,7 @@ class Scenario:
     def over(self, layer: Mapping[str, Any], origin: str) -> Scenario:
         """Return this scenario with a layer on top; ``origin`` is what messages call the layer."""
         layered = self._layered.copy()
-        layered.add(layer, origin)
+        layered.add(layer, origin, keeps_name=True)
         return Scenario(layered)
 
     def apply_sets(self, assignments: Iterable[str]) -> Scenario:
@@ -188,6 +188,14 @@ _WANTED: Final = {
 """What is wanted where the type of a value is wrong."""
 
 
+_INNER: Final = (("policy", "preemption"), ("policy", "cells"), ("tenants", "tenant"), ("tenants", "limit"))
+"""Tables inside sections of which each key is known."""
+_LISTED: Final = ("tenant", "limit")
+"""Of these, lists."""
+_MOST_HOMES: Final = 2
+"""A key that more tables have, such as a name, says nothing of which was meant."""
+
+
 def _say_nothing(_: str, __: float | None) -> None:
     return None
 
@@ -228,7 +236,9 @@ def _describe(error: Mapping[str, Any], path: Path_, tried: Sequence[str], value
     if error["type"] == "extra_forbidden":
         known = _known_keys(path[:-1])
         nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+        homes = _homes(key, path[0]) if table else []
         hint = f"did you mean '{nearest[0]}'? " if nearest else ""
+        hint = f"'{key}' is a key of {' and '.join(homes)}; " if homes else hint
         what = "key" if table else "section"
         return f"{where} has no {what} '{key}'; {hint}it has {', '.join(known)}"
     if error["type"] == "list_type" and not table and isinstance(error["input"], Mapping):
@@ -272,6 +282,19 @@ def _called(path: Path_, values: Mapping[str, Any]) -> tuple[str, str]:
 def _known_keys(path: tuple[str, ...]) -> list[str]:
     names = sorted(_table(path).model_fields)
     return names if path else ["extends", *names]
+
+
+def _homes(key: str, section: str) -> list[str]:
+    """Return the tables that have a key, which stands in another; those inside the same section if there are any."""
+    paths = [*((name,) for name in SECTIONS), *_INNER]
+    having = [path for path in paths if key in _table(path).model_fields]
+    nearer = [path for path in having if path[0] == section] or having
+    return [_bracketed(path) for path in nearer] if len(nearer) <= _MOST_HOMES else []
+
+
+def _bracketed(path: Path_) -> str:
+    name = ".".join(path)
+    return f"[[{name}]]" if name in TABLE_LISTS or path[-1] in _LISTED else f"[{name}]"
 
 
 def _meaning(path: tuple[str, ...]) -> str:

@@ -27,7 +27,7 @@ from gpuyard.scenario.bound_keys import with_files, with_paths_of_files
 from gpuyard.scenario.tenant_keys import merge_named, with_path
 from gpuyard.scenario.what_if import with_paths
 
-__all__ = ["SOURCES", "Layered", "parse_sets", "parse_value", "read_layers"]
+__all__ = ["SOURCES", "TABLE_LISTS", "Layered", "parse_sets", "parse_value", "read_layers"]
 
 SOURCES: Final[Mapping[str, frozenset[str]]] = {
     "workload": frozenset({"trace", "fit"}),
@@ -55,8 +55,9 @@ class Layered:
     values: dict[str, Any] = field(default_factory=dict)
     origins: dict[Path_, str] = field(default_factory=dict)
 
-    def add(self, layer: Mapping[str, Any], origin: str) -> None:
-        """Put a layer on top."""
+    def add(self, layer: Mapping[str, Any], origin: str, *, keeps_name: bool = False) -> None:
+        """Put a layer on top; ``keeps_name``: with another cluster or workload it is still the scenario that it was."""
+        own = self._own_names() if keeps_name else {}
         layer = with_files(layer)
         for section, sources in SOURCES.items():
             above, below = layer.get(section), self.values.get(section)
@@ -73,7 +74,7 @@ class Layered:
         self._forget_sources(layer)
         _forget_distributions(_tables_of_kinds(self.values), _tables_of_kinds(layer))
         layer = self._with_tenants(layer)
-        _merge(self.values, layer)
+        _merge(self.values, {**own, **layer})
         for path in _paths(layer):
             self.origins[path] = origin
 
@@ -107,6 +108,15 @@ class Layered:
         stale = (section, "name", "description", "provenance", *(("site",) if section == "cluster" else ()))
         for key in stale:
             self.values.pop(key, None)
+
+    def _own_names(self) -> dict[str, Any]:
+        """Return the name and the description, unless they are those of a preset, which say what its site is."""
+        presets = [load_preset(name) for name in preset_names()]
+        return {
+            key: self.values[key]
+            for key in ("name", "description")
+            if key in self.values and all(self.values[key] != preset.get(key) for preset in presets)
+        }
 
     def _forget_energy_of_presets(self) -> None:
         """Drop what presets say about energy: it is the power and the prices of the site that was replaced."""
