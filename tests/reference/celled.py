@@ -69,7 +69,9 @@ class CellSimulation(PreemptiveSimulation):
         return rejected_rows(self.jobs, cluster, self.policy, self.rule, refused=refused)
 
     def is_refused(self, job: Job) -> bool:
-        """Return whether cells are not for this job, or its owner and the lent cells are not."""
+        """Return whether bounds or cells are not for this job, or its owner and the lent cells are not."""
+        if self.is_beyond_bounds(self.cluster, job):
+            return True
         if job.gpus == 0 or (job.milli is not None and job.milli < WHOLE) or job.spread or job.exclusive:
             return True
         size, chunks = int(self.cluster.node_gpus[0]), self.chunks(job)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
+from gpuyard.bounds import Bounds
 from gpuyard.cluster import Cluster
 from gpuyard.policy import Policy
 from gpuyard.tenancy import NO_TENANTS, Tenants
@@ -41,6 +42,7 @@ def simulate_apart(
     begin: float | None,
     windows: Sequence[NodeWindow],
     tenants: Tenants,
+    bounds: Sequence[Bounds] = (),
 ) -> list[Fate]:
     everybody = read(workload, policy)
     jobs = everybody if begin is None else left_at(everybody, ticks(begin))
@@ -63,6 +65,7 @@ def simulate_apart(
             begin=begin,
             windows=within(windows, nodes),
             tenants=sharing,
+            bounds=bounds,
             members=frozenset(jobs[row].name for row in rows),
         )
         for row, fate in zip(rows, simulation.run(), strict=True):

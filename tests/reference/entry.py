@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gpuyard.bounds import Bounds
 from gpuyard.cluster import Cluster
 from gpuyard.policy import Policy
 from gpuyard.tenancy import NO_TENANTS, Tenants
@@ -25,6 +26,7 @@ def simulate(
     windows: Sequence[NodeWindow] = (),
     tenants: Tenants = NO_TENANTS,
     virtual_clusters: Sequence[VirtualCluster] = (),
+    bounds: Sequence[Bounds] = (),
 ) -> list[Fate]:
     """Return the fate of each job, by row of the workload; with ``begin``, of those that have not ended by then."""
     if virtual_clusters:
@@ -38,6 +40,9 @@ def simulate(
             begin=begin,
             windows=windows,
             tenants=tenants,
+            bounds=bounds,
         )
     kind = kind_of(policy, tenants)
-    return kind(workload, cluster, policy, seed, until, begin=begin, windows=windows, tenants=tenants).run()
+    return kind(
+        workload, cluster, policy, seed, until, begin=begin, windows=windows, tenants=tenants, bounds=bounds
+    ).run()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
+from gpuyard.bounds import Bounds
 from gpuyard.cluster import Cluster
 from gpuyard.policy import Policy
 from gpuyard.tenancy import Tenants
@@ -12,6 +13,7 @@ from gpuyard.windows import NodeWindow
 from gpuyard.workload import NEVER, Workload
 from reference.backfilling import InOrder
 from reference.beginning import among, estimated, left_at
+from reference.bounding import Bounding
 from reference.closing import Closing, coming, outside
 from reference.jobs import Fate, Job, Piece, ended_as, read, run_length, slots_of, ticks
 from reference.placing import Room, Rule, place
@@ -89,12 +91,21 @@ class Simulation:
         begin: float | None,
         windows: Sequence[NodeWindow],
         tenants: Tenants,
+        bounds: Sequence[Bounds] = (),
         members: frozenset[str] | None = None,
     ) -> None:
         """``members``: the names of the jobs that take part; the others are there only for what is learned."""
         self.policy, self.stop = policy, ticks(until)
         self.recorded = policy.replay == "recorded"
-        everybody = read(workload, policy)
+        listed = [name for window in windows if window.is_partition for name in window.partitions]
+        closings = [
+            Closing.outside(window, cluster.nodes) if window.is_partition else Closing.of(window)
+            for window in windows
+            if not window.is_commission
+        ]
+        self.partitions = Partitions(listed=listed, closings=closings)
+        self.bounding = Bounding(bounds=bounds, closings=closings)
+        everybody = [self.bounding.limited(job) for job in read(workload, policy)]
         self.begin, self.jobs = ticks(begin), everybody if begin is None else left_at(everybody, ticks(begin))
         if members is not None:
             self.jobs = among(self.jobs, members)
@@ -103,13 +114,6 @@ class Simulation:
         """when tasks of arrays with a limit became eligible, by row"""
         self.rule = Rule(placement=policy.placement, seed=seed, block_level=policy.block_level)
         self.tenancy = Tenancy.of(tenants, cluster)
-        listed = [name for window in windows if window.is_partition for name in window.partitions]
-        closings = [
-            Closing.outside(window, cluster.nodes) if window.is_partition else Closing.of(window)
-            for window in windows
-            if not window.is_commission
-        ]
-        self.partitions = Partitions(listed=listed, closings=closings)
         rejected = self.rejected(cluster)
         self.rule = replace(self.rule, mix=[job for job in self.jobs if job.row not in rejected])
         self.fates = [Fate(outcome="rejected" if job.row in rejected else "unfinished") for job in self.jobs]
@@ -139,11 +143,15 @@ class Simulation:
         return rejected_rows(self.jobs, cluster, self.policy, self.rule, refused)
 
     def could_ever_run(self, cluster: Cluster, job: Job) -> bool:
-        """Return whether partitions and tenants would let a job run if nothing else did."""
-        if not self.partitions.have_room(cluster, job, self.rule):
+        """Return whether partitions, QOS and tenants would let a job run if nothing else did."""
+        if self.is_beyond_bounds(cluster, job) or not self.partitions.have_room(cluster, job, self.rule):
             return False
         empty = self.partitions.nothing_held(cluster, job)
         return self.tenancy is None or self.tenancy.find([], empty, job, self.rule) is not None
+
+    def is_beyond_bounds(self, cluster: Cluster, job: Job) -> bool:
+        """Return whether a job asks for more than bounds let it; one that has started is not asked."""
+        return not self.runs(job) and self.bounding.refuse(job, cluster)
 
     def eligible(self, job: Job) -> int | None:
         """Return when the job is eligible, ``None`` if that is not known yet."""
