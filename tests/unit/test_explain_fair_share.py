@@ -88,12 +88,40 @@ def test_the_factors_of_any_instant_are_those_of_the_reference(seed, fair_share)
     milli = accounts.thousandths[asked.demand[record.attempt_job]]
     past = FairPast(accounts, record.attempt_job, record.attempt_start, record.attempt_end, milli)
     stays = {row: [(fate.start, fate.end)] for row, fate in enumerate(told(record)) if fate.start is not None}
-    for now in (3, 9, 30, 60, 5):
+    everybody = np.arange(len(jobs))
+    for now in (3, 9, 30, 60, 5, 9):
         sharing = Sharing.of(chosen, read(jobs, chosen), None)
         assert sharing is not None
         sharing.come_to(now * MICROSECOND, stays)
         expected = [sharing.factors.get(row, 1.0) for row in range(len(jobs))]
-        assert past.factors(now * MICROSECOND).tolist() == expected
+        assert past.factors(everybody, now * MICROSECOND).tolist() == expected
+
+
+def test_what_was_asked_before_is_not_worked_out_again_unless_there_was_too_much_of_it(monkeypatch):
+    jobs, site, chosen = workload(*ROWS), cluster(1), policy("classic", share_period=10.0)
+    record = schedule(jobs, site, chosen)
+    asked = lower_demands(jobs, site, chosen)
+    accounts = lower_accounts(chosen, jobs, asked, site.gpus, None)
+    milli = accounts.thousandths[asked.demand[record.attempt_job]]
+    past = FairPast(accounts, record.attempt_job, record.attempt_start, record.attempt_end, milli)
+    done = []
+    monkeypatch.setattr(FairPast, "_recalculate", _counted(FairPast._recalculate, done))
+    instants = [number * 10 * MICROSECOND for number in range(5)]
+    first = [past.factors(np.arange(2), now).tolist() for now in instants]
+    assert (len(done), [past.factors(np.arange(2), now).tolist() for now in instants]) == (4, first)
+    assert len(done) == 4
+    monkeypatch.setattr("gpuyard.explanation.past._KEPT", 0)
+    past.factors(np.arange(2), 9 * instants[1])
+    assert [past.factors(np.arange(2), now).tolist() for now in instants] == first  # forgotten, and the same again
+    assert len(done) > 4 + 5
+
+
+def _counted(original, done):
+    def recalculate(self):
+        done.append(self)
+        original(self)
+
+    return recalculate
 
 
 def test_a_run_without_the_factor_needs_no_past():

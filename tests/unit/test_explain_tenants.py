@@ -281,3 +281,56 @@ def test_gpus_are_free_for_nobody_before_they_are_there() -> None:
     result = gy.simulate(jobs, site, tenants=tenants, policy="fifo-fit", preemption="reclaim", windows=later)
     told = str(gy.explain(result, "2", workload=jobs, cluster=site))
     assert "from 2 s for 8 s: too few GPUs: 0 free of the 4 it needs." in told
+
+
+@pytest.mark.parametrize("reclaim", ["fair", "cohorts"])
+def test_whose_own_share_would_be_larger_is_told_that_nothing_is_taken_back(reclaim: str) -> None:
+    """Quotas of 4 each, and 8 of nobody: red borrows 6; blue would borrow 8 with its job, and 3 with another."""
+    quotas = {
+        "reclaim": reclaim,
+        "nominal": 8,
+        "tenant": [{"name": "red", "nominal": 4}, {"name": "blue", "nominal": 4}],
+    }
+    rows: list[Row] = [
+        (0, HOUR, 10, of("red")),
+        (0, HOUR, 6, of("blue")),
+        (60, 10, 6, of("blue")),
+    ]
+    given: dict[str, Any] = {"site": cluster(16), "policy": "fifo-fit", "preemption": "reclaim", "tenants": quotas}
+    (stretch,) = story("2", *rows, **given).stretches
+    assert stretch.may_take is False
+    assert stretch.rival is not None
+    assert (stretch.rival.path, stretch.rival.share) == ("red", 6 / 16)
+    assert (stretch.rival.own_path, stretch.rival.own_share) == ("blue", 8 / 16)
+    assert told("2", *rows, **given)[4].endswith(
+        "too few GPUs: 0 free of the 6 it needs. Nothing is taken back for it: with it blue would have the share 0.5, "
+        "and red, which borrows, has 0.375."
+    )
+    rows[2] = (60, 10, 1, of("blue"))
+    assert story("2", *rows, **given).stretches == ()  # with it blue borrows 3, less than red, whose job makes room
+
+
+def test_shares_are_told_of_the_cohorts_that_are_compared() -> None:
+    """Below steel two teams hold all that it may, some of it lent by bio: compared are the teams, not steel and bio."""
+    quotas = {
+        "reclaim": "cohorts",
+        "tenant": [
+            {"name": "steel", "nominal": 4},
+            {"name": "steel/a"},
+            {"name": "steel/b"},
+            {"name": "bio", "nominal": 4},
+        ],
+    }
+    rows: list[Row] = [(0, HOUR, 3, of("steel/a")), (0, HOUR, 4, of("steel/b")), (60, 10, 2, of("steel/b"))]
+    given: dict[str, Any] = {"site": cluster(8), "policy": "fifo-fit", "preemption": "reclaim", "tenants": quotas}
+    (stretch,) = story("2", *rows, **given).stretches
+    assert stretch.rival is not None
+    assert (stretch.rival.path, stretch.rival.own_path) == ("steel/a", "steel/b")
+    assert (stretch.rival.share, stretch.rival.own_share) == (3 / 8, 6 / 8)
+
+
+def test_nothing_is_said_of_shares_where_nobody_else_borrows() -> None:
+    quotas = {"reclaim": "fair", "tenant": [{"name": "red", "nominal": 4}, {"name": "blue", "nominal": 4}]}
+    rows: list[Row] = [(0, HOUR, 4, of("red")), (0, HOUR, 4, of("blue")), (60, 10, 2, of("blue"))]
+    lines = told("2", *rows, site=cluster(8), policy="fifo-fit", preemption="reclaim", tenants=quotas)
+    assert lines[4].endswith("too few GPUs: 0 free of the 2 it needs.")

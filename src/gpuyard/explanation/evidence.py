@@ -195,7 +195,7 @@ class Evidence:
         own, its = self.scores(rows, now).tolist()
         found: dict[str, Any] = {"scores": (own, its)}
         if self._past is not None:
-            used, less = self._past.factors(now)[rows].tolist()
+            used, less = self._past.factors(rows, now).tolist()
             found["fair_share"] = (used, less)
         return found
 
@@ -204,7 +204,7 @@ class Evidence:
         waiting = self._features[rows]
         waiting["wait"] = (now - self.eligible[rows]) / MICROSECOND
         if self._past is not None:
-            waiting["fairshare"] = self._past.factors(now)[rows]
+            waiting["fairshare"] = self._past.factors(rows, now)
         score = np.empty(rows.size)
         scorer: Any = scorer_of(self.policy)
         weights = score_weights(self.policy, self.cluster.gpus, self._present(now))

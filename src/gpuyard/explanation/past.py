@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +11,10 @@ from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.fairshare import Accounts, decay_usage, work_out_factors
 
 __all__ = ["FairPast"]
+
+
+_KEPT: Final = 64 * 2**20
+"""Bytes of factors that are kept, so that who asks again later, or further back, does not have them worked out anew."""
 
 
 class FairPast:
@@ -39,19 +45,29 @@ class FairPast:
         self._period = int(accounts.state[1])
         self._origin = int(accounts.state[0]) - self._period
         self._levels = _levels(accounts.parent)
+        self._known: dict[int, NDArray[np.float64]] = {}
         self._forget()
 
-    def factors(self, now: int) -> NDArray[np.float64]:
-        """Return the factor of each job's user in a pass at an instant, shape (jobs,)."""
-        accounts = self._accounts
-        wanted = max((now - self._origin) // self._period, 0)
-        if wanted < self._done:
+    def factors(self, rows: NDArray[np.integer], now: int) -> NDArray[np.float64]:
+        """Return the factors of the users of some jobs in a pass at an instant, shape (rows,)."""
+        number = max((now - self._origin) // self._period, 0)
+        known = self._known.get(number)
+        if known is None:
+            known = self._work_out(number)
+            while len(self._known) * known.nbytes > _KEPT:
+                self._known.pop(next(iter(self._known)))
+            self._known[number] = known
+        return known[self._accounts.leaf[rows]]
+
+    def _work_out(self, number: int) -> NDArray[np.float64]:
+        """Return the factors of all accounts after so many recalculations, shape (accounts,)."""
+        if number < self._done:
             self._forget()
-        if wanted > self._done:
-            while self._done < wanted:
+        if number > self._done:
+            while self._done < number:
                 self._recalculate()
-            work_out_factors(accounts)
-        return accounts.factor[accounts.leaf]
+            work_out_factors(self._accounts)
+        return self._accounts.factor.copy()
 
     def recalculations(self, since: int, until: int) -> NDArray[np.int64]:
         """Return when factors are worked out anew, from an instant to before another."""

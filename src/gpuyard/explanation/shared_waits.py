@@ -20,7 +20,7 @@ from gpuyard.explanation.line import Line, Place
 from gpuyard.explanation.plans import planned_wait
 from gpuyard.explanation.seen import room_seen
 from gpuyard.explanation.sharing import Sharing
-from gpuyard.explanation.story import Blocker, Held, Shut, Stretch
+from gpuyard.explanation.story import Blocker, Held, Rival, Shut, Stretch
 from gpuyard.explanation.walking import Ticks, held_before, walk
 from gpuyard.explanation.yard import Shortage, Yard, allowed_nodes, demand_of, find_shortage, held_milli
 from gpuyard.workload import MICROSECOND, NEVER
@@ -42,6 +42,7 @@ class _Moment:
     blocker: int | None = None
     behind: str | None = None
     may_take: bool | None = None
+    rival: Rival | None = None
     lent: tuple[tuple[str, float], ...] = ()
     shares: tuple[tuple[str, float], ...] = ()
     own: float | None = None
@@ -189,7 +190,7 @@ class _Judge:
             free=free,
             allowed=allowed if shortage is None else shortage.allowed,
             shortage=shortage,
-            may_take=self._may_take(row),
+            **self._may_take(row),
             lent=self._lent(row),
             **self._shares(),  # type: ignore[arg-type]
         )
@@ -305,13 +306,17 @@ class _Judge:
             return False
         return self.line.count_ahead(self.row, now) >= depth
 
-    def _may_take(self, row: int) -> bool | None:
-        """Return whether other tenants' GPUs might be taken back for a job, ``None`` where none ever are."""
+    def _may_take(self, row: int) -> dict[str, Any]:
+        """Return whether other tenants' GPUs might be taken back for a job, nothing where none ever are."""
         evidence = self.evidence
-        takes_back = evidence.tenants.has_quotas and evidence.tenants.reclaim in ("any", "lower")
-        if not evidence.policy.preemption or not takes_back:
-            return None
-        return evidence.tenants.borrows_within or self.sharing.is_within_quota(row)
+        if not evidence.policy.preemption or not evidence.tenants.has_quotas:
+            return {}
+        if evidence.tenants.reclaim in ("any", "lower"):
+            return {"may_take": evidence.tenants.borrows_within or self.sharing.is_within_quota(row)}
+        if evidence.tenants.reclaim in ("fair", "cohorts") and held_milli(evidence, row):
+            rival = self.sharing.rival(row)
+            return {} if rival is None else {"may_take": rival.share > rival.own_share, "rival": rival}
+        return {}
 
     def _lent(self, row: int) -> tuple[tuple[str, float], ...]:
         """Return who uses more than its quota where a job's tenant would not, and nothing is ever taken back."""
@@ -377,6 +382,7 @@ def _stretch(evidence: Evidence, row: int, run: Sequence[_Moment], until: int) -
         ahead=first.ahead,
         partition=evidence.queues.name_of(row),
         may_take=first.may_take,
+        rival=first.rival,
         lent=dict(first.lent),
         share=(min(own), max(own)) if own else None,
         shares=dict(first.shares),

@@ -38,13 +38,7 @@ def _limit(held: Held, needed: str) -> str:
 
 def standing_words(stretch: Stretch) -> str:
     """Return whether GPUs might be taken back for the job, and the shares of tenants where these decide."""
-    taking = ""
-    if stretch.may_take is not None:
-        taking = (
-            " What other tenants had borrowed was not enough for it."
-            if stretch.may_take
-            else " Nothing is taken back for it: its tenant would hold more than its own quota with it."
-        )
+    taking = "" if stretch.may_take is None else f" {_taking(stretch)}"
     if stretch.lent and stretch.reason not in ("quota", "limit"):
         taking = f" Its tenant would still be within its quota; {_above(stretch)}, and this policy takes nothing back."
     if stretch.share is None:
@@ -53,6 +47,20 @@ def standing_words(stretch: Stretch) -> str:
     own = low if low == high else f"{low} to {high}"
     others = ", ".join(f"{path or 'nobody'} {share:.3g}" for path, share in stretch.shares.items())
     return f"{taking} The share of its tenant was {own}" + (f"; of others: {others}." if others else ".")
+
+
+def _taking(stretch: Stretch) -> str:
+    """Return whether GPUs might be taken back for the job, or why not."""
+    rival = stretch.rival
+    if stretch.may_take:
+        return "What other tenants had borrowed was not enough for it."
+    if rival is None:
+        return "Nothing is taken back for it: its tenant would hold more than its own quota with it."
+    its, own = (f"{each:.3g}" for each in (rival.share, rival.own_share))
+    return (
+        f"Nothing is taken back for it: with it {_name(rival.own_path)} would have the share {own}, and "
+        f"{_name(rival.path)}, which borrows, has {its}."
+    )
 
 
 def _above(stretch: Stretch) -> str:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from gpuyard.entitlement import Entitlement, entitlement, owners
 from gpuyard.explanation.cohorts import queue_of, share_of, sides
 from gpuyard.explanation.evidence import Evidence
-from gpuyard.explanation.story import Held, Right
+from gpuyard.explanation.story import Held, Right, Rival
 from gpuyard.explanation.yard import demand_of, held_milli
 from gpuyard.tenancy import Limit
 from gpuyard.workload import NEVER
@@ -163,6 +163,26 @@ class Sharing:
         largest = np.argsort(-above, kind="stable")[:most]
         return tuple((self.given.paths[each], int(above[each]) / _WHOLE) for each in largest.tolist() if above[each])
 
+    def rival(self, row: int) -> Rival | None:
+        """Return the shares of another tenant and of the job's own with it; ``None`` where nobody else borrows.
+
+        Of several tenants, and types that the job accepts, those with which it may take the most easily.
+        """
+        tenant, milli = int(self.owner[row]), held_milli(self._evidence, row)
+        kinds = int(demand_of(self._evidence, row)["kinds"])
+        resources = {each for kind, each in enumerate(self._resource_of_type) if kinds >> kind & 1 and each >= 0}
+        above = _above_quota(self.given, self.held)
+        above[tenant] = 0
+        found = []
+        for resource in sorted(resources):
+            with_it = self.held.copy()
+            with_it[tenant, resource] += milli
+            for other in np.flatnonzero(above).tolist():
+                (path, own), shares = _compared(self._evidence, self.given, (self.held, with_it), other, tenant)
+                if shares is not None and shares[0] > 0:
+                    found.append(Rival(path=path, share=shares[0], own_path=own, own_share=shares[1]))
+        return max(found, key=lambda each: each.share - each.own_share, default=None)
+
 
 def above_share(given: Entitlement, held: NDArray[np.int64], tenant: int) -> float:
     """Return what a tenant's own jobs hold above its quota, of what all may lend, by its weight."""
@@ -192,7 +212,7 @@ def right_of(evidence: Evidence, attempt: int) -> Right | None:
     above = int(_above_quota(sharing.given, sharing.held)[tenant]) / _WHOLE
     before = sharing.held.copy()
     sharing.hold(_start_of(evidence, by, now))
-    compared, shares = _compared(evidence, sharing, before, tenant, taker)
+    compared, shares = _compared(evidence, sharing.given, (before, sharing.held), tenant, taker)
     return Right(
         rule=_rule(evidence, sharing, before, taker),
         tenant=sharing.given.paths[tenant],
@@ -214,16 +234,24 @@ def _rule(evidence: Evidence, sharing: Sharing, before: NDArray[np.int64], taker
 
 
 def _compared(
-    evidence: Evidence, sharing: Sharing, before: NDArray[np.int64], tenant: int, taker: int
+    evidence: Evidence,
+    given: Entitlement,
+    held: tuple[NDArray[np.int64], NDArray[np.int64]],
+    tenant: int,
+    taker: int,
 ) -> tuple[tuple[str, str], tuple[float, float] | None]:
-    """Return whose shares let a tenant take from another, and these: before, and with its job; ``None`` for none."""
-    given, names = sharing.given, (sharing.given.paths[tenant], sharing.given.paths[taker])
+    """Return whose shares let a tenant take from another, and these; ``None`` for none.
+
+    ``held``: what tenants' own jobs hold before, for the share of the tenant, and with the job, for that of the taker.
+    """
+    before, with_it = held
     if evidence.tenants.reclaim == "fair":
-        return names, (above_share(given, before, tenant), above_share(given, sharing.held, taker))
+        shares = above_share(given, before, tenant), above_share(given, with_it, taker)
+        return (given.paths[tenant], given.paths[taker]), shares
     if evidence.tenants.reclaim != "cohorts":
-        return names, None
+        return (given.paths[tenant], given.paths[taker]), None
     its, takers = sides(given, tenant, taker)
-    shares = share_of(given, before, its), share_of(given, sharing.held, takers)
+    shares = share_of(given, before, its), share_of(given, with_it, takers)
     return (given.paths[its.tenant], given.paths[takers.tenant]), shares
 
 

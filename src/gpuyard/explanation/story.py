@@ -142,6 +142,20 @@ class FreeCells:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rival:
+    """The shares by which a job may take GPUs from another tenant, or may not: that which exceeds its own the most.
+
+    Under ``reclaim = cohorts`` they are of the cohorts, or tenants, below the lowest one that both tenants are in.
+    """
+
+    path: str
+    share: float
+    own_path: str
+    own_share: float
+    """with the job"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stretch:
     """A part of the wait with one reason.  GPUs are the least and the most that were free to the job in it."""
 
@@ -172,7 +186,10 @@ class Stretch:
     held: Held | None = None
     """the quota or limit that held it back"""
     may_take: bool | None = None
-    """whether its tenant would be within its quota with it, so that others make room; ``None`` where none ever do"""
+    """whether its tenant would be within its quota with it, or, where ``reclaim`` goes by shares, have a smaller share
+    than another that borrows, so that others make room; ``None`` where none do"""
+    rival: Rival | None = None
+    """where ``reclaim`` goes by shares and another tenant borrows, those that decide, when the stretch began"""
     lent: Mapping[str, float] = field(default_factory=dict)
     """GPUs that other tenants used above their quotas when the stretch began, where its tenant would be within its own
     with it and the policy takes nothing back"""
