@@ -57,7 +57,7 @@ def starts_of(record: Record) -> dict[str, int]:
 @settings(max_examples=4 * EXAMPLES, deadline=None, database=None)
 @given(st.data())
 def test_an_owner_starts_its_jobs_when_it_would_alone(data):
-    """Whatever the others and the opportunistic jobs do, the schedule is that of a private cluster of these cells."""
+    """Whatever the others and the opportunistic jobs do, the schedule is that of a site where nobody else is."""
     site, jobs, policy = drawn(data)
     shared = starts_of(schedule(jobs, site, policy))
     for name in policy.cells.owners:
@@ -78,6 +78,35 @@ def test_an_owner_starts_its_jobs_when_it_would_alone_in_the_reference(data):
         private = replace(policy, cells=replace(policy.cells, owners={name: policy.cells.owners[name]}))
         for job, fate in zip(mine.table["job_id"].to_pylist(), simulate(mine, site, private), strict=True):
             assert shared[job].start == fate.start, f"job {job} of {name}"
+
+
+@settings(max_examples=4 * EXAMPLES, deadline=None, database=None)
+@given(st.data())
+def test_jobs_of_whole_nodes_start_as_on_a_plain_cluster_of_as_many_nodes(data):
+    """The guarantee against something that knows no cells: as many nodes of its own, for each owner."""
+    size, nodes = data.draw(st.sampled_from([2, 4, 8])), data.draw(st.integers(3, 6))
+    racks = [[node // 2 for node in range(nodes)]] if nodes % 2 == 0 and data.draw(st.booleans()) else []
+    site = cluster(*[size] * nodes, levels=racks)
+    blue = data.draw(st.integers(1, nodes - 1))
+    owned = {"blue": blue, "red": data.draw(st.integers(1, nodes - blue))}
+    rows = []
+    for _ in range(data.draw(st.integers(6, 24))):
+        name = data.draw(st.sampled_from(["blue", "red", None]))
+        asked = size * data.draw(st.integers(1, owned[name])) if name else data.draw(st.integers(1, size))
+        at, run = data.draw(st.integers(0, 15)), data.draw(st.integers(1, 12))
+        rows.append((at, run, asked, {"tenant": name, "priority": data.draw(st.integers(0, 2))}))
+    jobs = workload(*rows)
+    choice = {
+        "order": data.draw(st.sampled_from(["fifo", "sjf", "smallest", "priority"])),
+        "backfill": data.draw(st.sampled_from(["none", "fit"])),
+    }
+    cells = Cells(owners={name: {"node": count} for name, count in owned.items()})
+    shared = starts_of(schedule(jobs, site, Policy(cells=cells, **choice)))
+    for name, count in owned.items():
+        mine = owned_by(jobs, name)
+        assert {job: shared[job] for job in mine.table["job_id"].to_pylist()} == starts_of(
+            schedule(mine, cluster(*[size] * count), Policy(**choice))
+        )
 
 
 def drawn(data: st.DataObject) -> tuple[Cluster, Workload, Policy]:

@@ -1,25 +1,28 @@
 """How often a job is preempted stays within the bounds of docs/semantics.md, *No livelock*, of which each is one case.
 
-Everything is counted on the engine's record, from outside.
+Everything is counted on the engine's record, from outside; and what each preemption costs is checked on the same runs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cell_strategies import cell_policies, cell_sites, cells_for, in_cells
+from cell_strategies import cell_policies, cell_sites, cells_for, in_cells, in_ranks
 from conftest import cluster
+from gpuyard.cells import Cells
 from gpuyard.policy import Policy
 from gpuyard.preemption import Preemption
 from gpuyard.record import EndReason, Record
 from gpuyard.simulation import schedule
 from gpuyard.tenancy import NO_TENANTS, RECLAIMS, Tenants
 from gpuyard.workload import Workload
+from lost_work import check_lost_work
 from oracle.comparing import EXAMPLES
 from oracle.test_fair_share import scales as joint_scales
 from oracle.test_joint import OWN_ORDERS, SCORES, closing, jobs_of, policy_of
@@ -58,7 +61,7 @@ def bounds(jobs: Workload, policy: Policy, tenants: Tenants, dates: int = 0) -> 
         causes *= 2 + longest(max(work), given) / max(ticks(policy.share_period), 1)
     twice = 2 if policy.backfill == "slurm" else 1
     least, passes = ticks(given.min_run), twice * (causes + len(given.final_thresholds) * n)
-    takes_back = tenants.has_quotas and tenants.reclaim in {"any", "fair"}
+    takes_back = tenants.has_quotas and tenants.reclaim in {"any", "fair", "cohorts"}
     saved, in_a_slice = saved_after(least, given), saved_after(ticks(given.final_slice), given)
     in_turn = given.rule == "time-slice"
     lines: list[tuple[bool, Callable[[int], float]]] = [
@@ -88,6 +91,7 @@ def times_preempted(record: Record) -> list[int]:
 
 
 def check(record: Record, policy: Policy, dates: int = 0) -> None:
+    check_lost_work(record, policy)
     allowed = bounds(record.workload, policy, record.tenants, dates)
     for row, (times, most) in enumerate(zip(times_preempted(record), allowed, strict=True)):
         assert times <= most, f"job {row} is preempted {times} times, of at most {most}"
@@ -145,8 +149,39 @@ def test_who_has_a_cell_of_its_own_is_left_alone_and_others_make_room_once_for_e
     jobs = data.draw(in_cells(data.draw(crowded_workloads(site, 1)), cells), label="workload")
     policy = data.draw(cell_policies(cells), label="policy")
     record = schedule(jobs, site, policy)
+    check_lost_work(record, policy)
     preempted = record.attempt_reason == EndReason.PREEMPTED
     assert record.attempt_guest is not None
     assert np.all(record.attempt_guest[preempted])
     owned = np.unique(record.attempt_job[~record.attempt_guest]).size
     assert max(times_preempted(record), default=0) <= owned
+
+
+@settings(max_examples=4 * EXAMPLES, deadline=None, database=None)
+@given(st.data())
+def test_inside_an_owner_only_the_more_urgent_take_cells_and_nobody_makes_room_twice_in_a_pass(data):
+    """Of the same owner, of a higher priority; and passes are those of what jobs bring about: 3 for each."""
+    site = data.draw(cell_sites(), label="cluster")
+    jobs = data.draw(crowded_workloads(site, 1, 24, plain=True))
+    jobs = data.draw(in_ranks(data.draw(in_cells(jobs))), label="workload")
+    cells = replace(
+        data.draw(cells_for(site).filter(lambda drawn: drawn.owners["blue"]), label="cells"), within="priority"
+    )
+    backfill = data.draw(st.sampled_from(["none", "fit"]))
+    policy = data.draw(cell_policies(cells, backfill=backfill, order="priority"), label="policy")
+    record = schedule(jobs, site, policy)
+    check_lost_work(record, policy)
+    assert max(times_preempted(record), default=0) <= 3 * len(jobs)
+    rows = jobs.table.to_pylist()
+    assert record.attempt_guest is not None
+    assert record.attempt_cause is not None
+    for at in np.flatnonzero((record.attempt_reason == EndReason.PREEMPTED) & ~record.attempt_guest).tolist():
+        loser, winner = rows[record.attempt_job[at]], rows[record.attempt_cause[at]]
+        assert owner_of(loser["tenant"], cells) == owner_of(winner["tenant"], cells)
+        assert (loser["priority"] or 0) < (winner["priority"] or 0)
+
+
+def owner_of(path: str | None, cells: Cells) -> str | None:
+    while path and path not in cells.owners:
+        path = path.rpartition("/")[0]
+    return path or None

@@ -22,17 +22,18 @@ def told(rows: list[tuple], *nodes: int, **given: object) -> list[tuple[object, 
 
 
 def test_what_is_lost_is_the_work_since_the_checkpoint_the_checkpoints_and_the_restart():
-    """4 GPUs for 2,000 s: two checkpoints of 900 s + 60 s are done at 1,920 s, so 120 s and 80 s of work are lost.
+    """4 GPUs for 1,900 s: one checkpoint, of 900 s + 60 s, is done at 960 s, the second would be at 1,920 s.
 
-    Then 1,800 of 7,200 s are saved; the rest takes a restart (120 s) and 5 more checkpoints (300 s).
+    So 60 s and 940 s of work are lost.  Then 900 of 7,200 s are saved; the rest takes a restart (120 s) and 6 more
+    checkpoints (360 s).
     """
-    rows = [(0, 7200, 4), (2000, 600, 4, {"priority": 1})]
+    rows = [(0, 7200, 4), (1900, 600, 4, {"priority": 1})]
 
     policy = Policy(backfill="fit", preemption={"rule": "priority", **EVERY_QUARTER})
     found = told(rows, 4, policy=policy)
 
     assert [each[:3] for each in found] == [("0", "1", "priority"), ("1", None, None), ("0", None, None)]
-    assert [each[3] for each in found] == pytest.approx([4 * (120 + 80) / 3600, 0, 4 * (120 + 5 * 60) / 3600])
+    assert [each[3] for each in found] == pytest.approx([4 * (60 + 940) / 3600, 0, 4 * (120 + 6 * 60) / 3600])
 
 
 @pytest.mark.parametrize("rule", ["priority", "partition", "qos", "srtf", "srsf", "las", "2d-las", "time-slice"])

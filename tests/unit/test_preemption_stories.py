@@ -225,7 +225,10 @@ def test_tiers_that_are_none_are_refused(given, message):
 
 @TEST
 def test_equals_do_not_preempt_each_other(tell):
-    assert stays(tell, workload((0, 10, 1, HIGH), (1, 1, 1, HIGH)), ONE, "priority") == [[(0, 10)], [(10, 11)]]
+    """Nor does a lower priority, where there are higher ones."""
+    jobs = workload((0, 10, 1, HIGH), (1, 1, 1, HIGH), (2, 1, 1), (20, 3, 1), (21, 1, 1, HIGH))
+    expected = [[(0, 10)], [(10, 11)], [(11, 12)], [(20, 21), (22, 24)], [(21, 22)]]
+    assert stays(tell, jobs, ONE, "priority") == expected
 
 
 @TEST
@@ -605,11 +608,14 @@ def test_a_job_without_checkpoints_begins_from_the_start(tell):
 
 @TEST
 def test_a_restart_that_is_cut_short_saves_nothing(tell):
-    """The second attempt is preempted in its restart; the third begins with the 6 seconds that the first saved."""
-    story = (tell, workload((0, 10, 1), (9, 2, 1, HIGH), (12, 1, 1, HIGH)), ONE, "priority")
-    costs = {"checkpoint_interval": 3, "restart_cost": 2}
-    assert stays(*story, **costs)[0] == [(0, 9), (11, 12), (13, 16)]
-    assert useful(*story, **costs)[0] == [9, 0, 1]
+    """The second attempt is preempted after 4 of the 5 seconds of its restart; the third begins with what was saved.
+
+    Had those 4 seconds been work, a checkpoint of 3 of them would have been written.
+    """
+    story = (tell, workload((0, 14, 1), (9, 2, 1, HIGH), (15, 1, 1, HIGH)), ONE, "priority")
+    costs = {"checkpoint_interval": 3, "restart_cost": 5}
+    assert stays(*story, **costs)[0] == [(0, 9), (11, 15), (16, 26)]
+    assert useful(*story, **costs)[0] == [9, 0, 5]
 
 
 @TEST
