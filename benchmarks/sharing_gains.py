@@ -26,7 +26,13 @@ from gpuyard.synthesis import SynthesisSpec, synthesise
 GPUS = 8  # of a node; for Philly an assumption
 DAYS = 30
 RESTART = {"restart_cost": 62.0}  # s: the mean cost of a preemption in Tiresias' measurements (Gu et al. 2019)
-POLICIES: Mapping[str, Mapping[str, object]] = {"fifo": {}, "easy": {}, "qssf": {}, "las": {"preemption": RESTART}}
+POLICIES: Mapping[str, Mapping[str, object]] = {
+    "fifo": {},
+    "easy": {},
+    "qssf": {},
+    "srtf": {"preemption": RESTART},
+    "las": {"preemption": RESTART},
+}
 STUDENT = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 8: 2.365, 10: 2.262, 12: 2.201, 20: 2.093}
 """97.5 % points of Student's t with one degree of freedom less than so many seeds."""
 GPU_HOURS = 13.7  # of a GPU job of Helios: all GPU time over all GPU jobs (helios_cluster_summary.csv)

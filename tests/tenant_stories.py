@@ -1,8 +1,9 @@
-"""What the stories about tenants have in common: one workload told by the engine or by the reference simulator."""
+"""What the stories about tenants have in common: one workload told by the engine or by the reference simulator.
+
+The engine has two loops for tenants; a window that closes nothing before all is over brings about the other one.
+"""
 
 from __future__ import annotations
-
-import inspect
 
 import pytest
 
@@ -11,13 +12,13 @@ from gpuyard.cluster import Cluster
 from gpuyard.policy import Policy
 from gpuyard.simulation import schedule
 from gpuyard.tenancy import Tenants
+from gpuyard.windows import NodeWindow
 from gpuyard.workload import Workload
 from oracle.comparing import told
 from reference import SECOND, Fate, simulate
 
-LANDED = "tenants" in inspect.signature(schedule).parameters
-NOT_YET = pytest.mark.skipif(not LANDED, reason="the engine does not know tenants yet")
-TEST = pytest.mark.parametrize("tell", ["reference", pytest.param("engine", marks=NOT_YET)])
+TEST = pytest.mark.parametrize("tell", ["reference", "engine", "engine beside windows"])
+FAR_AWAY = NodeWindow(nodes=("0",), start=1e6, end=2e6)
 
 
 def of(name: str, **columns: object) -> dict[str, object]:
@@ -41,7 +42,8 @@ def fates(
     policy = Policy(order=order, backfill=backfill, preemption={"rule": rule, **options})
     if tell == "reference":
         return simulate(jobs, site, policy, until=until, tenants=Tenants.of(tenants))
-    return told(schedule(jobs, site, policy, until=until, tenants=Tenants.of(tenants)))
+    windows = [FAR_AWAY] if tell == "engine beside windows" else []
+    return told(schedule(jobs, site, policy, until=until, tenants=Tenants.of(tenants), windows=windows))
 
 
 def starts(*given: object, **options: object) -> list[float | None]:

@@ -20,10 +20,8 @@ from oracle.test_schedules import checked
 from reference import RULES
 from reference.queueing import ORDERS, SCORED
 from strategies import clusters, crowded_sites, crowded_workloads, policies, preemptive_policies, ranked, workloads
-from tenant_stories import NOT_YET
 from tenant_strategies import KINDS, lenders, lent_to, owned, tenants
 
-pytestmark = NOT_YET
 FIXED_ORDERS = tuple(order for order in ORDERS if order not in SCORED)
 BACKFILLS = ("none", "fit")
 

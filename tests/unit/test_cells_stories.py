@@ -204,6 +204,13 @@ def test_a_virtual_cell_is_bound_where_the_fewest_opportunistic_gpus_are(tell):
 
 
 @TEST
+def test_of_a_node_that_is_split_the_half_is_bound_where_the_fewest_opportunistic_gpus_are(tell):
+    jobs = workload((0, 50, 2, LENT), (1, 10, 2, of("a")))
+    assert slots(tell, jobs, cluster(4), {"a": {"gpus-2": 1}})[1] == [(0, 2, 2)]
+    assert causes(tell, jobs, cluster(4), {"a": {"gpus-2": 1}}) == [[None], [None]]
+
+
+@TEST
 def test_a_part_of_a_bound_cell_disturbs_only_those_in_that_part(tell):
     jobs = workload((0, 50, 2, LENT), (0, 50, 2, LENT), (1, 10, 1, of("a")), (2, 10, 1, of("a")), (3, 10, 1, of("a")))
     assert causes(tell, jobs, cluster(4), {"a": {"node": 1}}) == [[2, None], [4, None], [None], [None], [None]]

@@ -247,6 +247,7 @@ def test_kueue_borrowing_queue_in_a_cohort_that_does_not_borrow_is_protected(tel
     }
     running: dict[str, Ran] = {f"a{number}": ("a", 1, -1) for number in (1, 2, 3)} | {"b1": ("RIGHT/b", 1, -1)}
     assert victims(tell, tenants, running, ("a", 5, 0), gpus=6) == {"a1", "a2", "a3"}
+    assert victims(tell, tenants, running, ("a", 5, 0), gpus=5) == set(), "b1 is not taken where that alone would help"
 
 
 @TEST
