@@ -51,6 +51,7 @@ def test_jobs_are_counted_by_how_they_fared():
         "timed_out": 0,
         "rejected": 1,
         "unfinished": 0,
+        "not_started": 0,
     }
 
 
@@ -100,6 +101,7 @@ def test_a_job_left_waiting_is_in_the_queue_until_the_stop():
     jobs = workload((0, 100, 4), (10, 100, 3))
     found = numbers(record(jobs, cluster(4), (0, 0, 40, [(0, 4)]), stop=40))
     assert found["jobs"]["unfinished"] == 2
+    assert found["jobs"]["not_started"] == 1
     assert found["queue"] == {"mean_jobs": 30 / 40, "max_jobs": 1, "mean_gpus": 90 / 40}
     assert found["gpu"]["allocation_rate"] == 1.0
     assert (found["last_end_s"], found["makespan_s"], found["jct_s"]["mean"]) == (None, None, None)

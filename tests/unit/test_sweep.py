@@ -25,7 +25,12 @@ def results() -> list[Result]:
     for load, attained, late in ((1.1, 0.9, 0.02), (0.6, 1.0, 0.0), (0.8, 0.99, 0.000_004)):
         each = plausible_result(jobs=300, wait_factor=load)
         classes = {**each.numbers["by_class"]}
-        classes["training"] = {**classes["training"], "wait_s": {"mean": 3600 * load, "p99": 36_000 * load}}
+        jobs = {**classes["training"]["jobs"], "not_started": round(10 * (load - 0.6))}
+        classes["training"] = {
+            **classes["training"],
+            "jobs": jobs,
+            "wait_s": {"mean": 3600 * load, "p99": 36_000 * load},
+        }
         numbers = {**each.numbers, "by_class": classes}
         numbers["services"] = {"time_attained": attained, "attainment": 1 - late}
         scenario = {**each.scenario, "workload": {**each.scenario["workload"], "load": load}}
@@ -43,7 +48,20 @@ def test_the_table_has_a_row_for_each_load_in_their_order(results: list[Result])
     assert [row["Requests late or lost"] for row in rows] == ["0.0000 %", "0.0004 %", "2.0000 %"]
     assert [row["Training waited"] for row in rows] == ["36m", "48m", "1h 6m"]
     assert [row["Training waited, p99"] for row in rows] == ["6h", "8h", "11h"]
+    assert [row["Training not started"] for row in rows] == ["0", "2", "5"]
     assert several_grids(results, "abc")[0] == grid
+
+
+@pytest.mark.parametrize(("key", "label"), [("rejected", "Jobs rejected"), ("not_started", "Jobs not started")])
+def test_jobs_that_ran_in_no_wait_are_counted_beside_the_waits_where_there_are_some(
+    results: list[Result], key: str, label: str
+) -> None:
+    for count in (0, 3):
+        changed = [replace(each, numbers={**each.numbers, "jobs": {"submitted": 9, key: count}}) for each in results]
+        by_load, together = several_grids(changed, "abc")[:2]
+        assert (label in [row[0] for row in together.rows]) is bool(count)
+        if key == "rejected":
+            assert (label in [column.label for column in by_load.columns]) is bool(count)
 
 
 def test_the_charts_show_both_sides_by_load(results: list[Result]) -> None:

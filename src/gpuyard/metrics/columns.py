@@ -223,6 +223,7 @@ _OUTCOMES: Final = {
     "timed_out": "killed at their time limit",
     "rejected": "could never run on this cluster, or had no run time",
     "unfinished": "still waiting or running at the stop",
+    "not_started": "of the unfinished, those that had not started, also for want of others; in none of the waits",
 }
 
 

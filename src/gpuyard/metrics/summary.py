@@ -25,12 +25,13 @@ from gpuyard.metrics.fairness import Fared, deficits_of, fairness_block, weights
 from gpuyard.metrics.fidelity import nothing_ran, oversubscribed_block, recorded_block
 from gpuyard.metrics.fragmentation import Fragmentation, fragmentation
 from gpuyard.metrics.groups import Groups, by_gpus, by_label, by_member, everyone, percentile_block, where_stated
+from gpuyard.metrics.network import network_block
 from gpuyard.metrics.noted import slips
 from gpuyard.metrics.queueing import is_saturated, waiting
 from gpuyard.metrics.services import Judged, judge, services_block
 from gpuyard.metrics.stages import Stages, phases_of, stages_of, years_of
 from gpuyard.metrics.tenants import tenants_block, tenants_blocks
-from gpuyard.record import EndReason, Record
+from gpuyard.record import EndReason, Outcome, Record
 from gpuyard.windows import closed_gpus, there_from
 from gpuyard.workload import MICROSECOND
 
@@ -152,7 +153,7 @@ def summarise(
         "queue": _queue(view, *queue),
         **preemption_numbers(record, view.held, view.start, view.stop),
         "energy": _energy(view),
-        "network": _network(view),
+        "network": network_block(record, view.held),
         "by_class": _grouped(view, by_label(record.workload, "job_class")),
         "by_tenant": _grouped(view, tenants),
         "by_gpus": _grouped(view, by_gpus(record.workload)),
@@ -267,16 +268,20 @@ def _job_blocks(view: _View, groups: Groups) -> Iterator[Numbers]:
         groups.code[chosen].astype(np.int64) * len(STATES) + view.record.outcome[chosen],
         minlength=len(groups.names) * len(STATES),
     ).reshape(len(groups.names), len(STATES))
+    never = np.bincount(
+        groups.code[chosen & ~times.started & (view.record.outcome == Outcome.UNFINISHED)], minlength=len(groups.names)
+    )
     waits = [percentile_block(wait, MICROSECOND) for wait in groups.split(times.wait, started)]
     submit_waits = waits
     if not np.array_equal(times.wait, times.submit_wait):
         submit_waits = [percentile_block(wait, MICROSECOND) for wait in groups.split(times.submit_wait, started)]
     completions = groups.split(times.jct, ended)
     slowdowns = groups.split(times.bounded_slowdown, ended)
-    rows = zip(counts, waits, submit_waits, completions, slowdowns, strict=True)
-    for count, wait, submit_wait, jct, slowdown in rows:
+    rows = zip(counts, never.tolist(), waits, submit_waits, completions, slowdowns, strict=True)
+    for count, not_started, wait, submit_wait, jct, slowdown in rows:
+        states = dict(zip(STATES, count.tolist(), strict=True))
         yield {
-            "jobs": {"submitted": int(count.sum()), **dict(zip(STATES, count.tolist(), strict=True))},
+            "jobs": {"submitted": int(count.sum()), **states, "not_started": not_started},
             "wait_s": wait,
             "submit_wait_s": dict(submit_wait),
             "jct_s": percentile_block(jct, MICROSECOND),
@@ -418,28 +423,6 @@ def _energy(view: _View) -> Numbers:
         "other_kwh": totals.other_kwh,
         "overhead_kwh": totals.overhead_kwh,
         "notes": list(view.account.notes),
-    }
-
-
-def _network(view: _View) -> Numbers:
-    """Return the block ``network``: shares of GPU time that span nodes and racks; the speed is 1 without contention."""
-    record, offset = view.record, view.record.slot_offset
-    several = np.diff(offset) > 1
-    held = float(view.held.sum())
-    on_several = float(view.held[several].sum())
-    levels = record.cluster.levels
-    crossing: float | None = None
-    if levels.names and on_several > 0:
-        level = levels.names.index("rack") if "rack" in levels.names else 0
-        domain = levels.domains[level][record.slot_node]
-        changes = np.concatenate([[0], np.cumsum(np.diff(domain) != 0, dtype=np.int64)])
-        crosses = np.zeros(several.size, dtype=np.bool_)
-        crosses[several] = changes[offset[1:][several] - 1] > changes[offset[:-1][several]]
-        crossing = float(view.held[crosses].sum()) / on_several
-    return {
-        "cross_rack_share": crossing,
-        "multi_node_share": _ratio(on_several, held),
-        "mean_speed": 1.0 if record.attempt_job.size else None,
     }
 
 

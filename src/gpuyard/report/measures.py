@@ -64,6 +64,13 @@ MEASURES: Final[tuple[Measure, ...]] = (
         meaning="still waiting or running when the simulation stopped",
         better="lower",
     ),
+    Measure(
+        key="jobs.not_started",
+        label="Jobs not started",
+        form="count",
+        meaning="had not started when the simulation stopped, those among them that other jobs hold up; in no wait",
+        better="lower",
+    ),
     Measure(key="wait_s.mean", label="Mean wait", form="seconds", meaning=f"mean {_WAIT}", better="lower"),
     Measure(
         key="wait_s.p50",

@@ -27,9 +27,9 @@ _ALIKE: Final = 3
 """So many notices of one wording become one."""
 _NUMBER: Final = re.compile(r"\d[\d,]*(?:\.\d+)?")
 _NUMBERS: Final = (
-    "gpu.count", "jobs.submitted", "gpu.allocation_rate", "gpu.utilization", "wait_s.mean", "wait_s.p95",
-    "services.time_attained", "services.attainment", "preemptions", "lost_gpu_hours", "energy.facility_kwh",
-    "energy.peak_mw", "energy.cost_krw",
+    "gpu.count", "jobs.submitted", "jobs.rejected", "jobs.not_started", "gpu.allocation_rate", "gpu.utilization",
+    "wait_s.mean", "wait_s.p95", "services.time_attained", "services.attainment", "preemptions", "lost_gpu_hours",
+    "energy.facility_kwh", "energy.peak_mw", "energy.cost_krw",
 )  # fmt: skip
 _OF_CLASSES: Final = (
     ("wait_s.mean", "mean wait", "seconds"),

@@ -43,11 +43,19 @@ _MEASURES: Final = (
     _Measure("Training waited", "mean", "by_class.training.wait_s.mean", lambda it: format_value(it, "seconds")),
     _Measure("Training waited, p99", "99 of 100 jobs waited at most so long", "by_class.training.wait_s.p99",
              lambda it: format_value(it, "seconds")),
+    _Measure("Training not started", "training jobs that still waited when the run stopped, and are in no wait",
+             "by_class.training.jobs.not_started", lambda it: f"{it:,.0f}"),
+    _Measure("Jobs rejected", "of all classes: they could never run on this cluster", "jobs.rejected",
+             lambda it: f"{it:,.0f}"),
     _Measure("Training GPU-hours", "GPUs held by training, over time", "by_class.training.gpu.gpu_hours",
              lambda it: f"{it:,.0f}"),
     _Measure("Energy at the meter", "with cooling and losses", "energy.facility_kwh",
              lambda it: format_value(it, "kwh")),
 )  # fmt: skip
+
+
+_WHERE_SOME: Final = ("by_class.training.jobs.not_started", "jobs.rejected")
+"""Columns that are there only where one run has any."""
 
 
 def trade_off_grid(results: Sequence[Result]) -> Grid | None:
@@ -56,17 +64,22 @@ def trade_off_grid(results: Sequence[Result]) -> Grid | None:
     if not runs:
         return None
     rows = []
+    shown = [
+        one
+        for one in _MEASURES
+        if one.key not in _WHERE_SOME or any(number_at(each.numbers, one.key) for _, each in runs)
+    ]
     for load, each in runs:
-        found = [(one, number_at(each.numbers, one.key)) for one in _MEASURES]
+        found = [(one, number_at(each.numbers, one.key)) for one in shown]
         rows.append((f"{load:g}", *(UNKNOWN if value is None else one.shown(value) for one, value in found)))
     return Grid(
         caption="By offered load",
         columns=(
             Column(label="Offered load", meaning="GPU time asked for over what there is", numeric=False),
-            *(Column(label=one.label, meaning=one.meaning) for one in _MEASURES),
+            *(Column(label=one.label, meaning=one.meaning) for one in shown),
         ),
         rows=tuple(rows),
-        note="Waits are those of jobs that had started when the run stopped: above a load of 1 the others wait longer.",
+        note="Waits are those of jobs that had started when the run stopped: those that had not started wait longer.",
     )
 
 
