@@ -191,8 +191,8 @@ def check_partitions(bounds: Sequence[Bounds], with_nodes: Sequence[tuple[str, b
             continue
         if each.name not in listed:
             raise ConfigError(
-                f"{each.what} has bounds and no nodes, where '{next(iter(listed))}' has some, so that its jobs could "
-                "run nowhere; give it nodes, such as nodes = 'all'"
+                f"{each.what} has no nodes, where '{next(iter(listed))}' has some, so that its jobs could run nowhere; "
+                "give it nodes, such as nodes = 'all'"
             )
         if each.is_default and not listed[each.name]:
             raise ConfigError(f"{each.what} is the default of its bounds and not of its nodes; say the same of both")

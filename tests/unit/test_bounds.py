@@ -148,6 +148,7 @@ def test_a_file_that_is_wrong_is_named_with_its_row(tmp_path: Path, text: str, s
         ('[[partition]]\nname = "a"\nallow_tenants = "b"\ndeny_tenants = "c"\n', "leave 'deny_tenants' out"),
         ('[[partition]]\nname = "a"\nmax_nodes = -1\n', "[partition.a] max_nodes"),
         ('[[partition]]\nname = "a"\nmax_time = "1h"\n[[partition]]\nname = "b"\nnodes = 0\n', "run nowhere"),
+        ('[[partition]]\nname = "a"\n[[partition]]\nname = "b"\nnodes = 0\n', "run nowhere"),
         ('[[qos]]\nname = "a"\nmax_time = "1h"\n[policy]\nreplay = "recorded"\n', "replay recorded starts every job"),
     ],
 )

@@ -218,7 +218,8 @@ class Resolver:
             with self._blamed_on(section):
                 found += [table.bounds() for table in getattr(self._checked, section)]
                 check_bounds(found)
-        return tuple(each for each in found if each.binds or each.is_default)
+        without_nodes = {table.name for table in self._checked.partition if table.nodes is None}
+        return tuple(each for each in found if each.binds or each.is_default or each.partition in without_nodes)
 
     def _second_0(self) -> datetime | None:
         """Return second 0 of the workload, where it is known; a trace is read for it."""
