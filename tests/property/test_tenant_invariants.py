@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import pytest
@@ -13,9 +13,11 @@ from gpuyard.policy import Policy
 from gpuyard.record import Record
 from gpuyard.simulation import schedule
 from gpuyard.tenancy import BETWEEN, RECLAIMS, Tenants
+from gpuyard.workload import Workload
 from oracle.comparing import EXAMPLES
 from oracle.test_schedules import checked
 from tenant_strategies import lenders, lent_to
+from tenant_strategies import tenants as tenants_of
 
 
 class Books:
@@ -70,8 +72,10 @@ class Books:
         return kept
 
 
-def story_of(record: Record) -> Iterator[tuple[int, str, int, int]]:
+def story_of(record: Record, kind: int | None = None) -> Iterator[tuple[int, str, int, int]]:
     """Tell what happened in order: instant, "ends", "loses" (to whom) or "starts", row, and to whom it lost.
+
+    ``kind``: only on nodes of this GPU type, by its number.
 
     Who preempts starts right after its victims have lost: attempts are written down in the order in which they start.
     In which order one's victims were taken is not written down; told is the order in which most of what a tenant holds
@@ -87,6 +91,9 @@ def story_of(record: Record) -> Iterator[tuple[int, str, int, int]]:
             strict=True,
         )
     )
+    if kind is not None:
+        types = record.cluster.node_type[record.slot_node[record.slot_offset[:-1]]].tolist()
+        attempts = [each for each, its in zip(attempts, types, strict=True) if its == kind]
     for now in sorted({at for _, start, end, _ in attempts for at in (start, end)}):
         for job, _, end, cause in attempts:
             if end == now and cause < 0:
@@ -99,13 +106,13 @@ def story_of(record: Record) -> Iterator[tuple[int, str, int, int]]:
                 yield now, "starts", job, -1
 
 
-def check(record: Record, tenants: Tenants, gpus: int, *, conserves: bool = True) -> None:
-    """Check a record; ``conserves``: nobody is kept waiting for the sake of others."""
+def check(record: Record, tenants: Tenants, gpus: int, *, conserves: bool = True, kind: int | None = None) -> None:
+    """Check a record; ``conserves``: nobody is kept waiting for the sake of others; ``kind``: of one GPU type only."""
     books = Books(record, tenants)
     reclaim = tenants.reclaim
     entitled: dict[int, bool] = {}
     last = None
-    for now, what, row, to in story_of(record):
+    for now, what, row, to in story_of(record, kind):
         if conserves and last is not None and now > last:
             check_work_is_conserved(record, books, gpus, last)
         last = now
@@ -192,3 +199,39 @@ def test_who_takes_to_borrow_takes_what_is_less_urgent_from_those_that_borrow(be
         )
 
     checked(f"tenants kept to borrow {between} {reclaim}", max(EXAMPLES // 3, 3), one)
+
+
+def of_type(tenants: Tenants, kind: str) -> Tenants:
+    """Return the tenants with their quotas of one GPU type as numbers."""
+
+    def one(table: object) -> float | None:
+        return table.get(kind, 0) if isinstance(table, Mapping) else None
+
+    given = (
+        replace(each, nominal=one(each.nominal), borrow=one(each.borrow), lend=one(each.lend))
+        for each in tenants.tenants
+    )
+    return replace(tenants, tenants=tuple(given), nominal=one(tenants.nominal))
+
+
+@pytest.mark.parametrize("reclaim", RECLAIMS)
+@pytest.mark.parametrize("rule", ["reclaim", "priority"])
+def test_quotas_of_each_type_hold_and_nobody_within_its_quota_of_a_type_loses_gpus_of_it(rule, reclaim):
+    """The quotas of a type are numbers by themselves: what runs on nodes of other types has no part in them."""
+
+    def one(data: st.DataObject) -> None:
+        site = cluster(("a", 8), ("b", 8))
+        between = data.draw(st.sampled_from(sorted(BETWEEN)), label="between")
+        quotas = tenants_of(site, "types", between=between, reclaim=reclaim).filter(lambda drawn: drawn.has_quotas)
+        shared = replace(data.draw(quotas, label="tenants"), limits=())
+        jobs = data.draw(lent_to(shared, 24), label="jobs")
+        rows = jobs.table.to_pylist()
+        for row in rows:
+            row["gpu_type"] = data.draw(st.sampled_from([None, None, "a", "b"]))
+        jobs = Workload.from_table(jobs.table.from_pylist(rows, schema=jobs.table.schema))
+        backfill = data.draw(st.sampled_from(["none", "fit", "easy", "slurm"]), label="backfill")
+        record = schedule(jobs, site, Policy(backfill=backfill, preemption=rule), tenants=shared)
+        for number, kind in enumerate(site.gpu_types):
+            check(record, of_type(shared, kind), 8, conserves=False, kind=number)
+
+    checked(f"tenants kept by type {rule} {reclaim}", 2 * EXAMPLES, one)

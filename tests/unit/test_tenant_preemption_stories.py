@@ -220,6 +220,15 @@ def test_a_tenant_within_its_nominal_quota_is_never_preempted_for_one_above(tell
 
 
 @TEST
+@pytest.mark.parametrize("reclaim", ["any", "fair", "cohorts"])
+def test_an_organisation_within_its_nominal_quota_is_left_alone_though_its_teams_borrow(tell, reclaim):
+    """``steel`` has its own 2 since later than its team the other 2, which are due to ``bio``."""
+    tenants = cohort(reclaim, **{"steel": 2, "steel/vision": 0, "bio": 2})
+    jobs: dict[str, Ran] = {"own": ("steel", 2, -5, 2), "team": ("steel/vision", 2, 9, 1)}
+    assert victims(tell, tenants, jobs, ("bio", 2, 0), "reclaim") == {"team"}
+
+
+@TEST
 def test_what_was_lent_is_taken_back_and_the_borrower_goes_on_when_there_is_room(tell):
     """At 5 ``a`` has its 2 back: the later of the two jobs of ``b`` makes room, and has its last 5 seconds at 8."""
     jobs = workload((0, 10, 2, of("b")), (1, 9, 2, of("b")), (5, 3, 2, of("a")))
