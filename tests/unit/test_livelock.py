@@ -31,6 +31,12 @@ def by_shares() -> tuple[object, ...]:
     return jobs, cluster(3), "reclaim", Tenants(tenants=quotas, reclaim="fair")
 
 
+def by_shares_of_cohorts() -> tuple[object, ...]:
+    """The same where shares are compared level by level (``cohorts``)."""
+    jobs, site, rule, shared = by_shares()
+    return jobs, site, rule, replace(shared, reclaim="cohorts")
+
+
 def by_priority() -> tuple[object, ...]:
     """The job of 2 GPUs takes its own tenant's place, which the other tenant's job within its quota takes back."""
     jobs = workload(
@@ -41,6 +47,9 @@ def by_priority() -> tuple[object, ...]:
     )
     quotas = (Tenant(name="a", nominal=1), Tenant(name="b", nominal=1))
     return jobs, cluster(2), "priority", Tenants(tenants=quotas, limits=(Limit(jobs=1),), reclaim="any")
+
+
+ROUNDS = [by_shares, by_shares_of_cohorts, by_priority]
 
 
 def under(rule: str, **terms: object) -> Policy:
@@ -56,7 +65,7 @@ def times_preempted(fates: list[Fate]) -> list[int]:
     return [sum(attempt.cause is not None for attempt in fate.attempts) for fate in fates]
 
 
-@pytest.mark.parametrize("goes_round", [by_shares, by_priority])
+@pytest.mark.parametrize("goes_round", ROUNDS)
 def test_whoever_goes_round_is_left_alone_after_a_thousand_times_and_all_end(goes_round):
     jobs, site, rule, shared = goes_round()
     record = schedule(jobs, site, under(rule), tenants=shared)
@@ -66,7 +75,7 @@ def test_whoever_goes_round_is_left_alone_after_a_thousand_times_and_all_end(goe
     assert record.policy.preemption.max_preemptions == 1000
 
 
-@pytest.mark.parametrize("goes_round", [by_shares, by_priority])
+@pytest.mark.parametrize("goes_round", ROUNDS)
 def test_engine_and_reference_go_round_alike(goes_round):
     jobs, site, rule, shared = goes_round()
     record = schedule(jobs, site, under(rule), until=400, tenants=shared)
@@ -78,14 +87,14 @@ def test_engine_and_reference_go_round_alike(goes_round):
 def test_the_reference_leaves_a_job_alone_after_as_many_times(monkeypatch):
     monkeypatch.setattr("reference.reclaiming.MOST_FRUITLESS", 20)
     monkeypatch.setattr("gpuyard.tenanting._MOST_FRUITLESS", 20)
-    for jobs, site, rule, shared in (by_shares(), by_priority()):
+    for jobs, site, rule, shared in (goes_round() for goes_round in ROUNDS):
         record = schedule(jobs, site, under(rule), tenants=shared)
         slow = simulate_slowly(jobs, site, under(rule), tenants=shared)
         assert stays(told(record)) == stays(slow)
         assert max(times_preempted(slow)) == 20
 
 
-@pytest.mark.parametrize("goes_round", [by_shares, by_priority])
+@pytest.mark.parametrize("goes_round", ROUNDS)
 @pytest.mark.parametrize(
     "terms",
     [
@@ -113,7 +122,7 @@ def test_the_bound_is_for_what_can_go_round_only():
 
     assert bound() == bound(under(rule, checkpoint_interval=1.0)) == 1000
     assert bound(under(rule, checkpoint_interval=0.0, restart_cost=1.0)) == 1000
-    assert bound(tenants=replace(shared, reclaim="any")) == 1000
+    assert bound(tenants=replace(shared, reclaim="any")) == bound(tenants=replace(shared, reclaim="cohorts")) == 1000
     assert bound(under(rule, max_preemptions=7)) == 7, "who says how often knows"
     assert bound(under(rule, min_run=0.0)) is None, "then nothing happens but what jobs bring about"
     assert bound(under(rule, checkpoint_interval=0.75)) is None

@@ -222,10 +222,15 @@ def test_a_tenant_within_its_nominal_quota_is_never_preempted_for_one_above(tell
 @TEST
 @pytest.mark.parametrize("reclaim", ["any", "fair", "cohorts"])
 def test_an_organisation_within_its_nominal_quota_is_left_alone_though_its_teams_borrow(tell, reclaim):
-    """``steel`` has its own 2 since later than its team the other 2, which are due to ``bio``."""
+    """``steel`` has its own 2 since later than its team the other 2, which are due to ``bio``.
+
+    Where the team's job is not to be preempted, ``bio`` waits for its end.
+    """
     tenants = cohort(reclaim, **{"steel": 2, "steel/vision": 0, "bio": 2})
     jobs: dict[str, Ran] = {"own": ("steel", 2, -5, 2), "team": ("steel/vision", 2, 9, 1)}
     assert victims(tell, tenants, jobs, ("bio", 2, 0), "reclaim") == {"team"}
+    late = workload((1, 20, 2, of("steel/vision", preemptible=False)), (2, 20, 2, of("steel")), (5, 3, 2, of("bio")))
+    assert stays(tell, late, cluster(4), tenants, "reclaim") == [[(1, 21)], [(2, 22)], [(21, 24)]]
 
 
 @TEST
