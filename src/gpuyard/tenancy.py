@@ -333,7 +333,8 @@ def _quota(what: str, given: Any) -> Quota | None:
 def _number_only(what: str, given: Any) -> Any:
     if not _is_number(given) or not 0 <= given <= _MOST_GPUS:
         raise ConfigError(
-            f"{what} must be a number of GPUs of 0 or more, or a table of them by type, got {_shown(given)}"
+            f"{what} must be a number of GPUs from 0 to {_MOST_GPUS:,.0f}, or a table of them by type, got "
+            f"{_shown(given)}"
         )
     return given
 

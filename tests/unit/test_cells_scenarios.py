@@ -49,6 +49,15 @@ def test_a_file_says_who_owns_which_cells(tmp_path: Path) -> None:
     assert policy.preemption.checkpoint_interval is None
 
 
+def test_cells_that_are_laid_over_a_scenario_take_the_place_of_its_placement(tmp_path: Path) -> None:
+    """Placements play no part in cells; that of a preset cannot be left out."""
+    below = load(written(tmp_path)).to_mapping()["policy"]["cells"]
+    over = load("phase-1").over({"policy": {"cells": below}}, "--set")
+    assert "placement" not in over.to_mapping()["policy"]
+    with pytest.raises(ConfigError, match="leave 'placement' out"):
+        load("phase-1").over({"policy": {"cells": below, "placement": "packed"}}, "--set").build_policy()
+
+
 def test_a_saved_run_tells_whose_cells_were_lent_and_runs_again(tmp_path: Path) -> None:
     """Steel's rack is the idle one; battery needs a node of the lent one, whose job goes on at once on idle nodes."""
     first = run(load(written(tmp_path)))

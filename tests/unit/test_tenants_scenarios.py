@@ -142,6 +142,12 @@ def test_a_file_that_cannot_be_read_is_named() -> None:
         resolved(file="nowhere.csv")
 
 
+def test_a_type_that_the_cluster_does_not_have_is_blamed_on_the_file_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "quotas.csv").write_text("name,nominal.H900\nsteel,8\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"quotas\.csv: unknown GPU type of a quota of tenant 'steel': 'H900'; "):
+        resolved(file=str(tmp_path / "quotas.csv"))
+
+
 def test_the_schema_has_the_section() -> None:
     described = schema()
     assert "tenants" in described["properties"]

@@ -4,7 +4,8 @@ A scenario is a preset (``phase-1``), a TOML file, or the folder of a finished r
 ``extends`` names another one to build on.  Tables are merged key by key and anything else is replaced, with
 one exception: a table that names another *source* (a trace instead of a synthesis, nodes instead of a
 preset) replaces the whole table below it, because the old source's settings have no meaning for the new one.
-In the same way the options of an order, a backfill or an estimate go when a layer chooses another one.
+In the same way the options of an order, a backfill or an estimate go when a layer chooses another one, and
+the placement where a layer hands the cluster out in cells.
 A table of tenants by name changes the list of tenants below, and a file of tenants replaces all that was said of them.
 Where nodes, blocks or a file replace a cluster, what presets said in ``[energy]`` goes with it.
 """
@@ -337,6 +338,8 @@ def _forget_options(policy: dict[str, Any], above: Mapping[str, Any]) -> None:
         policy.pop("order", None)  # a newly named scheduler brings its own
         policy.pop("backfill", None)
         policy.pop("preemption", None)
+    if above.get("cells"):
+        policy.pop("placement", None)  # cells say themselves where a job runs
     after = _choices({**policy, **above})
     for kind, options in DEPENDENT.items():
         if after[kind] != before[kind]:

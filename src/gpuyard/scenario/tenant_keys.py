@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from pydantic import BaseModel, Field
 
 from gpuyard.cluster import Cluster
-from gpuyard.errors import ConfigError, unknown_name
+from gpuyard.errors import ConfigError, InputError, unknown_name
 from gpuyard.scenario.keys import Names, Section
 from gpuyard.tenancy import BETWEEN, BORROW_WITHIN, LIMIT_COLUMNS, RECLAIMS, Tenant, Tenants
 from gpuyard.tenant_files import read_tenants
@@ -136,7 +136,10 @@ def tenants_of(section: TenantsSection, shares: Callable[[], Mapping[str, float 
         )
     for name in tenants.types or ():
         if name not in cluster.gpu_types:
-            raise unknown_name(f"GPU type of a quota{_whose(tenants, name)}", name, cluster.gpu_types)
+            problem = unknown_name(f"GPU type of a quota{_whose(tenants, name)}", name, cluster.gpu_types)
+            if section.file is not None and name in (filed.types or ()):
+                raise InputError(str(problem), path=section.file)
+            raise problem
     return tenants
 
 
