@@ -17,6 +17,8 @@ def interval_of(row: dict[str, object], policy: Policy) -> int | None:
     stated = row.get("checkpoint_interval")
     if mode == "suspend":
         return 0
+    if mode == "cancel":
+        return None
     if stated is not None:
         return max(ticks(stated), int(stated > 0))
     common = None if given.checkpoint_interval is None else ticks(given.checkpoint_interval)
@@ -30,6 +32,7 @@ def check_lost_work(record: Record, policy: Policy) -> None:
     assert record.attempt_useful is not None
     done = [0] * len(rows)
     seen: set[int] = set()
+    cancelled: set[int] = set()
     for row, start, end, reason, useful in zip(
         record.attempt_job.tolist(),
         record.attempt_start.tolist(),
@@ -43,10 +46,13 @@ def check_lost_work(record: Record, policy: Policy) -> None:
         done[row] += useful
         assert 0 <= useful <= worked
         if reason == EndReason.PREEMPTED:
+            assert row not in cancelled
+            cancelled |= {row} if jobs[row].is_cancelled else set()
             check_attempt(interval_of(rows[row], policy), ticks(terms.checkpoint_cost), worked, useful)
     for row, outcome in enumerate(record.outcome.tolist()):
         if outcome not in {Outcome.REJECTED, Outcome.UNFINISHED}:
-            assert done[row] == run_length(jobs[row], policy), f"the work of job {row}"
+            work = 0 if row in cancelled else run_length(jobs[row], policy)
+            assert done[row] == work, f"the work of job {row}"
 
 
 def check_attempt(interval: int | None, cost: int, worked: int, useful: int) -> None:

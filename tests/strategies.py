@@ -264,8 +264,11 @@ def preemptions(draw: st.DrawFn, rule: str, scale: float = 1) -> Preemption:
     if rule in {"partition", "qos"}:
         named = draw(st.sampled_from([range(14), range(14), [1, 5], [0, 3, 4, 9]]))
         fields["tiers"] = {f"tier {each}": each - draw(st.sampled_from([0, 0, 2])) for each in named}
-        modes = st.sampled_from(["off", "suspend", "requeue"])
-        fields["modes"] = draw(st.just({}) | st.dictionaries(st.sampled_from([*fields["tiers"], "none"]), modes))
+        modes, names = st.sampled_from(["off", "suspend", "requeue", "cancel", "cancel"]), [*fields["tiers"], "none"]
+        fields["modes"] = draw(st.just({}) | st.dictionaries(st.sampled_from(names), modes))
+        if draw(st.integers(0, 2)) == 2:
+            some = draw(st.lists(st.sampled_from(names), min_size=1, max_size=3, unique=True))
+            fields["min_runs"] = {name: time(0, 4) for name in some}
     if rule == "time-slice":
         lost = [float(fields.get(each) or 0) for each in ("restart_cost", "checkpoint_interval", "checkpoint_cost")]
         fields["time_slice"] = sum(lost) + time(1, 4)

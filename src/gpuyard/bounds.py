@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 import numpy as np
@@ -18,7 +18,7 @@ from gpuyard.errors import ConfigError
 from gpuyard.units import MOST_CPUS, MOST_MEMORY_GIB
 from gpuyard.workload import MICROSECOND, NEVER, Workload
 
-__all__ = ["Bounds", "bound_tables", "check_bounds", "check_partitions", "with_time_limits"]
+__all__ = ["Bounds", "bound_tables", "check_bounds", "settled", "with_time_limits"]
 
 _LONGEST: Final = 36_500 * 86_400.0
 """s: no time is longer than 100 years."""
@@ -180,22 +180,33 @@ def check_bounds(bounds: Sequence[Bounds]) -> None:
             )
 
 
-def check_partitions(bounds: Sequence[Bounds], with_nodes: Sequence[tuple[str, bool]]) -> None:
-    """Raise ConfigError for bounds of a partition without nodes where others have some, and for another default there.
+def settled(bounds: Sequence[Bounds], with_nodes: Sequence[tuple[str, bool]]) -> tuple[Bounds, ...]:
+    """Return the bounds with the default among partitions that have nodes, where there are such, as theirs.
 
     ``with_nodes``: the names of partitions that have nodes, and whether they are the default.
+
+    Raises
+    ------
+    ConfigError
+        For bounds that contradict each other, or those of a partition without nodes where others have some.
     """
+    check_bounds(bounds)
     listed = dict(with_nodes)
+    default = next((name for name, is_default in with_nodes if is_default), None)
+    found = []
     for each in bounds:
         if each.partition is None or not listed:
+            found.append(each)
             continue
         if each.name not in listed:
             raise ConfigError(
                 f"{each.what} has no nodes, where '{next(iter(listed))}' has some, so that its jobs could run nowhere; "
                 "give it nodes, such as nodes = 'all'"
             )
-        if each.is_default and not listed[each.name]:
+        if each.is_default and each.name != default:
             raise ConfigError(f"{each.what} is the default of its bounds and not of its nodes; say the same of both")
+        found.append(replace(each, is_default=each.name == default))
+    return tuple(found)
 
 
 def with_time_limits(workload: Workload, bounds: Sequence[Bounds]) -> Workload:

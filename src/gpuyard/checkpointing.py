@@ -11,7 +11,16 @@ from gpuyard.preemption import Preemption
 from gpuyard.units import ticks
 from gpuyard.workload import MICROSECOND, Workload, to_ticks
 
-__all__ = ["check_progress", "common_interval", "intervals_of", "may_be_fruitless", "preemptible_of", "saved_by"]
+__all__ = [
+    "check_progress",
+    "common_interval",
+    "intervals_of",
+    "is_cancelled_of",
+    "may_be_fruitless",
+    "min_runs_of",
+    "preemptible_of",
+    "saved_by",
+]
 
 _COLUMN = "checkpoint_interval"
 _LONGEST = 2**61
@@ -40,12 +49,27 @@ def intervals_of(workload: Workload, given: Preemption) -> NDArray[np.int64]:
     common[requeued & (common == 0)] = NEVER
     interval = np.where(own, np.maximum(to_ticks(stated), stated > 0), common)
     interval[_has_mode(workload, given, "suspend")] = 0
+    interval[is_cancelled_of(workload, given)] = NEVER
     return interval
 
 
 def preemptible_of(workload: Workload, given: Preemption) -> NDArray[np.bool_]:
     """Return whether each job may be preempted at all: by its own word and by the mode of its partition or QOS."""
     return (workload.integers("preemptible", 1) > 0) & ~_has_mode(workload, given, "off")
+
+
+def is_cancelled_of(workload: Workload, given: Preemption) -> NDArray[np.bool_]:
+    """Return whether a preemption is the end of each job, bool, shape (jobs,)."""
+    return _has_mode(workload, given, "cancel")
+
+
+def min_runs_of(workload: Workload, given: Preemption) -> NDArray[np.int64]:
+    """Return how long an attempt of each job is left alone, int64 microseconds, shape (jobs,)."""
+    common = ticks(given.min_run)
+    if not given.min_runs:
+        return np.full(len(workload), common, np.int64)
+    codes, names = workload.labels(given.rule, "")
+    return np.array([ticks(given.min_runs.get(name, given.min_run)) for name in names], np.int64)[codes]
 
 
 def _has_mode(workload: Workload, given: Preemption, mode: str) -> NDArray[np.bool_]:
@@ -70,11 +94,14 @@ def may_be_fruitless(workload: Workload, given: Preemption) -> bool:
 
     ``docs/semantics.md``, *No livelock*.
     """
-    if given.max_preemptions is not None or not given.min_run > 0:
+    if given.max_preemptions is not None or not (given.min_run > 0 or any(given.min_runs.values())):
         return False
-    if given.may_be_fruitless:
+    if given.may_be_fruitless and not given.min_runs:
         return True
-    return bool(np.any(_to_saving(intervals_of(workload, given), given) >= ticks(given.min_run)))
+    own = intervals_of(workload, given)
+    interval = own if own.size else np.full(len(workload), common_interval(given))
+    least = min_runs_of(workload, given)
+    return bool(np.any((least > 0) & (_to_saving(interval, given) >= least)))
 
 
 def check_progress(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuyard.bounds import Bounds
+from gpuyard.bounds import Bounds, settled
 from gpuyard.cluster import Cluster
 from gpuyard.errors import ConfigError
 from gpuyard.kernel.codes import NOBODY
@@ -24,7 +24,7 @@ from gpuyard.tenancy import NO_TENANTS, Tenants
 from gpuyard.tenanting import check_tenants, with_bound
 from gpuyard.unfit import NO_NODES
 from gpuyard.virtual_clusters import Division, VirtualCluster, divide
-from gpuyard.windows import NodeWindow, check_windows
+from gpuyard.windows import NodeWindow, check_windows, partitions_of
 from gpuyard.workload import MICROSECOND, NEVER, Workload, array_tasks
 
 __all__ = ["chosen_runs", "cut_windows", "schedule_apart"]
@@ -92,6 +92,7 @@ def schedule_apart(
         )
     check_times(policy, begin, until, windows)
     check_windows(windows)
+    bounds = settled(bounds, partitions_of(windows))
     if division is None:
         division = divide(workload, cluster, policy, virtual_clusters, tenants)
     division = _with_bounds(division, workload)

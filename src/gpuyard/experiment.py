@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gpuyard import __version__
 from gpuyard.apart import check_apart, times_alone
 from gpuyard.beside import beside
-from gpuyard.bounds import Bounds, bound_tables, check_partitions, with_time_limits
+from gpuyard.bounds import Bounds, bound_tables, settled, with_time_limits
 from gpuyard.cluster import Cluster
 from gpuyard.custom import Decider, OwnOrder, OwnPlacement
 from gpuyard.dividing import schedule_apart
@@ -45,7 +45,7 @@ from gpuyard.result import Result
 from gpuyard.tenancy import Tenants
 from gpuyard.traces.trace import Trace
 from gpuyard.virtual_clusters import VirtualCluster, virtual_cluster_tables
-from gpuyard.windows import NodeWindow, window_tables
+from gpuyard.windows import NodeWindow, partitions_of, window_tables
 from gpuyard.workload import Workload
 
 __all__ = ["Progress", "result_of", "simulate"]
@@ -151,7 +151,7 @@ def simulate(
     if alone:
         check_apart(chosen)
     sharing = Tenants.of(tenants)
-    check_partitions(bounds, [(each.partitions[0], each.is_default) for each in windows if each.is_partition])
+    bounds = settled(bounds, partitions_of(windows))
     tell("schedule", 0.0)
     jobs.parents  # noqa: B018  # worked out once for both that look at it now
     jobs = with_time_limits(jobs, bounds)

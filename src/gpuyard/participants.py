@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gpuyard.beginning import Beginning, begin_at, with_stated_limits
-from gpuyard.bounds import Bounds, check_bounds, with_time_limits
+from gpuyard.bounds import Bounds, with_time_limits
 from gpuyard.errors import ConfigError
 from gpuyard.ordering import estimate_run_times, static_rank
 from gpuyard.parents import coded_table, without_dangling
@@ -85,14 +85,13 @@ def participants(
     Raises
     ------
     ConfigError
-        For bounds that contradict each other, and beside recorded replay.
+        For bounds beside recorded replay.
     """
     if bounds and policy.replay == "recorded":
         raise ConfigError(
             "replay recorded starts every job that the record started, whatever the bounds of partitions and QOS; "
             "leave them out, or choose replay = schedule"
         )
-    check_bounds(bounds)
     workload = with_time_limits(workload, bounds)
     middle = None if begin is None else begin_at(workload, round(begin * MICROSECOND))
     jobs = workload if middle is None else middle.workload

@@ -9,13 +9,21 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuyard.checkpointing import check_progress, common_interval, intervals_of, preemptible_of, saved_by
+from gpuyard.checkpointing import (
+    check_progress,
+    common_interval,
+    intervals_of,
+    is_cancelled_of,
+    min_runs_of,
+    preemptible_of,
+    saved_by,
+)
 from gpuyard.errors import ConfigError
 from gpuyard.kernel.codes import ABSENT, NOBODY
 from gpuyard.kernel.expectations import thousandths_asked
 from gpuyard.kernel.hunt import Hunter, hunt_by_trial, hunt_listed, hunt_nothing, hunter_signature
 from gpuyard.kernel.launch import Pointer
-from gpuyard.kernel.stays import LEVEL_SHIFT, MOST_LEVELS, Gain, Rule, Stays, Terms, Victims, build_stays
+from gpuyard.kernel.stays import LEVEL_SHIFT, MOST_LEVELS, Gain, Rule, Stays, Tenure, Terms, Victims, build_stays
 from gpuyard.kernel.tables import Log, Records
 from gpuyard.lowering import Asked
 from gpuyard.policy import Policy
@@ -148,7 +156,8 @@ def preempting_tables(
         else (0, np.zeros(len(workload), np.int64))
     )
     plain = bool(np.all(asked.demands["plain"][np.unique(asked.demand[accepted])] > 0))
-    terms = _terms(policy, plain=plain)
+    min_run = min_runs_of(workload, given)
+    terms = _terms(policy, min_run, plain=plain)
     interval = intervals_of(workload, given)
     threshold = np.array([ticks(each) for each in given.final_thresholds], np.int64)
     milli = thousandths_asked(asked.demands, asked.quanta)
@@ -162,7 +171,8 @@ def preempting_tables(
     nodes = np.zeros(estimate.size - len(workload), np.int64)
     stays = build_stays(
         estimate=estimate,
-        fixed=np.append(~preemptible_of(workload, given), nodes == 0),
+        tenure=np.append(_tenures(workload, given), np.full(nodes.size, Tenure.FIXED)).astype(np.int32),
+        min_run=np.append(min_run, nodes),
         urgency=np.append(urgency, nodes),
         interval=np.append(interval, nodes) if interval.size else interval,
         demand=np.where(accepted, asked.demand, NOBODY),
@@ -175,10 +185,16 @@ def preempting_tables(
         promote=given.promote,
         terms=terms,
         cuts=levels if plain and levels <= _MOST_CUTS else 0,
-        running=running,
+        running=2 * running if "cancel" in given.modes.values() else running,  # and who is to end at once
         attempts=2 * int(accepted.sum()) + 16,
     )
     return stays, Pointer(hunter_of(asked.demands, policy), hunter_signature), _origin_of(workload)
+
+
+def _tenures(workload: Workload, given: Preemption) -> NDArray[np.int32]:
+    """Return what a preemption is to each job, a :class:`Tenure`, shape (jobs,)."""
+    tenure = np.where(is_cancelled_of(workload, given), Tenure.EXPENDABLE, Tenure.PLAIN)
+    return np.where(preemptible_of(workload, given), tenure, Tenure.FIXED).astype(np.int32)
 
 
 def _origin_of(workload: Workload) -> int:
@@ -206,13 +222,13 @@ def spared_level(workload: Workload, given: Preemption, accepted: NDArray[np.boo
     return int(np.searchsorted(np.unique(urgency[accepted]), -most)) - 1
 
 
-def _terms(policy: Policy, *, plain: bool) -> NDArray[np.int64]:
+def _terms(policy: Policy, min_run: NDArray[np.int64], *, plain: bool) -> NDArray[np.int64]:
     given = policy.preemption
     terms = np.zeros(Terms.SIZE, np.int64)
     terms[Terms.RULE] = _RULES[given.rule]
     terms[Terms.VICTIMS] = _VICTIMS[given.victims]
     terms[Terms.SLICE] = ticks(given.final_slice)
-    terms[Terms.MIN_RUN] = ticks(given.min_run)
+    terms[Terms.MIN_RUN] = min_run.min(initial=2**62)
     terms[Terms.MOST] = 2**31 if given.max_preemptions is None else given.max_preemptions
     terms[Terms.INTERVAL] = common_interval(given)
     terms[Terms.COST] = ticks(given.checkpoint_cost)

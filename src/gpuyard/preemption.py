@@ -47,6 +47,8 @@ class Preemption:
     modes
         ``partition`` and ``qos``: how the jobs of each name are preempted, a name out of :data:`gpuyard.choices.MODES`;
         those that are not named: as ``checkpoint_interval`` says.
+    min_runs
+        ``partition`` and ``qos``: ``min_run`` of the jobs of each name, in the place of that of all.
     promote
         ``las``, ``2d-las``, ``gittins``: a job that has waited for so many times its attained time begins anew at the
         first bin; ``None``: never.
@@ -82,6 +84,7 @@ class Preemption:
     thresholds: tuple[float, ...] | None = None
     tiers: Mapping[str, int] = field(default_factory=dict, hash=False)
     modes: Mapping[str, str] = field(default_factory=dict, hash=False)
+    min_runs: Mapping[str, float] = field(default_factory=dict, hash=False)
     promote: float | None = None
     gittins_index: str = "textbook"
     gittins_history: tuple[float, ...] | None = None
@@ -104,6 +107,7 @@ class Preemption:
         _refuse_unused(self)
         object.__setattr__(self, "tiers", _checked_tiers(self))
         object.__setattr__(self, "modes", _checked_modes(self))
+        object.__setattr__(self, "min_runs", _checked_min_runs(self))
         for name in _TIMES:
             _check_time(name, getattr(self, name), 0.0)
         if self.time_slice is not None:
@@ -224,6 +228,15 @@ def _checked_modes(given: Preemption) -> dict[str, str]:
         if mode not in MODES:
             raise unknown_name(f"mode of the {given.rule} '{name}':", str(mode), MODES)
     return {str(name): str(mode) for name, mode in given.modes.items()}
+
+
+def _checked_min_runs(given: Preemption) -> dict[str, float]:
+    """Return a copy of the least runs by name; raise for what are none."""
+    if not isinstance(given.min_runs, Mapping):
+        raise ConfigError(f"'min_runs' must be a table of names and seconds, got {given.min_runs!r}")
+    for name, value in given.min_runs.items():
+        _check_time(f"min_runs.{name}", value, 0.0)
+    return {str(name): float(value) for name, value in given.min_runs.items()}
 
 
 def _check_time(name: str, value: object, least: float) -> None:

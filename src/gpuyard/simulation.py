@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gpuyard.admission import reject_beyond
 from gpuyard.beginning import Beginning, set_beginning
-from gpuyard.bounds import Bounds
+from gpuyard.bounds import Bounds, settled
 from gpuyard.celling import ask_for_cells
 from gpuyard.cluster import Cluster
 from gpuyard.deciding import Session
@@ -48,6 +48,7 @@ from gpuyard.lowering import (
     lower_site,
     with_types,
 )
+from gpuyard.outcomes import ends_of, outcomes_of
 from gpuyard.participants import Participants, participants
 from gpuyard.policy import Policy
 from gpuyard.preempting import (
@@ -57,7 +58,7 @@ from gpuyard.preempting import (
     useful_from,
     with_more_room,
 )
-from gpuyard.record import Decided, EndReason, Outcome, Record
+from gpuyard.record import Decided, EndReason, Record
 from gpuyard.stoppable import Progress, interruptible
 from gpuyard.streams import signed_key
 from gpuyard.tenancy import NO_TENANTS, Tenants
@@ -68,18 +69,10 @@ from gpuyard.tenanting import (
     with_bound,
 )
 from gpuyard.unfit import reject_unfit
-from gpuyard.windows import NodeWindow, check_windows
+from gpuyard.windows import NodeWindow, check_windows, partitions_of
 from gpuyard.workload import MICROSECOND, Workload, exact_sum
 
 __all__ = ["check_times", "is_compiled", "schedule", "schedule_participants"]
-
-_STATES = {
-    "failed": Outcome.FAILED,
-    "node_failed": Outcome.FAILED,
-    "cancelled": Outcome.CANCELLED,
-    "preempted": Outcome.CANCELLED,
-    "timed_out": Outcome.TIMED_OUT,
-}
 
 
 def is_compiled(
@@ -140,7 +133,7 @@ def schedule(
     """
     check_times(policy, begin, until, windows)
     check_tenants(policy, tenants)
-    policy = with_bound(policy, tenants, workload)
+    policy, bounds = with_bound(policy, tenants, workload), settled(bounds, partitions_of(windows))
     return schedule_participants(
         participants(workload, policy, begin=begin, seed=seed, bounds=bounds),
         cluster,
@@ -358,12 +351,7 @@ def _record(
     if attempt.cause is not None:
         reason[attempt.cause != NOBODY] = EndReason.PREEMPTED
     reason[attempt.end > stop] = EndReason.STOPPED
-    end = np.full(total, NEVER, np.int64)
-    last = (reason != EndReason.STOPPED) & (reason != EndReason.PREEMPTED)
-    if last.all():
-        end[attempt.job] = attempt.end
-    else:
-        end[attempt.job[last]] = attempt.end[last]
+    end, cancelled = ends_of(workload, policy, attempt.job, attempt.end, reason)
     slots = slice(0 if given.later is None else given.later.slots, int(count[Count.SLOTS]))
     running = count[Count.RUNNING] - (0 if given.later is None else np.count_nonzero(given.later.at > given.until))
     return Record(
@@ -375,7 +363,7 @@ def _record(
         eligible=eligible,
         start=start,
         end=end,
-        outcome=_outcomes(workload, given.rejections, end, killed),
+        outcome=outcomes_of(workload, accepted, end, killed=killed, cancelled=cancelled),
         reject_reason=given.rejections.reason,
         reject_reasons=tuple(given.rejections.texts),
         attempt_job=attempt.job,
@@ -479,16 +467,3 @@ def _events(
     running = min(jobs, cluster.gpus * max(asked.quanta, 1)) if held else jobs
     running += 0 if later is None else later.at.size
     return build.build_events(running + 1, jobs + 1 if dependencies.hold.size else 1)
-
-
-def _outcomes(
-    workload: Workload, rejections: Rejections, end: NDArray[np.int64], killed: NDArray[np.bool_]
-) -> NDArray[np.int8]:
-    """Return how each job fared: as in the record, unless it was killed, rejected or did not end."""
-    codes, names = workload.labels("state", "completed")
-    table = np.array([_STATES.get(name, Outcome.COMPLETED) for name in names], np.int8)
-    outcome = table[codes] if len(names) else np.empty(0, np.int8)
-    outcome[killed] = Outcome.TIMED_OUT
-    outcome[end == NEVER] = Outcome.UNFINISHED
-    outcome[~rejections.accepted] = Outcome.REJECTED
-    return outcome

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from gpuyard.checkpointing import preemptible_of
+from gpuyard.checkpointing import is_cancelled_of, min_runs_of, preemptible_of
 from gpuyard.cluster import Cluster
 from gpuyard.custom import Decider, OwnOrder, OwnPlacement
 from gpuyard.entitlement import owners
@@ -280,6 +280,9 @@ def _work_adds_up(record: Record) -> Iterator[str]:
         yield f"job {_job(record, row)} has two attempts at once"
     useful = np.zeros(work.size, np.int64)
     np.add.at(useful, record.attempt_job, record.useful)
+    preempted = record.attempt_job[_preempted(record)]
+    gone = np.isin(np.arange(work.size), preempted) & is_cancelled_of(record.workload, record.policy.preemption)
+    work[gone] = 0
     for row in np.flatnonzero((record.outcome != Outcome.REJECTED) & (useful != work)).tolist():
         did, has = _seconds(int(useful[row])), _seconds(int(work[row]))
         yield f"the attempts of job {_job(record, row)} did {did:g} s of work in all, and it has {has:g} s"
@@ -292,7 +295,8 @@ def _preempted(record: Record) -> list[int]:
 def _nobody_protected(record: Record) -> Iterator[str]:
     """Yield jobs that were preempted though they may not be, too early, or too often."""
     terms = record.policy.preemption
-    may = preemptible_of(record.workload, terms)
+    may, least = preemptible_of(record.workload, terms), min_runs_of(record.workload, terms)
+    most = np.where(is_cancelled_of(record.workload, terms), 1, terms.max_preemptions or 2**62)
     times: dict[int, int] = {}
     for attempt in _preempted(record):
         row, start, end = (
@@ -301,10 +305,11 @@ def _nobody_protected(record: Record) -> Iterator[str]:
         times[row] = times.get(row, 0) + 1
         if not may[row]:
             yield f"job {_job(record, row)} is preempted at {_seconds(end):g} s and is not preemptible"
-        if end - start < round(terms.min_run * MICROSECOND):
-            yield f"job {_job(record, row)} is preempted after {_seconds(end - start):g} s, not {terms.min_run:g}"
-        if terms.max_preemptions is not None and times[row] > terms.max_preemptions:
-            yield f"job {_job(record, row)} is preempted {times[row]} times, of at most {terms.max_preemptions}"
+        if end - start < least[row]:
+            shown = f"{_seconds(end - start):g} s, not {_seconds(int(least[row])):g}"
+            yield f"job {_job(record, row)} is preempted after {shown}"
+        if times[row] > most[row]:
+            yield f"job {_job(record, row)} is preempted {times[row]} times, of at most {most[row]}"
 
 
 def _room_for_another(record: Record) -> Iterator[str]:

@@ -15,7 +15,16 @@ from gpuyard.errors import ConfigError
 from gpuyard.units import counted
 from gpuyard.workload import MICROSECOND, NEVER, Workload
 
-__all__ = ["NodeWindow", "check_windows", "closed_gpus", "node_numbers", "there_from", "unlisted", "window_tables"]
+__all__ = [
+    "NodeWindow",
+    "check_windows",
+    "closed_gpus",
+    "node_numbers",
+    "partitions_of",
+    "there_from",
+    "unlisted",
+    "window_tables",
+]
 
 EVER = -1e12
 """Seconds since the origin at which windows begin that have no beginning: before anything that can be simulated."""
@@ -162,6 +171,11 @@ def unlisted(windows: Sequence[NodeWindow], workload: Workload) -> NDArray[np.bo
     codes, known = workload.labels("partition", "\0")
     strange = np.array([name not in (*listed, "\0") for name in known], np.bool_)
     return strange[codes] if listed and strange.any() else np.zeros(len(workload), np.bool_)
+
+
+def partitions_of(windows: Sequence[NodeWindow]) -> list[tuple[str, bool]]:
+    """Return the names of the partitions that have nodes, and whether each is the default."""
+    return [(each.partitions[0], each.is_default) for each in windows if each.is_partition]
 
 
 def check_windows(windows: Sequence[NodeWindow]) -> None:

@@ -13,6 +13,7 @@ import numba
 import pytest
 
 from conftest import cluster, workload
+from gpuyard.bounds import Bounds
 from gpuyard.cells import Cells
 from gpuyard.cluster import Cluster
 from gpuyard.dividing import schedule_apart
@@ -43,8 +44,12 @@ SELDOM: dict[str, tuple[float, tuple[object, ...]]] = {
 }
 """Columns by how often a job has one, and the values."""
 TERMS: dict[str, dict[str, tuple[object, ...]]] = {
-    "qos": {"tiers": ({"hi": 2, "lo": 1},)},
-    "partition": {"tiers": ({"p": 1},)},
+    "qos": {
+        "tiers": ({"hi": 2, "lo": 1},),
+        "modes": ({}, {}, {"lo": "cancel"}),
+        "min_runs": ({}, {"lo": 3}, {"hi": 0}),
+    },
+    "partition": {"tiers": ({"p": 1},), "modes": ({}, {"q": "cancel", "p": "requeue"}), "min_runs": ({}, {"q": 2})},
     "time-slice": {"time_slice": (3, 5)},
     **{rule: {"thresholds": ((1,), (2, 5), (1, 3, 9))} for rule in ("las", "2d-las", "gittins")},
 }
@@ -192,6 +197,35 @@ def windows_of(draw: Random, nodes: int) -> list[NodeWindow]:
     return found
 
 
+def bounds_of(draw: Random, windows: list[NodeWindow]) -> list[Bounds]:
+    listed = {each.partitions[0]: each.is_default for each in windows if each.is_partition}
+    found = []
+    for column, names in (("partition", listed or "pq"), ("qos", ("hi", "lo"))):
+        for name in names:
+            if draw.random() < 0.2:
+                default = listed[name] if name in listed else name in ("p", "lo") and draw.random() < 0.4
+                found.append(Bounds(**{column: name}, is_default=default, **bound(draw)))
+    return found
+
+
+def bound(draw: Random) -> dict[str, object]:
+    kinds: dict[str, tuple[object, ...]] = {
+        "max_time": (1, 5, 10),
+        "default_time": (1, 5, 10),
+        "max_nodes": (1, 1, 2),
+        "min_nodes": (1, 2),
+        "max_gpus": (0.5, 2, 3),
+        "min_gpus": (0.5, 1, 2),
+        "max_cpus": (1, 3),
+        "allow_tenants": (("a",), ("a/x", "b")),
+        "deny_tenants": (("a",), ("a/x",)),
+    }
+    several = draw.sample(sorted(kinds), draw.randint(0, 2))
+    if {"allow_tenants", "deny_tenants"} <= {*several}:
+        several = ["max_gpus"]
+    return {name: draw.choice(kinds[name]) for name in several}
+
+
 def cell_policy(draw: Random, site: Cluster) -> Policy:
     base = policy_of(draw, ("none",), ("none", "fit", "easy"))
     fields = {name: getattr(base, name) for name in ("order", "backfill", "estimate", "weights", "on_limit")}
@@ -232,9 +266,11 @@ def drawn(kind: str, number: int) -> tuple[Workload, Cluster, Policy, dict[str, 
     jobs = jobs_of(draw, site, begin)
     more: dict[str, object] = {"begin": begin, "until": draw.choice([None, None, None, 9])}
     if kind == "cells":
+        more["bounds"] = bounds_of(draw, [])
         more["tenants"] = Tenants.of({"limit": limits_of(draw)} if draw.random() < 0.3 else None)
         return jobs, site, cell_policy(draw, site), more
     more["windows"] = windows_of(draw, site.nodes)
+    more["bounds"] = bounds_of(draw, more["windows"])
     if kind in ("tenants", "begin"):
         more["tenants"] = tenants_of(draw, site.gpu_types)
     if kind == "virtual clusters":

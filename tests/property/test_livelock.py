@@ -30,7 +30,7 @@ from oracle.test_joint import VARIANTS as BESIDE
 from oracle.test_schedules import checked
 from oracle.test_slurm_beside import VARIANTS as PLANNED
 from reference import RULES, read, ticks
-from reference.jobs import run_length
+from reference.jobs import Job, run_length
 from strategies import crowded_sites, crowded_workloads, preemptive_policies, ranked
 from tenant_strategies import lenders, lent_to
 from tenant_strategies import tenants as tenants_of
@@ -55,27 +55,42 @@ def bounds(jobs: Workload, policy: Policy, tenants: Tenants, dates: int = 0) -> 
     ``dates``: at how many instants nodes come or windows end.
     """
     given, n = policy.preemption, len(jobs)
-    work = [max(run_length(job, policy) or 0, 1) for job in read(jobs, policy)]
+    rows = read(jobs, policy)
+    work = [max(run_length(job, policy) or 0, 1) for job in rows]
     causes = 3 * n + dates
     if policy.final_weights["fairshare"]:
         causes *= 2 + longest(max(work), given) / max(ticks(policy.share_period), 1)
     twice = 2 if policy.backfill == "slurm" else 1
-    least, passes = ticks(given.min_run), twice * (causes + len(given.final_thresholds) * n)
+    passes = twice * (causes + len(given.final_thresholds) * n)
+    runs = [job.min_run for job in rows]
+    shortest = min((each for each in runs if each > 0), default=0)
+    ticking = [(each, saved_after(least, given)) for each, least in zip(work, runs, strict=True) if least > 0]
+    for_runs = sum(1 + (each - 1) // saved for each, saved in ticking if saved > 0)
+    between = n * longest(max(work), given) / max(shortest, 1)
+    if len({*runs}) > 1:
+        between = n * (1 + between)
     takes_back = tenants.has_quotas and tenants.reclaim in {"any", "fair", "cohorts"}
-    saved, in_a_slice = saved_after(least, given), saved_after(ticks(given.final_slice), given)
+    in_a_slice = saved_after(ticks(given.final_slice), given)
     in_turn = given.rule == "time-slice"
-    lines: list[tuple[bool, Callable[[int], float]]] = [
-        (given.max_preemptions is not None, lambda _: given.max_preemptions or 0),
-        (saved > 0, lambda each: (each - 1) // saved),
-        (in_turn and not takes_back, lambda each: (each - 1) // in_a_slice),
-        (in_turn and least == 0, lambda _: twice * (causes + sum(1 + (each - 1) // in_a_slice for each in work))),
-        (given.promote is not None, lambda each: each + n),
-        (least == 0, lambda _: passes),
-        (not takes_back, lambda _: passes * (1 + n * longest(max(work), given) / least)),
-        (True, lambda _: MOST_FRUITLESS),
-    ]
-    bound = next(bound for holds, bound in lines if holds)
-    return [int(bound(each)) for each in work]
+
+    def bound(job: Job, each: int, least: int) -> float:
+        """Return the bound of a job of some work that is left alone for a while."""
+        saved = saved_after(least, given)
+        lines: list[tuple[bool, Callable[[], float]]] = [
+            (job.is_cancelled, lambda: 1),
+            (given.max_preemptions is not None, lambda: given.max_preemptions or 0),
+            (least > 0 and saved > 0, lambda: (each - 1) // saved),
+            (in_turn and not takes_back, lambda: (each - 1) // in_a_slice),
+            (in_turn and least == 0, lambda: twice * (causes + sum(1 + (one - 1) // in_a_slice for one in work))),
+            (given.promote is not None, lambda: each + n),
+            (shortest == 0, lambda: passes),
+            (least == 0 and all(saved for _, saved in ticking), lambda: passes + twice * for_runs),
+            (not takes_back, lambda: passes * (1 + between)),
+            (True, lambda: MOST_FRUITLESS),
+        ]
+        return next(most() for holds, most in lines if holds)
+
+    return [int(bound(*each)) for each in zip(rows, work, runs, strict=True)]
 
 
 def longest(work: int, given: Preemption) -> int:

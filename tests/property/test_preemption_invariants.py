@@ -1,19 +1,14 @@
-"""What holds whenever jobs are preempted, on random workloads: of the reference, which the engine agrees with; and that
-work is conserved, of the engine's record.
-"""
+"""What holds whenever jobs are preempted, on random workloads, of the reference (which the engine agrees with)."""
 
 from __future__ import annotations
 
 import itertools
 
-import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from conftest import cluster
 from gpuyard.cluster import Cluster
 from gpuyard.policy import Policy
-from gpuyard.simulation import schedule
 from gpuyard.workload import Workload
 from oracle.comparing import EXAMPLES
 from oracle.test_constraints import in_arrays
@@ -50,27 +45,6 @@ def test_attempts_keep_what_is_promised(rule):
     checked(f"invariants {rule}", 4 * EXAMPLES, check)
 
 
-@pytest.mark.parametrize("rule", URGENT)
-def test_nobody_waits_for_gpus_that_are_free(rule):
-    """Under ``fit``, on one node, in the engine's record: after every instant who waits asks for more than is free."""
-
-    def check(data: st.DataObject) -> None:
-        size = data.draw(st.integers(2, 6), label="gpus")
-        site = cluster(size)
-        jobs = data.draw(ranked(data.draw(crowded_workloads(site, 1, plain=True))), label="workload")
-        policy = data.draw(preemptive_policies(rule, backfill="fit", exclusive=False, spread=False), label="policy")
-        record = schedule(jobs, site, policy)
-        asked = jobs.gpus.tolist()
-        held = list(zip(record.attempt_start, record.attempt_end, record.attempt_job, strict=True))
-        for now in np.unique(record.attempt_end):
-            running = {int(job) for start, end, job in held if start <= now < end}
-            free = size - sum(asked[job] for job in running)
-            waiting = set(np.flatnonzero((record.eligible <= now) & (now < record.end)).tolist()) - running
-            assert all(asked[job] > free for job in waiting), now
-
-    checked(f"conserved {rule}", EXAMPLES, check)
-
-
 def check_all(jobs: list[Job], site: Cluster, policy: Policy, fates: list[Fate]) -> None:
     check_room(jobs, site, fates)
     for job, fate in zip(jobs, fates, strict=True):
@@ -78,7 +52,7 @@ def check_all(jobs: list[Job], site: Cluster, policy: Policy, fates: list[Fate])
             assert not fate.attempts
             continue
         check_attempts(job, fate, policy)
-        for attempt in fate.attempts[:-1]:
+        for attempt in fate.attempts if fate.attempts[-1].cause is not None else fate.attempts[:-1]:
             check_preemption(job, jobs[attempt.cause], policy)
             assert attempt.end in {other.start for other in fates[attempt.cause].attempts}
 
@@ -101,15 +75,16 @@ def check_attempts(job: Job, fate: Fate, policy: Policy) -> None:
     terms = policy.preemption
     assert (fate.start, fate.end) == (fate.attempts[0].start, fate.attempts[-1].end)
     assert all(before.end <= after.start for before, after in itertools.pairwise(fate.attempts))
-    assert sum(attempt.useful for attempt in fate.attempts) == run_length(job, policy)
-    assert fate.attempts[-1].cause is None
+    cancelled = fate.attempts[-1].cause is not None
+    assert not cancelled or (job.is_cancelled and fate.outcome == "cancelled" and len(fate.attempts) == 1)
+    assert sum(attempt.useful for attempt in fate.attempts) == (0 if cancelled else run_length(job, policy))
     assert len(fate.attempts) - 1 <= (terms.max_preemptions or len(fate.attempts))
     for number, attempt in enumerate(fate.attempts):
         lasted = attempt.end - attempt.start
         worked = max(lasted - ticks(terms.restart_cost if number else 0), 0)
         assert 0 <= attempt.useful <= worked
         if attempt is not fate.attempts[-1]:
-            assert lasted >= ticks(terms.min_run)
+            assert lasted >= job.min_run
             assert lasted >= ticks(terms.final_slice if terms.rule == "time-slice" else 0)
             own = ticks(terms.checkpoint_interval) if job.checkpoint_interval is None else job.checkpoint_interval
             check_loss(own, ticks(terms.checkpoint_cost), attempt.useful, worked)

@@ -47,6 +47,7 @@ class CellSimulation(PreemptiveSimulation):
         for job in self.waiting:
             self.expect(job)
         self.line: list[int] = []
+        self.cancelled: list[int] = []
         self.held: dict[int, Held] = {}
         self.heads: dict[str | None, Head] = {}
         """of this pass, by owner; under ``None`` that of the queue for lent cells"""

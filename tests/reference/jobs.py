@@ -53,6 +53,10 @@ class Job:
     preemptible: bool = True
     checkpoint_interval: int | None = None
     """work between two of its own; ``None``: as the policy says"""
+    min_run: int = 0
+    """how long an attempt is left alone"""
+    is_cancelled: bool = False
+    """whether it is gone when it is preempted"""
     number: int = -1
     """the row that random numbers are drawn by, if it is another: that in the whole workload"""
 
@@ -146,10 +150,20 @@ def at_least_one(seconds: float | None) -> int | None:
     return max(ticks(seconds), 1) if seconds else ticks(seconds)
 
 
+def named(row: Mapping[str, object], names: Mapping[str, object], policy: Policy) -> object:
+    """Return what is said of this partition or QOS, by which the rule goes."""
+    return names.get(row[policy.preemption.rule]) if policy.preemption.rule in {"partition", "qos"} else None
+
+
 def mode_of(row: Mapping[str, object], policy: Policy) -> str | None:
     """Return how jobs of this partition or QOS are preempted, where that is said."""
-    given = policy.preemption
-    return given.modes.get(str(row[given.rule])) if given.rule in {"partition", "qos"} else None
+    return named(row, policy.preemption.modes, policy)
+
+
+def least_run(row: Mapping[str, object], policy: Policy) -> int:
+    """Return how long an attempt is left alone: as is said of its partition or QOS, else of all."""
+    own = named(row, policy.preemption.min_runs, policy)
+    return ticks(policy.preemption.min_run if own is None else own)
 
 
 def interval_of(row: Mapping[str, object], policy: Policy) -> int | None:
@@ -157,6 +171,8 @@ def interval_of(row: Mapping[str, object], policy: Policy) -> int | None:
     mode, own = mode_of(row, policy), at_least_one(row.get("checkpoint_interval"))
     if mode == "suspend":
         return 0
+    if mode == "cancel":
+        return NEVER
     if mode == "requeue" and own is None and policy.preemption.checkpoint_interval == 0:
         return NEVER
     return own
@@ -202,6 +218,8 @@ def read(workload: Workload, policy: Policy) -> list[Job]:
             array_limit=row.get("array_limit"),
             preemptible=row.get("preemptible") is not False and mode_of(row, policy) != "off",
             checkpoint_interval=interval_of(row, policy),
+            min_run=least_run(row, policy),
+            is_cancelled=mode_of(row, policy) == "cancel",
         )
         jobs.append(job)
     return jobs

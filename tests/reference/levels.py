@@ -103,8 +103,8 @@ class Levels:
         times = [start + needed - past.attained for needed in self.times_to_thresholds(job)]
         if self.terms.rule == "time-slice":
             times.append(start + ticks(self.terms.final_slice))
-        if job.preemptible and self.terms.min_run > 0:
-            times.append(start + ticks(self.terms.min_run))
+        if job.preemptible and job.min_run > 0:
+            times.append(start + job.min_run)
         return times
 
     def promotion(self, past: Past) -> int | None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from gpuyard.workload import NEVER
 from reference.attempts import Past, service
-from reference.jobs import WHOLE, Attempt, Fate, Job, Piece, asked, ended_as, slots_of, ticks
+from reference.jobs import WHOLE, Attempt, Fate, Job, Piece, asked, ended_as, slots_of
 from reference.levels import Levels
 from reference.placing import place
 from reference.promising import Promise
@@ -37,6 +37,8 @@ class PreemptiveSimulation(Simulation):
             self.expect(job)
         self.line: list[int] = []
         """rows of the jobs that wait, in the order in which they joined the queue"""
+        self.cancelled: list[int] = []
+        """rows of those that were preempted at this instant and are gone, before their END"""
 
     def asked(self, job: Job) -> tuple[object, ...]:
         return asked(job, self.yard.cluster, str(self.policy.placement))
@@ -46,7 +48,7 @@ class PreemptiveSimulation(Simulation):
         self.place_running()
         while (at := self.next_instant(now)) is not None:
             self.yard.now = now = at
-            for row in sorted(row for row, run in self.yard.running.items() if run.end == now):
+            for row in sorted([*self.cancelled, *(row for row, run in self.yard.running.items() if run.end == now)]):
                 self.end(row)
             self.release(now)
             self.give_places(now, first)
@@ -81,7 +83,7 @@ class PreemptiveSimulation(Simulation):
     def next_instant(self, now: int) -> int | None:
         """Return the next instant, ticks among them."""
         others = super().next_instant(now)
-        times = [] if others is None else [others]
+        times = [now] if self.cancelled else [] if others is None else [others]
         for row, run in self.yard.running.items():
             changes = self.levels.changes(run.job, self.pasts[row], run.start)
             times += [at for at in changes if at > max(now, -NEVER if self.begin is None else self.begin)]
@@ -92,7 +94,11 @@ class PreemptiveSimulation(Simulation):
         return None if at is None or (self.stop is not None and at > self.stop) else at
 
     def end(self, row: int) -> None:
-        """Let a job end now."""
+        """Let a job end now, which may have been preempted before at this instant."""
+        if row in self.cancelled:
+            self.cancelled.remove(row)
+            self.fates[row].end, self.fates[row].outcome = self.yard.now, "cancelled"
+            return
         useful = self.yard.lengths[row] - self.pasts[row].saved
         self.close(row, useful, cause=None)
         kept = self.runs(self.jobs[row])
@@ -229,7 +235,7 @@ class PreemptiveSimulation(Simulation):
 
     def may_be_preempted(self, run: Run) -> bool:
         before = len(self.pasts[run.job.row].attempts)
-        enough = self.yard.now - run.start >= ticks(self.terms.min_run)
+        enough = self.yard.now - run.start >= run.job.min_run
         return run.job.preemptible and enough and (self.terms.max_preemptions or NEVER) > before
 
     def place_in_list(self, run: Run) -> tuple[int, ...]:
@@ -252,8 +258,11 @@ class PreemptiveSimulation(Simulation):
         self.start(job)
 
     def preempt(self, run: Run, job: Job) -> None:
-        """End the attempt of a running job for another; it waits again."""
+        """End the attempt of a running job for another; it waits again, or is gone."""
         self.close(run.job.row, self.kept(run), cause=job.row)
+        if run.job.is_cancelled:
+            self.cancelled.append(run.job.row)
+            return
         self.expect(run.job)
         self.waiting = sorted([*self.waiting, run.job], key=lambda each: each.row)
         self.line.append(run.job.row)

@@ -27,20 +27,25 @@ class TenantedPreemptiveSimulation(PreemptiveSimulation):
 
     def may_go_round(self) -> bool:
         """Return whether attempts may last their least run and have saved nothing, and be taken by other tenants."""
-        terms, tenants = self.terms, self.tenancy.tenants
-        if (
-            terms.max_preemptions
-            or not terms.min_run
-            or not tenants.has_quotas
-            or tenants.reclaim in {"lower", "never"}
-        ):
+        tenants = self.tenancy.tenants
+        if self.terms.max_preemptions or not tenants.has_quotas or tenants.reclaim in {"lower", "never"}:
             return False
-        intervals = {ticks(terms.checkpoint_interval), *(job.checkpoint_interval for job in self.jobs)}
-        if terms.checkpoint_interval is None:
+        return any(
+            job.min_run > 0 and any(self.may_save_nothing(each, job.min_run) for each in self.intervals(job))
+            for job in self.jobs
+        )
+
+    def intervals(self, job: Job) -> list[int | None]:
+        """Return the policy's interval between checkpoints, which has to do for all jobs, and the job's own."""
+        own = [] if job.checkpoint_interval is None else [job.checkpoint_interval]
+        return [ticks(self.terms.checkpoint_interval), *own]
+
+    def may_save_nothing(self, interval: int | None, lasted: int) -> bool:
+        """Return whether an attempt may have lasted so long and saved nothing."""
+        if interval is None:
             return True
-        own = [each for each in intervals if each is not None]
-        written = [each + ticks(terms.checkpoint_cost) if each else 0 for each in own]
-        return ticks(terms.min_run) <= ticks(terms.restart_cost) + max(written)
+        written = interval + ticks(self.terms.checkpoint_cost) if interval else 0
+        return lasted <= ticks(self.terms.restart_cost) + written
 
     def held(self, gone: Sequence[Run] = ()) -> Held:
         return held_in(self.yard, self.tenancy, gone)

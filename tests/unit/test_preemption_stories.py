@@ -210,8 +210,8 @@ def test_the_placement_that_slurms_guide_calls_more_ideal(tell):
         ({"rule": "qos", "tiers": {"a": 1.5}}, "'tiers.a' must be a whole number of less than 32 bits, got 1.5"),
         ({"rule": "qos", "tiers": {"a": 2**31}}, "'tiers.a' must be a whole number of less than 32 bits"),
         (
-            {"rule": "qos", "tiers": {"a": 1}, "modes": {"a": "cancel"}},
-            r"unknown mode of the qos 'a': 'cancel'; choose one of off, requeue, suspend",
+            {"rule": "qos", "tiers": {"a": 1}, "modes": {"a": "kill"}},
+            r"unknown mode of the qos 'a': 'kill'; choose one of cancel, off, requeue, suspend",
         ),
         ({"rule": "qos", "tiers": {"a": 1}, "modes": ["off"]}, r"'modes' must be a table of names and off, suspend"),
         ({"rule": "las", "modes": {"a": "off"}}, "'modes' has no meaning under preemption = las; .* partition or"),

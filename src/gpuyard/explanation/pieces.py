@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuyard.beginning import begin_at
-from gpuyard.checkpointing import common_interval, intervals_of, saved_by
+from gpuyard.checkpointing import common_interval, intervals_of, min_runs_of, saved_by
 from gpuyard.explanation.evidence import Evidence
 from gpuyard.kernel.codes import NEVER
 from gpuyard.kernel.expectations import thousandths_asked
@@ -81,7 +81,8 @@ def changes_of(evidence: Evidence, pieces: Pieces) -> Ticks:
     if not given:
         return np.empty(0, np.int64)
     row, start, end = evidence.attempt_job[order], evidence.attempt_start[order], evidence.attempt_end[order]
-    begins = [start[:, None] + ticks(given.min_run)] if given.min_run > 0 else []
+    least = min_runs_of(evidence.workload, given)[row]
+    begins = [np.where(least > 0, start + least, NEVER)[:, None]] if least.any() else []
     if given.rule == "time-slice":
         begins.append(start[:, None] + ticks(given.final_slice))
     if given.rule in _BINS:
@@ -106,7 +107,7 @@ def _waits(evidence: Evidence) -> _Waits:
     number = np.arange(job.size) - np.repeat(begins, np.diff(np.append(begins, job.size)))
     follows = np.append(~first[1:], False)[: job.size]
     resumed = np.where(follows, np.append(start[1:], 0)[: job.size], evidence.stop)
-    again = evidence.attempt_by[order] >= 0
+    again = (evidence.attempt_by[order] >= 0) & (follows | (evidence.end[job] != end))  # but who was cancelled
     came = np.flatnonzero(evidence.eligible != NEVER)
     nothing = np.zeros(came.size, np.int64)
     saved, attained = _sums(useful, first), _attained(evidence, end - start, first, resumed - end)

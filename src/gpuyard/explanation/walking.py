@@ -24,7 +24,8 @@ def waits_of(evidence: Evidence) -> tuple[Ticks, Ticks, Ticks]:
     job = evidence.attempt_job[order]
     follows = np.append(job[1:] == job[:-1], False)
     next_start = np.where(follows, np.append(evidence.attempt_start[order][1:], 0), evidence.stop)
-    again = evidence.attempt_by[order] >= 0
+    stays = follows | (evidence.end[job] != evidence.attempt_end[order])  # who was cancelled waits no more
+    again = (evidence.attempt_by[order] >= 0) & stays
     rows = np.concatenate([np.arange(evidence.start.size), job[again]])
     begins = np.concatenate([evidence.eligible, evidence.attempt_end[order][again]])
     ends = np.concatenate([np.minimum(evidence.start, evidence.stop), next_start[again]])

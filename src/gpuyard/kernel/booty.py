@@ -110,7 +110,7 @@ def _count_in_views(jobs: Jobs, site: Site, log: Log, tenancy: Tenancy, row: int
 def _offer(jobs: Jobs, site: Site, log: Log, stays: Stays, tenancy: Tenancy, row: int, now: int) -> None:
     """Let a running job be taken away from now on if it may be."""
     this, terms = stays.stay[nth(row)], stays.terms
-    if this["fixed"] > 0 or this["times"] >= terms[Terms.MOST] or now - this["since"] < terms[Terms.MIN_RUN]:
+    if this["fixed"] > 0 or this["times"] >= terms[Terms.MOST] or now - this["since"] < this["min_run"]:
         return
     _note_key(jobs, stays, tenancy, row, now)
     first = int(tenancy.ledger.tenant[nth(tenant_of(tenancy, row))]["prey"])

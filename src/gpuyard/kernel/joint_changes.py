@@ -5,6 +5,7 @@ from __future__ import annotations
 from gpuyard.kernel.agenda import strike as strike_end
 from gpuyard.kernel.attempting import begin_attempt, end_attempt, keep_gain
 from gpuyard.kernel.bits import nth
+from gpuyard.kernel.cancelling import cancel, end_cancelled, is_cancelled, is_expendable
 from gpuyard.kernel.codes import NEVER, NOBODY, Count, Promise
 from gpuyard.kernel.contenders import Contenders
 from gpuyard.kernel.expectations import Expectations
@@ -51,6 +52,9 @@ def change_jointly(
     state = stays.state
     while first_time(stays.ends, NEVER) == now:
         row = int(stays.ends.row[0])
+        if is_cancelled(stays, row):
+            end_cancelled(jobs, dependencies, events, stays, row, now)
+            continue
         wish = int(jobs.claim[nth(row)]["demand"])
         if joint.state[Party.PREEMPTS] > 0:
             withdraw(jobs, site, log, stays, row)
@@ -203,7 +207,7 @@ def preempt_victims(
 ) -> None:
     """End the attempts of those that made room, in the order in which they were taken, and let them wait again.
 
-    What they held is free already, and they are charged to nobody.
+    Who is expendable ends instead.  What they held is free already, and they are charged to nobody.
     """
     for place in range(taken):
         if stays.catch[nth(place)]["spared"] > 0:
@@ -215,10 +219,13 @@ def preempt_victims(
         end_attempt(events, stays, row, now, useful, cause)
         withdraw(jobs, site, log, stays, row)
         note_given(jobs, ledger, joint, row)
-        keep_gain(stays, row, wish, useful, now)
-        _join(jobs, events, stays, contenders, expected, joint, row, wish)
-        promotion = time_of_promotion(stays, row)
-        if promotion != NEVER:
-            enter(stays.ticks, promotion, row)
+        if is_expendable(stays, row):
+            cancel(stays, row, now)
+        else:
+            keep_gain(stays, row, wish, useful, now)
+            _join(jobs, events, stays, contenders, expected, joint, row, wish)
+            promotion = time_of_promotion(stays, row)
+            if promotion != NEVER:
+                enter(stays.ticks, promotion, row)
         if ledger.state[Share.BETWEEN] != Between.QUEUE:
             note_share(ledger, int(ledger.asker[nth(ledger.asker_of[nth(row)])]["tenant"]))

@@ -23,7 +23,7 @@ def list_prey(jobs: Jobs, stays: Stays, ledger: Ledger, joint: Joint, now: int) 
     for place in range(stays.ends.size[0]):
         row = int(stays.ends.row[nth(place)])
         this = stays.stay[nth(row)]
-        if this["fixed"] > 0 or this["times"] >= terms[Terms.MOST] or now - this["since"] < terms[Terms.MIN_RUN]:
+        if this["fixed"] > 0 or this["times"] >= terms[Terms.MOST] or now - this["since"] < this["min_run"]:
             continue
         if joint.state[Party.SHARED] > 0 and this["since"] == now:
             continue

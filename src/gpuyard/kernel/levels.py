@@ -65,8 +65,8 @@ def next_tick(stays: Stays, row: int, wish: int, now: int) -> int:
             found = this["since"] + needed - this["attained"]
     elif terms[Terms.RULE] == Rule.SLICE and this["since"] + terms[Terms.SLICE] > now:
         found = this["since"] + terms[Terms.SLICE]
-    if terms[Terms.MIN_RUN] > 0 and this["fixed"] == 0 and this["since"] + terms[Terms.MIN_RUN] > now:
-        found = min(found, this["since"] + terms[Terms.MIN_RUN])
+    if this["min_run"] > 0 and this["fixed"] <= 0 and this["since"] + this["min_run"] > now:
+        found = min(found, this["since"] + this["min_run"])
     return int(found)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from gpuyard.kernel.attempting import begin_attempt, end_attempt, keep_gain
 from gpuyard.kernel.bits import nth
+from gpuyard.kernel.cancelling import cancel, end_cancelled, is_cancelled, is_expendable
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
 from gpuyard.kernel.hunt import Hunter, make_room
 from gpuyard.kernel.instants import next_arrival, next_eligible, tell_others, vacate
@@ -90,6 +91,9 @@ def _change(
     state = stays.state
     while first_time(stays.ends, NEVER) == now:
         row = int(stays.ends.row[0])
+        if is_cancelled(stays, row):
+            end_cancelled(jobs, dependencies, events, stays, row, now)
+            continue
         if is_latecomer(stays, row):
             withdraw(jobs, site, log, stays, row)
             let_come(jobs, demand, site, log, events, stays, releaser, row)
@@ -223,10 +227,13 @@ def _schedule(
 def _preempt(
     jobs: Jobs, demand: Records, site: Site, log: Log, events: Events, stays: Stays, row: int, cause: int, now: int
 ) -> None:
-    """End the attempt of a job whose GPUs are free already, and let it wait again."""
+    """End the attempt of a job whose GPUs are free already, and let it wait again, or end if it is expendable."""
     wish = int(jobs.claim[nth(row)]["demand"])
     useful = work_saved(jobs, stays, row, now)
     _end_attempt(jobs, site, log, events, stays, row, now, useful, cause)
+    if is_expendable(stays, row):
+        cancel(stays, row, now)
+        return
     keep_gain(stays, row, wish, useful, now)
     _join(jobs, demand, events, stays, row, wish)
     promotion = time_of_promotion(stays, row)

@@ -55,7 +55,7 @@ def _cuts(site: Site, stays: Stays) -> int:
 def _offer(jobs: Jobs, site: Site, log: Log, stays: Stays, row: int, now: int, origin: int) -> None:
     """Let a running job be taken away from now on if it may be."""
     this, terms = stays.stay[nth(row)], stays.terms
-    if this["fixed"] > 0 or this["times"] >= terms[Terms.MOST] or now - this["since"] < terms[Terms.MIN_RUN]:
+    if this["fixed"] > 0 or this["times"] >= terms[Terms.MOST] or now - this["since"] < this["min_run"]:
         return
     level = running_level(stays, row, int(jobs.claim[nth(row)]["demand"]), now)
     if terms[Terms.RULE] == Rule.SLICE and level == 0:

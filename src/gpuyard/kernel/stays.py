@@ -20,6 +20,7 @@ __all__ = [
     "Gain",
     "Rule",
     "Stays",
+    "Tenure",
     "Terms",
     "build_lanes",
     "build_stays",
@@ -37,6 +38,7 @@ STAY = np.dtype(
         ("end", np.int64),  # of the running attempt, or NEVER
         ("expected", np.int64),  # when the running attempt is expected to end; only where levels are remaining times
         ("interval", np.int64),  # of its checkpoints; 0 = nothing is lost, NEVER = there are none
+        ("min_run", np.int64),  # for which an attempt is left alone
         ("attempt", np.int32),  # number of the running attempt, or NOBODY
         ("times", np.int32),  # how often it was preempted
         ("place", np.int32),  # in its lane, from its base on, while it waits
@@ -46,7 +48,7 @@ STAY = np.dtype(
         ("attained", np.int64),  # time held in earlier attempts, since the last promotion
         ("level", np.int64),  # at which a running job may be taken away; NOBODY if it may not now
         ("bin", np.int32),  # thresholds reached
-        ("fixed", np.int32),  # 1 = never to be preempted
+        ("fixed", np.int32),  # a :class:`Tenure`: above 0, never to be preempted
     ]
 )
 """What a job has got and has left; what each start and end touches comes first."""
@@ -103,6 +105,18 @@ class Victims(IntEnum):
     FEWEST_GPUS = 2
 
 
+class Tenure(IntEnum):
+    """What a preemption is to a job."""
+
+    EXPENDABLE = -1
+    """the end: it is cancelled"""
+    PLAIN = 0
+    FIXED = 1
+    """it is never preempted"""
+    CANCELLED = 2
+    """it was, and has ended"""
+
+
 class Terms(IntEnum):
     """Places in the numbers of a preemption; times in microseconds."""
 
@@ -111,6 +125,7 @@ class Terms(IntEnum):
     """whom first: a :class:`Victims`"""
     SLICE = 2
     MIN_RUN = 3
+    """the least of any job"""
     MOST = 4
     """preemptions of a job"""
     INTERVAL = 5
@@ -190,7 +205,8 @@ def build_lanes(sizes: NDArray[np.int64]) -> Records:
 def build_stays(
     *,
     estimate: NDArray[np.int64],
-    fixed: NDArray[np.bool_],
+    tenure: NDArray[np.int32],
+    min_run: NDArray[np.int64],
     urgency: NDArray[np.int64],
     interval: NDArray[np.int64],
     demand: NDArray[np.int32],
@@ -211,7 +227,7 @@ def build_stays(
     stay = np.zeros(jobs, STAY)
     stay["end"] = NEVER
     stay["level"] = stay["attempt"] = stay["place"] = stay["fresh"] = NOBODY
-    stay["fixed"] = fixed
+    stay["fixed"], stay["min_run"] = tenure, min_run
     stay["interval"] = interval if interval.size else terms[Terms.INTERVAL]
     lane = build_lanes(np.bincount(demands["lane"][demand[demand >= 0]], minlength=lanes))
     keys = int(node["size"].max(initial=0)) + 1

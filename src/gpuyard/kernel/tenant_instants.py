@@ -5,6 +5,7 @@ from __future__ import annotations
 from gpuyard.kernel.attempting import end_as_planned, end_for_good
 from gpuyard.kernel.bits import fetch, nth
 from gpuyard.kernel.booty import look_again, withdraw
+from gpuyard.kernel.cancelling import end_cancelled, is_cancelled
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
 from gpuyard.kernel.instants import next_eligible, tell_others, vacate
 from gpuyard.kernel.jit import inlined, kernel
@@ -53,6 +54,9 @@ def end_due(
     state, preempts = stays.state, tenancy.ledger.state[Share.PREEMPTS] > 0
     while first_time(stays.ends, NEVER) == now:
         row = int(stays.ends.row[0])
+        if preempts and is_cancelled(stays, row):
+            end_cancelled(jobs, dependencies, events, stays, row, now)
+            continue
         _look_ahead(jobs, site, log, stays, tenancy, preempts)
         wish = int(jobs.claim[nth(row)]["demand"])
         if holds_absent(demand, wish):

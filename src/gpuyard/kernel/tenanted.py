@@ -6,6 +6,7 @@ from gpuyard.kernel.aside import end_round, wake
 from gpuyard.kernel.attempting import begin_attempt, begin_for_good, end_attempt, keep_gain, plan_end
 from gpuyard.kernel.bits import fetch, nth
 from gpuyard.kernel.booty import count_in_views, offer_fresh
+from gpuyard.kernel.cancelling import cancel, is_expendable
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
 from gpuyard.kernel.envy import note_refused
 from gpuyard.kernel.foresight import MAYBE, be_patient, end_patience, foresee
@@ -416,7 +417,7 @@ def _preempt_caught(
     cause: int,
     now: int,
 ) -> None:
-    """End the attempts of those that made room, in the order in which they were taken, and let them wait again."""
+    """End the attempts of those that made room, in the order in which they were taken: they wait again, or end."""
     for place in range(taken):
         if stays.catch[nth(place)]["spared"] > 0:
             continue
@@ -427,9 +428,12 @@ def _preempt_caught(
         resource = resource_held(jobs, site, log, tenancy.ledger, row)
         useful = work_saved(jobs, stays, row, now)
         end_attempt(events, stays, row, now, useful, cause)
-        keep_gain(stays, row, wish, useful, now)
-        join_tenant(jobs, events, stays, tenancy, row, wish)
-        promotion = time_of_promotion(stays, row)
-        if promotion != NEVER:
-            enter(stays.ticks, promotion, row)
+        if is_expendable(stays, row):
+            cancel(stays, row, now)
+        else:
+            keep_gain(stays, row, wish, useful, now)
+            join_tenant(jobs, events, stays, tenancy, row, wish)
+            promotion = time_of_promotion(stays, row)
+            if promotion != NEVER:
+                enter(stays.ticks, promotion, row)
         give_back(jobs, stays, tenancy, row, resource)

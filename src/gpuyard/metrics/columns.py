@@ -219,7 +219,7 @@ _OUTCOMES: Final = {
     "submitted": "submitted in the window",
     "completed": "ran to the end",
     "failed": "failed in the record; ran their recorded run time here",
-    "cancelled": "cancelled in the record; ran their recorded run time here",
+    "cancelled": "cancelled in the record, which ran their recorded run time here, or by a preemption (mode cancel)",
     "timed_out": "killed at their time limit",
     "rejected": "could never run on this cluster, or had no run time",
     "unfinished": "still waiting or running at the stop",

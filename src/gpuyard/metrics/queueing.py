@@ -32,7 +32,8 @@ def waiting(record: Record) -> tuple[NDArray[np.intp], Spans]:
     follows = record.attempt_job[order][1:] == record.attempt_job[order][:-1]
     resumed = np.full(order.size, record.stop, np.int64)
     resumed[order[:-1][follows]] = record.attempt_start[order[1:][follows]]
-    again = np.flatnonzero((record.attempt_reason == EndReason.PREEMPTED) & (record.attempt_end < resumed))
+    waits = (record.attempt_reason == EndReason.PREEMPTED) & (record.attempt_end < resumed)
+    again = np.flatnonzero(waits & (record.end[record.attempt_job] > record.attempt_end))  # but who was cancelled
     return (
         np.append(jobs, record.attempt_job[again]),
         Spans(np.append(first, record.attempt_end[again]), np.append(last, resumed[again])),

@@ -45,7 +45,7 @@ MEASURES: Final[tuple[Measure, ...]] = (
         key="jobs.cancelled",
         label="Jobs cancelled",
         form="count",
-        meaning="cancelled in the record, after their run time",
+        meaning="cancelled in the record, after their run time, or by a preemption",
     ),
     Measure(
         key="jobs.timed_out", label="Jobs timed out", form="count", meaning="ended at their time limit", better="lower"

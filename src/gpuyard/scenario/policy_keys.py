@@ -35,6 +35,9 @@ class PreemptionSection(Section):
     modes: dict[str, str] | None = Field(
         default=None, description=f"partition, qos: how its jobs are preempted: {', '.join(MODES)}."
     )
+    min_runs: dict[str, Seconds] | None = Field(
+        default=None, description="partition, qos: min_run of the jobs of each name."
+    )
     promote: float | None = Field(default=None, description="Waits of so many times the attained time begin anew.")
     gittins_index: str | None = Field(default=None, description=f"gittins: {' or '.join(GITTINS_INDICES)}.")
     gittins_history: list[Seconds] | None = Field(
