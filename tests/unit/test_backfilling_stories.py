@@ -69,6 +69,17 @@ def test_easy_lets_a_short_job_pass_and_a_long_one_on_nodes_that_the_head_does_n
 
 
 @TEST
+def test_easy_counts_the_gpus_of_a_node_once_where_jobs_without_gpus_are_beside(tell):
+    """Jobs 0 (no GPUs) and 1 are on node 0 until 10, and job 2 needs both nodes then.
+
+    Job 3 would still be on node 1 and waits; job 4 is over before.
+    """
+    jobs = workload((0, 10, 0, {"cpus": 1}), (0, 10, 1), (1, 5, 2), (2, 9, 1), (3, 4, 1))
+    site = cluster(1, 1, cpus=[4, 4])
+    assert starts(tell, jobs, site, "easy", placement="first-fit") == [0, 0, 10, 15, 3]
+
+
+@TEST
 def test_easy_does_not_let_a_long_job_have_a_reserved_node(tell):
     """Nodes 5, 6 and 7 are free at 2, but job 1 gets node 5 at 10: job 2 needs all three, and would run until 22."""
     jobs = workload((0, 10, 5), (1, 10, 6), (2, 20, 3))

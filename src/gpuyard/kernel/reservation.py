@@ -224,7 +224,7 @@ def _reserve_plain(
         for number in range(claim["slot"], claim["slot"] + claim["slots"]):
             node, back = nth(log.slots[nth(number)]["node"]), int(log.slots[nth(number)]["gpus"])
             before = int(site.node[node]["free"]) + int(expected.returned[node])
-            if expected.returned[node] == 0:
+            if expected.returned[node] == 0 and back > 0:
                 expected.imagined[nth(touched)] = node
                 touched += 1
             expected.returned[node] += back
