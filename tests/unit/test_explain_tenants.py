@@ -122,7 +122,7 @@ def test_room_is_told_where_types_that_quotas_close_would_help_only_together() -
 def test_a_limit_is_told_with_its_group() -> None:
     tenants = {"limit": [{"each": ["user"], "where": {"partition": "debug"}, "jobs": 1}, {"each": ["user"], "gpus": 6}]}
     rows: list[Row] = [
-        (0, HOUR, 1, {"user": "ann", "partition": "debug"}),
+        (0, HOUR, 2, {"user": "ann", "partition": "debug"}),
         (60, 10, 1, {"user": "ann", "partition": "debug"}),
         (70, 10, 6, {"user": "ann", "partition": "batch"}),
         (80, 10, 6, {"user": "bob", "partition": "batch"}),
@@ -130,7 +130,8 @@ def test_a_limit_is_told_with_its_group() -> None:
     run = {"site": cluster(8, 8), "policy": "fifo-fit", "tenants": tenants}
     assert "limit: of jobs with partition debug, user ann, at most 1 may run, and 1 did." in told("1", *rows, **run)[4]  # type: ignore[arg-type]
     assert (
-        "limit: jobs with user ann may hold at most 6 GPUs, and held 1; the job needs 6." in told("2", *rows, **run)[4]
+        "limit: jobs with user ann may hold at most 6 GPUs, and held 1 to 2; the job needs 6."
+        in told("2", *rows, **run)[4]
     )  # type: ignore[arg-type]
     assert told("3", *rows, **run)[3] == "It did not wait."  # type: ignore[arg-type]
 
