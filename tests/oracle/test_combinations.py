@@ -80,7 +80,8 @@ class Choice:
         """Return what the refusal says, as the pages have it; nothing where the combination is accepted."""
         planned = self.backfill == "conservative"
         reasons = {
-            "whose promises are for good": planned and (self.rule != "none" or self.is_shared),
+            "whose promises are for good: who is preempted comes back": planned and self.rule != "none",
+            "whose promises are for good: quotas of that time are not known": planned and self.is_shared,
             "is an order of its own": self.rule in OWN_ORDERS and self.order != "fifo",
             "takes back what tenants lent, and there are no tenants": self.rule == "reclaim" and not self.is_shared,
             "whose plan counts GPUs, and GPUs need not be cells": self.rule == "cells" and self.backfill == "slurm",
