@@ -96,7 +96,7 @@ def attempt_tables(
         positions=0,
     )
     if policy.cells:
-        about: dict[str, Any] = {"estimate": estimate, "expected": expected, "shared": shared}
+        about: dict[str, Any] = {"estimate": estimate, "expected": expected, "shared": shared, "begin": begin}
         return own[0], _estate_of(policy, workload, cluster, asked, **about), scorer
     if loop not in JOINT_LOOPS:
         return tenant_tables(own, shared, cluster, policy, accepted)
@@ -199,12 +199,13 @@ def _estate_of(
     estimate: NDArray[np.int64],
     expected: Expectations,
     shared: Shared | None,
+    begin: int | None,
 ) -> Estate:
     """Return the cells of a cluster, of which nothing is taken, and a queue for them in which nobody waits."""
     forests, cells, claims = celled_tables(workload, cluster, asked, policy, asker=limited_alike(shared, len(workload)))
     scored = is_scored(policy)
     listed = workload if scored else workload.head(0)
-    contenders = contenders_of(policy, listed, cluster, asked, estimate[: len(listed)])
+    contenders = contenders_of(policy, listed, cluster, asked, estimate[: len(listed)], begin)
     crowd = build_crowd(
         len(workload),
         claims.claim,

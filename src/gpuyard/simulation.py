@@ -19,6 +19,7 @@ from gpuyard.errors import ConfigError, EngineError
 from gpuyard.jointing import attempt_tables
 from gpuyard.kernel import build
 from gpuyard.kernel.beginning import place_running
+from gpuyard.kernel.cell_beginning import place_in_cells
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
 from gpuyard.kernel.decisions import Noted, build_decisions
 from gpuyard.kernel.engine import run
@@ -63,6 +64,7 @@ from gpuyard.stoppable import Progress, interruptible
 from gpuyard.streams import signed_key
 from gpuyard.tenancy import NO_TENANTS, Tenants
 from gpuyard.tenanting import (
+    Shared,
     check_tenants,
     limited_alike,
     share_out,
@@ -282,8 +284,7 @@ def _lower(
     held = None if later is None else later.hold(jobs, asked.demands, site, log, events)
     if middle is not None:
         rows = set_beginning(jobs, middle, dependencies, accepted)
-        start_engine(place_running, *tables, rows, np.empty((0, 0), np.int32) if shared is None else shared.variant)
-        note_running(own, jobs, site, log, events, rows, begin=since)
+        _let_run(tables, own, rows, shared, begin=middle.begin, in_cells=bool(policy.cells))
     if held is not None:
         note_absent(own, jobs, site, log, events, held)
     return _Given(
@@ -300,6 +301,24 @@ def _lower(
         decisions=decisions,
         later=later,
     )
+
+
+def _let_run(
+    tables: tuple[Any, ...],
+    own: tuple[Any, ...],
+    rows: NDArray[np.int64],
+    shared: Shared | None,
+    *,
+    begin: int,
+    in_cells: bool,
+) -> None:
+    """Place the jobs of these rows that run when the simulation begins, and tell the loop."""
+    if in_cells:
+        start_engine(place_in_cells, *tables, *own[:2], rows)
+        return
+    jobs, _, _, site, _, log, events = tables
+    start_engine(place_running, *tables, rows, np.empty((0, 0), np.int32) if shared is None else shared.variant)
+    note_running(own, jobs, site, log, events, rows, begin=begin)
 
 
 def _apart(
@@ -416,11 +435,6 @@ def check_times(policy: Policy, begin: float | None, until: float | None, window
         return
     if policy.replay == "recorded":
         raise ConfigError("replay recorded starts every job when the record does, so there is no begin; leave one out")
-    if policy.cells:
-        raise ConfigError(
-            "preemption cells knows nothing of jobs that were in cells before the simulation begins; leave begin or "
-            "the cells out"
-        )
     if policy.decide is not None:
         raise ConfigError("a policy of your own is not told what runs when the simulation begins; leave begin out")
     if until is not None and until < begin:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cell_strategies import cell_policies, cell_sites, cells_for, in_cells, in_ranks
 from gpuyard.tenancy import NO_TENANTS, Tenants
 from oracle.comparing import EXAMPLES, compare
-from oracle.test_constraints import in_arrays
+from oracle.test_constraints import in_arrays, recorded
 from oracle.test_schedules import checked
 from reference import ORDERS
 from reference.queueing import SCORED
@@ -98,3 +98,37 @@ def test_limits_beside_cells_give_the_attempts_of_the_reference(kind, backfill):
         compare(jobs, site, policy, data.draw(st.integers(0, 3)), until, tenants=tenants)
 
     checked(f"cells with limits {kind} {backfill}", 2 * EXAMPLES, check)
+
+
+@pytest.mark.parametrize(
+    ("kind", "backfill"),
+    [
+        *[(kind, backfill) for kind in ("stays", "score", "fair share", "limits") for backfill in BACKFILLS],
+        ("within", "none"),
+        ("within", "fit"),
+    ],
+)
+def test_cells_of_a_simulation_that_begins_in_the_middle_give_the_attempts_of_the_reference(kind, backfill):
+    def check(data: st.DataObject) -> None:
+        scale = data.draw(st.sampled_from([1, 1, 0.001]), label="scale")
+        site = data.draw(cell_sites(), label="cluster")
+        drawn = data.draw(crowded_workloads(site, scale, 24, plain=data.draw(st.booleans())))
+        drawn = data.draw(in_cells(data.draw(in_arrays(drawn)) if data.draw(st.booleans()) else drawn, users=True))
+        if kind == "within":
+            drawn = data.draw(in_ranks(drawn))
+        jobs = data.draw(recorded(drawn, scale), label="workload")
+        cells = data.draw(cells_for(site), label="cells")
+        orders = SCORED if kind == "score" else [each for each in ORDERS if each not in SCORED]
+        order = "priority" if kind == "within" else data.draw(st.sampled_from(orders))
+        cells = replace(cells, within="priority") if kind == "within" else cells
+        fields: dict[str, object] = {"order": order}
+        if kind == "fair share":
+            fair = data.draw(fair_policies("none", scale))
+            fields = {name: getattr(fair, name) for name in FAIR}
+        policy = data.draw(cell_policies(cells, scale, backfill=backfill, **fields), label="policy")
+        tenants = data.draw(LIMITS, label="limits") if kind == "limits" else NO_TENANTS
+        begin = data.draw(st.integers(0, 8), label="begin") * scale
+        until = data.draw(st.none() | st.none() | st.integers(0, 20).map(lambda at: begin + at * scale), label="until")
+        compare(jobs, site, policy, data.draw(st.integers(0, 3)), until, begin=begin, tenants=tenants)
+
+    checked(f"cells that begin in the middle {kind} {backfill}", 2 * EXAMPLES, check)

@@ -77,7 +77,7 @@ KINDS = ("begin", "tenants", "preemption", "planned", "virtual clusters", "cells
 """What a case has for certain; windows and beginnings come with most."""
 RULES = {"begin": ("reclaim", *ANY), "tenants": ("reclaim", *ANY), "planned": ("none",)}
 BACKFILLS = {"planned": ("slurm", "conservative", "easy")}
-BEGINS = {"begin": (1, 3, 6), "cells": (None,)}
+BEGINS = {"begin": (1, 3, 6)}
 
 
 def site_of(draw: Random) -> Cluster:

@@ -19,6 +19,7 @@ from gpuyard.policy import Policy
 from gpuyard.tenancy import Tenants
 from gpuyard.workload import MICROSECOND, Workload
 from oracle.comparing import EXAMPLES
+from oracle.test_constraints import recorded
 from oracle.test_schedules import checked
 from reference import cells as plain
 from strategies import crowded_workloads
@@ -57,14 +58,34 @@ def test_every_wait_in_cells_is_covered_and_no_reason_is_contradicted(
     checked(f"stories of cells {backfill} {beyond} {limited}", EXAMPLES, check)
 
 
-def check_stories(site: Cluster, jobs: Workload, policy: Policy, tenants: Tenants) -> None:
-    result = simulate(jobs, site, policy=policy, tenants=tenants)
+@pytest.mark.parametrize("limited", [False, True])
+@pytest.mark.parametrize("backfill", ["none", "fit", "easy"])
+def test_nor_is_one_of_a_run_that_begins_in_the_middle(backfill: str, limited: bool) -> None:
+    def check(data: st.DataObject) -> None:
+        site = data.draw(cell_sites(), label="cluster")
+        drawn = data.draw(in_cells(data.draw(crowded_workloads(site, 1, 24)), users=True))
+        jobs = data.draw(recorded(lasting(drawn), 1), label="workload")
+        policy = data.draw(cell_policies(data.draw(cells_for(site), label="cells"), backfill=backfill), label="policy")
+        most = data.draw(st.lists(job_limits(4), min_size=1, max_size=2)) if limited else ()
+        begin = data.draw(st.integers(1, 8), label="begin")
+        check_stories(site, jobs, policy, Tenants(limits=tuple(most)), begin=float(begin))
+
+    checked(f"stories of cells that begin in the middle {backfill} {limited}", EXAMPLES, check)
+
+
+def check_stories(
+    site: Cluster, jobs: Workload, policy: Policy, tenants: Tenants, *, begin: float | None = None
+) -> None:
+    result = simulate(jobs, site, policy=policy, tenants=tenants, begin=begin)
     evidence = gather(result, workload=jobs, cluster=site, note=lambda _: None)
     for job in evidence.names:
         story = story_of(evidence, job)
         check_cover(evidence, story)
         for stretch in story.stretches:
-            check_reason(evidence, story, stretch)
+            if begin is None or stretch.start >= begin:
+                check_reason(evidence, story, stretch)
+            else:
+                assert (stretch.reason, stretch.end <= begin) == ("before_begin", True)
         assert str(story)
 
 

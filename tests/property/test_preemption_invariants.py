@@ -1,14 +1,19 @@
-"""What holds whenever jobs are preempted, on random workloads, of the reference (which the engine agrees with)."""
+"""What holds whenever jobs are preempted, on random workloads: of the reference, which the engine agrees with; and that
+work is conserved, of the engine's record.
+"""
 
 from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pytest
 from hypothesis import strategies as st
 
+from conftest import cluster
 from gpuyard.cluster import Cluster
 from gpuyard.policy import Policy
+from gpuyard.simulation import schedule
 from gpuyard.workload import Workload
 from oracle.comparing import EXAMPLES
 from oracle.test_constraints import in_arrays
@@ -43,6 +48,27 @@ def test_attempts_keep_what_is_promised(rule):
         check_all(read(jobs, policy), site, policy, simulate(jobs, site, policy))
 
     checked(f"invariants {rule}", 4 * EXAMPLES, check)
+
+
+@pytest.mark.parametrize("rule", URGENT)
+def test_nobody_waits_for_gpus_that_are_free(rule):
+    """Under ``fit``, on one node, in the engine's record: after every instant who waits asks for more than is free."""
+
+    def check(data: st.DataObject) -> None:
+        size = data.draw(st.integers(2, 6), label="gpus")
+        site = cluster(size)
+        jobs = data.draw(ranked(data.draw(crowded_workloads(site, 1, plain=True))), label="workload")
+        policy = data.draw(preemptive_policies(rule, backfill="fit", exclusive=False, spread=False), label="policy")
+        record = schedule(jobs, site, policy)
+        asked = jobs.gpus.tolist()
+        held = list(zip(record.attempt_start, record.attempt_end, record.attempt_job, strict=True))
+        for now in np.unique(record.attempt_end):
+            running = {int(job) for start, end, job in held if start <= now < end}
+            free = size - sum(asked[job] for job in running)
+            waiting = set(np.flatnonzero((record.eligible <= now) & (now < record.end)).tolist()) - running
+            assert all(asked[job] > free for job in waiting), now
+
+    checked(f"conserved {rule}", EXAMPLES, check)
 
 
 def check_all(jobs: list[Job], site: Cluster, policy: Policy, fates: list[Fate]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,7 +17,7 @@ from reference.tenants import ALL
 
 @dataclass(frozen=True, kw_only=True)
 class Held:
-    """What a running job holds."""
+    """The cells of a running job."""
 
     physical: list[Cell]
     virtual: list[Cell]
@@ -49,6 +50,7 @@ class CellSimulation(PreemptiveSimulation):
         self.line: list[int] = []
         self.cancelled: list[int] = []
         self.held: dict[int, Held] = {}
+        """by row; nothing of a job for which there was no room when the simulation began"""
         self.heads: dict[str | None, Head] = {}
         """of this pass, by owner; under ``None`` that of the queue for lent cells"""
         self.site = Forest(self.hierarchy, [0] * (len(self.hierarchy.names) - 1) + [self.hierarchy.tops])
@@ -89,7 +91,7 @@ class CellSimulation(PreemptiveSimulation):
 
     def is_admitted(self, job: Job) -> bool:
         """Return whether limits admit a job beside those that run now."""
-        running = [(run.job, ALL) for run in self.yard.running.values()]
+        running = [(run.job, ALL) for run in self.yard.running.values() if run.pieces]
         return self.tenancy is None or self.tenancy.limits_admit(running, job)
 
     def home(self, job: Job) -> str | None:
@@ -308,7 +310,8 @@ class CellSimulation(PreemptiveSimulation):
 
     def close(self, row: int, useful: int, cause: int | None) -> None:
         super().close(row, useful, cause)
-        for cell in self.held.pop(row).virtual:
+        held = self.held.pop(row, None)
+        for cell in [] if held is None else held.virtual:
             cell.taken = False
         for forest in self.forests.values():
             for cell in (it for cells in forest.levels for it in cells):
@@ -317,23 +320,49 @@ class CellSimulation(PreemptiveSimulation):
 
     def begin_in(self, job: Job, held: Held) -> None:
         """Let a job run in these cells."""
+        self.held[job.row] = held
+        self.yard.hold(job, self.pieces(job, held.physical))
+        self.line.remove(job.row)
+        self.note_beginning(job)
+
+    def pieces(self, job: Job, physical: Sequence[Cell]) -> list[Piece]:
+        """Return what a job holds in these cells: the lowest GPUs of each."""
         size = int(self.cluster.node_gpus[0])
         pieces = []
-        for cell, gpus in zip(held.physical, self.chunks(job), strict=True):
+        for cell, gpus in zip(physical, self.chunks(job), strict=True):
             node, first = divmod(cell.gpus[0], size)
             cpus, memory = brings(job, gpus)
             pieces.append(
                 Piece(node=node, gpus=tuple(range(first, first + gpus)), milli=WHOLE, cpus=cpus, memory=memory)
             )
-        pieces.sort(key=lambda piece: piece.node)
-        self.held[job.row] = held
-        self.yard.hold(job, pieces)
+        return sorted(pieces, key=lambda piece: piece.node)
+
+    def note_beginning(self, job: Job) -> None:
+        """Write down that a job runs now, and how long this attempt lasts if it is left alone."""
         run, fate = self.yard.running[job.row], self.fates[job.row]
-        run.end = self.yard.now + self.costs.length(self.pasts[job.row], self.yard.lengths[job.row])
+        run.end = run.start + self.costs.length(self.pasts[job.row], self.yard.lengths[job.row])
         self.waiting.remove(job)
-        self.line.remove(job.row)
-        fate.start = self.yard.now if fate.start is None else fate.start
-        fate.slots = slots_of(pieces)
+        fate.start = run.start if fate.start is None else fate.start
+        fate.slots = slots_of(run.pieces)
+
+    def place_running(self) -> None:
+        """Give cells to those who run when the simulation begins: of their owners first, then idle ones."""
+        running = [job for job in self.waiting if self.runs(job)]
+        for job in running:
+            virtual = self.forests[self.home(job)].take(*self.asks(job)) if self.is_guaranteed(job) else None
+            if virtual is not None:
+                self.held[job.row] = Held(physical=[self.bind(cell) for cell in virtual], virtual=virtual)
+        for job in running:
+            if job.row not in self.held and job.preemptible:
+                self.mark(self.held.values())
+                physical = self.site.take(*self.asks(job))
+                if physical is not None:
+                    self.held[job.row] = Held(physical=physical, virtual=[])
+        for job in running:
+            self.yard.now = job.known_start
+            held = self.held.get(job.row)
+            self.yard.hold(job, [] if held is None else self.pieces(job, held.physical))
+            self.note_beginning(job)
 
     def promote(self, now: int) -> None:
         """Do nothing: there are no levels of urgency here."""

@@ -30,6 +30,7 @@ class PreemptiveSimulation(Simulation):
         }
         lengths = {job: self.yard.lengths[job.row] for job in self.waiting}
         self.levels = Levels.of(self.terms, lengths, self.ranking.estimates)
+        self.costs = self.levels.costs
         self.promise = Promise(self.policy)
         self.planner = Planner(self.policy)
         self.scheduler = self.planner
@@ -65,7 +66,7 @@ class PreemptiveSimulation(Simulation):
         """Let those who run when the simulation begins be in their first attempt."""
         super().place_running()
         for row, run in self.yard.running.items():
-            run.end = run.start + self.levels.costs.length(self.pasts[row], self.yard.lengths[row])
+            run.end = run.start + self.costs.length(self.pasts[row], self.yard.lengths[row])
             if not run.pieces:
                 run.job = replace(run.job, preemptible=False)
 
@@ -76,7 +77,7 @@ class PreemptiveSimulation(Simulation):
             for number, each in enumerate(fate.attempts):
                 if each.start < begin:
                     past = replace(self.pasts[row], attempts=[])
-                    before = self.levels.costs.kept(past, self.yard.lengths[row], begin - each.start)
+                    before = self.costs.kept(past, self.yard.lengths[row], begin - each.start)
                     useful = min(each.useful - before, each.end - begin)
                     fate.attempts[number] = each._replace(start=begin, useful=useful)
 
@@ -127,7 +128,7 @@ class PreemptiveSimulation(Simulation):
     def expect(self, job: Job) -> None:
         """Say how long the next attempt of a job is expected to last."""
         guess = max(self.ranking.estimates[job.row], 1)
-        self.yard.durations[job.row] = self.levels.costs.expected(self.pasts[job.row], guess)
+        self.yard.durations[job.row] = self.costs.expected(self.pasts[job.row], guess)
 
     def promote(self, now: int) -> None:
         for job in self.waiting:
@@ -246,7 +247,7 @@ class PreemptiveSimulation(Simulation):
             return level, -run.start, row
         if self.terms.victims == "fewest-gpus":
             return level, service(run.job, 1), row
-        lost = self.levels.costs.lost(self.pasts[row], self.yard.lengths[row], self.yard.now - run.start)
+        lost = self.costs.lost(self.pasts[row], self.yard.lengths[row], self.yard.now - run.start)
         return level, service(run.job, lost) // WHOLE, row
 
     def make_room(self, job: Job, victims: Sequence[Run]) -> None:
@@ -270,7 +271,7 @@ class PreemptiveSimulation(Simulation):
     def kept(self, run: Run) -> int:
         """Return what the attempt of a running job saves if it ends now, before the job does."""
         row = run.job.row
-        return self.levels.costs.kept(self.pasts[row], self.yard.lengths[row], self.yard.now - run.start)
+        return self.costs.kept(self.pasts[row], self.yard.lengths[row], self.yard.now - run.start)
 
     def start(self, job: Job) -> None:
         """Let a job that can be placed begin an attempt."""
@@ -282,7 +283,7 @@ class PreemptiveSimulation(Simulation):
         self.promise.note_start(self.yard, job)
         self.yard.hold(job, pieces)
         run, fate = self.yard.running[job.row], self.fates[job.row]
-        run.end = self.yard.now + self.levels.costs.length(self.pasts[job.row], self.yard.lengths[job.row])
+        run.end = self.yard.now + self.costs.length(self.pasts[job.row], self.yard.lengths[job.row])
         self.waiting.remove(job)
         self.line.remove(job.row)
         fate.start = self.yard.now if fate.start is None else fate.start

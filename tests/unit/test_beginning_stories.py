@@ -9,7 +9,6 @@ import pytest
 
 from conftest import cluster, workload
 from gpuyard.cluster import Cluster
-from gpuyard.errors import ConfigError
 from gpuyard.experiment import simulate as run
 from gpuyard.policy import Policy
 from gpuyard.simulation import schedule
@@ -145,11 +144,6 @@ def test_nobody_is_admitted_where_what_runs_at_the_beginning_is_above_a_limit(te
     ran = since(0, **of("a"))
     jobs = workload((0, 14, 1, ran), (0, 20, 1, ran), (10, 5, 1, of("a")))
     assert stays(tell, jobs, EIGHT, "priority", tenants)[2] == [(20, 25, 5)]
-
-
-def test_cells_know_nothing_of_what_was_before():
-    with pytest.raises(ConfigError, match="preemption cells knows nothing"):
-        schedule(workload((0, 1, 1)), FOUR, Policy(cells={"owners": {"a": {"node": 1}}}), begin=0.5)
 
 
 @pytest.mark.parametrize(("columns", "said"), [({}, 1), (since(5), 0)])

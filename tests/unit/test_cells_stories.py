@@ -494,8 +494,6 @@ def test_cells_do_not_go_with_quotas_or_windows():
         schedule(jobs, PAIR, policy, tenants=Tenants(limits=({"jobs": 1},), between="drf"))
     with pytest.raises(ConfigError, match="do not go with cells"):
         schedule(jobs, PAIR, policy, windows=[NodeWindow(start=0, end=1, nodes=(0,))])
-    with pytest.raises(ConfigError, match="preemption cells"):
-        schedule(jobs, PAIR, policy, begin=0.0)
 
 
 def test_cells_are_not_checked_on_sites_that_have_not_got_them():

@@ -39,7 +39,7 @@ from gpuyard.explanation.story import (
     Took,
 )
 from gpuyard.explanation.telling import tell
-from gpuyard.explanation.waiting import find_passed, find_stretches
+from gpuyard.explanation.waiting import before_begin, find_passed, find_stretches
 from gpuyard.explanation.yard import demand_of
 from gpuyard.result import Result
 from gpuyard.workload import MICROSECOND, Workload
@@ -153,11 +153,12 @@ def story_of(evidence: Evidence, job_id: str) -> Story:
 
 def _find_stretches(evidence: Evidence, row: int) -> tuple[Stretch, ...]:
     """Return why a job waited."""
+    before = before_begin(evidence, row)
     if evidence.policy.cells:
-        return find_cell_stretches(evidence, row)
+        return (*before, *find_cell_stretches(evidence, row))
     if evidence.tenants or evidence.policy.preemption:
-        return find_shared_stretches(evidence, row)
-    return find_stretches(evidence, row)
+        return (*before, *find_shared_stretches(evidence, row))
+    return (*before, *find_stretches(evidence, row))
 
 
 def _asked(evidence: Evidence, row: int) -> dict[str, Any]:

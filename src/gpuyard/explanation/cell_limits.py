@@ -32,7 +32,7 @@ class LimitsInCells:
         lent = [each for each in started if evidence.attempt_lent[each]]
         before = [each for each in first if not self._comes_later(row, each, now)]
         takers = evidence.attempt_job[before]
-        ended = [each for each in left if evidence.attempt_start[each] < now]
+        ended = [each for each in left if evidence.attempt_since[each] < now]
         gone = [each for each in ended if evidence.attempt_by[each] < 0 or evidence.attempt_by[each] in takers]
         own = self._limit(row, before, gone)
         ahead = [each for each in lent if not self._comes_later(row, each, now)]
@@ -41,7 +41,7 @@ class LimitsInCells:
     def come_to(self, now: int, started: Sequence[int], left: Sequence[int]) -> None:
         """Note what started and ended at an instant."""
         for attempt in left:
-            if self._evidence.attempt_start[attempt] < now:
+            if self._evidence.attempt_since[attempt] < now:
                 self._sharing.give_back(attempt)
         for attempt in started:
             if self._evidence.attempt_end[attempt] > now:

@@ -13,6 +13,7 @@ import numpy as np
 
 from gpuyard.celling import claims_of, owned_cells
 from gpuyard.explanation.cell_limits import LimitsInCells
+from gpuyard.explanation.cells import in_own_cells
 from gpuyard.explanation.evidence import Evidence
 from gpuyard.explanation.forest import Forest
 from gpuyard.explanation.queue import FirstByScore, FirstOf
@@ -124,7 +125,7 @@ class _Judge:
         """Return what held the job back at an instant at which these attempts started and these ended."""
         evidence = self.evidence
         for attempt in left:
-            if evidence.attempt_start[attempt] < now:
+            if evidence.attempt_since[attempt] < now:
                 self._mark(attempt, False)
         later = []
         for attempt in started:
@@ -170,8 +171,9 @@ class _Owned:
         owner = int(claims["forest"][row])
         size = claims_of(evidence.workload, evidence.cluster, evidence.policy)[0].size
         self._forest = Forest(size, owned_cells(evidence.cluster, evidence.policy)[owner - OWNERS])
-        theirs = np.flatnonzero(~evidence.attempt_lent & (claims["forest"][evidence.attempt_job] == owner))
-        starts, ends = evidence.attempt_start[theirs], evidence.attempt_end[theirs]
+        theirs = in_own_cells(evidence) & (claims["forest"][evidence.attempt_job] == owner)
+        theirs = np.flatnonzero(theirs)
+        starts, ends = evidence.attempt_since[theirs], evidence.attempt_end[theirs]
         kinds = np.concatenate([np.full(theirs.size, _START), np.where(starts == ends, _END_AT_ONCE, _END)])
         attempts, times = np.concatenate([theirs, theirs]), np.concatenate([starts, ends])
         order = np.lexsort((attempts, kinds, times))
@@ -220,7 +222,7 @@ class _Owned:
         """Free the cells of those who run for no time."""
         evidence = self._evidence
         for attempt, chosen in self._taken.items():
-            if evidence.attempt_start[attempt] == evidence.attempt_end[attempt]:
+            if evidence.attempt_since[attempt] == evidence.attempt_end[attempt]:
                 claim = self._claims[evidence.attempt_job[attempt]]
                 self._forest.give(int(claim["level"]), chosen)
                 self._taken[attempt] = []

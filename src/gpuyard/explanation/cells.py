@@ -9,14 +9,14 @@ from gpuyard.celling import claims_of
 from gpuyard.explanation.evidence import Evidence
 from gpuyard.explanation.story import InCells
 from gpuyard.kernel.cells import OWNERS
-from gpuyard.kernel.codes import NOBODY
+from gpuyard.kernel.codes import NEVER, NOBODY
 
-__all__ = ["find_cells", "held_meanwhile", "owners_of"]
+__all__ = ["find_cells", "held_meanwhile", "in_own_cells", "owners_of"]
 
 
 def find_cells(evidence: Evidence, row: int) -> InCells | None:
     """Return which cells a job asked for; ``None`` where there are none, and for a job that was rejected."""
-    if not evidence.policy.cells or evidence.eligible[row] < 0:
+    if not evidence.policy.cells or evidence.rejected[row] or evidence.eligible[row] == NEVER:
         return None
     levels, claims = claims_of(evidence.workload, evidence.cluster, evidence.policy)
     claim = claims[row]
@@ -39,6 +39,11 @@ def owners_of(evidence: Evidence) -> NDArray[np.int64]:
     return claims_of(evidence.workload, evidence.cluster, evidence.policy)[1]["forest"]
 
 
+def in_own_cells(evidence: Evidence) -> NDArray[np.bool_]:
+    """Return which attempts ran in cells of their owner, shape (attempts,): neither in lent ones nor in none."""
+    return ~evidence.attempt_lent & (np.diff(evidence.slot_offset) > 0)
+
+
 def held_meanwhile(evidence: Evidence, owner: NDArray[np.int64], row: int, begin: int, end: int) -> tuple[str, ...]:
     """Return the jobs that held cells of a guaranteed job's owner at any time from ``begin`` to before ``end``.
 
@@ -46,6 +51,6 @@ def held_meanwhile(evidence: Evidence, owner: NDArray[np.int64], row: int, begin
     """
     if begin == end or owner[row] == NOBODY:
         return ()
-    theirs = ~evidence.attempt_lent & (owner[evidence.attempt_job] == owner[row])
+    theirs = in_own_cells(evidence) & (owner[evidence.attempt_job] == owner[row])
     during = (evidence.attempt_start < end) & (evidence.attempt_end > begin)
     return tuple(evidence.names[job] for job in np.unique(evidence.attempt_job[theirs & during]).tolist())

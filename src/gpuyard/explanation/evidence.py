@@ -126,6 +126,16 @@ class Evidence:
         return self.policy.replay == "schedule" and is_scored(self.policy)
 
     @cached_property
+    def attempt_since(self) -> NDArray[np.int64]:
+        """From when on each attempt runs: of one that ran before the simulation began, an instant before that."""
+        if self.begin is None:
+            return self.attempt_start
+        ran = self.start[self.attempt_job] < self.begin
+        first = np.zeros(ran.size, np.bool_)
+        first[np.unique(self.attempt_job, return_index=True)[1]] = True
+        return np.where(ran & first, self.begin - 1, self.attempt_start)
+
+    @cached_property
     def windows(self) -> list[Closure]:
         """Maintenance and reserved nodes."""
         return self.read_windows()

@@ -45,10 +45,14 @@ class Line:
         self._interval = intervals_of(evidence.workload, evidence.policy.preemption)
 
     def waits(self, row: int) -> list[tuple[int, int]]:
-        """Return from when to when a job had one place in an order that stays, all its waits that last at all."""
+        """Return from when to when a job had one place in an order that stays, all its waits that last at all.
+
+        What was before the simulation began is left out.
+        """
+        origin = -NEVER if self._evidence.begin is None else self._evidence.begin
         part = slice(self._from[row], self._from[row + 1])
         both = zip(self._pieces.begin[part].tolist(), self._pieces.end[part].tolist(), strict=True)
-        return [(begin, end) for begin, end in both if begin < end]
+        return [(max(begin, origin), end) for begin, end in both if max(begin, origin) < end]
 
     def instants(self, since: int, until: int) -> Ticks:
         """Return from an instant to before another when jobs are tried though nobody starts or ends."""

@@ -111,7 +111,7 @@ def _waits_with(evidence: Evidence, elsewhere: Ticks | None) -> tuple[Ticks, Tic
     rows, begins, ends = waits_of(evidence)
     if elsewhere is None:
         return rows, begins, ends
-    instants = evidence.attempt_start[elsewhere]
+    instants = evidence.attempt_since[elsewhere]
     begins, ends = np.append(begins, instants), np.append(ends, instants + 1)
     by_begin = np.argsort(begins, kind="stable")
     rows = np.append(rows, evidence.attempt_job[elsewhere])[by_begin]

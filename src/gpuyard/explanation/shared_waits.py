@@ -133,7 +133,7 @@ class _Judge:
         Who made room for a job that was tried after this one was still there; among tenants all are tried again then.
         """
         lasting = [attempt for attempt in started if self.evidence.attempt_end[attempt] > now]
-        ended = [attempt for attempt in left if self.evidence.attempt_start[attempt] < now]
+        ended = [attempt for attempt in left if self.evidence.attempt_since[attempt] < now]
         later: list[int] = []
         if not self.evidence.tenants:
             after = self.evidence.attempt_job[lasting[self._turn(lasting, now) :]]

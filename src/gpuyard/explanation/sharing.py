@@ -53,7 +53,9 @@ class Sharing:
         row = int(evidence.attempt_job[attempt])
         milli, tenant = held_milli(evidence, row), int(self.owner[row])
         first, end = int(evidence.slot_offset[attempt]), int(evidence.slot_offset[attempt + 1])
-        if first < end and milli:
+        if first == end:  # it found no room when the simulation began
+            return
+        if milli:
             kind = int(evidence.cluster.node_type[evidence.slot_node[first]])
             self.held[tenant, self._resource_of_type[kind]] += sign * milli
         want = demand_of(evidence, row)

@@ -341,7 +341,8 @@ def _attempts(story: Story) -> list[str]:
     held = lasting(sum(stay.end - stay.start for stay in story.attempts))
     useful = lasting(sum(stay.useful for stay in story.attempts))
     times = counted(len(story.attempts), "attempt")
-    lines.append(f"In {times} it held its GPUs for {held}, of which {useful} were useful.")
+    did = "held its GPUs" if all(stay.nodes for stay in story.attempts) else "ran"
+    lines.append(f"In {times} it {did} for {held}, of which {useful} were useful.")
     return [*lines, *_often(story)]
 
 
@@ -382,7 +383,7 @@ def _held(story: Story, stay: Stay) -> str:
 
 def _attempt(stay: Stay) -> str:
     parts = [f"{name} ({gpus(number)})" for name, number in zip(stay.nodes, stay.gpus, strict=True)]
-    where = f" on {_named(parts[:_MOST_NODES], len(parts))}" if parts else ""
+    where = f" on {_named(parts[:_MOST_NODES], len(parts))}" if parts else ", without room, so that it held nothing"
     length = stay.end - stay.start
     lost = round(length - stay.useful, 6)
     without = f"; {lasting(lost)} of it were not useful" if lost else ""

@@ -23,7 +23,7 @@ from gpuyard.explanation.story import Blocker, Passed, Shut, Stretch
 from gpuyard.explanation.yard import Shortage, Yard, allowed_nodes, demand_of, find_shortage, held_milli
 from gpuyard.workload import MICROSECOND, NEVER
 
-__all__ = ["find_passed", "find_stretches"]
+__all__ = ["before_begin", "find_passed", "find_stretches"]
 
 _SHOWN = 5
 """Jobs that are named out of many."""
@@ -54,15 +54,31 @@ class _Moment:
         return self.reason, self.blocker, self.shortage is None, self.behind and self.behind.reason, shut
 
 
-def find_stretches(evidence: Evidence, row: int) -> tuple[Stretch, ...]:
-    """Return why a job waited, from when it was eligible to its start, or to the stop."""
+def before_begin(evidence: Evidence, row: int) -> tuple[Stretch, ...]:
+    """Return how long a job had waited when the simulation began, of which nothing is known."""
     since, until = int(evidence.eligible[row]), int(min(evidence.start[row], evidence.stop))
+    if evidence.begin is None or since >= min(until, evidence.begin):
+        return ()
+    return (
+        Stretch(
+            start=since / MICROSECOND,
+            end=min(until, evidence.begin) / MICROSECOND,
+            reason="before_begin",
+            blocker=None,
+            fits=False,
+            free=(0.0, 0.0),
+            allowed=(0.0, 0.0),
+        ),
+    )
+
+
+def find_stretches(evidence: Evidence, row: int) -> tuple[Stretch, ...]:
+    """Return why a job waited, from when it was eligible and the simulation had begun to its start, or to the stop."""
+    since, until = int(evidence.eligible[row]), int(min(evidence.start[row], evidence.stop))
+    since = since if evidence.begin is None else max(since, evidence.begin)
     if since >= until or evidence.policy.replay == "recorded":
         return ()
     stretches = []
-    if evidence.begin is not None and since < evidence.begin:
-        stretches.append(_before_begin(since, min(evidence.begin, until)))
-        since = min(evidence.begin, until)
     run: list[_Moment] = []
     for moment in _moments(evidence, row, since, until):
         if run and moment.key != run[0].key:
@@ -100,18 +116,6 @@ def _groups(times: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
     """Yield where each run of equal times begins and ends."""
     edges = np.flatnonzero(np.diff(times)) + 1
     yield from zip([0, *edges.tolist()], [*edges.tolist(), times.size], strict=True) if times.size else ()
-
-
-def _before_begin(since: int, until: int) -> Stretch:
-    return Stretch(
-        start=since / MICROSECOND,
-        end=until / MICROSECOND,
-        reason="before_begin",
-        blocker=None,
-        fits=False,
-        free=(0.0, 0.0),
-        allowed=(0.0, 0.0),
-    )
 
 
 def _moments(evidence: Evidence, row: int, since: int, until: int) -> Iterator[_Moment]:

@@ -18,7 +18,8 @@ Ticks = NDArray[np.int64]
 def waits_of(evidence: Evidence) -> tuple[Ticks, Ticks, Ticks]:
     """Return all waits: whose, and from when to when; to the first start, and from each preemption to the next.
 
-    int64, shape (waits,), in the order of the beginnings.  Who still waits does so to the stop.
+    int64, shape (waits,), in the order of the beginnings.  Who still waits does so to the stop.  What was before the
+    simulation began is left out.
     """
     order = np.lexsort((evidence.attempt_start, evidence.attempt_job))
     job = evidence.attempt_job[order]
@@ -27,7 +28,8 @@ def waits_of(evidence: Evidence) -> tuple[Ticks, Ticks, Ticks]:
     stays = follows | (evidence.end[job] != evidence.attempt_end[order])  # who was cancelled waits no more
     again = (evidence.attempt_by[order] >= 0) & stays
     rows = np.concatenate([np.arange(evidence.start.size), job[again]])
-    begins = np.concatenate([evidence.eligible, evidence.attempt_end[order][again]])
+    first = evidence.eligible if evidence.begin is None else np.maximum(evidence.eligible, evidence.begin)
+    begins = np.concatenate([first, evidence.attempt_end[order][again]])
     ends = np.concatenate([np.minimum(evidence.start, evidence.stop), next_start[again]])
     by_begin = np.argsort(begins, kind="stable")
     kept = by_begin[begins[by_begin] < ends[by_begin]]
@@ -36,7 +38,7 @@ def waits_of(evidence: Evidence) -> tuple[Ticks, Ticks, Ticks]:
 
 def held_before(evidence: Evidence, since: int) -> list[int]:
     """Return the attempts that ran just before an instant."""
-    return np.flatnonzero((evidence.attempt_start < since) & (evidence.attempt_end >= since)).tolist()
+    return np.flatnonzero((evidence.attempt_since < since) & (evidence.attempt_end >= since)).tolist()
 
 
 def walk(
@@ -46,7 +48,7 @@ def walk(
 
     With each come the attempts that started then, in their order, and those that ended then.
     """
-    start, end = evidence.attempt_start, evidence.attempt_end
+    start, end = evidence.attempt_since, evidence.attempt_end
     low, high = (int(np.searchsorted(start, tick, "left")) for tick in (since, until))
     by_end = np.argsort(end, kind="stable")
     gone = int(np.searchsorted(end[by_end], since, "left"))

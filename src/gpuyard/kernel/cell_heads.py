@@ -101,7 +101,9 @@ def _weigh(forests: Forests, heads: Heads, forest: int, level: int, number: int,
 def expect_cells(
     jobs: Jobs, log: Log, stays: Stays, forests: Forests, cells: Cells, claims: Claims, heads: Heads, row: int, end: int
 ) -> None:
-    """Note when a running job is expected to leave its cells, or, with FREE_NOW, that it does so now."""
+    """Note when a running job is expected to leave its cells, or, with FREE_NOW, that it does so now; if it has any."""
+    if jobs.claim[nth(row)]["slots"] == 0:
+        return
     asked = claims.claim[nth(jobs.claim[nth(row)]["demand"])]
     level, forest = int(asked["level"]), int(asked["forest"])
     lent = stays.attempt[nth(stays.stay[nth(row)]["attempt"])]["guest"] > 0

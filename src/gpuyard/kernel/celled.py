@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from gpuyard.kernel.agenda import enter, strike
 from gpuyard.kernel.attempting import end_attempt, keep_gain
-from gpuyard.kernel.bindings import bind, count_guests, guest_in
+from gpuyard.kernel.bindings import bind, guest_in
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.buddies import choose, give, take
-from gpuyard.kernel.cell_heads import FREE_NOW, expect_cells, has_head, is_short, may_stay, reserve_cells
+from gpuyard.kernel.cell_heads import has_head, is_short, may_stay, reserve_cells
+from gpuyard.kernel.cell_moves import begin_stay, borrow, expect_longer, vacate
 from gpuyard.kernel.cell_prey import hunt_in_cells
 from gpuyard.kernel.cell_queue import (
     Estate,
@@ -29,16 +29,13 @@ from gpuyard.kernel.cell_queue import (
     pass_over,
     wake,
 )
-from gpuyard.kernel.cell_stays import begin_in_cells, vacate_cells
 from gpuyard.kernel.cells import IDLE, Kept
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
 from gpuyard.kernel.fairshare import next_recalculation
 from gpuyard.kernel.instants import next_arrival, next_eligible, skip_rejected, tell_others
 from gpuyard.kernel.jit import inlined, inner, kernel
 from gpuyard.kernel.line import first_of, turn_back
-from gpuyard.kernel.outstaying import next_outstayed
 from gpuyard.kernel.placement import Placer, Releaser
-from gpuyard.kernel.quotas import charge
 from gpuyard.kernel.rescoring import score_all_places
 from gpuyard.kernel.scorers import Scorer
 from gpuyard.kernel.stays import Gain, Stays
@@ -123,7 +120,7 @@ def _change(
     state = stays.state
     while first_time(stays.ends, NEVER) == now:
         row = int(stays.ends.row[0])
-        _vacate(jobs, log, stays, estate, row)
+        vacate(jobs, log, stays, estate, row)
         end_attempt(events, stays, row, now, int(jobs.job[nth(row)]["duration"] - stays.stay[nth(row)]["saved"]), -1)
         tell_others(dependencies, events, row, now)
         state[Gain.ACTIVE] -= 1
@@ -144,7 +141,7 @@ def _pass(jobs: Jobs, log: Log, events: Events, stays: Stays, estate: Estate, sc
     if waits[Waits.SCORED] > 0 and not score_all_places(estate.contenders, jobs, events, stays, scorer, now):
         return
     if waits[Waits.RESERVES] > 0:
-        _expect_longer(jobs, log, stays, estate, now)
+        expect_longer(jobs, log, stays, estate, now)
     for lent in range(2):
         if estate.forests.state[Kept.BROKEN] == 0:
             _serve(jobs, log, events, stays, estate, scorer, lent > 0, now)
@@ -175,10 +172,10 @@ def _serve(
             if stays.lane[nth(number)]["waiting"] > 0:
                 turn_back(stays, number)
             if lent:
-                _borrow(jobs, estate, row)
+                borrow(jobs, estate, row)
             elif not _settle(jobs, log, events, stays, estate, scorer, row, now):
                 return
-            _begin(jobs, log, events, stays, estate, row, lent, now)
+            begin_stay(jobs, log, events, stays, estate, row, lent, now)
             if reserves:
                 wake(stays, estate, forest, lent)
         elif strict:
@@ -270,56 +267,6 @@ def _settle(
     return True
 
 
-@inlined
-def _borrow(jobs: Jobs, estate: Estate, row: int) -> None:
-    """Note that an opportunistic job holds the idle cells that are chosen."""
-    asked = estate.claims.claim[nth(jobs.claim[nth(row)]["demand"])]
-    for place in range(asked["count"]):
-        there = int(estate.claims.chosen[nth(place)])
-        count_guests(estate.forests, estate.cells, int(asked["level"]), there, row)
-
-
-@inlined
-def _begin(jobs: Jobs, log: Log, events: Events, stays: Stays, estate: Estate, row: int, lent: bool, now: int) -> None:
-    """Let a job run in the physical cells that are chosen."""
-    begin_in_cells(jobs, log, events, stays, estate.forests, estate.claims, row, now)
-    stays.attempt[nth(stays.stay[nth(row)]["attempt"])]["guest"] = lent
-    if estate.crowd.state[Waits.LIMITED] > 0:
-        charge(estate.ledger, int(estate.ledger.asker_of[nth(row)]), NOBODY, 1)
-    if estate.crowd.state[Waits.RESERVES] > 0:
-        end = int(now + estate.expected.estimate[nth(row)])
-        enter(estate.expected.ends, end, row)
-        _expect(jobs, log, stays, estate, row, end)
-
-
-@inlined
-def _expect(jobs: Jobs, log: Log, stays: Stays, estate: Estate, row: int, end: int) -> None:
-    """Note when a running job is expected to leave its cells."""
-    expect_cells(jobs, log, stays, estate.forests, estate.cells, estate.claims, estate.heads, row, end)
-
-
-@inner
-def _expect_longer(jobs: Jobs, log: Log, stays: Stays, estate: Estate, now: int) -> None:
-    """Correct the expected ends that have come though their jobs still run."""
-    row = next_outstayed(estate.expected, now)
-    while row != NOBODY:
-        end = int(stays.stay[nth(row)]["since"] + estate.expected.estimate[nth(row)])
-        _expect(jobs, log, stays, estate, row, end)
-        row = next_outstayed(estate.expected, now)
-
-
-@inner
-def _vacate(jobs: Jobs, log: Log, stays: Stays, estate: Estate, row: int) -> None:
-    """Free the cells of a running job; it counts no longer, and is not expected to end."""
-    if estate.crowd.state[Waits.RESERVES] > 0:
-        since = int(stays.stay[nth(row)]["since"])
-        strike(estate.expected.ends, since + int(estate.expected.estimate[nth(row)]), row)
-        _expect(jobs, log, stays, estate, row, FREE_NOW)
-    if estate.crowd.state[Waits.LIMITED] > 0:
-        charge(estate.ledger, int(estate.ledger.asker_of[nth(row)]), NOBODY, -1)
-    vacate_cells(jobs, log, stays, estate.forests, estate.cells, estate.claims, row)
-
-
 @inner
 def _preempt(
     jobs: Jobs,
@@ -334,7 +281,7 @@ def _preempt(
 ) -> None:
     """End the attempt of an opportunistic job, and let it wait again; if it has an owner, it is to be tried there."""
     useful = work_saved(jobs, stays, row, now)
-    _vacate(jobs, log, stays, estate, row)
+    vacate(jobs, log, stays, estate, row)
     end_attempt(events, stays, row, now, useful, cause)
     keep_gain(stays, row, int(jobs.claim[nth(row)]["demand"]), useful, now)
     waits = estate.crowd.state
