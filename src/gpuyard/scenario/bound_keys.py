@@ -11,6 +11,7 @@ from pydantic import Field
 from gpuyard.bounds import Bounds
 from gpuyard.errors import ConfigError, InputError, unknown_name
 from gpuyard.scenario.keys import Items, Names, Seconds, Section
+from gpuyard.scenario.slurm_conf import is_slurm_conf, partitions_of
 from gpuyard.scenario.tenant_keys import with_path
 from gpuyard.topology.rows import csv_rows, text_of
 from gpuyard.windows import NodeWindow
@@ -117,11 +118,15 @@ def _rows_of(section: str, table: Any) -> list[Any]:
         raise ConfigError(
             f"[[{section}]] '{beside[0]}' stands beside 'file', which says all of its rows; leave one out"
         )
-    return _from_csv(section, Path(str(table["file"])).expanduser())
+    path = Path(str(table["file"])).expanduser()
+    text = text_of(path)
+    if section == "partition" and is_slurm_conf(text):
+        return list(partitions_of(text, path))
+    return _from_csv(section, text, path)
 
 
-def _from_csv(section: str, path: Path) -> list[dict[str, Any]]:
-    header, rows = csv_rows(text_of(path), path)
+def _from_csv(section: str, text: str, path: Path) -> list[dict[str, Any]]:
+    header, rows = csv_rows(text, path)
     known = list(_SECTIONS[section].model_fields)
     for column in header:
         if column not in known:
