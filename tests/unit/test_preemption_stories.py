@@ -14,12 +14,15 @@ from gpuyard.errors import ConfigError
 from gpuyard.policy import Policy
 from gpuyard.preemption import Preemption
 from gpuyard.simulation import schedule
+from gpuyard.windows import NodeWindow
 from gpuyard.workload import Workload
 from oracle.comparing import told
 from reference import SECOND, Fate, simulate
 from reference.levels import gittins_ranks
 
-TEST = pytest.mark.parametrize("tell", ["engine", "reference"])
+TEST = pytest.mark.parametrize("tell", ["engine", "engine beside windows", "reference"])
+"""The engine has two loops that preempt; a window that closes nothing before all is over brings about the other one."""
+FAR_AWAY = NodeWindow(nodes=("0",), start=1e6, end=2e6)
 ONE, TWO, FOUR, EIGHT = cluster(1), cluster(2), cluster(4), cluster(8)
 HIGH = {"priority": 1}
 HIGHER = {"priority": 2}
@@ -39,7 +42,8 @@ def fates(
     policy = Policy(order=order, backfill=backfill, preemption={"rule": rule, **options})
     if tell == "reference":
         return simulate(jobs, site, policy, until=until)
-    return told(schedule(jobs, site, policy, until=until))
+    windows = [FAR_AWAY] if tell == "engine beside windows" else []
+    return told(schedule(jobs, site, policy, until=until, windows=windows))
 
 
 def stays(*given: object, **options: object) -> list[list[tuple[float, float]]]:
