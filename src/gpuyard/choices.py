@@ -166,7 +166,7 @@ _TIRESIAS: Final = "Gu et al. 2019, NSDI (Tiresias)"
 _RELEASED: Final = (3250.0, 7200.0, 18_000.0)
 """Thresholds in the simulator published with Tiresias."""
 _SLURM_PREEMPT: Final = "Slurm, guide Preemption: preempt type"
-_TIERED: Final = ("tiers", "modes", "min_runs", "victims")
+_TIERED: Final = ("tiers", "modes", "min_runs", "preempts", "victims")
 MODES: Final = ("off", "suspend", "requeue", "cancel")
 """How jobs of a partition or a QOS are preempted: never, losing nothing, back to their last checkpoint, for good."""
 _BINS: Final = ("thresholds", "promote", "victims")

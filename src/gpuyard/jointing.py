@@ -29,7 +29,7 @@ from gpuyard.loops import JOINT_LOOPS, contenders_of, loop_of, no_windows, roome
 from gpuyard.lowering import Asked
 from gpuyard.ordering import is_scored
 from gpuyard.policy import Policy
-from gpuyard.preempting import preempting_tables, spared_level
+from gpuyard.preempting import lists_of, preempting_tables, spared_level
 from gpuyard.tenancy import NO_TENANTS
 from gpuyard.tenanting import Shared, limited_alike, lower_tenancy, one_tenant, preemption_policy, tenant_tables
 from gpuyard.unfit import Fits
@@ -103,14 +103,15 @@ def attempt_tables(
     tenancy = lower_tenancy(one_tenant(asked) if shared is None else shared, cluster, policy)
     state = np.zeros(Party.SIZE, np.int64)
     state[Party.PASSING] = _PASSING[policy.backfill]
-    state[Party.SKIPS] = policy.backfill == "fit" and windows is None
+    listed = bool(policy.preemption.preempts)
+    state[Party.SKIPS] = policy.backfill == "fit" and windows is None and not listed
     state[Party.SHARED] = shared is not None
     state[Party.PREEMPTS] = bool(policy.preemption)
     state[Party.SCORED] = is_scored(policy)
     closing = no_windows(workload, cluster) if windows is None else windows
     partitions = closing.partitions.own.size
     told = partitions == 1 or (partitions <= MOST_TOLD and policy.backfill != "none")
-    state[Party.RECALLS] = policy.placement != "topology-block" and told
+    state[Party.RECALLS] = policy.placement != "topology-block" and told and not listed
     ledger = tenancy.ledger
     by_share = ledger.state[Share.BETWEEN] != Between.QUEUE
     reclaim = ledger.state[Share.RECLAIM] if ledger.quota.size > 0 else Reclaim.NEVER
@@ -138,6 +139,7 @@ def attempt_tables(
         place=fits.place,
         fits=fits.fits,
         demands=asked.demands.size,
+        lists=lists_of(workload, policy.preemption),
         state=state,
     )
     return (

@@ -123,7 +123,8 @@ def _loop_with_attempts(policy: Policy, tenants: Tenants, *, windowed: bool) -> 
         return run_celled
     if policy.backfill == "slurm":
         return run_joint_slurm
-    if windowed or policy.backfill == "easy" or is_scored(policy) or _are_all_tried(policy, tenants):
+    listed = bool(policy.preemption.preempts)
+    if windowed or listed or policy.backfill == "easy" or is_scored(policy) or _are_all_tried(policy, tenants):
         return run_joint
     return run_tenanted if tenants else run_preempting
 

@@ -36,6 +36,7 @@ __all__ = [
     "attempts_of",
     "hunter_of",
     "levels_of_bins",
+    "lists_of",
     "preempting_tables",
     "rank_by_level",
     "rank_of_jobs",
@@ -108,6 +109,23 @@ def rank_of_jobs(workload: Workload, given: Preemption) -> NDArray[np.int64]:
         return np.zeros(len(workload), np.int64)
     codes, names = workload.labels(given.rule, "")
     return np.array([given.tiers.get(name, 0) for name in names], np.int64)[codes]
+
+
+def lists_of(workload: Workload, given: Preemption) -> tuple[NDArray[np.int16], NDArray[np.int8]]:
+    """Return the name of each job by which lists go, and which names each may take from; empty without lists.
+
+    Returns
+    -------
+    tuple of NDArray
+        int16, shape (jobs,); and int8, shape (names, names): 1 = jobs of the first may take from those of the second.
+    """
+    if not given.preempts:
+        return np.empty(0, np.int16), np.empty((0, 0), np.int8)
+    codes, names = workload.labels(given.rule, "\0")
+    listed = np.array([[other in given.preempts.get(name, ()) for other in names] for name in names], np.int8)
+    if len(names) >= 2**15:
+        raise ConfigError(f"preempts goes by at most {2**15 - 1:,} names, and the jobs are of {len(names):,}")
+    return codes.astype(np.int16), listed.reshape(len(names), len(names))
 
 
 def hunter_of(demands: Records, policy: Policy) -> Hunter:

@@ -49,6 +49,9 @@ class Preemption:
         those that are not named: as ``checkpoint_interval`` says.
     min_runs
         ``partition`` and ``qos``: ``min_run`` of the jobs of each name, in the place of that of all.
+    preempts
+        ``partition`` and ``qos``: whose jobs those of each name may preempt, names of lower tiers; without any,
+        those of all lower tiers.
     promote
         ``las``, ``2d-las``, ``gittins``: a job that has waited for so many times its attained time begins anew at the
         first bin; ``None``: never.
@@ -85,6 +88,7 @@ class Preemption:
     tiers: Mapping[str, int] = field(default_factory=dict, hash=False)
     modes: Mapping[str, str] = field(default_factory=dict, hash=False)
     min_runs: Mapping[str, float] = field(default_factory=dict, hash=False)
+    preempts: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     promote: float | None = None
     gittins_index: str = "textbook"
     gittins_history: tuple[float, ...] | None = None
@@ -108,6 +112,7 @@ class Preemption:
         object.__setattr__(self, "tiers", _checked_tiers(self))
         object.__setattr__(self, "modes", _checked_modes(self))
         object.__setattr__(self, "min_runs", _checked_min_runs(self))
+        object.__setattr__(self, "preempts", _checked_lists(self))
         for name in _TIMES:
             _check_time(name, getattr(self, name), 0.0)
         if self.time_slice is not None:
@@ -165,6 +170,8 @@ class Preemption:
             mapping["gittins_history"] = list(mapping["gittins_history"])
         if "time_slice" in mapping:
             mapping["time_slice"] = self.final_slice
+        if "preempts" in mapping:
+            mapping["preempts"] = {name: list(listed) for name, listed in mapping["preempts"].items()}
         if mapping["checkpoint_interval"] is None:
             mapping["checkpoint_interval"] = "none"
         return {"rule": self.rule, **{name: value for name, value in mapping.items() if value is not None}}
@@ -237,6 +244,26 @@ def _checked_min_runs(given: Preemption) -> dict[str, float]:
     for name, value in given.min_runs.items():
         _check_time(f"min_runs.{name}", value, 0.0)
     return {str(name): float(value) for name, value in given.min_runs.items()}
+
+
+def _checked_lists(given: Preemption) -> dict[str, tuple[str, ...]]:
+    """Return a copy of the lists of whom each name preempts; raise for what are none, and where a tier is no lower."""
+    if not isinstance(given.preempts, Mapping):
+        raise ConfigError(f"'preempts' must be a table of names and lists of names, got {given.preempts!r}")
+    found: dict[str, tuple[str, ...]] = {}
+    for name, listed in given.preempts.items():
+        names = (listed,) if isinstance(listed, str) else tuple(listed) if isinstance(listed, list | tuple) else (None,)
+        if not all(isinstance(each, str) and each for each in names):
+            raise ConfigError(f"'preempts.{name}' must be a list of names, got {listed!r}")
+        for other in names:
+            own, its = given.tiers.get(name, 0), given.tiers.get(str(other), 0)
+            if its >= own:
+                raise ConfigError(
+                    f"'preempts.{name}' names '{other}', whose tier {its} is not below the {own} of '{name}'; they "
+                    "could preempt each other for ever, so give one another tier, or leave it out"
+                )
+        found[str(name)] = tuple(str(each) for each in names)
+    return found
 
 
 def _check_time(name: str, value: object, least: float) -> None:

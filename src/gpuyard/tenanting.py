@@ -109,6 +109,12 @@ def check_tenants(policy: Policy, tenants: Tenants) -> None:
         ),
         "replay recorded, which starts jobs when the record does": policy.replay == "recorded" and "replay schedule",
         "a policy of your own, which decides itself": policy.decide is not None and "a named or compiled order",
+        "lists of whom a name preempts, where a quota is taken back whatever a job is called": (
+            bool(policy.preemption.preempts)
+            and tenants.has_quotas
+            and tenants.reclaim != "never"
+            and "reclaim = never, or tiers alone"
+        ),
     }
     for choice, instead in reasons.items():
         if instead:

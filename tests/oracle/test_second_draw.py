@@ -48,6 +48,7 @@ TERMS: dict[str, dict[str, tuple[object, ...]]] = {
         "tiers": ({"hi": 2, "lo": 1},),
         "modes": ({}, {}, {"lo": "cancel"}),
         "min_runs": ({}, {"lo": 3}, {"hi": 0}),
+        "preempts": ({}, {}, {"hi": ("lo",)}),
     },
     "partition": {"tiers": ({"p": 1},), "modes": ({}, {"q": "cancel", "p": "requeue"}), "min_runs": ({}, {"q": 2})},
     "time-slice": {"time_slice": (3, 5)},

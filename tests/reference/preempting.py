@@ -188,7 +188,7 @@ class PreemptiveSimulation(Simulation):
             is_vain = self.asked(job) in refused or self.promise.is_blocked(self.yard, job)
             if is_vain or self.starts(job, tried):
                 continue
-            if self.policy.backfill == "fit" and not self.yard.windows:
+            if self.policy.backfill == "fit" and not self.yard.windows and not self.terms.preempts:
                 refused.add(self.asked(job))
             self.promise.refuse(self.yard, job)
         self.promise.end_pass()
@@ -230,9 +230,17 @@ class PreemptiveSimulation(Simulation):
         found = [
             run
             for row, run in self.yard.running.items()
-            if self.level(run.job) > level and row not in tried and self.may_be_preempted(run)
+            if self.level(run.job) > level and self.lists(job, run) and row not in tried and self.may_be_preempted(run)
         ]
         return sorted(found, key=self.place_in_list)
+
+    def lists(self, job: Job, run: Run) -> bool:
+        """Return whether a running job is of a name that a job may take from, where that is said."""
+        names = {"partition": (job.partition, run.job.partition), "qos": (job.qos, run.job.qos)}
+        if not self.terms.preempts:
+            return True
+        own, other = names[self.terms.rule]
+        return other in self.terms.preempts.get(own, ())
 
     def may_be_preempted(self, run: Run) -> bool:
         before = len(self.pasts[run.job.row].attempts)

@@ -227,7 +227,7 @@ class TenantedPreemptiveSimulation(PreemptiveSimulation):
         ]
         if self.tenancy.tenants.reclaim == "lower":
             others = [run for run in others if self.level(run.job) > level]
-        return [run for run in own if self.level(run.job) > level], others
+        return [run for run in own if self.level(run.job) > level and self.lists(job, run)], others
 
     def may_go(self, run: Run) -> bool:
         return self.may_be_preempted(run) and run.start < self.yard.now

@@ -25,7 +25,7 @@ def refusal(job: Job, tenancy: Tenancy, yard: Yard, policy: Policy) -> tuple[obj
     tenant = tenancy.tenant_of(job)
     if policy.backfill == "none":
         return tenant, yard.queues.has(job)
-    if policy.backfill == "easy" or yard.windows:
+    if policy.backfill == "easy" or yard.windows or policy.preemption.preempts:
         return tenant, job.row
     return tenant, tenancy.groups(job), asked(job, yard.cluster, str(policy.placement))
 

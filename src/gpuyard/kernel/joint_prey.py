@@ -13,7 +13,7 @@ from gpuyard.kernel.tables import Jobs, Log, Records, Site
 from gpuyard.kernel.tenancy import Ledger, Reclaim, Share
 from gpuyard.kernel.worth import price
 
-__all__ = ["begin_fair", "bound_of", "is_candidate", "is_lent", "list_prey", "next_fair", "takes_back"]
+__all__ = ["begin_fair", "bound_of", "is_candidate", "is_lent", "list_prey", "may_take", "next_fair", "takes_back"]
 
 
 @kernel
@@ -108,6 +108,14 @@ def is_candidate(stays: Stays, joint: Joint, at: int) -> bool:
     """Return whether one of the list still runs as it did, and was not taken in this try."""
     its = joint.prey[nth(at)]
     return bool(stays.stay[nth(its["row"])]["attempt"] == its["attempt"] and its["taken"] != joint.state[Party.TRY])
+
+
+@inlined
+def may_take(joint: Joint, row: int, other: int) -> bool:
+    """Return whether a job may take from another as far as lists of names say, where there are any."""
+    if joint.name_of.size == 0:
+        return True
+    return bool(joint.listed[nth(joint.name_of[nth(row)]), nth(joint.name_of[nth(other)])] > 0)
 
 
 @inlined

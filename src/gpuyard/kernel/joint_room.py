@@ -18,7 +18,16 @@ from gpuyard.kernel.imagined import put_back, take_away
 from gpuyard.kernel.jit import compiler, inlined, kernel, pointed
 from gpuyard.kernel.joint_admission import holder_of_asker
 from gpuyard.kernel.joint_bounds import lacks_room
-from gpuyard.kernel.joint_prey import begin_fair, bound_of, is_candidate, is_lent, list_prey, next_fair, takes_back
+from gpuyard.kernel.joint_prey import (
+    begin_fair,
+    bound_of,
+    is_candidate,
+    is_lent,
+    list_prey,
+    may_take,
+    next_fair,
+    takes_back,
+)
 from gpuyard.kernel.joint_tables import Joint, Party
 from gpuyard.kernel.levels import level_of_waiting
 from gpuyard.kernel.placement import Placer, Releaser
@@ -159,7 +168,7 @@ def _make_room(
     if stage == _BORROWED:
         bound = bound_of(ledger, number, resource, level)
     joint.state[Party.TRY] += 1
-    if lacks_room(
+    if joint.name_of.size == 0 and lacks_room(
         jobs, demand, site, log, stays, ledger, windows, joint, row, wish, resource, level, bound, stage != _OWN
     ):
         joint.state[Party.HOLDER] = NOBODY
@@ -170,7 +179,7 @@ def _make_room(
     taken, noted, at = 0, 0, 0
     placed = False
     while not placed:
-        at = _next(jobs, site, log, stays, ledger, joint, number, resource, level, bound, share, stage, at)
+        at = _next(jobs, site, log, stays, ledger, joint, row, resource, level, bound, share, stage, at)
         if at == NOBODY:
             if stage == _FAIR:
                 begin_fair(joint)
@@ -210,7 +219,7 @@ def _next(
     stays: Stays,
     ledger: Ledger,
     joint: Joint,
-    number: int,
+    row: int,
     resource: int,
     level: int,
     bound: int,
@@ -222,6 +231,7 @@ def _next(
 
     Who is no candidate now will be none when others were taken: tenants borrow less and less.
     """
+    number = int(ledger.asker_of[nth(row)])
     tenant = int(ledger.asker[nth(number)]["tenant"])
     if stage < _BORROWED and ledger.state[Share.RECLAIM] == Reclaim.COHORTS:
         return next_of_cohorts(jobs, site, log, stays, ledger, joint, number, resource, level, stage)
@@ -235,8 +245,9 @@ def _next(
             at += 1
         return NOBODY
     while at < listed and joint.prey[nth(at)]["level"] > level:
-        its = int(ledger.asker[nth(ledger.asker_of[nth(joint.prey[nth(at)]["row"])])]["tenant"])
-        if its == tenant and is_candidate(stays, joint, at):
+        other = int(joint.prey[nth(at)]["row"])
+        its = int(ledger.asker[nth(ledger.asker_of[nth(other)])]["tenant"])
+        if its == tenant and is_candidate(stays, joint, at) and may_take(joint, row, other):
             return at
         at += 1
     return NOBODY

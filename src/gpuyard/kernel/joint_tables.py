@@ -222,6 +222,8 @@ class Joint(NamedTuple):
     prey: Records
     place: NDArray[np.int32]  # shape (jobs,): which nodes each job may use at all
     fits: NDArray[np.int8]  # shape (places * demands,): 1 = those nodes can hold the demand when they are empty
+    name_of: NDArray[np.int16]  # shape (jobs,): the name by which lists go; empty: there are none
+    listed: NDArray[np.int8]  # shape (names, names): 1 = the jobs of the first may take from those of the second
     state: NDArray[np.int64]  # by Party
 
 
@@ -239,12 +241,14 @@ def build_joint(
     place: NDArray[np.int32],
     fits: NDArray[np.bool_],
     demands: int,
+    lists: tuple[NDArray[np.int16], NDArray[np.int8]],
     state: NDArray[np.int64],
 ) -> Joint:
     """Return what is known before anybody waits; ``running`` is how many jobs can run at once.
 
     ``breed`` is the place in ``vain`` of each kin's breed, shape (kins,): beyond the kins, or that of the only kin.
-    ``fits`` has the shape (places, fewer demands): nobody asks for those that are not there.
+    ``fits`` has the shape (places, fewer demands): nobody asks for those that are not there.  ``lists``: the name of
+    each job, and which names each may take from, shape (names, names).
     """
     jobs = place.size
     held = np.zeros(askers, HELD)
@@ -268,5 +272,7 @@ def build_joint(
         prey=np.empty(running + 1, PREY),
         place=place,
         fits=known.ravel(),
+        name_of=lists[0],
+        listed=lists[1],
         state=state,
     )

@@ -18,7 +18,7 @@ from gpuyard.kernel.cohort_prey import counts_for
 from gpuyard.kernel.draft import rounded
 from gpuyard.kernel.expectations import CHUNK_ROOM, Expectations
 from gpuyard.kernel.jit import inlined, kernel
-from gpuyard.kernel.joint_prey import bound_of, is_candidate, is_lent, takes_back
+from gpuyard.kernel.joint_prey import bound_of, is_candidate, is_lent, may_take, takes_back
 from gpuyard.kernel.joint_tables import Joint, Party
 from gpuyard.kernel.levels import level_of_waiting
 from gpuyard.kernel.plans import Plan, Profile, build_profile
@@ -111,7 +111,7 @@ def look(
     Who was preempted since the draft was begun had been left out, and stays so.
     """
     number, level = int(ledger.asker_of[nth(row)]), level_of_waiting(stays, row)
-    if outlook.last[_ASKER] == number and outlook.last[_LEVEL] == level:
+    if joint.name_of.size == 0 and outlook.last[_ASKER] == number and outlook.last[_LEVEL] == level:
         return
     outlook.last[_ASKER], outlook.last[_LEVEL] = number, level
     joint.state[Party.TRY] += 1
@@ -119,7 +119,7 @@ def look(
         if not is_candidate(stays, joint, at):
             continue
         other = int(joint.prey[nth(at)]["row"])
-        absent = _is_prey(jobs, demand, site, log, stays, ledger, joint, at, number, level)
+        absent = _is_prey(jobs, demand, site, log, stays, ledger, joint, at, row, level)
         if absent == (outlook.absent[nth(other)] > 0):
             continue
         outlook.absent[nth(other)] = absent
@@ -139,15 +139,15 @@ def _is_prey(
     ledger: Ledger,
     joint: Joint,
     at: int,
-    number: int,
+    row: int,
     level: int,
 ) -> bool:
-    """Return whether a job of an asker and a level might take from one of the list, before it takes from anybody."""
-    its = joint.prey[nth(at)]
+    """Return whether a job of a level might take from one of the list, before it takes from anybody."""
+    its, number = joint.prey[nth(at)], int(ledger.asker_of[nth(row)])
     other = int(ledger.asker[nth(ledger.asker_of[nth(its["row"])])]["tenant"])
     asker = ledger.asker[nth(number)]
     if other == asker["tenant"]:
-        return bool(its["level"] > level)
+        return bool(its["level"] > level and may_take(joint, row, int(its["row"])))
     resource = int(asker["resource"])
     if resource != ANY_TYPE:
         return _is_taken_back(jobs, site, log, stays, ledger, joint, at, number, resource, level)

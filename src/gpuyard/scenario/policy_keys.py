@@ -19,7 +19,7 @@ from gpuyard.policy import (
     RESERVATIONS,
     WEIGHTS,
 )
-from gpuyard.scenario.keys import Interval, Seconds, Section, Weights
+from gpuyard.scenario.keys import Interval, Names, Seconds, Section, Weights
 
 __all__ = ["CellsSection", "PolicySection", "PreemptionSection"]
 
@@ -37,6 +37,10 @@ class PreemptionSection(Section):
     )
     min_runs: dict[str, Seconds] | None = Field(
         default=None, description="partition, qos: min_run of the jobs of each name."
+    )
+    preempts: dict[str, Names] | None = Field(
+        default=None,
+        description="partition, qos: whom the jobs of each name may preempt; all of lower tiers if left out.",
     )
     promote: float | None = Field(default=None, description="Waits of so many times the attained time begin anew.")
     gittins_index: str | None = Field(default=None, description=f"gittins: {' or '.join(GITTINS_INDICES)}.")
