@@ -85,3 +85,18 @@ def test_tenants_cost_no_more_than_some_times_the_run_without_them(
     )
 
     assert shared / alone <= BOUNDS[rule, reclaim, load, jobs]
+
+
+@pytest.mark.parametrize("rule", ["none", "reclaim"])
+def test_a_thousand_times_as_many_tenants_do_not_cost_twice_as_much(rule: str) -> None:
+    """A pass goes by the logarithm of the tenants: from 10 to 10,000 it took 1.2 times as long."""
+    size = replace(FULL, jobs=100_000)
+    site, calls = uniform(size.nodes), []
+    for many in (10, 10_000):
+        workload, tenants = belonging(size, many, 1.1), tenants_of(many, size.nodes * GPUS_PER_NODE)
+        schedule(workload, site, POLICIES[rule], tenants=tenants)  # compiles
+        calls.append(partial(kernel_s, workload, site, POLICIES[rule], tenants=tenants))
+
+    few, thousands = least(3, *calls)
+
+    assert thousands / few <= 2.0
