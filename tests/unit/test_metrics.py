@@ -277,6 +277,18 @@ def test_a_recorded_replay_says_what_it_had_no_room_for():
     assert numbers(four_jobs())["oversubscribed"] is None
 
 
+def test_what_ran_at_the_beginning_without_room_is_counted_as_oversubscribing():
+    """By the record 6 GPUs of 4 were held from 0 to 20, of which 10 s are simulated."""
+    since = {"start_time": 0.0, "end_time": 20.0}
+    found = simulate(workload((0, 20, 3, since), (0, 20, 3, since)), cluster(4), begin=10).summary()
+    assert found["oversubscribed"] == {
+        "attempts": 1,
+        "gpu_hours": pytest.approx(30 / 3600),
+        "peak_gpus_above_capacity": 2.0,
+        "gpu_hours_above_capacity": pytest.approx(20 / 3600),
+    }
+
+
 def test_energy_is_told_in_the_units_of_its_keys():
     energy = numbers(record(workload((0, 3600, 4)), cluster(4), (0, 0, 3600, [(0, 4)])))["energy"]
     assert energy["it_kwh"] == pytest.approx(1.9)

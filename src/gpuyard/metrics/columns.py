@@ -366,7 +366,7 @@ SUMMARY: Final[tuple[Key, ...]] = (
     *(_key(*each) for each in SERVICE_KEYS),
     *(_key(*each) for each in TENANT_KEYS),
     *_TENANTS_APART,
-    _key("oversubscribed.attempts", "attempts", "recorded replay: attempts for which there was no room"),
+    _key("oversubscribed.attempts", "attempts", "recorded replay, or what ran at `begin`: attempts without room"),
     _key("oversubscribed.gpu_hours", "GPU h", "asked for by these attempts"),
     _key("oversubscribed.peak_gpus_above_capacity", "GPUs", "largest excess of all GPUs asked for over GPUs up"),
     _key("oversubscribed.gpu_hours_above_capacity", "GPU h", "that excess over time"),

@@ -48,12 +48,14 @@ def _correlation(left: NDArray[np.float64], right: NDArray[np.float64]) -> float
 
 
 def oversubscribed_block(record: Record, holdings: Holdings, start: int, stop: int) -> dict[str, object] | None:
-    """Return what a recorded replay asked for beyond what the cluster had room for; ``None`` for other runs.
+    """Return what the record asked for beyond what the cluster had room for; ``None`` where nothing runs by the record.
+
+    Under recorded replay everything does, with a beginning in the middle what ran then.
 
     Without room, an attempt holds nothing, yet it counts as demand.  Demand may exceed what is held
     without exceeding the capacity: the free GPUs were then on the wrong nodes.
     """
-    if record.policy.replay != "recorded":
+    if record.policy.replay != "recorded" and record.begin is None:
         return None
     asked = asked_milli(record.workload)[record.attempt_job]
     lost = ~holdings.has_room
