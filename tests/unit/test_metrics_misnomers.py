@@ -76,6 +76,12 @@ def test_a_tier_or_factor_of_a_name_that_is_near_is_told():
         "No job is of the qos 'noramal', which has a mode; did you mean 'normal'?",
         "No job is of the qos 'noraml', which has a factor; did you mean 'normal'?",
     ]
+    named = {"rule": "qos", "tiers": {"normal": 1, "high": 2}, "min_runs": {"hihg": 5}}
+    jobs = workload((0, 1, 1, {"qos": "high"}), (0, 1, 1, {"qos": "normal"}))
+    listed = Policy(preemption=named | {"tiers": {"normal": 1, "hihg": 2}, "preempts": {"hihg": ["normal"]}})
+    assert [each.split(", ")[1].split(";")[0] for each in misnamed(listed, jobs)] == [
+        "which has a tier", "which has a min_run", "which has a list",
+    ]  # fmt: skip
     assert misnamed(policy, JOBS)[0] in simulate(JOBS, cluster(4), policy=policy).summary()["warnings"]
 
 

@@ -33,12 +33,18 @@ def misnomers(tenants: Tenants, workload: Workload) -> list[str]:
 
 
 def misnamed(policy: Policy, workload: Workload, bounds: Sequence[Bounds] = ()) -> list[str]:
-    """Return a sentence for each QOS or partition with a tier, mode, factor or bounds that no job has but a near one.
+    """Return a sentence for each QOS or partition with a tier, a factor, bounds or so that no job has but a near one.
 
     The near name is only suspected where it has none of its own.
     """
     rule = policy.preemption.rule
-    given_by_rule = (("a tier", policy.preemption.tiers), ("a mode", policy.preemption.modes))
+    own = policy.preemption
+    given_by_rule = (
+        ("a tier", own.tiers),
+        ("a mode", own.modes),
+        ("a min_run", own.min_runs),
+        ("a list", own.preempts),
+    )
     tables = [(what, rule, set(given)) for what, given in given_by_rule] if rule in ("partition", "qos") else []
     tables += [("a factor", "qos", set(policy.qos)), ("a factor", "partition", set(policy.partitions))]
     for column in ("qos", "partition"):
