@@ -50,6 +50,25 @@ def test_a_job_that_made_room_again_and_again_is_summed_up() -> None:
     assert lines[-2] == "It made room 3 times. It waited 15 s in all."
 
 
+def test_who_is_told_that_a_job_was_cancelled_comes_after_those_who_were_there() -> None:
+    """At 5 job 3 takes 2 of the 4 GPUs of job 0, which is gone; job 2 has the others before job 1 is eligible."""
+    low = {"qos": "low"}
+    rows: tuple[Row, ...] = (
+        (0, 20, 4, low),
+        (1, 7, 2, {"depends_on": ["0"]}),
+        (2, 4, 2, low),
+        (5, 10, 2, {"qos": "high"}),
+    )
+    lines = told("1", *rows, site=cluster(4), **under("qos", tiers={"high": 1}, modes={"low": "cancel"}))
+    assert lines[2:7] == [
+        "It was held back until 5 s, when the last job it depends on ended: 0.",
+        "Eligible at 5 s.",
+        "It waited 4 s:",
+        "  from 5 s for 4 s: too few GPUs: 0 free of the 2 it needs.",
+        "Attempt 1: from 9 s for 7 s on n0 (2 GPUs).",
+    ]
+
+
 def test_the_story_of_a_job_says_who_made_room_for_it() -> None:
     assert told("1", *PAIR, site=cluster(4), **under("srtf"))[3:6] == [
         "It did not wait.",

@@ -104,6 +104,8 @@ class _Judge:
         self.made_room_for = set(
             zip(evidence.attempt_by[victims].tolist(), evidence.attempt_end[victims].tolist(), strict=True)
         )
+        cancelled = victims & (evidence.attempt_end == evidence.end[evidence.attempt_job])
+        self.cancelled_at = set(evidence.attempt_end[cancelled].tolist())
         until = until if self.strict else since
         mine, queues = self.sharing.owner == self.sharing.owner[row], evidence.queues
         firsts = [
@@ -156,13 +158,15 @@ class _Judge:
         """Return before which of the starts of an instant, which are in their order, the job had its turn.
 
         Among tenants each start for which others made room begins the pass anew, so only those after the last count.
+        Who becomes eligible because a job was cancelled has its turn in a further pass, after those who were there.
         """
         evidence, done = self.evidence, 0
         if evidence.tenants.between == "cohorts":  # whose turn it was depends on what others would have added
             return len(started)
         for place, attempt in enumerate(started):
             made_room = (int(evidence.attempt_job[attempt]), int(evidence.attempt_start[attempt])) in self.made_room_for
-            if made_room and evidence.tenants:
+            was_there = not self._is_told(int(evidence.attempt_job[attempt]), now)
+            if (made_room and evidence.tenants) or (was_there and self._is_told(self.row, now)):
                 done = place + 1
         held = []
         turn = len(started)
@@ -175,6 +179,11 @@ class _Judge:
         for attempt in held:
             self.sharing.give_back(attempt)
         return turn
+
+    def _is_told(self, row: int, now: int) -> bool:
+        """Return whether a job submitted before becomes eligible at an instant at which some are cancelled."""
+        submit = int(self.evidence.workload.submit[row])
+        return now in self.cancelled_at and submit < now == int(self.evidence.eligible[row])
 
     def _key(self, row: int, now: int) -> tuple[float, Place]:
         """Return the place of a job in the order of this moment."""
