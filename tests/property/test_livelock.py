@@ -156,12 +156,12 @@ def test_beside_scores_easy_slurm_and_windows_as_often_as_is_said_at_most(rule, 
     checked(f"bounds beside {rule} {variant}", EXAMPLES, one)
 
 
-@settings(max_examples=2 * EXAMPLES, deadline=None, database=None)
+@settings(max_examples=8 * EXAMPLES, deadline=None, database=None)
 @given(st.data())
 def test_who_has_a_cell_of_its_own_is_left_alone_and_others_make_room_once_for_each_that_has(data):
     site = data.draw(cell_sites(), label="cluster")
     cells = data.draw(cells_for(site), label="cells")
-    jobs = data.draw(in_cells(data.draw(crowded_workloads(site, 1)), cells), label="workload")
+    jobs = data.draw(in_cells(data.draw(crowded_workloads(site, 1, 24))), label="workload")
     policy = data.draw(cell_policies(cells), label="policy")
     record = schedule(jobs, site, policy)
     check_lost_work(record, policy)
