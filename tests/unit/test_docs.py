@@ -107,9 +107,10 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
             assert anchor[1:] in slugs, f"{target}{anchor}"
 
 
-def test_the_page_of_tenants_shows_what_its_example_prints() -> None:
+@pytest.mark.parametrize("name", ["tenants_of_phase_1", "shared_site"])
+def test_the_page_of_tenants_shows_what_its_examples_print(name: str) -> None:
     shown = (DOCS / "tenants.md").read_text(encoding="utf-8")
-    assert (ROOT / "examples" / "tenants_of_phase_1.out").read_text(encoding="utf-8") in shown
+    assert (ROOT / "examples" / f"{name}.out").read_text(encoding="utf-8") in shown
 
 
 def update() -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from gpuyard import load_scenario, run_scenario
+from gpuyard.metrics.in_vain import in_vain
 from shown import ROOT, blocks, run
 
 FOLDER = ROOT / "examples"
@@ -25,6 +27,7 @@ STORED = (
     "what_if",
     "services_under_load",
     "services_while_building",
+    "shared_site",
     "slurm_site",
     "tenants_of_phase_1",
 )
@@ -48,6 +51,22 @@ def test_an_example_prints_what_is_stored(name: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout == (FOLDER / f"{name}.out").read_text(encoding="utf-8")
     assert list(tmp_path.iterdir()) == []  # it leaves nothing behind
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.toml")), ids=lambda path: path.stem)
+def test_a_scenario_file_is_one_without_slips(path: Path) -> None:
+    """It has jobs, all names in it are names of jobs, and no setting is in vain."""
+    resolved = load_scenario(path).resolve()
+    assert len(resolved.workload) > 0
+    assert in_vain(resolved.policy, resolved.tenants, resolved.workload, resolved.cluster) == []
+
+
+@pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT", "0") == "0", reason="one more kind of policy to compile")
+def test_the_site_of_a_slurm_conf_runs() -> None:
+    result = run_scenario(load_scenario(FOLDER / "slurm_site.toml"))
+    assert result.numbers["jobs"]["rejected"] == 1  # asks for no GPU
+    assert set(result.numbers["by_qos"]) == {"debug", "high", "normal"}
+    assert "warnings" not in result.numbers
 
 
 def test_every_example_is_run_somewhere() -> None:

@@ -29,6 +29,8 @@ class Tenant:
 
     Parameters
     ----------
+    name
+        A path, such as ``steel`` or ``steel/vision``: below it are its users, ``steel/vision/u01``.
     weights
         Class to weight; a class of which several tenants have a share is split by weight.
     priority
@@ -49,8 +51,8 @@ class Tenant:
     quota: float | None = None
 
     def __post_init__(self) -> None:
-        if not self.name or "/" in self.name:
-            raise ConfigError(f"a tenant needs a name without '/', got '{self.name}'")
+        if not all(part.strip() == part != "" for part in self.name.split("/")):
+            raise ConfigError(f"a tenant's name is a path of names with / between them, got '{self.name}'")
         if not -MOST_PRIORITY <= self.priority <= MOST_PRIORITY:
             raise ConfigError(
                 f"priority of tenant '{self.name}' is added to that of its jobs and is {-MOST_PRIORITY} to "
