@@ -25,6 +25,7 @@ from gpuyard.record import Record
 from gpuyard.simulation import schedule
 from gpuyard.workload import Workload
 from oracle.comparing import EXAMPLES
+from oracle.test_constraints import recorded
 from reference import simulate
 from reference.cells import Forest, Hierarchy
 from reference.queueing import SCORED
@@ -50,8 +51,7 @@ def home(path: str | None) -> str | None:
 
 def starts_of(record: Record) -> dict[str, int]:
     """Return when each job began that was not rejected."""
-    names = record.workload.table["job_id"].to_pylist()
-    return {name: int(at) for name, at in zip(names, record.start, strict=True)}
+    return {name: int(at) for name, at in zip(ids_of(record), record.start, strict=True)}
 
 
 @settings(max_examples=4 * EXAMPLES, deadline=None, database=None)
@@ -65,6 +65,37 @@ def test_an_owner_starts_its_jobs_when_it_would_alone(data):
         private = replace(policy, cells=replace(policy.cells, owners={name: policy.cells.owners[name]}))
         for job, at in starts_of(schedule(mine, site, private)).items():
             assert shared[job] == at, f"job {job} of {name}"
+
+
+@settings(max_examples=2 * EXAMPLES, deadline=None, database=None)
+@given(st.data())
+def test_so_does_an_owner_whose_jobs_that_run_at_the_beginning_are_all_in_its_cells(data):
+    site, jobs, policy = drawn(data)
+    jobs = data.draw(recorded(jobs, 1), label="recorded")
+    begin = float(data.draw(st.integers(0, 8), label="begin"))
+    shared = schedule(jobs, site, policy, begin=begin)
+    outside = {name for name, is_outside in zip(ids_of(shared), outside_their_cells(shared), strict=True) if is_outside}
+    starts = starts_of(shared)
+    for name in policy.cells.owners:
+        mine = owned_by(jobs, name)
+        if outside & set(mine.table["job_id"].to_pylist()):
+            continue
+        private = replace(policy, cells=replace(policy.cells, owners={name: policy.cells.owners[name]}))
+        for job, at in starts_of(schedule(mine, site, private, begin=begin)).items():
+            assert starts[job] == at, f"job {job} of {name}"
+
+
+def ids_of(record: Record) -> list[str]:
+    return record.workload.table["job_id"].to_pylist()
+
+
+def outside_their_cells(record: Record) -> np.ndarray:
+    """Return which jobs ran when the simulation began in cells that were lent to them, or in none."""
+    outside = np.zeros(len(record.workload), np.bool_)
+    jobs, first = np.unique(record.attempt_job, return_index=True)
+    elsewhere = record.attempt_guest[first] | (np.diff(record.slot_offset)[first] == 0)
+    outside[jobs] = elsewhere & (record.start[jobs] < record.begin)
+    return outside
 
 
 @settings(max_examples=max(EXAMPLES // 2, 3), deadline=None, database=None)
