@@ -1,17 +1,20 @@
 """Who finds no room whoever is taken away, told before anybody is: by sums, and of plain jobs by counts of nodes.
 
-Who may be taken away in the end is among those who may be now: tenants and cohorts borrow less and less.
+Who may be taken away in the end is among those who may be now: tenants and cohorts borrow less and less.  Whose share
+is smaller than the asker's will be, even without those of its own jobs that may go, gives nothing under fair sharing.
 """
 
 from __future__ import annotations
 
 from gpuyard.kernel.bits import nth
+from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.cohort_prey import counts_for
+from gpuyard.kernel.cohort_shares import is_above, queue_share, share_below, tenant_share
 from gpuyard.kernel.index import members
 from gpuyard.kernel.jit import inlined, kernel
-from gpuyard.kernel.joint_prey import is_candidate, is_lent
+from gpuyard.kernel.joint_prey import borrows_from, is_candidate
 from gpuyard.kernel.joint_tables import Joint, Party
-from gpuyard.kernel.quotas import resource_held
+from gpuyard.kernel.quotas import charge, fair_share, resource_held, resources_of
 from gpuyard.kernel.stays import Stays
 from gpuyard.kernel.tables import Jobs, Log, Records, Site
 from gpuyard.kernel.tenancy import Ledger, Reclaim, Share
@@ -35,79 +38,125 @@ def lacks_room(
     resource: int,
     level: int,
     bound: int,
+    share: float,
     lent: bool,
 ) -> bool:
     """Return whether a job is known to find no room even if all were away that may be taken for it.
 
-    Those are its tenant's jobs above a level and, if others' are ``lent``, what these borrow above a ``bound``.
+    Those are its tenant's jobs above a level and, if others' are ``lent``, what these borrow above a ``bound``;
+    ``share`` is the asker's under ``reclaim = fair``.
     """
-    number = ledger.asker_of[nth(row)]
-    tenant = int(ledger.asker[nth(number)]["tenant"])
-    lacking = int(ledger.asker[nth(number)]["gpus"] - ledger.state[Share.FREE])
+    state, queue = joint.state, joint.queue
+    number = int(ledger.asker_of[nth(row)])
+    tenant, gpus = int(ledger.asker[nth(number)]["tenant"]), int(ledger.asker[nth(number)]["gpus"])
     asked = demand[nth(wish)]
-    large, many, rest = int(asked["large"]), int(asked["many"]), int(asked["rest"])
-    plain = asked["plain"] > 0
-    chunks = many + (rest > 0)
-    fitting = members(site.openings, 1, large, site.node.size) if plain else many
-    fitting_rest = members(site.openings, 1, rest, site.node.size) if plain and rest > 0 else chunks
-    least, at = min(level, bound) if lent else level, 0
-    while at < joint.state[Party.LISTED] and (lacking > 0 or fitting < many or fitting_rest < chunks):
-        if joint.prey[nth(at)]["level"] <= least:
-            break
-        if _is_taken(jobs, site, log, stays, ledger, joint, at, tenant, resource, level, bound, lent):
-            its = int(joint.prey[nth(at)]["row"])
-            lacking -= int(ledger.asker[nth(ledger.asker_of[nth(its)])]["gpus"])
-            if demand[nth(jobs.claim[nth(its)]["demand"])]["plain"] == 0:
-                plain, fitting, fitting_rest = False, many, chunks
-            if plain:
-                more, more_rest = _count_back(jobs, log, site, stays, windows, its, large, rest)
-                fitting += more
-                fitting_rest += more_rest
-        at += 1
+    large, rest = int(asked["large"]), int(asked["rest"])
+    state[Party.LACKING], state[Party.SHORT], state[Party.SHORT_REST] = gpus - ledger.state[Share.FREE], 0, 0
+    state[Party.COUNTED] = asked["plain"]
     if asked["plain"] > 0:
-        _forget(jobs, log, stays, joint, at)
-    return lacking > 0 or fitting < many or fitting_rest < chunks
+        state[Party.SHORT] = asked["many"] - members(site.openings, 1, large, site.node.size)
+        if rest > 0:
+            state[Party.SHORT_REST] = asked["many"] + 1 - members(site.openings, 1, rest, site.node.size)
+    before = int(state[Party.LACKING])
+    _count_queue(jobs, demand, site, log, stays, ledger, windows, joint, tenant, NOBODY, level, large, rest)
+    given = lent and _is_short(joint)
+    if given:
+        _note_givers(ledger, joint, number, resource, share, before - int(state[Party.LACKING]))
+        for place in range(state[Party.ROBBED]):
+            other = int(queue[nth(place)]["robbed"])
+            if queue[nth(other)]["gives"] == state[Party.TRY]:
+                _count_queue(
+                    jobs, demand, site, log, stays, ledger, windows, joint, other, resource, bound, large, rest
+                )
+    if asked["plain"] > 0:
+        _forget(jobs, log, stays, joint, tenant, level)
+        for place in range(state[Party.ROBBED] if given else 0):
+            other = int(queue[nth(place)]["robbed"])
+            if queue[nth(other)]["gives"] == state[Party.TRY]:
+                _forget(jobs, log, stays, joint, other, bound)
+    return _is_short(joint)
 
 
 @inlined
-def _is_taken(
+def _is_short(joint: Joint) -> bool:
+    """Return whether a job lacks GPUs, or nodes that hold its chunks, with all away that were counted."""
+    state = joint.state
+    return bool(state[Party.LACKING] > 0 or state[Party.SHORT] > 0 or state[Party.SHORT_REST] > 0)
+
+
+@kernel
+def _count_queue(
     jobs: Jobs,
+    demand: Records,
     site: Site,
     log: Log,
     stays: Stays,
     ledger: Ledger,
+    windows: Windows,
     joint: Joint,
-    at: int,
-    tenant: int,
+    other: int,
     resource: int,
-    level: int,
     bound: int,
-    lent: bool,
-) -> bool:
-    """Return whether one of the list is among those who may be taken."""
-    its = joint.prey[nth(at)]
-    own = ledger.asker[nth(ledger.asker_of[nth(its["row"])])]["tenant"] == tenant
-    if own:
-        return bool(its["level"] > level and is_candidate(stays, joint, at))
-    if not lent or its["level"] <= bound:
-        return False
-    if ledger.state[Share.RECLAIM] == Reclaim.COHORTS:
-        return _counts(jobs, site, log, stays, ledger, joint, at, tenant, resource)
-    return is_lent(jobs, site, log, stays, ledger, joint, at, tenant, resource)
+    large: int,
+    rest: int,
+) -> None:
+    """Count what those of a queue give back that are above a bound and hold a resource, NOBODY: any."""
+    state, at = joint.state, int(joint.queue[nth(other)]["prey"])
+    while at != NOBODY and joint.prey[nth(at)]["level"] > bound and _is_short(joint):
+        its = int(joint.prey[nth(at)]["row"])
+        suits = resource == NOBODY or resource_held(jobs, site, log, ledger, its) == resource
+        if suits and is_candidate(stays, joint, at):
+            state[Party.LACKING] -= ledger.asker[nth(ledger.asker_of[nth(its)])]["gpus"]
+            if demand[nth(jobs.claim[nth(its)]["demand"])]["plain"] == 0:
+                state[Party.COUNTED], state[Party.SHORT], state[Party.SHORT_REST] = 0, 0, 0
+            if state[Party.COUNTED] > 0:
+                more, more_rest = _count_back(jobs, log, site, stays, windows, its, large, rest)
+                state[Party.SHORT] -= more
+                state[Party.SHORT_REST] -= more_rest
+        at = int(joint.prey[nth(at)]["next"])
 
 
 @inlined
-def _counts(
-    jobs: Jobs, site: Site, log: Log, stays: Stays, ledger: Ledger, joint: Joint, at: int, tenant: int, resource: int
-) -> bool:
-    """Return whether one of the list, of another tenant, is in a queue that counts where cohorts share."""
-    row = int(joint.prey[nth(at)]["row"])
-    other = int(ledger.asker[nth(ledger.asker_of[nth(row)])]["tenant"])
-    return bool(
-        is_candidate(stays, joint, at)
-        and resource_held(jobs, site, log, ledger, row) == resource
-        and counts_for(ledger, other, tenant, resource)
-    )
+def _note_givers(ledger: Ledger, joint: Joint, number: int, resource: int, share: float, own: int) -> None:
+    """Note which other tenants' jobs may be taken for one of an asker; ``own``: what its own tenant gives back."""
+    reclaim, tenant = ledger.state[Share.RECLAIM], int(ledger.asker[nth(number)]["tenant"])
+    if reclaim == Reclaim.COHORTS:
+        charge(ledger, number, resource, 1)
+    for place in range(joint.state[Party.ROBBED]):
+        other = int(joint.queue[nth(place)]["robbed"])
+        if other == tenant:
+            continue
+        if reclaim == Reclaim.COHORTS:
+            gives = counts_for(ledger, other, tenant, resource) and _is_larger(ledger, joint, other, tenant, own)
+        else:
+            gives = borrows_from(ledger, other, tenant, resource) and (
+                reclaim != Reclaim.FAIR or share <= fair_share(ledger, other, NOBODY, 0)
+            )
+        if gives:
+            joint.queue[nth(other)]["gives"] = joint.state[Party.TRY]
+    if reclaim == Reclaim.COHORTS:
+        charge(ledger, number, resource, -1)
+
+
+@kernel
+def _is_larger(ledger: Ledger, joint: Joint, other: int, tenant: int, own: int) -> bool:
+    """Return whether, where two tenants part, one's share is no smaller than another's might become.
+
+    Of the other's, ``own`` may be taken of itself, and all that is listed of those with it below where they part.
+    """
+    if resources_of(ledger) > 1:  # it is not known of which resource how much would be taken
+        return True
+    if is_above(ledger, tenant, other):
+        return bool(queue_share(ledger, tenant, 0, -own) <= share_below(ledger, tenant, other))
+    node = tenant
+    while not is_above(ledger, int(ledger.tenant[nth(node)]["parent"]), other):
+        node = int(ledger.tenant[nth(node)]["parent"])
+    for place in range(joint.state[Party.ROBBED]):
+        robbed = int(joint.queue[nth(place)]["robbed"])
+        if robbed != tenant and is_above(ledger, node, robbed):
+            own += int(joint.queue[nth(robbed)]["held"])
+    cohort = int(ledger.tenant[nth(node)]["parent"])
+    return bool(tenant_share(ledger, node, 0, -own) <= share_below(ledger, cohort, other))
 
 
 @inlined
@@ -127,9 +176,11 @@ def _count_back(
 
 
 @inlined
-def _forget(jobs: Jobs, log: Log, stays: Stays, joint: Joint, listed: int) -> None:
-    """Forget what the first of the list give back."""
-    for at in range(listed):
+def _forget(jobs: Jobs, log: Log, stays: Stays, joint: Joint, other: int, bound: int) -> None:
+    """Forget what those of a queue give back that are above a bound."""
+    at = int(joint.queue[nth(other)]["prey"])
+    while at != NOBODY and joint.prey[nth(at)]["level"] > bound:
         claim = jobs.claim[nth(joint.prey[nth(at)]["row"])]
         for number in range(claim["slot"], claim["slot"] + claim["slots"]):
             stays.returned[nth(int(log.slots[nth(number)]["node"]))] = 0
+        at = int(joint.prey[nth(at)]["next"])

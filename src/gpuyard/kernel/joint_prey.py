@@ -13,7 +13,17 @@ from gpuyard.kernel.tables import Jobs, Log, Records, Site
 from gpuyard.kernel.tenancy import Ledger, Reclaim, Share
 from gpuyard.kernel.worth import price
 
-__all__ = ["begin_fair", "bound_of", "is_candidate", "is_lent", "list_prey", "may_take", "next_fair", "takes_back"]
+__all__ = [
+    "begin_fair",
+    "borrows_from",
+    "bound_of",
+    "is_candidate",
+    "is_lent",
+    "list_prey",
+    "may_take",
+    "next_fair",
+    "takes_back",
+]
 
 
 @kernel
@@ -41,10 +51,12 @@ def list_prey(jobs: Jobs, stays: Stays, ledger: Ledger, joint: Joint, now: int) 
     for number in range(joint.queue.size):
         joint.queue[nth(number)]["prey"] = NOBODY
         joint.queue[nth(number)]["cursor"] = NOBODY
+        joint.queue[nth(number)]["held"] = 0
     for at in range(found - 1, -1, -1):
         queue = joint.queue[nth(_tenant_of(ledger, joint, at))]
         joint.prey[nth(at)]["next"] = queue["prey"]
         queue["prey"] = at
+        queue["held"] += ledger.asker[nth(ledger.asker_of[nth(joint.prey[nth(at)]["row"])])]["gpus"]
     joint.state[Party.ROBBED] = 0
     for number in range(joint.queue.size):
         if joint.queue[nth(number)]["prey"] != NOBODY:
@@ -145,11 +157,11 @@ def is_lent(
         return False
     if resource_held(jobs, site, log, ledger, int(joint.prey[nth(at)]["row"])) != resource:
         return False
-    return _borrows_from(ledger, other, tenant, resource)
+    return borrows_from(ledger, other, tenant, resource)
 
 
 @kernel
-def _borrows_from(ledger: Ledger, other: int, tenant: int, resource: int) -> bool:
+def borrows_from(ledger: Ledger, other: int, tenant: int, resource: int) -> bool:
     """Return whether what a tenant's own jobs hold is borrowed from another.
 
     Its own jobs are above its own nominal quota, and it and each tenant above it that is not the other or above the
@@ -196,7 +208,7 @@ def next_fair(
         for place in range(joint.state[Party.ROBBED]):
             other = int(joint.queue[nth(place)]["robbed"])
             its = fair_share(ledger, other, NOBODY, 0)
-            if other == tenant or its <= most or not _borrows_from(ledger, other, tenant, resource):
+            if other == tenant or its <= most or not borrows_from(ledger, other, tenant, resource):
                 continue
             if _look(jobs, site, log, stays, ledger, joint, other, resource) != NOBODY:
                 largest, most = other, its

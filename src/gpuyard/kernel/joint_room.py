@@ -169,7 +169,7 @@ def _make_room(
         bound = bound_of(ledger, number, resource, level)
     joint.state[Party.TRY] += 1
     if joint.name_of.size == 0 and lacks_room(
-        jobs, demand, site, log, stays, ledger, windows, joint, row, wish, resource, level, bound, stage != _OWN
+        jobs, demand, site, log, stays, ledger, windows, joint, row, wish, resource, level, bound, share, stage != _OWN
     ):
         joint.state[Party.HOLDER] = NOBODY
         return 0

@@ -22,6 +22,8 @@ QUEUE = np.dtype(
         ("size", np.int64),  # jobs that are still to be tried
         ("prey", np.int64),  # the first of its running jobs in Joint.prey, or NOBODY
         ("cursor", np.int64),  # likewise, the first that was not looked at
+        ("held", np.int64),  # thousandths of GPUs of those that are listed there
+        ("gives", np.int64),  # the try in which it was last among those of whom some may be taken
         ("started", np.int64),  # the instant at which a job of its tenant started last
         ("named", np.int64),  # where cohorts share: the queue whose first job its tenant names, or NOBODY
         ("resource", np.int64),  # likewise, which resource that job is of
@@ -190,7 +192,15 @@ class Party(IntEnum):
     """where cohorts share: the queue whose job was taken last in this stage, or NOBODY: nothing is counted yet"""
     BY_LANE = 36
     """1 = turns are told lane by lane in this round"""
-    SIZE = 37
+    LACKING = 37
+    """thousandths of GPUs that a job lacks with all away that were counted"""
+    SHORT = 38
+    """how many more nodes would have to hold a large chunk of it then"""
+    SHORT_REST = 39
+    """and how many more any chunk"""
+    COUNTED = 40
+    """1 = it is known what those hold on each node that were counted"""
+    SIZE = 41
 
 
 class Ordered(IntEnum):
