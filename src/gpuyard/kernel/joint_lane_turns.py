@@ -71,9 +71,10 @@ def line_up_lanes(
         lane["heap"] = NOBODY
         if all_sought:
             lane["look"], lane["level"], lane["beside_level"] = state[Party.LOOK], NEVER, NEVER
+            lane["exact"], lane["beside_exact"] = 0, 0
         else:
             look_at(ledger, expected, partitions, joint, lane)
-        if is_all_off(joint, lane):
+        if is_all_off(lane):
             continue
         _find_best(contenders, stays, joint, lane)
         if lane["best"] != NOBODY:
@@ -136,13 +137,13 @@ def _advance(contenders: Contenders, stays: Stays, joint: Joint, lane: Any) -> b
         first = int(lane["first"])
         if first == NOBODY or (first == lane["best"] and joint.entry[nth(first)]["after"] == NOBODY):
             return False
-        if is_all_off(joint, lane):
+        if is_all_off(lane):
             return False
         _gather(contenders, stays, joint, lane)
     heap = int(lane["heap"])
     while lane["size"] > 0:
         best = int(joint.turn[nth(heap)])
-        if joint.state[Party.EXACT] == 0 and lane["level"] <= joint.entry[nth(best)]["level"]:
+        if lane["exact"] == 0 and lane["level"] <= joint.entry[nth(best)]["level"]:
             return False
         lane["size"] -= 1
         size = int(lane["size"])

@@ -13,7 +13,7 @@ from gpuyard.kernel.codes import NEVER, NOBODY, Promise
 from gpuyard.kernel.expectations import Expectations
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.joint_admission import holder_of_asker
-from gpuyard.kernel.joint_memory import holds_now, is_counted, is_known, is_known_beside, may_claim
+from gpuyard.kernel.joint_memory import holds_now, is_counted, is_known, is_known_beside, is_told, may_claim
 from gpuyard.kernel.joint_tables import Joint, Ordered, Party
 from gpuyard.kernel.partitions import Partitions, Round, has_head, made_for_all, partition_of
 from gpuyard.kernel.scored_queue import Passing
@@ -69,9 +69,9 @@ def is_off(joint: Joint, lane: Any, place: int) -> bool:
     entry = joint.entry[nth(place)]
     level, length = int(entry["level"]), entry["length"]
     return bool(
-        _is_from(joint, int(lane["level"]), level)
+        is_told(lane["level"], lane["exact"], level)
         or (
-            _is_from(joint, int(lane["beside_level"]), level)
+            is_told(lane["beside_level"], lane["beside_exact"], level)
             and length > joint.state[Party.SOON]
             and lane["beside_length"] <= length
         )
@@ -79,16 +79,9 @@ def is_off(joint: Joint, lane: Any, place: int) -> bool:
 
 
 @inlined
-def _is_from(joint: Joint, known: int, level: int) -> bool:
-    """Return whether what is known from a level on holds at another; -NEVER: at all."""
-    return bool(known <= level and (joint.state[Party.EXACT] == 0 or known in (level, -NEVER)))
-
-
-@inlined
-def is_all_off(joint: Joint, lane: Any) -> bool:
+def is_all_off(lane: Any) -> bool:
     """Return whether none of a lane that was looked at starts now, as its levels alone tell."""
-    level = int(lane["level"])
-    return bool(level <= lane["least"] and _is_from(joint, level, int(lane["most"])))
+    return bool(lane["level"] <= lane["least"] and is_told(lane["level"], lane["exact"], lane["most"]))
 
 
 @kernel
@@ -98,6 +91,7 @@ def look_at(ledger: Ledger, expected: Expectations, partitions: Partitions, join
     breed = int(joint.vain[nth(kin)]["breed"])
     lane["look"] = state[Party.LOOK]
     lane["level"], lane["beside_level"], lane["beside_length"] = NEVER, NEVER, 0
+    lane["exact"], lane["beside_exact"] = 0, 0
     claims = ledger.state[Share.RECLAIM] != Reclaim.NEVER and may_claim(ledger, row)
     if kin != breed:
         _learn(partitions, joint, lane, kin)
@@ -109,12 +103,19 @@ def look_at(ledger: Ledger, expected: Expectations, partitions: Partitions, join
             lane["level"], lane["beside_level"] = NEVER, NEVER
     number = int(ledger.asker_of[nth(row)])
     if state[Party.HOLDS] > 0 and holds_now(ledger, joint, row):
-        lane["level"] = min(lane["level"], joint.held[nth(number)]["level"])
+        _lower(lane, int(joint.held[nth(number)]["level"]), int(state[Party.EXACT]))
     if state[Party.SKIPS] > 0 and joint.over[nth(number)] == state[Party.ROUND]:
-        lane["level"] = -NEVER
+        lane["level"], lane["exact"] = -NEVER, 0
     counts = expected.promise[Promise.COUNTS] > 0 and partitions.own.size == 1  # what the only head leaves gets less
     if counts and ledger.asker[nth(number)]["gpus"] > expected.promise[Promise.EXTRA]:
-        lane["beside_level"], lane["beside_length"] = -NEVER, 0
+        lane["beside_level"], lane["beside_length"], lane["beside_exact"] = -NEVER, 0, 0
+
+
+@inlined
+def _lower(lane: Any, level: int, exact: int) -> None:
+    """Let none of a lane start from a level on, or of ``exact``ly that level, if that is more than what is written."""
+    if level < lane["level"] if exact == lane["exact"] else lane["level"] == NEVER or exact == 0:
+        lane["level"], lane["exact"] = level, exact
 
 
 @inlined
@@ -122,10 +123,11 @@ def _learn(partitions: Partitions, joint: Joint, lane: Any, at: int) -> None:
     """Write what is known of a kin or breed."""
     this = joint.vain[nth(at)]
     if is_known(joint, this, NEVER if joint.state[Party.OPENS] > 0 else 1):
-        lane["level"] = min(lane["level"], this["level"])
+        _lower(lane, int(this["level"]), int(this["exact"]))
     if (
         is_known_beside(partitions, joint, this, made_for_all(partitions))
         and this["beside_level"] < lane["beside_level"]
     ):
         anyhow = partitions.own.size == 1 and joint.state[Party.OPENS] > 0
         lane["beside_level"], lane["beside_length"] = this["beside_level"], 0 if anyhow else this["beside_length"]
+        lane["beside_exact"] = this["beside_exact"]

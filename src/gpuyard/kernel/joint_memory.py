@@ -33,6 +33,7 @@ __all__ = [
     "is_held",
     "is_known",
     "is_known_beside",
+    "is_told",
     "is_vain",
     "may_claim",
     "may_lend",
@@ -87,12 +88,13 @@ def is_vain(
 
 
 @inlined
-def _is_told(joint: Joint, known: int, level: int) -> bool:
+def is_told(known: int, exact: int, level: int) -> bool:
     """Return whether what is known of a job of one level tells of one of another: that it is no more urgent.
 
-    Where cohorts share, who makes room for an urgent job of its own tenant may change from whom others it takes.
+    What is known by a trial where cohorts share tells ``exact``ly of its own level: who makes room for an urgent job
+    of its own tenant may change from whom others it takes.
     """
-    return bool(known == level or (known < level and joint.state[Party.EXACT] == 0))
+    return bool(known <= level and (exact == 0 or known == level))
 
 
 @inlined
@@ -109,9 +111,11 @@ def _tells(
     """Return whether what is known at a place of a kin or breed tells that a job finds no room."""
     this, length = joint.vain[nth(at)], expected.estimate[nth(row)]
     longest = NEVER if joint.state[Party.OPENS] > 0 else length
-    if _is_told(joint, this["level"], level) and is_known(joint, this, longest):
+    if is_told(this["level"], this["exact"], level) and is_known(joint, this, longest):
         return True
-    if short or not _is_told(joint, this["beside_level"], level) or not is_known_beside(partitions, joint, this, made):
+    if short or not is_told(this["beside_level"], this["beside_exact"], level):
+        return False
+    if not is_known_beside(partitions, joint, this, made):
         return False
     return bool(this["beside_length"] <= (longest if partitions.own.size == 1 else length))
 
@@ -164,7 +168,8 @@ def note_vain(
     if joint.state[Party.PREEMPTS] == 0 and ledger.asker[nth(ledger.asker_of[nth(row)])]["resource"] != ANY_TYPE:
         at = int(joint.vain[nth(at)]["breed"])
     moves = joint.state[Party.PREEMPTS] > 0 and _may_move(stays, ledger, joint, row, now)
-    _note(partitions, expected, joint, at, row, level, short, moves, 1, now)
+    exact = joint.state[Party.EXACT] > 0 and joint.state[Party.TRIED] > 0
+    _note(partitions, expected, joint, at, row, level, short, moves, exact, 1, now)
 
 
 @inlined
@@ -180,7 +185,7 @@ def note_vain_by_counts(
 ) -> None:
     """Remember that a job would find no room; ``lacking``: how many more nodes would have to hold a part of it."""
     at = int(joint.vain[nth(joint.lane[nth(joint.lane_of[nth(row)])]["kin"])]["breed"])
-    _note(partitions, expected, joint, at, row, level, short, False, lacking, now)
+    _note(partitions, expected, joint, at, row, level, short, False, False, lacking, now)
 
 
 @inlined
@@ -193,6 +198,7 @@ def _note(
     level: int,
     short: bool,
     moves: bool,
+    exact: bool,
     lacking: int,
     now: int,
 ) -> None:
@@ -200,10 +206,11 @@ def _note(
     this, length = joint.vain[nth(at)], expected.estimate[nth(row)]
     if short:
         this["until"], this["level"], this["length"], this["moves"] = until, level, length, moves
+        this["exact"] = exact
     else:
         heads = heads_that_hold(partitions, partition_of(partitions, row), int(length), now)
         this["beside_until"], this["beside_level"], this["beside_length"] = until, level, length
-        this["beside_moves"], this["beside_heads"] = moves, heads
+        this["beside_moves"], this["beside_heads"], this["beside_exact"] = moves, heads, exact
         this["beside_terms"] = made_of(partitions, heads)
 
 
@@ -211,7 +218,7 @@ def _note(
 def is_held(ledger: Ledger, joint: Joint, row: int, level: int) -> bool:
     """Return whether a job is known not to be admitted, whoever is taken away."""
     this = joint.held[nth(ledger.asker_of[nth(row)])]
-    return bool(_is_told(joint, this["level"], level) and holds_now(ledger, joint, row))
+    return bool(is_told(this["level"], joint.state[Party.EXACT], level) and holds_now(ledger, joint, row))
 
 
 @inlined

@@ -101,6 +101,7 @@ def find_room(
     not charged yet, holds the slots written last.  The nodes that it may not use are hidden, before and after.
     """
     ledger = tenancy.ledger
+    joint.state[Party.TRIED] = 0
     if joint.state[Party.LISTED] == NOBODY:
         list_prey(jobs, stays, ledger, joint, now)
     if joint.state[Party.LISTED] == 0:
@@ -173,6 +174,7 @@ def _make_room(
     ):
         joint.state[Party.HOLDER] = NOBODY
         return 0
+    joint.state[Party.TRIED] = 1
     if stage == _FAIR:
         begin_fair(joint)
     first = int(events.counter[Count.SLOTS])

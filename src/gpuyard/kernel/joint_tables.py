@@ -57,10 +57,12 @@ VAIN = np.dtype(
         ("level", np.int64),  # of the job that found none
         ("length", np.int64),  # of the attempt that was expected
         ("moves", np.int64),  # 1 = Party.MOVED counts as well
+        ("exact", np.int64),  # 1 = it tells nothing of less urgent jobs
         ("beside_until", np.int64),  # the same of one that could not have the reserved nodes
         ("beside_level", np.int64),
         ("beside_length", np.int64),
         ("beside_moves", np.int64),
+        ("beside_exact", np.int64),
         ("beside_heads", np.int64),  # the heads that held it back, of partitions.heads_that_hold
         ("beside_terms", np.int64),  # and when their reservations were made, of partitions.made_of
         ("breed", np.int64),  # of a kin: where it is known what holds for other tenants' jobs as well
@@ -88,8 +90,10 @@ LANE = np.dtype(
         ("kin", np.int64),
         ("look", np.int64),  # Party.LOOK when what follows was written
         ("level", np.int64),  # from which on none of its jobs starts
+        ("exact", np.int64),  # 1 = none of those does that have this level
         ("beside_level", np.int64),  # from which on none of those does that are not short and stay
         ("beside_length", np.int64),  # so long or longer
+        ("beside_exact", np.int64),
         ("least", np.int64),  # none of those of its jobs that wait has a lower level
         ("most", np.int64),  # nor a higher one
         ("first", np.int64),  # the place of one of them, or NOBODY
@@ -171,7 +175,7 @@ class Party(IntEnum):
     LOOK = 25
     """how often it was looked through who is to be left off"""
     EXACT = 26
-    """1 = that one finds no room says nothing of one that is less urgent"""
+    """1 = that one is held, or found no room by trial, says nothing of one that is less urgent"""
     PASSED = 27
     """the instant of the last pass"""
     LANES = 28
@@ -200,7 +204,9 @@ class Party(IntEnum):
     """and how many more any chunk"""
     COUNTED = 40
     """1 = it is known what those hold on each node that were counted"""
-    SIZE = 41
+    TRIED = 41
+    """1 = somebody was taken off for the job for which no room was made last: it was not told by sums"""
+    SIZE = 42
 
 
 class Ordered(IntEnum):
