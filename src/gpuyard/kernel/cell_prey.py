@@ -9,7 +9,7 @@ from gpuyard.kernel.bits import nth
 from gpuyard.kernel.buddies import give, has_cells, layer_of, take
 from gpuyard.kernel.cells import FREE, Cells, Claims, Forests, Kept
 from gpuyard.kernel.jit import inner, kernel
-from gpuyard.kernel.prey import sort_catch
+from gpuyard.kernel.prey_order import sort_prey
 from gpuyard.kernel.stays import Stays
 from gpuyard.kernel.tables import Jobs, Log
 
@@ -64,7 +64,7 @@ def hunt_in_cells(
     asked = claims.claim[nth(jobs.claim[nth(row)]["demand"])]
     level, count, forest = int(asked["level"]), int(asked["count"]), int(asked["forest"])
     found, fresh = _list(jobs, stays, claims, row, now)
-    sort_catch(stays, found)
+    sort_prey(stays.catch, found)
     given, taken = forests.given[nth(forest)], 0
     fits = has_cells(forests, forest, level, count)
     while taken < found and not fits:

@@ -7,9 +7,10 @@ from gpuyard.kernel.codes import NEVER, NOBODY
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.joint_tables import Joint, Party
 from gpuyard.kernel.levels import running_level
+from gpuyard.kernel.prey_order import sort_prey
 from gpuyard.kernel.quotas import fair_share, is_within_quota, resource_held, resources_of
 from gpuyard.kernel.stays import Rule, Stays, Terms
-from gpuyard.kernel.tables import Jobs, Log, Records, Site
+from gpuyard.kernel.tables import Jobs, Log, Site
 from gpuyard.kernel.tenancy import Ledger, Reclaim, Share
 from gpuyard.kernel.worth import price
 
@@ -39,7 +40,7 @@ def list_prey(jobs: Jobs, stays: Stays, ledger: Ledger, joint: Joint, now: int) 
             continue
         wish = int(jobs.claim[nth(row)]["demand"])
         its = joint.prey[nth(found)]
-        its["level"], its["row"], its["attempt"] = running_level(stays, row, wish, now), row, this["attempt"]
+        its["level"], its["row"] = running_level(stays, row, wish, now), row
         its["loss"], its["taken"] = 0, 0
         if terms[Terms.VICTIMS] > 0:
             its["loss"] = price(jobs, stays, row, wish, now)
@@ -47,16 +48,17 @@ def list_prey(jobs: Jobs, stays: Stays, ledger: Ledger, joint: Joint, now: int) 
             its["loss"] = -this["since"]
         found += 1
     joint.state[Party.LISTED] = found
-    _sort(joint.prey, found)
+    sort_prey(joint.prey, found)
     for number in range(joint.queue.size):
         joint.queue[nth(number)]["prey"] = NOBODY
         joint.queue[nth(number)]["cursor"] = NOBODY
         joint.queue[nth(number)]["held"] = 0
     for at in range(found - 1, -1, -1):
-        queue = joint.queue[nth(_tenant_of(ledger, joint, at))]
-        joint.prey[nth(at)]["next"] = queue["prey"]
+        queue, its = joint.queue[nth(_tenant_of(ledger, joint, at))], joint.prey[nth(at)]
+        its["attempt"] = stays.stay[nth(its["row"])]["attempt"]
+        its["next"] = queue["prey"]
         queue["prey"] = at
-        queue["held"] += ledger.asker[nth(ledger.asker_of[nth(joint.prey[nth(at)]["row"])])]["gpus"]
+        queue["held"] += ledger.asker[nth(ledger.asker_of[nth(its["row"])])]["gpus"]
     joint.state[Party.ROBBED] = 0
     for number in range(joint.queue.size):
         if joint.queue[nth(number)]["prey"] != NOBODY:
@@ -67,52 +69,6 @@ def list_prey(jobs: Jobs, stays: Stays, ledger: Ledger, joint: Joint, now: int) 
 @inlined
 def _tenant_of(ledger: Ledger, joint: Joint, at: int) -> int:
     return int(ledger.asker[nth(ledger.asker_of[nth(joint.prey[nth(at)]["row"])])]["tenant"])
-
-
-@inlined
-def _is_later(prey: Records, one: int, other: int) -> bool:
-    """Return whether one goes after another: lower level, more to lose or started earlier, higher row."""
-    left, right = prey[nth(one)], prey[nth(other)]
-    if left["level"] != right["level"]:
-        return bool(left["level"] < right["level"])
-    if left["loss"] != right["loss"]:
-        return bool(left["loss"] > right["loss"])
-    return bool(left["row"] > right["row"])
-
-
-@inlined
-def _swap(prey: Records, one: int, other: int) -> None:
-    left, right = prey[nth(one)], prey[nth(other)]
-    level, loss, row, attempt = int(left["level"]), int(left["loss"]), int(left["row"]), int(left["attempt"])
-    left["level"], left["loss"], left["row"], left["attempt"] = (
-        right["level"],
-        right["loss"],
-        right["row"],
-        right["attempt"],
-    )
-    right["level"], right["loss"], right["row"], right["attempt"] = level, loss, row, attempt
-
-
-@kernel
-def _sink(prey: Records, size: int, at: int) -> None:
-    child = 2 * at + 1
-    while child < size:
-        if child + 1 < size and _is_later(prey, child + 1, child):
-            child += 1
-        if _is_later(prey, at, child):
-            break
-        _swap(prey, at, child)
-        at = child
-        child = 2 * at + 1
-
-
-@kernel
-def _sort(prey: Records, size: int) -> None:
-    for at in range(size // 2 - 1, -1, -1):
-        _sink(prey, size, at)
-    for last in range(size - 1, 0, -1):
-        _swap(prey, 0, last)
-        _sink(prey, last, 0)
 
 
 @inlined

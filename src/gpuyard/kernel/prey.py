@@ -12,8 +12,9 @@ from gpuyard.kernel.agenda import enter, strike
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.expectations import CHUNK_ROOM
-from gpuyard.kernel.jit import inlined, inner, kernel
+from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.levels import prey_key, running_level
+from gpuyard.kernel.prey_order import sort_prey
 from gpuyard.kernel.stays import LEVEL_SHIFT, Gain, Rule, Stays, Terms
 from gpuyard.kernel.tables import Jobs, Log, Records, Site
 from gpuyard.kernel.worth import price
@@ -25,7 +26,6 @@ __all__ = [
     "list_candidates",
     "look_again",
     "may_reach",
-    "sort_catch",
     "tell_apart",
     "withdraw",
 ]
@@ -180,52 +180,9 @@ def list_candidates(jobs: Jobs, stays: Stays, level: int, now: int) -> bool:
                 if terms[Terms.VICTIMS] > 0:
                     this["loss"] = price(jobs, stays, row, wish, now)
                 found += 1
-    sort_catch(stays, found)
+    sort_prey(stays.catch, found)
     stays.state[Gain.CAUGHT] = found
     return True
-
-
-@inner
-def sort_catch(stays: Stays, found: int) -> None:
-    """Sort the first of those in Stays.catch: higher levels first, then who loses less, then lower rows."""
-    for at in range(found // 2 - 1, -1, -1):
-        _sink(stays.catch, found, at)
-    for size in range(found - 1, 0, -1):
-        _swap(stays.catch, 0, size)
-        _sink(stays.catch, size, 0)
-
-
-@inlined
-def _is_later(catch: Records, one: int, other: int) -> bool:
-    """Return whether a candidate goes after another: lower level, more to lose, higher row."""
-    left, right = catch[nth(one)], catch[nth(other)]
-    if left["level"] != right["level"]:
-        return bool(left["level"] < right["level"])
-    if left["loss"] != right["loss"]:
-        return bool(left["loss"] > right["loss"])
-    return bool(left["row"] > right["row"])
-
-
-@inlined
-def _swap(catch: Records, one: int, other: int) -> None:
-    left, right = catch[nth(one)], catch[nth(other)]
-    level, loss, row = int(left["level"]), int(left["loss"]), int(left["row"])
-    left["level"], left["loss"], left["row"] = right["level"], right["loss"], right["row"]
-    right["level"], right["loss"], right["row"] = level, loss, row
-
-
-@kernel
-def _sink(catch: Records, size: int, at: int) -> None:
-    """Put the latest of a heap of candidates above the others, from ``at`` down."""
-    child = 2 * at + 1
-    while child < size:
-        if child + 1 < size and _is_later(catch, child + 1, child):
-            child += 1
-        if _is_later(catch, at, child):
-            break
-        _swap(catch, at, child)
-        at = child
-        child = 2 * at + 1
 
 
 @kernel
