@@ -9,7 +9,7 @@ from __future__ import annotations
 from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.cohort_prey import counts_for
-from gpuyard.kernel.cohort_shares import is_above, queue_share, share_below, tenant_share
+from gpuyard.kernel.cohort_shares import has_below, is_above, queue_share, share_below, tenant_share
 from gpuyard.kernel.index import members
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.joint_prey import borrows_from, is_candidate
@@ -65,6 +65,8 @@ def lacks_room(
         for place in range(state[Party.ROBBED]):
             other = int(queue[nth(place)]["robbed"])
             if queue[nth(other)]["gives"] == state[Party.TRY]:
+                if queue[nth(other)]["greedy"] > 0:
+                    _choose(jobs, site, log, stays, ledger, joint, other, resource)
                 _count_queue(
                     jobs, demand, site, log, stays, ledger, windows, joint, other, resource, bound, large, rest
                 )
@@ -100,11 +102,17 @@ def _count_queue(
     large: int,
     rest: int,
 ) -> None:
-    """Count what those of a queue give back that are above a bound and hold a resource, NOBODY: any."""
+    """Count what those of a queue give back that are above a bound and hold a resource, NOBODY: any.
+
+    Of another tenant's queue, those only that were chosen, where it is known who is.
+    """
     state, at = joint.state, int(joint.queue[nth(other)]["prey"])
+    chosen = resource != NOBODY and joint.queue[nth(other)]["greedy"] > 0
     while at != NOBODY and joint.prey[nth(at)]["level"] > bound and _is_short(joint):
         its = int(joint.prey[nth(at)]["row"])
         suits = resource == NOBODY or resource_held(jobs, site, log, ledger, its) == resource
+        if chosen:
+            suits = joint.prey[nth(at)]["chosen"] == state[Party.TRY]
         if suits and is_candidate(stays, joint, at):
             state[Party.LACKING] -= ledger.asker[nth(ledger.asker_of[nth(its)])]["gpus"]
             if demand[nth(jobs.claim[nth(its)]["demand"])]["plain"] == 0:
@@ -126,14 +134,16 @@ def _note_givers(ledger: Ledger, joint: Joint, number: int, resource: int, share
         other = int(joint.queue[nth(place)]["robbed"])
         if other == tenant:
             continue
+        its = joint.queue[nth(other)]
+        its["greedy"] = reclaim == Reclaim.FAIR
         if reclaim == Reclaim.COHORTS:
             gives = counts_for(ledger, other, tenant, resource) and _is_larger(ledger, joint, other, tenant, own)
         else:
-            gives = borrows_from(ledger, other, tenant, resource) and (
-                reclaim != Reclaim.FAIR or share <= fair_share(ledger, other, NOBODY, 0)
-            )
+            its["low"] = share
+            gives = borrows_from(ledger, other, tenant, resource)
+            gives = gives and (reclaim != Reclaim.FAIR or share <= fair_share(ledger, other, NOBODY, 0))
         if gives:
-            joint.queue[nth(other)]["gives"] = joint.state[Party.TRY]
+            its["gives"] = joint.state[Party.TRY]
     if reclaim == Reclaim.COHORTS:
         charge(ledger, number, resource, -1)
 
@@ -155,8 +165,47 @@ def _is_larger(ledger: Ledger, joint: Joint, other: int, tenant: int, own: int) 
         robbed = int(joint.queue[nth(place)]["robbed"])
         if robbed != tenant and is_above(ledger, node, robbed):
             own += int(joint.queue[nth(robbed)]["held"])
-    cohort = int(ledger.tenant[nth(node)]["parent"])
-    return bool(tenant_share(ledger, node, 0, -own) <= share_below(ledger, cohort, other))
+    cohort, its = int(ledger.tenant[nth(node)]["parent"]), joint.queue[nth(other)]
+    its["low"] = tenant_share(ledger, node, 0, -own)
+    its["greedy"] = own == 0 and ledger.tenant[nth(other)]["parent"] == cohort and not has_below(ledger, other)
+    return bool(its["low"] <= share_below(ledger, cohort, other))
+
+
+@kernel
+def _choose(
+    jobs: Jobs, site: Site, log: Log, stays: Stays, ledger: Ledger, joint: Joint, other: int, resource: int
+) -> None:
+    """Mark whom both strategies of fair sharing would take of a queue, if all were taken that they allow.
+
+    The asker's share does not change, and this tenant's only by those that are taken of it.
+    """
+    queue, number, taken = joint.queue[nth(other)], int(joint.state[Party.TRY]), 0
+    cohorts = ledger.state[Share.RECLAIM] == Reclaim.COHORTS
+    for strategy in range(2):
+        at = int(queue["prey"])
+        while at != NOBODY:
+            its = joint.prey[nth(at)]
+            row = int(its["row"])
+            fresh = its["chosen"] != number and is_candidate(stays, joint, at)
+            if fresh and resource_held(jobs, site, log, ledger, row) == resource:
+                share = _share_without(ledger, other, resource, taken, cohorts)
+                if share <= 0.0 or (strategy == 1 and queue["low"] >= share):
+                    return
+                gpus = int(ledger.asker[nth(ledger.asker_of[nth(row)])]["gpus"])
+                if strategy == 1 or queue["low"] <= _share_without(ledger, other, resource, taken + gpus, cohorts):
+                    its["chosen"] = number
+                    taken += gpus
+                    if strategy == 1 and cohorts:  # one of each queue
+                        return
+            at = int(its["next"])
+
+
+@inlined
+def _share_without(ledger: Ledger, other: int, resource: int, taken: int, cohorts: bool) -> float:
+    """Return the share of a tenant without so many thousandths of what it holds of a resource."""
+    if cohorts:
+        return tenant_share(ledger, other, resource, -taken)
+    return fair_share(ledger, other, resource, -taken)
 
 
 @inlined

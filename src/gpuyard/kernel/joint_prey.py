@@ -41,7 +41,7 @@ def list_prey(jobs: Jobs, stays: Stays, ledger: Ledger, joint: Joint, now: int) 
         wish = int(jobs.claim[nth(row)]["demand"])
         its = joint.prey[nth(found)]
         its["level"], its["row"] = running_level(stays, row, wish, now), row
-        its["loss"], its["taken"] = 0, 0
+        its["loss"], its["taken"], its["chosen"] = 0, 0, 0
         if terms[Terms.VICTIMS] > 0:
             its["loss"] = price(jobs, stays, row, wish, now)
         elif rule not in (Rule.REMAINING, Rule.REMAINING_SERVICE):

@@ -24,6 +24,8 @@ QUEUE = np.dtype(
         ("cursor", np.int64),  # likewise, the first that was not looked at
         ("held", np.int64),  # thousandths of GPUs of those that are listed there
         ("gives", np.int64),  # the try in which it was last among those of whom some may be taken
+        ("greedy", np.int64),  # 1 = it is known whom fair sharing would take of it, as shares tell
+        ("low", np.float64),  # the least that the share of the asker's may become
         ("started", np.int64),  # the instant at which a job of its tenant started last
         ("named", np.int64),  # where cohorts share: the queue whose first job its tenant names, or NOBODY
         ("resource", np.int64),  # likewise, which resource that job is of
@@ -44,6 +46,7 @@ PREY = np.dtype(
         ("level", np.int64),
         ("loss", np.int64),  # by which those of one level are listed
         ("taken", np.int64),  # the try in which it was taken last
+        ("chosen", np.int64),  # likewise, in which it was among those that fair sharing would take
         ("row", np.int32),
         ("attempt", np.int32),
         ("next", np.int32),  # the next of its tenant, or NOBODY
