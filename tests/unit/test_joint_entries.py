@@ -30,6 +30,7 @@ def empty() -> Joint:
         place=np.zeros(_JOBS, np.int32),
         fits=np.ones((1, 1), np.bool_),
         demands=1,
+        lists=(np.empty(0, np.int16), np.empty((0, 0), np.int8)),
         state=np.zeros(Party.SIZE, np.int64),
     )
 
