@@ -37,15 +37,15 @@ def preemption_grid(result: Result) -> Grid | None:
     reasons = _by_count(result)
     if not reasons:
         return None
-    rows = tuple((clean(name), _meaning(name), *_numbers(block)) for name, block in reasons)
+    rows = tuple((clean(name), *_numbers(block), _meaning(name)) for name, block in reasons)
     columns = (
         Column(label="Reason", numeric=False),
-        Column(label="Which is", numeric=False),
         Column(label="Preemptions", meaning="attempts that made room for this reason"),
         Column(label="Jobs", meaning="whose attempts these were"),
         Column(label="Held", meaning="GPUs times hours of these attempts"),
         Column(label="Lost", meaning="of this for nothing: work that was lost, restarts and checkpoints"),
         Column(label="Lost each time", meaning="the mean over these attempts"),
+        Column(label="The reason is that", numeric=False),
     )
     note = " ".join(text for text in (_elsewhere(result, reasons), _outside(result, reasons)) if text)
     return Grid(caption="Preemptions by reason", columns=columns, rows=rows, note=note)

@@ -197,7 +197,7 @@ def group_tables(result: Result) -> list[Table]:
         tables.append(grid_table(tenants, columns=_short_columns(tenants)))
     preemptions = preemption_grid(result)
     if preemptions is not None:
-        tables.append(grid_table(preemptions, columns=(0, 2, 3, 4, 5)))
+        tables.append(grid_table(preemptions, columns=(0, 1, 2, 3, 4)))
     fairness = fairness_grid(result)
     if fairness is not None:
         tables.append(grid_table(fairness, columns=_short_columns(fairness)))
