@@ -34,6 +34,7 @@ from gpuyard.kernel.tenancy import (
 )
 from gpuyard.kernel.views import build_views
 from gpuyard.lowering import Asked, Rejections, with_types
+from gpuyard.open_quotas import holds_nobody, open_levels, without_limit_of_all
 from gpuyard.policy import Policy
 from gpuyard.preemption import RANKED, Preemption
 from gpuyard.tenancy import NO_TENANTS, Quota, Tenants
@@ -378,7 +379,9 @@ def lower_tenancy(shared: Shared, cluster: Cluster, policy: Policy) -> Tenancy:
     state[Share.FIT] = policy.backfill == "fit"
     state[Share.PREEMPTS] = bool(policy.preemption)
     state[Share.LISTED] = policy.preemption.victims != "latest-start" or policy.preemption.rule in ("srtf", "srsf")
-    state[Share.ALIKE] = policy.preemption.rule == "reclaim" and state[Share.LISTED] == 0
+    state[Share.ALIKE] = (
+        policy.preemption.rule == "reclaim" and state[Share.LISTED] == 0 and state[Share.RECLAIM] != Reclaim.FAIR
+    )
     state[Share.BORROWERS] = state[Share.LISTED_AT] = NOBODY
     state[Share.RESOURCES] = shared.quota.shape[1]
     state[Share.FREE] = cluster.gpus * _WHOLE
@@ -412,6 +415,7 @@ def _tenant_records(shared: Shared, asker: Records, policy: Policy) -> Records:
         bounds = np.searchsorted(asker["tenant"], bounds)
     tenant["first_lane"], tenant["last_lane"] = bounds[:-1], bounds[1:]
     tenant["end_lane"] = bounds[tenant["end"]]
+    tenant["open_levels"] = open_levels(shared.parent, holds_nobody(shared.quota))
     return tenant
 
 
@@ -442,7 +446,7 @@ def _links(shared: Shared, asker: Records) -> tuple[Records, Records, NDArray[np
     link["node"], link["pair"] = node, NOBODY
     by = np.repeat(asker, asker["links"])
     place = np.arange(len(node)) - by["first_link"]
-    closed = np.flatnonzero(~_holds_nobody(shared)[link["node"]])
+    closed = np.flatnonzero(~np.append(holds_nobody(shared.quota), np.zeros(shared.group.size, np.bool_))[link["node"]])
     asker["open_links"] = asker["links"]
     np.minimum.at(asker["open_links"], np.repeat(np.arange(asker.size), asker["links"])[closed], place[closed])
     single = np.flatnonzero((by["resource"] != ANY_TYPE) & (place >= by["open_links"]))
@@ -454,12 +458,6 @@ def _links(shared: Shared, asker: Records) -> tuple[Records, Records, NDArray[np
     pair["gpus"], pair["resource"] = by["gpus"][single][one], by["resource"][single][one]
     bounds = np.arange(tenants + shared.group.size + 1)
     return link, pair, np.searchsorted(nodes[one], bounds).astype(np.int32)
-
-
-def _holds_nobody(shared: Shared) -> NDArray[np.bool_]:
-    """Return whether a tenant has no limit and keeps nothing, of any resource; not so the groups, after the tenants."""
-    nobody = np.all((shared.quota["most"] == NEVER) & (shared.quota["kept"] == 0), axis=1)
-    return np.append(nobody, np.zeros(shared.group.size, np.bool_))
 
 
 def _totals(cluster: Cluster) -> NDArray[np.int64]:
@@ -486,7 +484,9 @@ def tenant_tables(
     """
     if shared is None:
         return own
-    tenancy = lower_tenancy(shared, cluster, policy)
+    tenancy = lower_tenancy(
+        replace(shared, quota=without_limit_of_all(shared.quota, cluster.gpus * _WHOLE)), cluster, policy
+    )
     pointer = Pointer(regainer_of(policy), regainer_signature)
     return _with_lanes(own[0], tenancy, accepted), tenancy, pointer
 

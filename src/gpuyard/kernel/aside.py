@@ -11,7 +11,20 @@ from gpuyard.kernel.stays import Stays
 from gpuyard.kernel.tables import Records
 from gpuyard.kernel.tenancy import Held, Share, Tenancy
 
-__all__ = ["end_round", "wake"]
+__all__ = ["end_round", "nobody_claims", "wake"]
+
+
+@inlined
+def nobody_claims(tenancy: Tenancy) -> bool:
+    """Return whether none of those who wait can make room, nor will before Share.STIRRED says that something changed.
+
+    Where nobody is more urgent than another, who may take from others is told by what its own tenant holds alone
+    (Share.ALIKE): whoever starts, or may be taken away from now on, changes nothing for those who could not.
+    """
+    ledger, held = tenancy.ledger.state, tenancy.waiting.state
+    if ledger[Share.ALIKE] == 0 or held[Held.CLAIMS] > 0:
+        return False
+    return bool(held[Held.HOPE] == held[Held.CLAIM_HOPE] == held[Held.PATIENCE] == NOBODY)
 
 
 @inlined

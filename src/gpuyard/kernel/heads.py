@@ -11,9 +11,9 @@ from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.pairing import goes_before
 from gpuyard.kernel.placement import has_room_for
 from gpuyard.kernel.tables import Records, Site
-from gpuyard.kernel.tenancy import Share, Waiting
+from gpuyard.kernel.tenancy import Held, Share, Waiting
 
-__all__ = ["finds_no_room", "gather_heads", "head_of", "settle_head"]
+__all__ = ["finds_no_room", "gather_heads", "gather_stirred", "head_of", "settle_head"]
 
 
 @inlined
@@ -25,7 +25,7 @@ def finds_no_room(waiting: Waiting, state: NDArray[np.int64], demand: Records, s
     wish, asked = waiting.wish[nth(number)], demand[nth(number)]
     if wish["no_room"] == state[Share.ROOM]:
         return True
-    if asked["plain"] == 0 or (state[Share.PREEMPTS] > 0 and state[Share.OFFERED] == 0):
+    if asked["plain"] == 0 or (state[Share.PREEMPTS] > 0 and state[Share.OFFERED] == 0 and state[Share.ALIKE] == 0):
         return False
     if has_room_for(site, int(asked["large"]), int(asked["many"]), int(asked["rest"])):
         return False
@@ -60,6 +60,21 @@ def gather_heads(waiting: Waiting, state: NDArray[np.int64], demand: Records, si
     for at in range(size // 2 - 1, -1, -1):
         _sink_head(waiting, state, size, at)
     return size
+
+
+@inlined
+def gather_stirred(waiting: Waiting, state: NDArray[np.int64], demand: Records, site: Site) -> int:
+    """As :func:`gather_heads`, at the beginning of a round: most often only one lane has come since the last pass.
+
+    That pass left no demand a lane to be tried, and one that does not claim can be let in by nothing else.
+    """
+    if state[Share.STIRRED] != 1 or waiting.state[Held.CLAIMS] > 0:
+        return gather_heads(waiting, state, demand, site)
+    wish = int(state[Share.CAME])
+    if finds_no_room(waiting, state, demand, site, wish) or waiting.wish[nth(wish)]["ready"] == NOBODY:
+        return 0
+    waiting.heads[0] = wish
+    return 1
 
 
 @kernel

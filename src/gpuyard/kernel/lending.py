@@ -6,7 +6,7 @@ from gpuyard.kernel.bits import nth
 from gpuyard.kernel.codes import NOBODY
 from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.pairing import bring_forward, put, put_off, set_key, take_out
-from gpuyard.kernel.quotas import fair_share, is_above_quota
+from gpuyard.kernel.quotas import fair_share, is_above_quota, tell_above
 from gpuyard.kernel.tenancy import Reclaim, Share, Tenancy
 from gpuyard.kernel.vain import knows_vain, note_change
 
@@ -49,7 +49,7 @@ def _order(one: float, other: float) -> int:
 
 @inlined
 def mark_borrower(tenancy: Tenancy, tenant: int) -> None:
-    """Note that the place of a tenant among those that borrow may have changed, until somebody asks."""
+    """Note that what a tenant holds, or its place among those that borrow, may have changed, until somebody asks."""
     this, state = tenancy.ledger.tenant[nth(tenant)], tenancy.ledger.state
     if this["marked"] == 0:
         this["marked"] = 1
@@ -71,6 +71,7 @@ def _settle_borrowers(tenancy: Tenancy) -> None:
     for place in range(state[Share.MARKED]):
         tenant = int(tenancy.booty.marked[nth(place)])
         tenancy.ledger.tenant[nth(tenant)]["marked"] = 0
+        tell_above(tenancy.ledger, tenant)
         before = _share_lent(tenancy, tenant) if vain else 0.0
         note_borrower(tenancy, tenant)
         if vain and max(before, _share_lent(tenancy, tenant)) > 0.0:

@@ -128,14 +128,40 @@ def _merge_children(heap: Pairing, first: int) -> int:
 
 @kernel
 def take_out(heap: Pairing, root: int, one: int) -> int:
-    """Take an item out of the heap it is in; return the root of what is left."""
+    """Take an item out of the heap it is in; return the root of what is left.
+
+    What was below it takes its place, so that jobs that began one after the other stay a chain, in which none is
+    compared with another.
+    """
     item = heap.item[nth(one)]
-    children = _merge_children(heap, int(item["child"]))
-    item["child"] = NOBODY
+    children = int(item["child"])
+    if children != NOBODY:
+        if heap.item[nth(children)]["next"] != NOBODY:
+            children = _merge_children(heap, children)
+        heap.item[nth(children)]["before"] = NOBODY
+        item["child"] = NOBODY
     if one == root:
         return children
-    _detach(heap, one)
-    return root if children == NOBODY else _merge(heap, root, children)
+    if children == NOBODY:
+        _detach(heap, one)
+    else:
+        _replace(heap, one, children)
+    return root
+
+
+@inlined
+def _replace(heap: Pairing, one: int, other: int) -> None:
+    """Put the root of a heap, whose keys are larger, in the place of an item that is no root and has no children."""
+    item, its = heap.item[nth(one)], heap.item[nth(other)]
+    before, following = int(item["before"]), int(item["next"])
+    its["before"], its["next"] = before, following
+    if heap.item[nth(before)]["child"] == one:
+        heap.item[nth(before)]["child"] = other
+    else:
+        heap.item[nth(before)]["next"] = other
+    if following != NOBODY:
+        heap.item[nth(following)]["before"] = other
+    item["next"] = item["before"] = NOBODY
 
 
 @inlined

@@ -98,7 +98,7 @@ def note_first(tenancy: Tenancy, stays: Stays, lane: int) -> None:
     row = first_of(stays, lane)
     item = tenancy.waiting.lanes.item[nth(lane)]
     item["second"], item["third"] = stays.stay[nth(row)]["key"], row
-    if tenancy.ledger.state[Share.PREEMPTS] > 0:
+    if tenancy.ledger.state[Share.PREEMPTS] > 0 and tenancy.ledger.state[Share.ALIKE] == 0:
         item["level"] = level_of_waiting(stays, row)
 
 
@@ -161,6 +161,7 @@ def enter_lane(tenancy: Tenancy, lane: int) -> None:
     wish, state = int(tenancy.ledger.asker[nth(number)]["wish"]), tenancy.ledger.state
     if tenancy.waiting.wish[nth(wish)]["no_room"] != state[Share.ROOM]:
         state[Share.STIRRED] += 1
+        state[Share.CAME] = wish
     if is_claimant(tenancy, lane):
         keep_lane(tenancy, lane)
         tenancy.waiting.wish[nth(wish)]["quiet"] = NOBODY
@@ -407,7 +408,7 @@ def _is_out_of_reach(tenancy: Tenancy, tenant: int) -> bool:
     """
     ledger, held = tenancy.ledger, tenancy.waiting.state
     state = ledger.state
-    if state[Share.ALIKE] == 0 or state[Share.RECLAIM] == Reclaim.FAIR or state[Share.RESOURCES] != 1:
+    if state[Share.ALIKE] == 0 or state[Share.RESOURCES] != 1:
         return False
     if held[Held.HOPE] != NOBODY or held[Held.CLAIM_HOPE] != NOBODY or held[Held.PATIENCE] != NOBODY:
         return False

@@ -10,6 +10,7 @@ from gpuyard.kernel.tenancy import ANY_TYPE, Between, Ledger, Share
 
 __all__ = [
     "charge",
+    "charge_own",
     "fair_share",
     "has_room",
     "holder_of",
@@ -19,6 +20,7 @@ __all__ = [
     "resource_held",
     "resources_of",
     "share_with",
+    "tell_above",
 ]
 
 _GPUS, _CPUS, _MEMORY = 0, 1, 2
@@ -78,11 +80,51 @@ def has_room(ledger: Ledger, node: int, resource: int, gpus: int) -> bool:
 
 @kernel
 def charge(ledger: Ledger, number: int, resource: int, sign: int) -> None:
-    """Charge a job to its tenant, those above, and its groups; or take it off them, with ``sign`` -1."""
+    """Charge a job to its tenant, those above, and its groups; or take it off them, with ``sign`` -1.
+
+    What was charged by :func:`charge_own` is known to all of them.
+    """
+    _charge_links(ledger, number, 0, resource, sign)
+    _charge_tenant(ledger, number, resource, sign)
+    if resource != NOBODY:
+        asker = ledger.asker[nth(number)]
+        quota = ledger.quota[nth(int(asker["tenant"]) * resources_of(ledger) + resource)]
+        quota["told"] += sign * int(asker["gpus"])
+
+
+@kernel
+def charge_own(ledger: Ledger, number: int, resource: int, sign: int) -> None:
+    """As :func:`charge`, but those of the links that hold nobody know of it only after :func:`tell_above`.
+
+    They keep nothing either, so that all of it goes on to the next one.
+    """
+    first = int(ledger.asker[nth(number)]["open_links"])
+    if first < ledger.asker[nth(number)]["links"]:
+        _charge_links(ledger, number, first, resource, sign)
+    _charge_tenant(ledger, number, resource, sign)
+
+
+@kernel
+def tell_above(ledger: Ledger, tenant: int) -> None:
+    """Charge a tenant, and those above that hold nobody, with what they were not told of."""
+    resources = resources_of(ledger)
+    for resource in range(resources):
+        quota = ledger.quota[nth(tenant * resources + resource)]
+        amount = int(quota["own_used"] - quota["told"])
+        quota["told"] = quota["own_used"]
+        node = tenant
+        for _ in range(ledger.tenant[nth(tenant)]["open_levels"] if amount != 0 else 0):
+            ledger.quota[nth(node * resources + resource)]["used"] += amount
+            node = int(ledger.tenant[nth(node)]["parent"])
+
+
+@inlined
+def _charge_links(ledger: Ledger, number: int, first: int, resource: int, sign: int) -> None:
+    """Charge a job to its links, from a number on."""
     asker = ledger.asker[nth(number)]
     tenants, resources = ledger.tenant.size, resources_of(ledger)
     amount = sign * int(asker["gpus"])
-    for at in range(asker["first_link"], asker["first_link"] + asker["links"]):
+    for at in range(asker["first_link"] + first, asker["first_link"] + asker["links"]):
         node = int(ledger.link[nth(at)]["node"])
         if node >= tenants:
             group = ledger.group[nth(node - tenants)]
@@ -93,6 +135,13 @@ def charge(ledger: Ledger, number: int, resource: int, sign: int) -> None:
             used, kept = int(quota["used"]), int(quota["kept"])
             quota["used"] = used + amount
             amount = max(used + amount - kept, 0) - max(used - kept, 0)
+
+
+@inlined
+def _charge_tenant(ledger: Ledger, number: int, resource: int, sign: int) -> None:
+    """Charge a job to what its tenant's own jobs hold."""
+    asker = ledger.asker[nth(number)]
+    resources = resources_of(ledger)
     if resource != NOBODY:
         ledger.quota[nth(int(asker["tenant"]) * resources + resource)]["own_used"] += sign * int(asker["gpus"])
     ledger.state[Share.FREE] -= sign * asker["gpus"]

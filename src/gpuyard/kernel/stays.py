@@ -36,7 +36,6 @@ STAY = np.dtype(
         ("saved", np.int64),  # work that need not be repeated
         ("since", np.int64),  # since when it runs, or waits
         ("end", np.int64),  # of the running attempt, or NEVER
-        ("expected", np.int64),  # when the running attempt is expected to end; only where levels are remaining times
         ("interval", np.int64),  # of its checkpoints; 0 = nothing is lost, NEVER = there are none
         ("min_run", np.int64),  # for which an attempt is left alone
         ("attempt", np.int32),  # number of the running attempt, or NOBODY
@@ -44,11 +43,12 @@ STAY = np.dtype(
         ("place", np.int32),  # in its lane, from its base on, while it waits
         ("fresh", np.int32),  # place in Stays.fresh, or NOBODY
         ("key", np.int64),  # of a waiting job in the queue; of one that may be taken away, among these
+        ("bin", np.int32),  # thresholds reached
+        ("fixed", np.int32),  # a :class:`Tenure`: above 0, never to be preempted
+        ("expected", np.int64),  # when the running attempt is expected to end; only where levels are remaining times
         ("patience", np.int64),  # of a waiting job among tenants: of slots, before which it cannot make room
         ("attained", np.int64),  # time held in earlier attempts, since the last promotion
         ("level", np.int64),  # at which a running job may be taken away; NOBODY if it may not now
-        ("bin", np.int32),  # thresholds reached
-        ("fixed", np.int32),  # a :class:`Tenure`: above 0, never to be preempted
     ]
 )
 """What a job has got and has left; what each start and end touches comes first."""

@@ -22,6 +22,7 @@ __all__ = [
     "ASKER",
     "GROUP",
     "LINK",
+    "MANY",
     "PAIR",
     "QUOTA",
     "TENANT",
@@ -40,6 +41,8 @@ __all__ = [
 ANY_TYPE = -2
 """In the place of a resource: the job may use several types, each with a quota of its own."""
 
+MANY = 1 << 40
+"""Lanes: more than there are."""
 _CHANGES = 64
 """Changes of tenants that are kept at most, where vain tries are known."""
 
@@ -51,6 +54,7 @@ QUOTA = np.dtype(
         ("used", np.int64),  # U
         ("own_nominal", np.int64),  # q: without those below
         ("own_used", np.int64),  # O: of its own jobs
+        ("told", np.int64),  # as much of O as U counts, of the tenant and of those above that hold nobody (charge_own)
     ]
 )
 """A tenant's quota of a resource, in thousandths of GPUs."""
@@ -99,6 +103,7 @@ TENANT = np.dtype(
         ("prey", np.int32),  # root of the heap of its jobs that may be taken away
         ("marked", np.int32),  # 1 = it is among Booty.marked
         ("view", np.int32),  # the first of what is kept of how much room there is without these
+        ("open_levels", np.int32),  # it and those above it, up to the first that may hold somebody
     ]
 )
 """A tenant.  Its number is its place among all paths: the root first, parents before children."""
@@ -168,7 +173,7 @@ class Share(IntEnum):
     OFFERED = 12
     """1 = those that started before this instant have been told apart in this pass"""
     LEFT = 13
-    """jobs that waited after the last pass, or found no room before this one"""
+    """jobs that waited after the last pass, or found no room before this one; 0 where none of them can make room"""
     RESOURCES = 14
     """with quotas"""
     GIVEN = 15
@@ -182,7 +187,7 @@ class Share(IntEnum):
     SPARED = 19
     """the level up to which nobody is taken so"""
     STIRRED = 20
-    """0 = nothing has changed since the last pass with which somebody may start; only where nobody is preempted"""
+    """how many lanes may start a job since the last pass, at most; MANY where something was given back"""
     FIT = 21
     """1 = a lane has the number of its asker"""
     SETTLED = 22
@@ -190,8 +195,10 @@ class Share(IntEnum):
     CHANGES = 23
     """of tenants, as many as are kept to know vain tries by"""
     ALIKE = 24
-    """1 = nobody is more urgent than another, so that no tenant takes from itself"""
-    SIZE = 25
+    """1 = nobody is more urgent than others, and who may take from others is told by what its own tenant holds alone"""
+    CAME = 25
+    """the demand of the last of the lanes that Share.STIRRED counts"""
+    SIZE = 26
 
 
 class Held(IntEnum):

@@ -24,10 +24,10 @@ from gpuyard.kernel.parting import (
     succeed,
 )
 from gpuyard.kernel.placement import Releaser
-from gpuyard.kernel.quotas import charge, note_share, resource_held
+from gpuyard.kernel.quotas import charge_own, note_share, resource_held
 from gpuyard.kernel.stays import Gain, Rule, Stays, Terms
 from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Records, Site
-from gpuyard.kernel.tenancy import Share, Tenancy
+from gpuyard.kernel.tenancy import MANY, Share, Tenancy
 from gpuyard.kernel.timetable import enter, first_time, strike
 from gpuyard.kernel.views import note_nodes
 
@@ -67,7 +67,7 @@ def end_due(
             tenancy.ledger.state[Share.GIVEN] += jobs.claim[nth(row)]["slots"]
             tenancy.ledger.state[Share.ROOM] += 1
             tenancy.ledger.state[Share.CHANCE] += 1
-            tenancy.ledger.state[Share.STIRRED] = 1
+            tenancy.ledger.state[Share.STIRRED] = MANY
             continue
         charged = int(jobs.claim[nth(row)]["slots"]) > 0
         resource = resource_held(jobs, site, log, tenancy.ledger, row) if charged else NOBODY
@@ -80,7 +80,7 @@ def end_due(
             note_nodes(tenancy.booty.views, log, int(jobs.claim[nth(row)]["slot"]), int(jobs.claim[nth(row)]["slots"]))
             withdraw(jobs, site, log, stays, tenancy, row)
         if charged:
-            charge(tenancy.ledger, int(tenancy.ledger.asker_of[nth(row)]), resource, -1)
+            charge_own(tenancy.ledger, int(tenancy.ledger.asker_of[nth(row)]), resource, -1)
             give_back(jobs, stays, tenancy, row, resource)
         else:
             note_borrower_of(tenancy, int(tenancy.ledger.asker_of[nth(row)]))
@@ -98,11 +98,11 @@ def _look_ahead(jobs: Jobs, site: Site, log: Log, stays: Stays, tenancy: Tenancy
     first = jobs.claim[nth(row[0])]
     if first["slots"] > 0:
         fetch(site.node, log.slots[nth(first["slot"])]["node"])
-    fetch(ledger.link, ledger.asker[nth(ledger.asker_of[nth(row[0])])]["first_link"])
+    fetch(ledger.tenant, ledger.asker[nth(ledger.asker_of[nth(row[0])])]["tenant"])
     for place in range(1, 3):
         fetch(log.slots, jobs.claim[nth(row[nth(place)])]["slot"])
         fetch(ledger.asker, ledger.asker_of[nth(row[nth(place)])])
-        if preempts:
+        if preempts and stays.stay[nth(row[nth(place)])]["fresh"] == NOBODY:
             its = tenancy.booty.prey.item[nth(row[nth(place)])]
             if its["heap"] > 0:
                 fetch(tenancy.booty.prey.item, max(its["before"], 0))
@@ -113,7 +113,8 @@ def _look_ahead(jobs: Jobs, site: Site, log: Log, stays: Stays, tenancy: Tenancy
         fetch(ledger.asker_of, row[nth(place)])
         if preempts:
             fetch(stays.stay, row[nth(place)])
-            fetch(tenancy.booty.prey.item, row[nth(place)])
+            if ledger.state[Share.ALIKE] == 0:  # there most end before anybody looks for room
+                fetch(tenancy.booty.prey.item, row[nth(place)])
 
 
 @inlined
@@ -124,7 +125,7 @@ def _look_for_next(events: Events, stays: Stays, tenancy: Tenancy) -> None:
         number = int(ledger.asker_of[nth(ahead)])
         if number != NOBODY:
             fetch(stays.lane, ledger.asker[nth(number)]["lane"])
-            fetch(ledger.link, ledger.asker[nth(number)]["first_link"])
+            fetch(ledger.tenant, ledger.asker[nth(number)]["tenant"])
         number = int(ledger.asker_of[nth(ahead + 1)])
         if number != NOBODY:
             fetch(ledger.asker, number)
@@ -179,7 +180,7 @@ def give_back(jobs: Jobs, stays: Stays, tenancy: Tenancy, row: int, resource: in
     tenancy.ledger.state[Share.GIVEN] += jobs.claim[nth(row)]["slots"]
     tenancy.ledger.state[Share.ROOM] += 1
     tenancy.ledger.state[Share.CHANCE] += 1
-    tenancy.ledger.state[Share.STIRRED] = 1
+    tenancy.ledger.state[Share.STIRRED] = MANY
     note_borrower_of(tenancy, number)
     reorder(tenancy, number)
     open_up(tenancy, number, resource)
@@ -188,19 +189,15 @@ def give_back(jobs: Jobs, stays: Stays, tenancy: Tenancy, row: int, resource: in
 
 @inlined
 def note_borrower_of(tenancy: Tenancy, number: int) -> None:
-    """Note that the place of an asker's tenant among those that borrow may have changed."""
-    tenant = int(tenancy.ledger.asker[nth(number)]["tenant"])
-    this = tenancy.ledger.tenant[nth(tenant)]
-    if this["prey"] != NOBODY or this["lent"] > 0 or tenancy.booty.borrowers.item[nth(tenant)]["heap"] > 0:
-        mark_borrower(tenancy, tenant)
+    """Note that an asker's tenant holds more or less, where somebody may ask for that to make room."""
+    if tenancy.ledger.state[Share.PREEMPTS] > 0:
+        mark_borrower(tenancy, int(tenancy.ledger.asker[nth(number)]["tenant"]))
 
 
 @kernel
 def join_tenant(jobs: Jobs, events: Events, stays: Stays, tenancy: Tenancy, row: int, wish: int) -> None:
     """Let a job wait in its place in the order."""
     stays.stay[nth(row)]["key"] = key_to_wait(jobs, stays, row, wish)
-    if tenancy.ledger.state[Share.PREEMPTS] > 0:
-        stays.stay[nth(row)]["patience"] = 0
     asker = tenancy.ledger.asker[nth(tenancy.ledger.asker_of[nth(row)])]
     lane, tenant = int(asker["lane"]), int(asker["tenant"])
     line_up(stays, lane, row)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpuyard.kernel.aside import end_round, wake
+from gpuyard.kernel.aside import end_round, nobody_claims, wake
 from gpuyard.kernel.attempting import begin_attempt, begin_for_good, end_attempt, keep_gain, plan_end
 from gpuyard.kernel.bits import fetch, nth
 from gpuyard.kernel.booty import count_in_views, offer_fresh
@@ -10,7 +10,7 @@ from gpuyard.kernel.cancelling import cancel, is_expendable
 from gpuyard.kernel.codes import NEVER, NOBODY, Count
 from gpuyard.kernel.envy import note_refused
 from gpuyard.kernel.foresight import MAYBE, be_patient, end_patience, foresee
-from gpuyard.kernel.heads import finds_no_room, gather_heads, head_of, settle_head
+from gpuyard.kernel.heads import finds_no_room, gather_heads, gather_stirred, head_of, settle_head
 from gpuyard.kernel.hunt import try_place
 from gpuyard.kernel.instants import next_arrival, skip_rejected
 from gpuyard.kernel.jit import inlined, kernel
@@ -35,7 +35,7 @@ from gpuyard.kernel.parting import (
 )
 from gpuyard.kernel.placement import Placer, Releaser
 from gpuyard.kernel.prey import announce
-from gpuyard.kernel.quotas import charge, holder_of, resource_held, resources_of
+from gpuyard.kernel.quotas import charge_own, holder_of, resource_held, resources_of
 from gpuyard.kernel.regaining import Regainer
 from gpuyard.kernel.stays import Gain, Stays
 from gpuyard.kernel.tables import Dependencies, Events, Jobs, Log, Queue, Records, Site
@@ -87,14 +87,16 @@ def run_tenanted(
                 if _start_at_once(jobs, demand, site, log, events, stays, tenancy, placer, row, now):
                     count[Count.PASSES] += 1
                     continue
-                tenancy.ledger.state[Share.LEFT] = 1
+                tenancy.ledger.state[Share.LEFT] = tenancy.ledger.state[Share.ALIKE] == 0
             line_up_due(jobs, dependencies, site, log, events, stays, tenancy, row, now)
         now = int(count[Count.LAST])
         state[Gain.PAUSED] = _lacks_log(log, events, stays)
         if state[Gain.PAUSED] > 0:
             break
         count[Count.PASSES] += 1
-        if count[Count.WAITING] > 0 and (preempts or tenancy.ledger.state[Share.STIRRED] > 0):
+        if count[Count.WAITING] > 0 and (
+            tenancy.ledger.state[Share.STIRRED] > 0 or (preempts and not nobody_claims(tenancy))
+        ):
             tenancy.ledger.state[Share.OFFERED] = 0
             tenancy.ledger.state[Share.CHANCE] += tenancy.ledger.state[Share.LISTED]  # who is taken first decides
             if tenancy.ledger.state[Share.LEFT] > 0:
@@ -103,7 +105,7 @@ def run_tenanted(
                 pass
             tenancy.ledger.state[Share.STIRRED] = 0  # all that wait were refused, and starts have left them less
         count[Count.MAX_WAITING] = max(count[Count.MAX_WAITING], count[Count.WAITING])
-        tenancy.ledger.state[Share.LEFT] = count[Count.WAITING]
+        tenancy.ledger.state[Share.LEFT] = 0 if nobody_claims(tenancy) else count[Count.WAITING]
     for place in range(stays.ends.size[0] if preempts else 0):
         row = int(stays.ends.row[nth(place)])
         if is_latecomer(stays, row):
@@ -169,7 +171,8 @@ def _start_at_once(
 def _offer_once(jobs: Jobs, site: Site, log: Log, stays: Stays, tenancy: Tenancy, now: int) -> bool:
     """Let those be taken away who started before this instant, if somebody may be and it was not done in this pass.
 
-    Where everybody who waits has joined at this instant, that can wait until one of them finds no room.
+    Where everybody who waits has joined at this instant, that can wait until one of them finds no room; likewise where
+    nobody waits who can make room.  Most jobs have ended by then.
     """
     state = tenancy.ledger.state
     if state[Share.PREEMPTS] == 0 or state[Share.OFFERED] > 0:
@@ -199,7 +202,7 @@ def _make_round(
     state[Share.ROUND] += 1
     _raise(tenancy, NOBODY)
     end_patience(jobs, demand, site, log, stays, tenancy)
-    heads = gather_heads(waiting, state, demand, site)
+    heads = gather_stirred(waiting, state, demand, site)
     while heads > 0:
         wish = int(tenancy.waiting.heads[0])
         lane = head_of(waiting, state, wish)
@@ -210,7 +213,7 @@ def _make_round(
         fetch(jobs.job, row)  # if it starts, what this takes will have come
         fetch(jobs.claim, row)
         fetch(stays.stay, row)
-        fetch(stays.line, stays.lane[nth(lane)]["base"] + stays.lane[nth(lane)]["head"] + 1)
+        _fetch_next(stays, lane)
         number = asker_first(tenancy, lane)
         leave_lane(tenancy.waiting, lane)
         first = int(events.counter[Count.SLOTS])
@@ -228,7 +231,9 @@ def _make_round(
             else:
                 heads = settle_head(waiting, state, heads)
             continue
-        offered = _offer_once(jobs, site, log, stays, tenancy, now)
+        offered = (state[Share.ALIKE] == 0 or is_claimant(tenancy, lane)) and _offer_once(
+            jobs, site, log, stays, tenancy, now
+        )
         if offered:
             _raise_envious(tenancy, NOBODY)
         claimant = is_claimant(tenancy, lane)
@@ -248,6 +253,14 @@ def _make_round(
         heads = gather_heads(waiting, state, demand, site) if offered else settle_head(waiting, state, heads)
     end_round(tenancy, stays)
     return False
+
+
+@inlined
+def _fetch_next(stays: Stays, lane: int) -> None:
+    """Fetch what is looked up of the second job of a lane's row, if it becomes the first."""
+    its = stays.lane[nth(lane)]
+    if its["head"] + 1 < its["tail"]:
+        fetch(stays.stay, max(int(stays.line[nth(its["base"] + its["head"] + 1)]), 0))
 
 
 @inlined
@@ -368,7 +381,7 @@ def _run(
         plan_end(jobs, stays, row)
         announce(stays, row)
         note_nodes(tenancy.booty.views, log, first, int(events.counter[Count.SLOTS]) - first)
-    charge(tenancy.ledger, number, resource_held(jobs, site, log, tenancy.ledger, row), 1)
+    charge_own(tenancy.ledger, number, resource_held(jobs, site, log, tenancy.ledger, row), 1)
     tenancy.ledger.state[Share.CHANCE] += 1
     note_borrower_of(tenancy, number)
 
@@ -432,6 +445,7 @@ def _preempt_caught(
             cancel(stays, row, now)
         else:
             keep_gain(stays, row, wish, useful, now)
+            stays.stay[nth(row)]["patience"] = 0
             join_tenant(jobs, events, stays, tenancy, row, wish)
             promotion = time_of_promotion(stays, row)
             if promotion != NEVER:

@@ -55,15 +55,17 @@ def strike(table: Timetable, row: int) -> None:
     if at == hole:
         child = 2 * at + 1
         while child < size:
-            below = table.time[nth(child)]
-            if child + 1 < size:
-                right = table.time[nth(child + 1)]
-                if right < below or (right == below and table.row[nth(child + 1)] < table.row[nth(child)]):
-                    child += 1
-                    below = right
+            below = int(table.time[nth(child)])
+            if child + 1 < size:  # which of both is first cannot be foretold: no branch depends on it
+                right = int(table.time[nth(child + 1)])
+                second = int(right < below)
+                if right == below:
+                    second = int(table.row[nth(child + 1)] < table.row[nth(child)])
+                child += second
+                below = min(below, right)
             if time < below or (time == below and moved < table.row[nth(child)]):
                 break
-            _set(table, at, int(below), int(table.row[nth(child)]))
+            _set(table, at, below, int(table.row[nth(child)]))
             at = child
             child = 2 * at + 1
     _set(table, at, time, moved)
