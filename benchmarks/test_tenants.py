@@ -57,14 +57,17 @@ def test_what_was_lent_is_taken_back_without_a_look_at_all_tenants(benchmark: Be
 BOUNDS = {
     ("none", "any", 0.9, 100_000): 2.6,  # 1.6
     ("none", "any", 1.1, 100_000): 2.8,  # 1.75
-    ("reclaim", "any", 0.9, 100_000): 2.4,  # 1.5
-    ("reclaim", "any", 1.1, 100_000): 3.4,  # 2.2
+    ("reclaim", "any", 0.9, 100_000): 2.0,  # 1.2
+    ("reclaim", "any", 1.1, 100_000): 3.0,  # 1.75
     ("priority", "any", 0.9, 100_000): 1.2,  # 0.7
     ("priority", "any", 1.1, 100_000): 1.8,  # 1.0
-    ("reclaim", "fair", 1.1, 100_000): 4.8,  # 3.0
+    ("reclaim", "fair", 1.1, 100_000): 4.4,  # 2.55
     ("reclaim", "fair", 1.1, 200_000): 14.0,  # 9.3; 13.7 where a try in vain is made again whenever anything changes
 }
 """By preemption, ``reclaim``, load and jobs: how many times as long 1,000 tenants may take, and took on 1,024 nodes."""
+
+
+_MOST_S_AN_EVENT = 3e-6
 
 
 @pytest.mark.parametrize(("rule", "reclaim", "load", "jobs"), BOUNDS)
@@ -76,7 +79,9 @@ def test_tenants_cost_no_more_than_some_times_the_run_without_them(
     workload, site = belonging(size, 1000, load), uniform(size.nodes)
     tenants = replace(tenants_of(1000, size.nodes * GPUS_PER_NODE), reclaim=reclaim)
     own = POLICIES["none" if rule == "reclaim" else rule]
-    schedule(workload, site, own), schedule(workload, site, POLICIES[rule], tenants=tenants)  # compiles
+    schedule(workload, site, own)  # compiles, as the next one does
+    record = schedule(workload, site, POLICIES[rule], tenants=tenants)
+    lasted = np.bincount(record.attempt_job, record.attempt_end - record.attempt_start, jobs)
 
     alone, shared = least(
         3,
@@ -84,7 +89,9 @@ def test_tenants_cost_no_more_than_some_times_the_run_without_them(
         partial(kernel_s, workload, site, POLICIES[rule], tenants=tenants),
     )
 
+    assert np.array_equal(lasted, workload.runtime)
     assert shared / alone <= BOUNDS[rule, reclaim, load, jobs]
+    assert shared / record.events <= _MOST_S_AN_EVENT
 
 
 @pytest.mark.parametrize("rule", ["none", "reclaim"])
