@@ -28,7 +28,9 @@ __all__ = [
 
 EVER = -1e12
 """Seconds since the origin at which windows begin that have no beginning: before anything that can be simulated."""
-_SPAN = re.compile(r"(?:(?P<level>.*\S)\s+)?(?P<first>\d+)(?:\s*-\s*(?P<last>\d+))?")
+_SPAN = re.compile(r"(?:(?P<level>.*\S)\s+)?(?P<first>\d{1,18})(?:\s*-\s*(?P<last>\d{1,18}))?")
+_PADDED = re.compile(r"0\d+")
+"""A name such as 001, and no number."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -295,7 +297,7 @@ def _nodes_of(text: str, cluster: Cluster, who: str) -> NDArray[np.int64]:
     if text in cluster.node_names:
         return np.array([cluster.node_names.index(text)])
     found = _SPAN.fullmatch(text)
-    if found is None:
+    if found is None or _PADDED.fullmatch(text):
         raise ConfigError(
             f"{said}, which is neither a node nor a domain of '{cluster.name}'; write a "
             f"number, a range such as '0-15', {_example(cluster)}a node's name or 'all'"

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from gpuyard.errors import InputError
+from conftest import cluster
+from gpuyard.errors import ConfigError, InputError
 from gpuyard.scenario import load, run
 from gpuyard.scenario.slurm_conf import is_slurm_conf, partitions_of
+from gpuyard.windows import node_numbers
 
 CONF = """
 # slurm.conf
@@ -55,12 +57,53 @@ def test_times_are_those_of_slurm(text: str, seconds: float) -> None:
         ("PartitionName=a MaxTime=1h", "no time of Slurm's (got '1h')"),
         ("PartitionName=a MaxNodes=many", "no number of nodes (got 'many')"),
         ("PartitionName=a Nodes=n[1-", "brackets do not match"),
+        ("PartitionName=a Nodes= Default=YES", "the partition has no nodes"),
+        ('PartitionName=a Nodes=""', "the partition has no nodes"),
+        ("NodeSet=x Feature=h100\nPartitionName=a Nodes=x", "go by a feature, which is not read (got 'x')"),
+        ("PartitionName=a MaxTime=" + 400 * "9", "no time of Slurm's"),
+        ("PartitionName=a MaxTime=1-" + 5000 * "9", "no time of Slurm's"),
+        ("PartitionName=a MaxNodes=" + 5000 * "9", "no number of nodes"),
+        ("PartitionName=a Nodes=n[1-" + 5000 * "9" + "]", "more than 18 digits"),
     ],
 )
 def test_what_cannot_be_read_is_named_with_its_row(line: str, said: str) -> None:
-    with pytest.raises(InputError, match=r"slurm\.conf, row 2") as problem:
+    with pytest.raises(InputError, match=r"slurm\.conf, row [23]") as problem:
         partitions_of(f"# first\n{line}\n", Path("slurm.conf"))
     assert said in str(problem.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("PartitionName=a Nodes=n1\nPartitionName=b \\\n  MaxTime=1 \\", [("a", ["n1"]), ("b", None)]),
+        ("PartitionName=a Nodes=s,n1\nNodeSet=s Nodes=n[3-4]\nNodeSet=t Feature=x", [("a", ["n3", "n4", "n1"])]),
+        ('PartitionName = a Nodes = "n[1-2], n5," Default= yes', [("a", ["n1", "n2", "n5"])]),
+    ],
+)
+def test_lines_that_go_on_sets_that_follow_and_blanks(text: str, found: list[object]) -> None:
+    tables = partitions_of(text, Path("slurm.conf"))
+    assert [(each["name"], each.get("nodes")) for each in tables] == found
+
+
+def test_names_have_no_blanks_and_none_is_empty() -> None:
+    assert partitions_of('PartitionName=a AllowAccounts="x, y," DenyQos=""', Path("s")) == [
+        {"name": "a", "allow_tenants": ["x", "y"]}
+    ]
+
+
+def test_a_file_without_partitions_is_still_a_slurm_conf(tmp_path: Path) -> None:
+    (tmp_path / "slurm.conf").write_text("# all of it elsewhere\nNodeName=n1\nInclude parts.conf\n", encoding="utf-8")
+    (tmp_path / "lab.toml").write_text('[[partition]]\nfile = "slurm.conf"\n', encoding="utf-8")
+    with pytest.raises(InputError, match=r"slurm\.conf: there is no PartitionName line .*; .* Include is not followed"):
+        load(tmp_path / "lab.toml")
+    (tmp_path / "lab.toml").write_text('[[partition]]\nfile = "a\\u0000b"\n', encoding="utf-8")
+    with pytest.raises(InputError, match="the file cannot be read"):
+        load(tmp_path / "lab.toml")
+
+
+def test_a_name_that_is_padded_is_no_number() -> None:
+    with pytest.raises(ConfigError, match="names '001', which is neither a node nor a domain"):
+        node_numbers(("001",), cluster(4, 1), "partition 'a'")
 
 
 def test_a_scenario_takes_them_from_the_file(tmp_path: Path) -> None:

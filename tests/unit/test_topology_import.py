@@ -37,13 +37,16 @@ def recorded(name: str) -> Path:
         ("n[08-10],login", ["n08", "n09", "n10", "login"]),
         ("r[1-2]n[1,3]", ["r1n1", "r1n3", "r2n1", "r2n3"]),
         ("n[1-2]-ib", ["n1-ib", "n2-ib"]),
+        ("n1, n2,", ["n1", "n2"]),
     ],
 )
 def test_host_lists_stand_for_their_names(text, names):
     assert expand_hostlist(text) == names
 
 
-@pytest.mark.parametrize("text", ["n[1-3", "n1]", "n[3-1]", "n[a-b]", "n[]", "n[1-99999999]"])
+@pytest.mark.parametrize(
+    "text", ["n[1-3", "n1]", "n[3-1]", "n[a-b]", "n[]", "n[1-99999999]", "n[" + "1-9999999," * 3 + "7]"]
+)
 def test_host_lists_that_cannot_be_are_refused(text):
     with pytest.raises(ValueError, match=r"brackets|range|number|names"):
         expand_hostlist(text)

@@ -29,8 +29,8 @@ def text_of(path: Path) -> str:
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InputError("the text is not UTF-8", path=path, remedy="save the file as UTF-8") from None
-    except OSError as problem:
-        reason = problem.strerror or str(problem)
+    except (OSError, ValueError) as problem:  # the latter for a path with a null character
+        reason = getattr(problem, "strerror", None) or str(problem)
         raise InputError(f"the file cannot be read: {reason}", path=path, remedy="check the path") from None
 
 

@@ -11,13 +11,15 @@ import networkx as nx
 
 from gpuyard.errors import InputError
 
-__all__ = ["MOST_HOSTS", "expand_hostlist", "is_slurm_topology", "read_slurm_topology"]
+__all__ = ["MOST_HOSTS", "conf_lines", "expand_hostlist", "is_slurm_topology", "read_slurm_topology"]
 
 MOST_HOSTS = 10_000_000
 """A host list that stands for more names is refused."""
 
+_MOST_DIGITS = 18
 _KIND = re.compile(r"^[ \t]*(SwitchName|BlockName)[ \t]*=", re.IGNORECASE | re.MULTILINE)
 _PAIR = re.compile(r"([A-Za-z]+)\s*=\s*(\S+)")
+_COMMENT = re.compile(r"(?<!\\)#.*")
 _PIECE = re.compile(r"\[([^\[\]]*)\]")
 _NAMES = ("leaf", "pod", "hall")
 
@@ -27,8 +29,24 @@ def is_slurm_topology(text: str) -> bool:
     return _KIND.search(text) is not None
 
 
+def conf_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Yield (row of the first, line) of a file of Slurm's, without comments and blank lines, continued lines joined."""
+    joined, first = "", 0
+    for row, whole in enumerate(text.splitlines(), start=1):
+        line = _COMMENT.sub("", whole).rstrip()
+        first = first or row
+        if line.endswith("\\"):
+            joined += line[:-1] + " "
+            continue
+        if (joined + line).strip():
+            yield first, (joined + line).strip()
+        joined, first = "", 0
+    if joined.strip():
+        yield first, joined.strip()
+
+
 def expand_hostlist(text: str) -> list[str]:
-    """Return the names that a Slurm host list stands for: ``n[01-03,7]`` is n01, n02, n03, n7.
+    """Return the names that a Slurm host list stands for: ``n[01-03,7]`` is n01, n02, n03, n7; empty parts are none.
 
     Raises
     ------
@@ -51,31 +69,36 @@ def expand_hostlist(text: str) -> list[str]:
 
 
 def _split(text: str) -> Iterator[str]:
-    """Yield the parts between commas outside brackets."""
+    """Yield the parts between commas outside brackets that are not empty."""
     depth, start = 0, 0
-    for place, mark in enumerate(text):
+    for place, mark in enumerate(f"{text},"):
         depth += (mark == "[") - (mark == "]")
         if mark == "," and depth == 0:
-            yield text[start:place]
+            if part := text[start:place].strip():
+                yield part
             start = place + 1
     if depth:
         raise ValueError(f"brackets do not match in '{text}'")
-    yield text[start:]
 
 
 def _range(text: str) -> list[str]:
-    names: list[str] = []
-    for part in text.split(","):
-        low, dash, high = part.partition("-")
-        if not low.isdecimal() or (dash and not high.isdecimal()):
-            raise ValueError(f"'{part}' is no number and no range")
-        if not dash:
-            names.append(low)
-            continue
-        if int(low) > int(high) or int(high) - int(low) >= MOST_HOSTS:
-            raise ValueError(f"the range '{part}' has no numbers, or too many")
-        names.extend(str(number).zfill(len(low)) for number in range(int(low), int(high) + 1))
-    return names
+    spans = [_span(part) for part in text.split(",")]
+    if sum(len(numbers) for numbers, _ in spans) > MOST_HOSTS:
+        raise ValueError(f"the ranges '{text[:40]}' have too many numbers")
+    return [str(number).zfill(width) for numbers, width in spans for number in numbers]
+
+
+def _span(text: str) -> tuple[range, int]:
+    """Return the numbers of one range, or the one number, and how many digits each has at least."""
+    low, dash, high = text.partition("-")
+    high = high if dash else low
+    if not low.isdecimal() or not high.isdecimal():
+        raise ValueError(f"'{text[:40]}' is no number and no range")
+    if max(len(low), len(high)) > _MOST_DIGITS:
+        raise ValueError(f"the range '{text[:40]}' has numbers of more than {_MOST_DIGITS} digits")
+    if int(low) > int(high):
+        raise ValueError(f"the range '{text}' has no numbers")
+    return range(int(low), int(high) + 1), len(low)
 
 
 def read_slurm_topology(text: str, path: str | Path | None = None) -> nx.Graph:
@@ -94,7 +117,7 @@ def read_slurm_topology(text: str, path: str | Path | None = None) -> nx.Graph:
     graph = nx.Graph()
     below: dict[str, list[str]] = {}
     rows: dict[str, int] = {}
-    for row, line in _lines(text):
+    for row, line in conf_lines(text):
         entry = {key.lower(): value for key, value in _PAIR.findall(line)}
         if "blocksizes" in entry and "blockname" not in entry:
             continue
@@ -119,22 +142,6 @@ def read_slurm_topology(text: str, path: str | Path | None = None) -> nx.Graph:
         raise InputError("the topology has no nodes", path=path, remedy="give a switch or block with Nodes=")
     _link(graph, below, rows, path)
     return graph
-
-
-def _lines(text: str) -> Iterator[tuple[int, str]]:
-    """Yield (row, line) without comments and blank lines, with continued lines joined."""
-    joined, first = "", 0
-    for row, whole in enumerate(text.splitlines(), start=1):
-        line = whole.partition("#")[0].rstrip()
-        first = first or row
-        if line.endswith("\\"):
-            joined += line[:-1] + " "
-            continue
-        if (joined + line).strip():
-            yield first, (joined + line).strip()
-        joined, first = "", 0
-    if joined.strip():
-        yield first, joined.strip()
 
 
 def _members(entry: dict[str, str], row: int, path: str | Path | None) -> list[str]:
