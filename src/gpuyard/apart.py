@@ -40,7 +40,8 @@ def times_alone(record: Record, workload: Workload, **options: Any) -> NDArray[n
     Returns
     -------
     NDArray
-        float64 microseconds, shape (jobs of the record,); not a number where the job does not end.
+        float64 microseconds, shape (jobs of the record,); not a number where the job does not end, or a preemption
+        cancels it.
 
     """
     found = np.full(len(record.workload), np.nan)
@@ -54,7 +55,7 @@ def times_alone(record: Record, workload: Workload, **options: Any) -> NDArray[n
         if division is not None:
             options["division"] = replace(division, member=division.member[mine])
         alone = schedule_apart(own, record.cluster, record.policy, seed=record.seed, **options)
-        ended = alone.end != NEVER
+        ended = (alone.end != NEVER) & ~alone.cancelled
         took = np.where(ended, alone.end, 0) - np.where(ended, alone.eligible, 0)
         found[place == number] = np.where(ended, took, np.nan)
     return found

@@ -15,7 +15,7 @@ from gpuyard.policy import Policy
 from gpuyard.tenancy import NO_TENANTS, Tenants
 from gpuyard.virtual_clusters import Division
 from gpuyard.windows import NodeWindow
-from gpuyard.workload import Workload
+from gpuyard.workload import NEVER, Workload
 
 __all__ = ["Decided", "EndReason", "Outcome", "Record"]
 
@@ -27,7 +27,7 @@ class Outcome(IntEnum):
     FAILED = 1
     """as in the record: it ran its recorded run time and failed"""
     CANCELLED = 2
-    """as in the record: it ran its recorded run time and was cancelled"""
+    """as in the record: it ran its recorded run time and was cancelled; or a preemption cancelled it"""
     TIMED_OUT = 3
     """killed at its time limit by the simulation"""
     REJECTED = 4
@@ -139,6 +139,13 @@ class Record:
     def useful(self) -> NDArray[np.int64]:
         """Time of each attempt that counted: without restarts, checkpoints and what was lost; shape (attempts,)."""
         return self.attempt_end - self.attempt_start if self.attempt_useful is None else self.attempt_useful
+
+    @property
+    def cancelled(self) -> NDArray[np.bool_]:
+        """Which jobs a preemption cancelled: they ended with an attempt that made room for another; shape (jobs,)."""
+        last = np.full(self.end.size, EndReason.FINISHED, np.int8)
+        last[self.attempt_job] = self.attempt_reason  # of several attempts the last is written
+        return np.asarray((last == EndReason.PREEMPTED) & (self.end != NEVER), dtype=np.bool_)
 
     @property
     def policies(self) -> tuple[Policy, ...]:

@@ -289,6 +289,27 @@ def test_what_ran_at_the_beginning_without_room_is_counted_as_oversubscribing():
     }
 
 
+@pytest.mark.parametrize(
+    ("terms", "end"),
+    [
+        ({"checkpoint_interval": None}, 170),
+        ({"checkpoint_interval": 40}, 130),
+        ({"checkpoint_interval": 10, "checkpoint_cost": 1}, 124),
+    ],
+)
+def test_what_a_job_did_before_the_beginning_counts_only_once(terms: dict[str, object], end: int) -> None:
+    """The first runs from 0 by the record, for 100 s, and makes room from 60 to 70; it does what it lost again.
+
+    It had saved nothing then; 40 s; 50 s, at 55 with the costs of five checkpoints, and writes four more from 70 on.
+    """
+    since = {"start_time": 0.0, "end_time": 100.0, "priority": 0}
+    policy = Policy(backfill="fit", preemption={"rule": "priority", **terms})
+    found = simulate(workload((0, 100, 4, since), (60, 10, 4, {"priority": 1})), cluster(4), policy=policy, begin=50)
+    assert found.jobs["end_time"].to_pylist() == [end, 70]
+    assert found.jobs["runtime"].to_pylist() == [100, 10]
+    assert found.jobs["slowdown"].to_pylist()[0] == pytest.approx(end / 100)
+
+
 def test_energy_is_told_in_the_units_of_its_keys():
     energy = numbers(record(workload((0, 3600, 4)), cluster(4), (0, 0, 3600, [(0, 4)])))["energy"]
     assert energy["it_kwh"] == pytest.approx(1.9)

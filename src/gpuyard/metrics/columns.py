@@ -8,7 +8,7 @@ from typing import Final
 import pyarrow as pa
 
 from gpuyard.metrics.facts import STATES
-from gpuyard.metrics.keys import FAIRNESS, Key
+from gpuyard.metrics.keys import DONE, FAIRNESS, Key
 from gpuyard.metrics.keys import key as _key
 from gpuyard.metrics.keys import percentiles as _percentiles
 from gpuyard.metrics.service_columns import SERVED, SERVICE_KEYS, of_requests
@@ -44,6 +44,7 @@ def _column(name: str, dtype: pa.DataType, unit: str, meaning: str, null: str = 
 
 _WAITING: Final = "the job did not start"
 _RUNNING: Final = "the job did not end"
+_LEFT: Final = f"{_RUNNING}, or a preemption cancelled it"
 
 JOBS: Final[tuple[Column, ...]] = (
     _column("job_id", pa.string(), "name", "the job's name in the source"),
@@ -59,13 +60,13 @@ JOBS: Final[tuple[Column, ...]] = (
     _column("end_time", pa.float64(), "s", "last end, since the origin", _RUNNING),
     _column("wait_time", pa.float64(), "s", "start_time - eligible_time", _WAITING),
     _column("submit_wait_time", pa.float64(), "s", "start_time - submit_time", _WAITING),
-    _column("jct", pa.float64(), "s", "job completion time: end_time - submit_time", _RUNNING),
+    _column("jct", pa.float64(), "s", "job completion time: end_time - submit_time", _LEFT),
     _column(
         "runtime",
         pa.float64(),
         "s",
         "how long it worked, without what was lost; less than its own run time if its limit killed it",
-        _RUNNING,
+        _LEFT,
     ),
     _column("gpus", pa.int32(), "GPUs", "GPUs it asked for"),
     _column("gpu_milli", pa.int32(), "1/1000 GPU", "share of its one GPU", "whole GPUs"),
@@ -84,8 +85,8 @@ JOBS: Final[tuple[Column, ...]] = (
     ),
     _column("state", pa.string(), "name", "how it fared: " + ", ".join(STATES)),
     _column("reject_reason", pa.string(), "text", "why it was rejected", "not rejected"),
-    _column("slowdown", pa.float64(), "ratio", "jct / runtime", "the job did not end, or ran no time"),
-    _column("bounded_slowdown", pa.float64(), "ratio", "max(1, jct / max(runtime, 10 s))", _RUNNING),
+    _column("slowdown", pa.float64(), "ratio", "jct / runtime", f"{_LEFT}, or it ran no time"),
+    _column("bounded_slowdown", pa.float64(), "ratio", "max(1, jct / max(runtime, 10 s))", _LEFT),
     _column("gpu_time", pa.float64(), "GPU s", "GPUs held x time held; 0 for an attempt that found no room"),
     _column(
         "energy_kwh",
@@ -99,7 +100,7 @@ JOBS: Final[tuple[Column, ...]] = (
         pa.float64(),
         "s",
         "end_time - deadline; negative if it ended early enough",
-        "no deadline, or the job did not end",
+        f"no deadline, or {_LEFT}",
     ),
     _column(
         "recorded_start_time", pa.float64(), "s", "when it started in the record, since the origin", "not recorded"
@@ -232,8 +233,8 @@ def _of_jobs(prefix: str) -> tuple[Key, ...]:
         *(_key(f"{prefix}jobs.{name}", "jobs", meaning) for name, meaning in _OUTCOMES.items()),
         *_percentiles(f"{prefix}wait_s", "s", "first start - eligible time, over jobs that started"),
         *_percentiles(f"{prefix}submit_wait_s", "s", "first start - submission, over jobs that started"),
-        *_percentiles(f"{prefix}jct_s", "s", "end - submission, over jobs that ended"),
-        *_percentiles(f"{prefix}bounded_slowdown", "ratio", "max(1, jct / max(runtime, 10 s)), over jobs that ended"),
+        *_percentiles(f"{prefix}jct_s", "s", f"end - submission, over jobs {DONE}"),
+        *_percentiles(f"{prefix}bounded_slowdown", "ratio", f"max(1, jct / max(runtime, 10 s)), over jobs {DONE}"),
     )
 
 
@@ -352,7 +353,11 @@ SUMMARY: Final[tuple[Key, ...]] = (
     *FAIRNESS,
     _key("deadlines.jobs", "jobs", "jobs with a deadline; the block is null where no job has one"),
     _key("deadlines.met", "jobs", "ended by their deadline, in whatever state"),
-    _key("deadlines.missed", "jobs", "ended later, were rejected, or had not ended by the stop and were due by then"),
+    _key(
+        "deadlines.missed",
+        "jobs",
+        "ended later, rejected, cancelled by a preemption, or had not ended by the stop and were due by then",
+    ),
     _key("deadlines.open", "jobs", "had not ended by the stop and were due later"),
     _key("deadlines.missed_share", "0 to 1", "missed / (met + missed)"),
     *_percentiles("deadlines.lateness_s", "s", "end - deadline, over jobs that ended after their deadline"),

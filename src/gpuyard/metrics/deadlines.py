@@ -16,28 +16,30 @@ __all__ = ["deadline_block", "lateness"]
 def lateness(record: Record, times: JobTimes) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return end - deadline of each job, int64 microseconds, shape (jobs,), and which jobs have it (bool).
 
-    It is negative for a job that ended early enough, and there is none without a deadline or an end.
+    It is negative for a job that ended early enough, and there is none without a deadline or an end, nor for a job
+    that a preemption cancelled.
     """
     due = record.workload.deadline
-    known = times.ended & (due != NEVER)
+    known = times.done & (due != NEVER)
     return np.where(known, record.end - np.where(known, due, 0), 0), known
 
 
 def deadline_block(record: Record, times: JobTimes, chosen: NDArray[np.bool_]) -> dict[str, object] | None:
     """Return how many of the chosen jobs met their deadline, and how late the others were; ``None`` without any.
 
-    A job meets its deadline if it ends, in whatever state, no later.  It misses it if it ends later, is rejected, or
-    has not ended by the stop of the simulation and the deadline is no later than that.  The rest are open.
+    A job meets its deadline if it ends, in whatever state, no later.  It misses it if it ends later, is rejected, is
+    cancelled by a preemption, or has not ended by the stop of the simulation and the deadline is no later than that.
+    The rest are open.
     """
     due = record.workload.deadline
     having = chosen & (due != NEVER)
     if not having.any():
         return None
-    late, ended = lateness(record, times)
-    tardy = having & ended & (late > 0)
-    met = having & ended & (late <= 0)
-    lost = having & (record.outcome == Outcome.REJECTED)
-    missed = tardy | lost | (having & ~ended & (due <= record.stop))
+    late, done = lateness(record, times)
+    tardy = having & done & (late > 0)
+    met = having & done & (late <= 0)
+    lost = having & ((record.outcome == Outcome.REJECTED) | (times.ended & ~times.done))
+    missed = tardy | lost | (having & ~done & (due <= record.stop))
     judged = int(met.sum()) + int(missed.sum())
     return {
         "jobs": int(having.sum()),

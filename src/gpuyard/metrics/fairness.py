@@ -148,7 +148,7 @@ def deficits_of(
 def finish_time_fairness(record: Record, times: JobTimes, part: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return rho of each job, float64, shape (jobs,).
 
-    It is not a number where the job did not end, ran no time, or is due nothing.
+    It is not a number where the job did not end, or a preemption cancelled it, ran no time, or is due nothing.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ def finish_time_fairness(record: Record, times: JobTimes, part: NDArray[np.float
 
     Source: Mahajan et al. 2020, NSDI (Themis).
     """
-    known = times.ended & (times.runtime > 0) & (part > 0)
+    known = times.done & (times.runtime > 0) & (part > 0)
     due = np.where(known, part, 1.0) * max(record.cluster.gpus, 1)
     longer = np.maximum(1.0, asked_milli(record.workload) / 1000 / due)
     shared = np.where(known, record.end - record.eligible, 0)
@@ -170,8 +170,8 @@ class Fared:
 
     ``tenants``: the jobs by tenant.  ``chosen``: bool, shape (jobs,), the jobs that count.  ``held``: GPU-hours of
     each attempt in the window.  ``deficits``: between the window's ends, or ``None``.  ``alone``: how long each job
-    took alone, from eligibility to end, float64 microseconds, not a number where it did not end; or ``None`` where
-    nobody was simulated alone.
+    took alone, from eligibility to end, float64 microseconds, not a number where it did not end or was cancelled by a
+    preemption; or ``None`` where nobody was simulated alone.
     """
 
     tenants: Groups
@@ -231,7 +231,7 @@ def _against_alone(record: Record, fared: Fared) -> tuple[NDArray[np.float64], N
     """Return how long each job took in the run and alone, microseconds; not a number where it is not known of both."""
     if fared.alone is None:
         return None
-    known = fared.times.ended & (fared.alone > 0)
+    known = fared.times.done & (fared.alone > 0)
     shared = np.where(known, record.end - np.where(known, record.eligible, 0), np.nan)
     return shared, np.where(known, fared.alone, np.nan)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["FAIRNESS", "Key", "key", "percentiles"]
+__all__ = ["DONE", "FAIRNESS", "Key", "key", "percentiles"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,6 +28,10 @@ def percentiles(path: str, unit: str, meaning: str) -> tuple[Key, ...]:
     return tuple(key(f"{path}.{name}", unit, f"{text}: {meaning}") for name, text in names.items())
 
 
+DONE: Final = "that ended and were not cancelled by a preemption"
+"""Which jobs have a completion time, and what follows from it."""
+
+
 def _of_fairness(prefix: str, over: str) -> tuple[Key, ...]:
     return (
         key(f"{prefix}shortfall_gpu_hours", "GPU h", "due and not held, while jobs waited"),
@@ -36,12 +40,12 @@ def _of_fairness(prefix: str, over: str) -> tuple[Key, ...]:
             f"{prefix}rho",
             "ratio",
             f"finish-time fairness, time to the end over that alone on the tenant's share of the cluster, over {over} "
-            "that ended",
+            f"{DONE}",
         ),
         *percentiles(
             f"{prefix}alone_slowdown",
             "ratio",
-            f"time to the end over that with the tenant alone there, over {over} that ended",
+            f"time to the end over that with the tenant alone there, over {over} {DONE}",
         ),
         key(f"{prefix}alone_slowdown_total", "ratio", "the sum of these times over that of those alone"),
     )

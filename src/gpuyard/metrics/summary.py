@@ -263,7 +263,7 @@ def _extremes(view: _View) -> tuple[int | None, int | None]:
 def _job_blocks(view: _View, groups: Groups) -> Iterator[Numbers]:
     """Yield, for each group, its jobs by outcome and the percentiles of its waits, completion times and slowdowns."""
     times, chosen = view.times, view.chosen
-    started, ended = chosen & times.started, chosen & times.ended
+    started, done = chosen & times.started, chosen & times.done
     counts = np.bincount(
         groups.code[chosen].astype(np.int64) * len(STATES) + view.record.outcome[chosen],
         minlength=len(groups.names) * len(STATES),
@@ -275,8 +275,8 @@ def _job_blocks(view: _View, groups: Groups) -> Iterator[Numbers]:
     submit_waits = waits
     if not np.array_equal(times.wait, times.submit_wait):
         submit_waits = [percentile_block(wait, MICROSECOND) for wait in groups.split(times.submit_wait, started)]
-    completions = groups.split(times.jct, ended)
-    slowdowns = groups.split(times.bounded_slowdown, ended)
+    completions = groups.split(times.jct, done)
+    slowdowns = groups.split(times.bounded_slowdown, done)
     rows = zip(counts, never.tolist(), waits, submit_waits, completions, slowdowns, strict=True)
     for count, not_started, wait, submit_wait, jct, slowdown in rows:
         states = dict(zip(STATES, count.tolist(), strict=True))

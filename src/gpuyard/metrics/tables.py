@@ -45,7 +45,7 @@ def jobs_table(record: Record, account: EnergyAccount, times: JobTimes | None = 
     gpu_time = np.bincount(
         record.attempt_job, weights=account.holdings.attempt_milli / 1000 * lengths, minlength=len(record.workload)
     )
-    waiting, running = ~times.started, ~times.ended
+    waiting, left = ~times.started, ~times.done
     recorded, due = record.workload.floats("start_time"), record.workload.floats("deadline")
     late, is_late = lateness(record, times)
     columns = {
@@ -53,11 +53,11 @@ def jobs_table(record: Record, account: EnergyAccount, times: JobTimes | None = 
         "submit_time": _numbers(seconds(record.workload.submit)),
         "eligible_time": _times(record.eligible),
         "start_time": _times(record.start),
-        "end_time": _numbers(seconds(record.end), running),
+        "end_time": _numbers(seconds(record.end), ~times.ended),
         "wait_time": _numbers(seconds(times.wait), waiting),
         "submit_wait_time": _numbers(seconds(times.submit_wait), waiting),
-        "jct": _numbers(seconds(times.jct), running),
-        "runtime": _numbers(seconds(times.runtime), running),
+        "jct": _numbers(seconds(times.jct), left),
+        "runtime": _numbers(seconds(times.runtime), left),
         "gpus": given["gpus"],
         "gpu_milli": given["gpu_milli"],
         "job_class": given["job_class"],
@@ -69,8 +69,8 @@ def jobs_table(record: Record, account: EnergyAccount, times: JobTimes | None = 
         "virtual_cluster": _virtual_clusters(record),
         "state": _names(record.outcome, STATES),
         "reject_reason": _reasons(record),
-        "slowdown": _numbers(times.slowdown, running | np.isnan(times.slowdown)),
-        "bounded_slowdown": _numbers(times.bounded_slowdown, running),
+        "slowdown": _numbers(times.slowdown, left | np.isnan(times.slowdown)),
+        "bounded_slowdown": _numbers(times.bounded_slowdown, left),
         "gpu_time": _numbers(gpu_time.astype(np.float64)),
         "energy_kwh": _numbers(account.job_kwh + account.job_idle_kwh),
         "deadline": _numbers(due, ~np.isfinite(due)),

@@ -34,7 +34,7 @@ class Measure:
 
 
 _WAIT = "time from when a job could have started to its first start, over the jobs that started"
-_JCT = "job completion time: from submission to the last end, over the jobs that ended"
+_JCT = "job completion time: from submission to the last end, over the jobs that ended and no preemption cancelled"
 _SLOWDOWN = "completion time over run time, at least 1; run times under 10 s count as 10 s"
 
 MEASURES: Final[tuple[Measure, ...]] = (
