@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from gpuyard import __version__
 from gpuyard.apart import check_apart, times_alone
 from gpuyard.beside import beside
+from gpuyard.beginning import begin_at
 from gpuyard.bounds import Bounds, bound_tables, settled, with_time_limits
 from gpuyard.cluster import Cluster
 from gpuyard.custom import Decider, OwnOrder, OwnPlacement
@@ -46,7 +47,7 @@ from gpuyard.tenancy import Tenants
 from gpuyard.traces.trace import Trace
 from gpuyard.virtual_clusters import VirtualCluster, virtual_cluster_tables
 from gpuyard.windows import NodeWindow, partitions_of, window_tables
-from gpuyard.workload import Workload
+from gpuyard.workload import MICROSECOND, Workload
 
 __all__ = ["Progress", "result_of", "simulate"]
 
@@ -154,8 +155,11 @@ def simulate(
     bounds = settled(bounds, partitions_of(windows))
     tell("schedule", 0.0)
     jobs.parents  # noqa: B018  # worked out once for both that look at it now
-    jobs = with_time_limits(jobs, bounds)
-    digested = beside(lambda: workload_digest(jobs))
+    stated, jobs = jobs, with_time_limits(jobs, bounds)
+    limited = jobs is not stated
+    if limited and begin is not None:
+        stated = begin_at(stated, round(begin * MICROSECOND)).workload
+    digested = beside(lambda: workload_digest(stated))
     record = schedule_apart(
         jobs,
         cluster,
@@ -210,6 +214,7 @@ def simulate(
         bin_width=bin_width,
         tenant_weights=tenant_weights,
         alone=apart,
+        stated=stated if limited else None,
         scenario={
             "run": run,
             **(nodes := window_tables(windows)),
@@ -232,12 +237,14 @@ def result_of(
     bin_width: float | None = None,
     tenant_weights: Mapping[str, float] | None = None,
     alone: NDArray[np.float64] | None = None,
+    stated: Workload | None = None,
     scenario: Mapping[str, object] | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Return the result of a record: account, numbers, tables and the echo of the scenario.
 
-    What does not depend on each other is worked out side by side.
+    What does not depend on each other is worked out side by side.  ``stated``: the jobs of the record with the time
+    limits that they state themselves, where bounds gave them others.
     """
     judging, digesting = beside(lambda: judge(record)), beside(lambda: schedule_digest(record))
     drawn = account(record, energy)
@@ -276,7 +283,7 @@ def result_of(
         times=times,
         digest=digesting(),
     )
-    return Result(numbers=numbers, scenario=_echo(record, drawn.model, scenario or {}), **tabled())
+    return Result(numbers=numbers, scenario=_echo(record, stated, drawn.model, scenario or {}), **tabled())
 
 
 def _check_seconds(name: str, value: object) -> None:
@@ -291,7 +298,9 @@ def _say_nothing(_: str, __: float | None) -> None:
     return None
 
 
-def _echo(record: Record, model: EnergyModel, given: Mapping[str, object]) -> dict[str, object]:
+def _echo(
+    record: Record, stated: Workload | None, model: EnergyModel, given: Mapping[str, object]
+) -> dict[str, object]:
     """Return the scenario: the sections that were given, policy and energy resolved, and where all came from."""
     cluster, workload = record.cluster, record.workload
     earlier, own = given.get("provenance"), record.policy.own_sources
@@ -311,7 +320,7 @@ def _echo(record: Record, model: EnergyModel, given: Mapping[str, object]) -> di
         "workload_rejected_rows": len(workload.rejected),
         "workload_jobs_not_over": _not_over(workload),
         "workload_notes": list(workload.notes),
-        "workload_sha256": workload_digest(workload),
+        "workload_sha256": workload_digest(workload if stated is None else stated),
         "cluster": cluster.name,
         "cluster_nodes": cluster.nodes,
         "cluster_gpus": cluster.gpus,

@@ -10,6 +10,8 @@ import gpuyard as gy
 from conftest import cluster, workload
 from gpuyard import explain
 from gpuyard.errors import ConfigError, InputError
+from gpuyard.report import compare
+from gpuyard.report.compare import DIFFERENT_WORKLOADS
 from gpuyard.result import Result
 from gpuyard.scenario import Scenario, load, run
 
@@ -75,6 +77,22 @@ def test_a_result_runs_again_with_the_same_bounds(tmp_path: Path) -> None:
     assert rejected(again) == rejected(first)
     assert set(rejected(first)) == {"b", "c"}
     assert explain(Result.load(tmp_path / "out"), "d").state == "completed"
+
+
+@pytest.mark.parametrize(("begin", "jobs"), [("", 3), ("[run]\nbegin = 70\n", 2)])
+def test_a_run_with_bounds_and_one_without_are_of_the_same_jobs(tmp_path: Path, begin: str, jobs: int) -> None:
+    """Limits that bounds give are no part of the workload; explanations know it again and have the limits."""
+    bound = '[[partition]]\nname = "debug"\nmax_time = "1h"\ndefault = true\n'
+    without, bounded = load(written(tmp_path, begin)), load(written(tmp_path, begin + bound))
+    record = "job_id,submit_time,start_time,runtime,gpus\na,0,0,60,1\nb,10,20,900,1\nc,80,90,60,2\n"
+    (tmp_path / "jobs.csv").write_text(record, encoding="utf-8")
+    result = run(bounded)
+    compared = compare(run(without), result)
+    assert DIFFERENT_WORKLOADS not in compared.warnings
+    assert compared.paired is not None
+    assert compared.paired.jobs == jobs
+    result.save(tmp_path / "out")
+    assert explain(Result.load(tmp_path / "out"), "c").asked["time_limit"] == HOUR
 
 
 def test_python_writes_the_tables_that_a_scenario_has() -> None:

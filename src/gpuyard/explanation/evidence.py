@@ -233,7 +233,6 @@ def gather(
         If they cannot be made again, or are not those that the result was made from.
     """
     jobs, site = _jobs_and_site(result, workload, cluster, note)
-    jobs = with_time_limits(jobs, bounds_of(result))
     given = dict(section_of(result, "policy"))
     policy = named_policy(str(given.pop("name", "fifo")), **given)
     run = section_of(result, "run")
@@ -246,6 +245,7 @@ def gather(
         if division is not None:  # whose jobs are whose is asked of all of them
             division = replace(division, member=division.member[middle.kept])
     _check_same(result, jobs, site)
+    jobs = with_time_limits(jobs, bounds_of(result))
     attempts = result.attempts
     row_of = {name: row for row, name in enumerate(jobs.table["job_id"].to_pylist())}
     attempt_end = ticks_of(attempts["end_time"])
