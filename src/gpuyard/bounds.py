@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from numbers import Integral, Real
 from typing import Any, Final
 
 import numpy as np
@@ -33,6 +33,8 @@ _MOST: Final = {
     "max_memory_gib": MOST_MEMORY_GIB,
 }
 """The numbers, and the most that each can be."""
+_LEAST: Final = {"max_time": 1e-6, "default_time": 1e-6, "max_nodes": 1}
+"""The least that each can be, where it is not 0: with less no job could run."""
 _LISTS: Final = ("allow_tenants", "deny_tenants", "allow_qos", "deny_qos")
 _ORDERED: Final = (("default_time", "max_time"), ("min_nodes", "max_nodes"), ("min_gpus", "max_gpus"))
 
@@ -40,6 +42,10 @@ _ORDERED: Final = (("default_time", "max_time"), ("min_nodes", "max_nodes"), ("m
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bounds:
     """What a job of one partition, or of one QOS, may ask for; what is left out binds nobody.
+
+    Source: Slurm's manual pages slurm.conf(5) (``MaxTime``, ``DefaultTime``, ``MinNodes``, ``MaxNodes``,
+    ``AllowAccounts`` and so on of a partition) and sacctmgr(1) (``MaxWall``, ``MaxTRESPerJob`` and ``MinTRESPerJob`` of
+    a QOS).
 
     Parameters
     ----------
@@ -65,8 +71,8 @@ class Bounds:
     Raises
     ------
     ConfigError
-        For both a partition and a QOS or neither, numbers out of range or against each other, what is allowed and
-        denied at once, and QOS of a QOS.
+        For both a partition and a QOS or neither, numbers out of range or against each other, what are no names,
+        what is allowed and denied at once, and QOS of a QOS.
     """
 
     partition: str | None = None
@@ -86,18 +92,18 @@ class Bounds:
     deny_qos: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if (self.partition is None) == (self.qos is None) or not isinstance(self.name, str) or not self.name:
+        given: object = self.qos if self.partition is None else self.partition
+        if (self.partition is None) == (self.qos is None) or not isinstance(given, str) or not given:
             raise ConfigError(
                 "bounds are those of one partition or of one QOS, by its name, got "
                 f"partition = {self.partition!r} and qos = {self.qos!r}"
             )
+        if not isinstance(self.is_default, bool):
+            raise ConfigError(f"'is_default' of {self.what} must be True or False, got {self.is_default!r}")
         for name in _LISTS:
-            given = getattr(self, name)
-            object.__setattr__(self, name, (given,) if isinstance(given, str) else tuple(given))
-            if not all(isinstance(each, str) and each for each in getattr(self, name)):
-                raise ConfigError(f"'{name}' of {self.what} are names, got {given!r}")
+            object.__setattr__(self, name, self._checked_names(name))
         for name in _MOST:
-            self._check_number(name)
+            object.__setattr__(self, name, self._checked_number(name))
         for low, high in _ORDERED:
             least, most = getattr(self, low), getattr(self, high)
             if least is not None and most is not None and least > most:
@@ -111,15 +117,28 @@ class Bounds:
         if self.qos is not None and (self.allow_qos or self.deny_qos):
             raise ConfigError(f"{self.what} allows or denies QOS, which only a partition does; leave that out")
 
-    def _check_number(self, name: str) -> None:
-        value, most = getattr(self, name), _MOST[name]
+    def _checked_names(self, name: str) -> tuple[str, ...]:
+        given: object = getattr(self, name)
+        names = (given,) if isinstance(given, str) else given
+        if not isinstance(names, list | tuple) or not all(isinstance(each, str) and each for each in names):
+            raise ConfigError(
+                f"'{name}' of {self.what} are names, got {given!r}; write a list of them, or leave it out"
+            )
+        return tuple(names)
+
+    def _checked_number(self, name: str) -> int | float | None:
+        value, most, least = getattr(self, name), _MOST[name], _LEAST.get(name, 0)
         if value is None:
-            return
+            return None
         whole = name in ("min_nodes", "max_nodes")
-        fits = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
-        if not fits or not math.isfinite(value) or not 0 <= value <= most:
+        fits = isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
+        if not fits or not least <= value <= most:
             kind = "a whole number" if whole else "a number" + (" of seconds" if name.endswith("_time") else "")
-            raise ConfigError(f"'{name}' of {self.what} must be {kind} from 0 to {most:g}, got {value!r}")
+            without = "; leave it out where nothing is bounded" if least else ""
+            raise ConfigError(
+                f"'{name}' of {self.what} must be {kind} from {least:g} to {most:g}, got {value!r}{without}"
+            )
+        return int(value) if isinstance(value, Integral) else float(value)
 
     @property
     def column(self) -> str:
@@ -165,7 +184,11 @@ class Bounds:
 
 
 def check_bounds(bounds: Sequence[Bounds]) -> None:
-    """Raise ConfigError for bounds that are given twice, and for two defaults."""
+    """Raise ConfigError for what is no list of bounds, bounds that are given twice, and for two defaults."""
+    if not isinstance(bounds, list | tuple) or not all(isinstance(each, Bounds) for each in bounds):
+        raise ConfigError(
+            f"bounds are a list of gpuyard.Bounds, got {bounds!r:.80}; write bounds=[gpuyard.Bounds(...)]"
+        )
     for column, called in (("partition", "partition"), ("qos", "QOS")):
         its = [each for each in bounds if each.column == column]
         names = [each.name for each in its]

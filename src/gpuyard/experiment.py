@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from gpuyard import __version__
 from gpuyard.apart import check_apart, times_alone
-from gpuyard.beside import beside
 from gpuyard.beginning import begin_at
+from gpuyard.beside import beside
 from gpuyard.bounds import Bounds, bound_tables, settled, with_time_limits
 from gpuyard.cluster import Cluster
 from gpuyard.custom import Decider, OwnOrder, OwnPlacement

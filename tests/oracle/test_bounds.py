@@ -78,4 +78,4 @@ def tell(kind: str, number: int) -> bool:
 @pytest.mark.parametrize("kind", KINDS)
 def test_bounds_are_told_alike(kind):
     cases = 3 * EXAMPLES
-    assert sum(tell(kind, number) for number in range(cases)) > cases // 2
+    assert sum(tell(kind, number) for number in range(cases)) >= cases // 2

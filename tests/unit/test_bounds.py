@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import gpuyard as gy
@@ -165,6 +166,8 @@ def test_a_file_that_is_wrong_is_named_with_its_row(tmp_path: Path, text: str, s
         ('[[qos]]\nname = "a"\nallow_qos = "b"\n', "has no key 'allow_qos'"),
         ('[[partition]]\nname = "a"\nallow_tenants = "b"\ndeny_tenants = "c"\n', "leave 'deny_tenants' out"),
         ('[[partition]]\nname = "a"\nmax_nodes = -1\n', "[partition.a] max_nodes"),
+        ('[[partition]]\nname = "a"\nmax_nodes = 0\n', "[partition.a] max_nodes"),
+        ('[[qos]]\nname = "a"\nmax_time = 0\n', "'max_time' of QOS 'a' must be a number of seconds from 1e-06"),
         ('[[partition]]\nname = "a"\nmax_time = "1h"\n[[partition]]\nname = "b"\nnodes = 0\n', "run nowhere"),
         ('[[partition]]\nname = "a"\n[[partition]]\nname = "b"\nnodes = 0\n', "run nowhere"),
         ('[[qos]]\nname = "a"\nmax_time = "1h"\n[policy]\nreplay = "recorded"\n', "replay recorded starts every job"),
@@ -181,8 +184,16 @@ def test_what_may_not_be_is_said_with_a_remedy(tmp_path: Path, more: str, said: 
     [
         ({}, "one partition or of one QOS"),
         ({"partition": "a", "qos": "b"}, "one partition or of one QOS"),
-        ({"qos": "a", "max_nodes": 1.5}, "a whole number from 0"),
-        ({"qos": "a", "max_time": float("inf")}, "a number of seconds from 0"),
+        ({"qos": "a", "max_nodes": 1.5}, "a whole number from 1"),
+        ({"qos": "a", "max_time": float("inf")}, "a number of seconds from 1e-06"),
+        ({"qos": "a", "max_time": 0}, "leave it out where nothing is bounded"),
+        ({"qos": "a", "default_time": 4e-7}, "a number of seconds from 1e-06"),
+        ({"qos": "a", "max_nodes": 0}, "a whole number from 1"),
+        ({"qos": "a", "max_gpus": 10**400}, "a number from 0"),
+        ({"qos": 5}, "by its name, got partition = None and qos = 5"),
+        ({"qos": "a", "is_default": "no"}, "must be True or False, got 'no'"),
+        ({"partition": "a", "allow_qos": 5}, "are names, got 5; write a list"),
+        ({"qos": "a", "allow_tenants": None}, "are names, got None"),
         ({"qos": "a", "deny_qos": "b"}, "only a partition does"),
         ({"qos": "a", "allow_tenants": (3,)}, "are names"),
     ],
@@ -190,6 +201,18 @@ def test_what_may_not_be_is_said_with_a_remedy(tmp_path: Path, more: str, said: 
 def test_bounds_of_python_are_checked(given: dict[str, object], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         gy.Bounds(**given)
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    table = gy.Bounds(qos="a", max_nodes=np.int64(2), max_gpus=np.float32(0.5)).to_mapping()
+    assert table == {"name": "a", "max_nodes": 2, "max_gpus": 0.5}
+    assert [type(value) for value in table.values()] == [str, int, float]
+
+
+@pytest.mark.parametrize("bounds", [gy.Bounds(qos="a"), [{"qos": "a"}], None])
+def test_bounds_are_a_list_of_bounds(bounds: object) -> None:
+    with pytest.raises(ConfigError, match=r"write bounds=\[gpuyard\.Bounds"):
+        gy.simulate(workload((0, 1, 1)), cluster(1, 1), bounds=bounds)
 
 
 def test_a_default_of_bounds_and_not_of_nodes_is_refused() -> None:

@@ -54,7 +54,7 @@ def test_times_are_those_of_slurm(text: str, seconds: float) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("PartitionName=a MaxTime=1h", "no time of Slurm's (got '1h')"),
+        ("PartitionName=a MaxTime=1h", "no time of Slurm's above 0 (got '1h')"),
         ("PartitionName=a MaxNodes=many", "no number of nodes (got 'many')"),
         ("PartitionName=a Nodes=n[1-", "brackets do not match"),
         ("PartitionName=a Nodes= Default=YES", "the partition has no nodes"),
@@ -62,6 +62,8 @@ def test_times_are_those_of_slurm(text: str, seconds: float) -> None:
         ("NodeSet=x Feature=h100\nPartitionName=a Nodes=x", "go by a feature, which is not read (got 'x')"),
         ("PartitionName=a MaxTime=" + 400 * "9", "no time of Slurm's"),
         ("PartitionName=a MaxTime=1-" + 5000 * "9", "no time of Slurm's"),
+        ("PartitionName=a MaxTime=0", "no time of Slurm's above 0 (got '0')"),
+        ("PartitionName=a MaxNodes=0", "no number of nodes (got '0')"),
         ("PartitionName=a MaxNodes=" + 5000 * "9", "no number of nodes"),
         ("PartitionName=a Nodes=n[1-" + 5000 * "9" + "]", "more than 18 digits"),
     ],

@@ -31,7 +31,7 @@ class _BoundKeys(Section):
         default=None, description="The time limit of jobs that state none; max_time if left out."
     )
     min_nodes: int | None = Field(default=None, ge=0, description="So many nodes a job has at least.")
-    max_nodes: int | None = Field(default=None, ge=0, description="So many nodes a job has at most.")
+    max_nodes: int | None = Field(default=None, ge=1, description="So many nodes a job has at most.")
     min_gpus: float | None = Field(default=None, ge=0, description="So many GPUs a job asks for at least.")
     max_gpus: float | None = Field(default=None, ge=0, description="So many GPUs a job asks for at most.")
     max_cpus: float | None = Field(default=None, ge=0, description="So many cores a job asks for at most, in all.")

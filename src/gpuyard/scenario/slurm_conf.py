@@ -87,7 +87,7 @@ def _partition(
             table[own] = _seconds(said[key], key, row, path)
     for key, own in _NUMBERS.items():
         if key in said and said[key].casefold() not in _WITHOUT:
-            if not _WHOLE.fullmatch(said[key]):
+            if not _WHOLE.fullmatch(said[key]) or (key == "maxnodes" and int(said[key]) == 0):
                 raise InputError(
                     "this is no number of nodes", path=path, row=row, column=key, value=said[key],
                     remedy="write a whole number of at most 9 digits, or UNLIMITED",
@@ -131,16 +131,15 @@ def _nodes_of_set(name: str, said: Mapping[str, str], row: int, path: Path) -> l
 
 def _seconds(text: str, key: str, row: int, path: Path) -> float:
     """Return the seconds of a time as Slurm writes it: minutes, m:s, h:m:s, d-h, d-h:m or d-h:m:s."""
-    if _WHOLE.fullmatch(text):
-        return 60.0 * int(text)
     days, clock = _DAYS.fullmatch(text), _CLOCK.fullmatch(text)
-    found = days or clock
-    if found is None:
+    parts = [int(part or 0) for part in (days or clock).groups()] if days or clock else []
+    if _WHOLE.fullmatch(text):
+        parts = [0, int(text), 0]
+    scale = (86_400, 3600, 60, 1) if days else (3600, 60, 1)
+    seconds = sum(part * each for part, each in zip(parts, scale, strict=True)) if parts else 0
+    if not seconds:
         raise InputError(
-            "this is no time of Slurm's", path=path, row=row, column=key, value=text,
+            "this is no time of Slurm's above 0", path=path, row=row, column=key, value=text,
             remedy="write minutes, minutes:seconds, hours:minutes:seconds, days-hours:minutes:seconds, or UNLIMITED",
         )  # fmt: skip
-    parts = [int(part or 0) for part in found.groups()]
-    if days is not None:
-        return float(parts[0] * 86_400 + parts[1] * 3600 + parts[2] * 60 + parts[3])
-    return float(parts[0] * 3600 + parts[1] * 60 + parts[2])
+    return float(seconds)
