@@ -122,9 +122,9 @@ def lists_of(workload: Workload, given: Preemption) -> tuple[NDArray[np.int16], 
     if not given.preempts:
         return np.empty(0, np.int16), np.empty((0, 0), np.int8)
     codes, names = workload.labels(given.rule, "\0")
-    listed = np.array([[other in given.preempts.get(name, ()) for other in names] for name in names], np.int8)
     if len(names) >= 2**15:
         raise ConfigError(f"preempts goes by at most {2**15 - 1:,} names, and the jobs are of {len(names):,}")
+    listed = np.array([[other in given.preempts.get(name, ()) for other in names] for name in names], np.int8)
     return codes.astype(np.int16), listed.reshape(len(names), len(names))
 
 

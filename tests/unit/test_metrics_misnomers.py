@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from conftest import cluster, workload
+from gpuyard.bounds import Bounds
 from gpuyard.experiment import simulate
 from gpuyard.metrics.misnomers import misnamed, misnomers
 from gpuyard.policy import Policy
@@ -83,6 +84,21 @@ def test_a_tier_or_factor_of_a_name_that_is_near_is_told():
         "which has a tier", "which has a min_run", "which has a list",
     ]  # fmt: skip
     assert misnamed(policy, JOBS)[0] in simulate(JOBS, cluster(4), policy=policy).summary()["warnings"]
+
+
+def test_a_name_in_a_list_that_is_near_is_told():
+    jobs = workload((0, 1, 1, {"qos": "high", "tenant": "steel/vision"}), (0, 1, 1, {"qos": "normal"}))
+    lists = {"rule": "qos", "tiers": {"high": 2}, "preempts": {"high": ["normla", "normal2", "low"]}}
+    bounds = [
+        Bounds(partition="a", allow_tenants=("stel", "steel/vison", "steel/vision", "bio"), deny_qos=("hihg", "lwo")),
+        Bounds(qos="low", is_default=True, max_time=5, deny_tenants=("steel",)),
+    ]
+    assert misnamed(Policy(preemption=lists), jobs, bounds) == [
+        "No job is of the qos 'normal2', which is in preempts of 'high'; did you mean 'normal'?",
+        "No job is of the qos 'normla', which is in preempts of 'high'; did you mean 'normal'?",
+        "No job is of the tenant 'stel', which is in allow_tenants of partition 'a'; did you mean 'steel'?",
+        "No job is of the qos 'hihg', which is in deny_qos of partition 'a'; did you mean 'high'?",
+    ]
 
 
 def test_a_tier_of_nobody_is_not_where_the_near_name_has_its_own():

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 import gpuyard as gy
 from conftest import cluster, workload
 from gpuyard.errors import ConfigError
+from gpuyard.preempting import lists_of
 from gpuyard.preemption import Preemption
 from gpuyard.scenario import load, run
 
@@ -57,3 +59,14 @@ def test_beside_quotas_that_are_taken_back_lists_are_refused() -> None:
     with pytest.raises(ConfigError, match="reclaim = never"):
         gy.simulate(jobs, cluster(2), policy=policy, tenants=tenants)
     gy.simulate(jobs, cluster(2), policy=policy, tenants=tenants | {"reclaim": "never"})
+
+
+def test_more_names_than_there_is_room_for_are_refused_before_a_table_of_them_is_made() -> None:
+    names = [f"q{number}" for number in range(2**15)]
+    jobs = gy.Workload.from_table(
+        pa.table(
+            {"job_id": names, "submit_time": [0.0] * 2**15, "runtime": [1.0] * 2**15, "gpus": [1] * 2**15, "qos": names}
+        )
+    )
+    with pytest.raises(ConfigError, match=r"at most 32,767 names, and the jobs are of 32,768"):
+        lists_of(jobs, Preemption(rule="qos", tiers={"q1": 1}, preempts={"q1": ["q2"]}))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
+from typing import TypeAlias
 
 import numpy as np
 
@@ -17,6 +19,7 @@ from gpuyard.workload import Workload
 
 __all__ = ["misnamed", "misnomers", "nearest"]
 
+_Given: TypeAlias = tuple[str, str, set[str]]
 _NEAR = 0.75
 """How alike two names are at least, of 1, to be taken for one."""
 
@@ -35,28 +38,55 @@ def misnomers(tenants: Tenants, workload: Workload) -> list[str]:
 def misnamed(policy: Policy, workload: Workload, bounds: Sequence[Bounds] = ()) -> list[str]:
     """Return a sentence for each QOS or partition with a tier, a factor, bounds or so that no job has but a near one.
 
-    The near name is only suspected where it has none of its own.
+    Likewise for each name, also of a tenant, in the lists of ``preempts`` and of bounds.  The near name is only
+    suspected where it has none of its own, or is not in the same list.
     """
-    rule = policy.preemption.rule
-    own = policy.preemption
-    given_by_rule = (
-        ("a tier", own.tiers),
-        ("a mode", own.modes),
-        ("a min_run", own.min_runs),
-        ("a list", own.preempts),
-    )
-    tables = [(what, rule, set(given)) for what, given in given_by_rule] if rule in ("partition", "qos") else []
-    tables += [("a factor", "qos", set(policy.qos)), ("a factor", "partition", set(policy.partitions))]
-    for column in ("qos", "partition"):
-        tables.append(("bounds", column, {each.name for each in bounds if each.column == column}))
+    tables = [each for each in (*_with_terms(policy, bounds), *_listed(policy, bounds)) if each[2]]
+    known = {column: _names(column, workload, bounds) for column in {column for _, column, _ in tables}}
     said = []
-    for what, column, given in tables:
-        known = set(workload.labels(column, "")[1]) - {""} if given else set()
-        for name in sorted(given - known):
-            near = nearest(name, known - given)
+    for which, column, given in tables:
+        for name in sorted(given - known[column]):
+            near = nearest(name, known[column] - given)
             if near:
-                said.append(f"No job is of the {column} '{name}', which has {what}; did you mean '{near}'?")
-    return said
+                said.append(f"No job is of the {column} '{name}', which {which}; did you mean '{near}'?")
+    return list(dict.fromkeys(said))
+
+
+def _names(column: str, workload: Workload, bounds: Sequence[Bounds]) -> set[str]:
+    """Return the names that jobs have in a column, and those above their tenants; the default QOS is one of them."""
+    names = set(workload.labels(column, "")[1]) - {""}
+    if column == "qos":
+        names |= {each.name for each in bounds if each.qos is not None and each.is_default}
+    if column == "tenant":
+        names |= {parent for name in names for parent in accumulate(name.split("/"), "{}/{}".format)}
+    return names
+
+
+def _with_terms(policy: Policy, bounds: Sequence[Bounds]) -> Iterable[_Given]:
+    """Yield what names have, the column that they are of, and the names."""
+    own = policy.preemption
+    if own.rule in ("partition", "qos"):
+        for what, given in (
+            ("a tier", own.tiers),
+            ("a mode", own.modes),
+            ("a min_run", own.min_runs),
+            ("a list", own.preempts),
+        ):
+            yield f"has {what}", own.rule, set(given)
+    yield "has a factor", "qos", set(policy.qos)
+    yield "has a factor", "partition", set(policy.partitions)
+    for column in ("qos", "partition"):
+        yield "has bounds", column, {each.name for each in bounds if each.column == column}
+
+
+def _listed(policy: Policy, bounds: Sequence[Bounds]) -> Iterable[_Given]:
+    """Yield which list names are in, the column that they are of, and the names."""
+    for name, listed in policy.preemption.preempts.items():
+        yield f"is in preempts of '{name}'", policy.preemption.rule, set(listed)
+    for each in bounds:
+        for verb in ("allow", "deny"):
+            for key, column in (("tenants", "tenant"), ("qos", "qos")):
+                yield f"is in {verb}_{key} of {each.what}", column, set(getattr(each, f"{verb}_{key}"))
 
 
 def _of_tenants(tenants: Tenants, workload: Workload) -> Iterable[str]:
