@@ -111,6 +111,12 @@ def test_a_scenario_keeps_its_own_name_where_an_option_gives_it_another_cluster(
     assert all("site" not in each for each in named)
 
 
+def test_presets_are_not_read_where_there_is_no_name_to_keep(monkeypatch: pytest.MonkeyPatch) -> None:
+    nameless = Scenario.from_mapping(SMALL)
+    monkeypatch.setattr("gpuyard.scenario.source.preset_names", lambda: pytest.fail("presets are looked at"))
+    assert nameless.over({"run": {"seed": 4}}, "top").to_mapping()["run"]["seed"] == 4
+
+
 def test_another_cluster_takes_the_energy_figures_of_the_preset_with_it(tmp_path: Path) -> None:
     lab = "{}[cluster]\nnodes = 1\ngpus_per_node = 8\n{}"
     above = load(write(tmp_path, "above.toml", lab.format('extends = "phase-1"\n', "")))

@@ -112,12 +112,9 @@ class Layered:
 
     def _own_names(self) -> dict[str, Any]:
         """Return the name and the description, unless they are those of a preset, which say what its site is."""
-        presets = [load_preset(name) for name in preset_names()]
-        return {
-            key: self.values[key]
-            for key in ("name", "description")
-            if key in self.values and all(self.values[key] != preset.get(key) for preset in presets)
-        }
+        stated = {key: self.values[key] for key in ("name", "description") if key in self.values}
+        presets = [load_preset(name) for name in preset_names()] if stated else []
+        return {key: text for key, text in stated.items() if all(text != each.get(key) for each in presets)}
 
     def _forget_energy_of_presets(self) -> None:
         """Drop what presets say about energy: it is the power and the prices of the site that was replaced."""
