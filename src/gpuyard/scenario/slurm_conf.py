@@ -132,7 +132,8 @@ def _nodes_of_set(name: str, said: Mapping[str, str], row: int, path: Path) -> l
 def _seconds(text: str, key: str, row: int, path: Path) -> float:
     """Return the seconds of a time as Slurm writes it: minutes, m:s, h:m:s, d-h, d-h:m or d-h:m:s."""
     days, clock = _DAYS.fullmatch(text), _CLOCK.fullmatch(text)
-    parts = [int(part or 0) for part in (days or clock).groups()] if days or clock else []
+    found = days or clock
+    parts = [] if found is None else [int(part or 0) for part in found.groups()]
     if _WHOLE.fullmatch(text):
         parts = [0, int(text), 0]
     scale = (86_400, 3600, 60, 1) if days else (3600, 60, 1)
