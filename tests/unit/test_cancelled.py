@@ -124,7 +124,7 @@ def test_who_was_cancelled_waits_no_more() -> None:
 def test_explain_tells_for_whom_a_job_was_cancelled() -> None:
     told = str(explain(simulated(), "0", workload=JOBS, cluster=cluster(4)))
     assert "It made room for job 1" in told
-    assert "Ended at 4 s: cancelled." in told
+    assert "Ended at 4 s: cancelled, as a job of the QOS 'low' is when it makes room." in told
     assert "waited when the simulation stopped" not in told
     assert told.count("It did not wait.") == 1
 

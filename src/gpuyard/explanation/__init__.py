@@ -15,6 +15,7 @@ from gpuyard.errors import ConfigError
 from gpuyard.explanation.apart import alone
 from gpuyard.explanation.cell_waits import find_cell_stretches
 from gpuyard.explanation.cells import find_cells
+from gpuyard.explanation.endings import find_rule
 from gpuyard.explanation.evidence import Evidence, find_job, gather
 from gpuyard.explanation.holding import find_holds
 from gpuyard.explanation.placing import find_placed
@@ -148,6 +149,7 @@ def story_of(evidence: Evidence, job_id: str) -> Story:
         notes=_notes(evidence),
         attempts=find_stays(evidence, row),
         cells=None if rejected else find_cells(evidence, row),
+        ended_by=None if rejected else find_rule(evidence, row),
     )
 
 

@@ -65,6 +65,7 @@ def _part(evidence: Evidence, division: Division, number: int, rows: NDArray[np.
         there_from=evidence.there_from[nodes],
         read_beliefs=lambda: (jobs.estimate, jobs.rank),
         numbers=nodes,
+        stated_limit=evidence.stated_limit[rows],
         division=None,
     )
 

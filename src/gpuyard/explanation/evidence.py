@@ -78,6 +78,8 @@ class Evidence:
     """the cluster of which this one is a part, or the same"""
     numbers: NDArray[np.int64]
     """of each node, its number there"""
+    stated_limit: NDArray[np.int64]
+    """the time limit that each job states itself; ``workload`` has those that partitions and QOS give the others"""
     division: Division | None = None
     """the virtual clusters of the run; of one of them, ``None``"""
 
@@ -245,7 +247,7 @@ def gather(
         if division is not None:  # whose jobs are whose is asked of all of them
             division = replace(division, member=division.member[middle.kept])
     _check_same(result, jobs, site)
-    jobs = with_time_limits(jobs, bounds_of(result))
+    stated, jobs = jobs.time_limit, with_time_limits(jobs, bounds_of(result))
     attempts = result.attempts
     row_of = {name: row for row, name in enumerate(jobs.table["job_id"].to_pylist())}
     attempt_end = ticks_of(attempts["end_time"])
@@ -281,6 +283,7 @@ def gather(
         read_beliefs=partial(_beliefs, jobs, policy, seed),
         site=site,
         numbers=np.arange(site.nodes),
+        stated_limit=stated,
         division=division,
     )
 

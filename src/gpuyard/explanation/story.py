@@ -20,6 +20,7 @@ __all__ = [
     "Passed",
     "Placed",
     "Right",
+    "Rule",
     "Shut",
     "Stay",
     "Story",
@@ -329,6 +330,17 @@ class Stay:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rule:
+    """The rule of its partition or QOS that ended a job."""
+
+    key: str
+    """``default_time`` or ``max_time``, the limit of jobs that state none; ``modes``, by which the preempted end"""
+    column: str
+    """``partition`` or ``qos``"""
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Story:
     """The life of one job."""
 
@@ -357,6 +369,8 @@ class Story:
     """of a run that preempts; its waits have stretches, all of them in order"""
     cells: InCells | None = None
     """where the cluster is handed out in cells"""
+    ended_by: Rule | None = None
+    """the rule of its partition or QOS that ended it, where one did"""
 
     @property
     def wait(self) -> float | None:

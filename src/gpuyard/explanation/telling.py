@@ -316,6 +316,9 @@ _SAID: Final = {
 """Why one job made room for another, by the measure of the rule."""
 
 
+_NOUN: Final = {"partition": "partition", "qos": "QOS"}
+
+
 def _attempts(story: Story) -> list[str]:
     """Return the attempts of a job one after the other, and what they came to."""
     lines = []
@@ -406,7 +409,14 @@ def _why_it(made: Made) -> str:
 
 
 def _how(story: Story) -> str:
-    return {"timed_out": "killed at its time limit"}.get(story.state, story.state)
+    how = {"timed_out": "killed at its time limit"}.get(story.state, story.state)
+    rule = story.ended_by
+    if rule is None:
+        return how
+    whose = f"{_NOUN[rule.column]} '{rule.name}'"
+    if rule.key == "modes":
+        return f"{how}, as a job of the {whose} is when it makes room"
+    return f"{how}, the {rule.key} of its {whose}, since it stated none"
 
 
 def _ending(story: Story) -> str:
