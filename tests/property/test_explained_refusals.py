@@ -65,12 +65,32 @@ def test_reasons_are_what_the_reference_met(rule: str, variant: str) -> None:
             jobs, closed = in_partitions(data, jobs), data.draw(partitions(site.nodes), label="partitions")
         shared = NO_TENANTS
         if "tenants" in beside:
-            between = data.draw(st.sampled_from(["queue", "drf", "fair"]))  # of cohorts, the turn is not told
+            between = data.draw(st.sampled_from(["queue", "drf", "fair", "cohorts"]))
             reclaim = data.draw(st.sampled_from(sorted(RECLAIMS)))
             shared = data.draw(tenants(site, between=between, reclaim=reclaim), label="tenants")
         compare(jobs, site, policy, closed, shared)
 
     checked(f"refusals {rule} {variant}", EXAMPLES, check)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_reasons_among_cohorts_are_what_the_reference_met(variant: str) -> None:
+    """Whose turn it was depends on what each job that waits would have added; partitions may have nodes."""
+
+    def check(data: st.DataObject) -> None:
+        rule = data.draw(st.sampled_from(RULES), label="rule")
+        site = data.draw(crowded_sites(), label="cluster")
+        order = data.draw(st.sampled_from([*orders_beside(rule, variant), "fifo"]))
+        policy = policy_of(data, rule, variant, order, 1)
+        jobs, closed = lasting(jobs_of(data, site, 1, shared=True)), []
+        if data.draw(st.integers(0, 3)) == 0:
+            jobs, closed = in_partitions(data, jobs), data.draw(partitions(site.nodes), label="partitions")
+        reclaim = data.draw(st.sampled_from(sorted(RECLAIMS)))
+        compare(
+            jobs, site, policy, closed, data.draw(tenants(site, between="cohorts", reclaim=reclaim), label="tenants")
+        )
+
+    checked(f"refusals cohorts {variant}", 4 * EXAMPLES, check)
 
 
 def compare(

@@ -153,6 +153,34 @@ def test_shares_are_told_where_they_decide() -> None:
     assert line.endswith("4 free of the 8 it needs. The share of its tenant was 0.125; of others: bio 0.5.")
 
 
+def at_their_turns(**quotas: float) -> list[str]:
+    """Return the waits of the jobs of blue: it and red hold 2 of 8 GPUs each; a job of red and one of green start."""
+    tenants = {
+        "tenant": [{"name": name, "nominal": nominal} for name, nominal in quotas.items() if name != "pool"],
+        "nominal": quotas["pool"],
+        "between": "cohorts",
+    }
+    rows: list[Row] = [(0, HOUR, 2, of("red")), (0, HOUR, 2, of("blue"))]
+    rows += [(60, HOUR, gpus, of(name)) for name, gpus in [("red", 3), ("blue", 5), ("green", 1), ("blue", 5)]]
+    return [
+        told(job, *rows, site=cluster(8), policy="fifo-fit", tenants=tenants, until=90)[4]
+        .split(": ", 1)[1]
+        .split(".")[0]
+        for job in ("3", "5")
+    ]
+
+
+def test_between_cohorts_a_job_sees_what_was_free_when_its_cohort_named_it() -> None:
+    """With their jobs red would borrow 3, green 1, and blue 5 or 1; of equals who came first is named."""
+    assert at_their_turns(red=2, blue=2, green=0, pool=4) == ["too few GPUs: 0 free of the 5 it needs"] * 2
+    assert at_their_turns(red=2, blue=6, green=0, pool=0)[0] == "too few GPUs: 4 free of the 5 it needs"
+
+
+def test_between_cohorts_who_asks_for_the_same_is_passed_over_with_the_first() -> None:
+    """Its own turn would be after that of green, which adds as much and came before it."""
+    assert at_their_turns(red=2, blue=6, green=0, pool=0)[1] == "too few GPUs: 4 free of the 5 it needs"
+
+
 TAKEN: tuple[Row, ...] = ((0, HOUR, 16, of("steel")), (600, HOUR, 8, of("bio")))
 
 
@@ -248,7 +276,7 @@ def shared_run(seed: int, **options: object) -> tuple[gy.Result, gy.Workload, gy
         ],
         "nominal": 4,
         "limit": [{"each": ["user"], "jobs": 4}],
-        "between": dice.choice(["queue", "drf", "fair"]),
+        "between": dice.choice(["queue", "drf", "fair", "cohorts"]),
     }
     jobs, site = workload(*sorted(rows, key=lambda row: row[0])), cluster(4, 4, 4)
     return gy.simulate(jobs, site, tenants=tenants, **options), jobs, site  # type: ignore[arg-type]

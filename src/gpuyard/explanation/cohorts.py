@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gpuyard.entitlement import Entitlement
 from gpuyard.workload import NEVER
 
-__all__ = ["Member", "queue_of", "share_of", "sides"]
+__all__ = ["Member", "potential_of", "queue_of", "share_of", "sides"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +33,26 @@ def queue_of(given: Entitlement, tenant: int) -> Member:
     return Member(tenant, bool(given.children[tenant]) or tenant == 0)
 
 
-def share_of(given: Entitlement, held: NDArray[np.int64], member: Member) -> float:
-    """Return S; ``held``: thousandths of GPUs of each tenant's own jobs, shape (tenants, resources)."""
-    used, nominal = (held, given.own) if member.is_own_queue else (given.usage(held), given.nominal)
+def share_of(
+    given: Entitlement, held: NDArray[np.int64], member: Member, used: NDArray[np.int64] | None = None
+) -> float:
+    """Return S; ``held``: thousandths of GPUs of each tenant's own jobs, shape (tenants, resources).
+
+    ``used``: what they use with those below them, where it is known.
+    """
+    if member.is_own_queue:
+        used, nominal = held, given.own
+    else:
+        used, nominal = given.usage(held) if used is None else used, given.nominal
     borrowed = int(np.maximum(used[member.tenant] - nominal[member.tenant], 0).sum())
-    potential = sum(_potential(given, member.cohort(given), resource) for resource in range(len(given.resources)))
+    potential = potential_of(given, member.cohort(given))
     weight = 1.0 if member.is_own_queue else float(given.weight[member.tenant])
     return borrowed / potential / weight if potential > 0 else 0.0
+
+
+def potential_of(given: Entitlement, cohort: int) -> int:
+    """Return A, thousandths of GPUs: what a cohort could have of all resources if nothing else ran."""
+    return sum(_potential(given, cohort, resource) for resource in range(len(given.resources)))
 
 
 def _potential(given: Entitlement, cohort: int, resource: int) -> int:

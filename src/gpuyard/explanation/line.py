@@ -91,14 +91,16 @@ class Line:
         restart = ticks(given.restart_cost) if self._pieces.before[piece] else 0
         return min(restart + work - saved + written * ticks(given.checkpoint_cost), LONGEST_ATTEMPT)
 
+    def waiting(self, now: int) -> list[Place]:
+        """Return the places of all who wait after the passes of an instant."""
+        chosen = np.flatnonzero((self._pieces.begin <= now) & (self._pieces.end > now))
+        levels, ties, rows = self._pieces.level[chosen], self._ties(chosen, now), self._pieces.row[chosen]
+        return list(zip(levels.tolist(), ties.tolist(), rows.tolist(), strict=True))
+
     def count_ahead(self, row: int, now: int) -> int:
         """Return how many that go before a job wait after the passes of an instant."""
-        waiting = np.flatnonzero((self._pieces.begin <= now) & (self._pieces.end > now))
-        own, ties = self.place(row, now), self._ties(waiting, now)
-        places = zip(
-            self._pieces.level[waiting].tolist(), ties.tolist(), self._pieces.row[waiting].tolist(), strict=True
-        )
-        return sum(place < own for place in places)
+        own = self.place(row, now)
+        return sum(place < own for place in self.waiting(now))
 
     def firsts(self, row: int, among: Ticks, since: int, until: int) -> Firsts:
         """Return those of some jobs (rows) that go before one, which has one place from an instant to another."""

@@ -18,6 +18,7 @@ from gpuyard.explanation.evidence import Evidence
 from gpuyard.explanation.heads import Test, exceeds_extra, find_reservation, find_withheld, is_patterned
 from gpuyard.explanation.line import Line, Place
 from gpuyard.explanation.plans import planned_wait
+from gpuyard.explanation.rounds import Round
 from gpuyard.explanation.seen import room_seen
 from gpuyard.explanation.sharing import Sharing
 from gpuyard.explanation.story import Blocker, Held, Rival, Shut, Stretch
@@ -96,6 +97,8 @@ class _Judge:
     def __init__(self, evidence: Evidence, line: Line, row: int, since: int, until: int) -> None:
         self.evidence, self.line, self.row = evidence, line, row
         self.yard, self.sharing = Yard(evidence), Sharing(evidence)
+        between_cohorts = evidence.tenants.between == "cohorts"
+        self.round = Round(evidence, line, self.sharing) if between_cohorts else None
         self.usable = allowed_nodes(self.yard, demand_of(evidence, row))
         self.strict = evidence.policy.backfill == "none"
         self.promises = evidence.promises if evidence.policy.backfill in ("easy", "slurm") else None
@@ -155,30 +158,39 @@ class _Judge:
         return found
 
     def _turn(self, started: Sequence[int], now: int) -> int:
-        """Return before which of the starts of an instant, which are in their order, the job had its turn.
+        """Return before which of the starts of an instant, which are in their order, the job had its turn."""
+        done = self._done(started, now)
+        held = list(started[:done])
+        for attempt in held:
+            self.sharing.hold(attempt)
+        turn = len(started)
+        if self.round is not None:
+            turn = done + self.round.starts_before(self.row, now, started[done:])
+        else:
+            for place in range(done, len(started)):
+                if self._key(self.row, now) < self._key(int(self.evidence.attempt_job[started[place]]), now):
+                    turn = place
+                    break
+                self.sharing.hold(started[place])
+                held.append(started[place])
+        for attempt in held:
+            self.sharing.give_back(attempt)
+        return turn
+
+    def _done(self, started: Sequence[int], now: int) -> int:
+        """Return how many of the starts of an instant were before the last time that the job was tried.
 
         Among tenants each start for which others made room begins the pass anew, so only those after the last count.
         Who becomes eligible because a job was cancelled has its turn in a further pass, after those who were there.
         """
         evidence, done = self.evidence, 0
-        if evidence.tenants.between == "cohorts":  # whose turn it was depends on what others would have added
-            return len(started)
+        in_a_further_pass = self._is_told(self.row, now) or (self.round is not None and now in self.cancelled_at)
         for place, attempt in enumerate(started):
             made_room = (int(evidence.attempt_job[attempt]), int(evidence.attempt_start[attempt])) in self.made_room_for
             was_there = not self._is_told(int(evidence.attempt_job[attempt]), now)
-            if (made_room and evidence.tenants) or (was_there and self._is_told(self.row, now)):
+            if (made_room and evidence.tenants) or (was_there and in_a_further_pass):
                 done = place + 1
-        held = []
-        turn = len(started)
-        for place, attempt in enumerate(started):
-            if place >= done and self._key(self.row, now) < self._key(int(evidence.attempt_job[attempt]), now):
-                turn = place
-                break
-            self.sharing.hold(attempt)
-            held.append(attempt)
-        for attempt in held:
-            self.sharing.give_back(attempt)
-        return turn
+        return done
 
     def _is_told(self, row: int, now: int) -> bool:
         """Return whether a job submitted before becomes eligible at an instant at which some are cancelled."""
@@ -254,7 +266,7 @@ class _Judge:
 
     def _goes_before(self, other: int, now: int) -> bool:
         """Return whether another job goes before this one; a head does, where cohorts share."""
-        if self.evidence.tenants.between == "cohorts":
+        if self.round is not None:
             return True
         return self._key(other, now) < self._key(self.row, now)
 

@@ -30,15 +30,25 @@ class Sharing:
         self.given = entitlement(evidence.tenants, evidence.cluster.gpu_types)
         self.owner = owners(self.given.paths, evidence.workload)
         self.held = np.zeros((len(self.given.paths), len(self.given.resources)), np.int64)
+        self._used: NDArray[np.int64] | None = None
         self._all = np.zeros((len(self.given.paths), 3), np.int64)
         self._total = _totals(evidence)
         self._limits = evidence.tenants.limits
         self._groups: list[dict[tuple[str | None, ...], list[int]]] = [{} for _ in self._limits]
         place = {name: number for number, name in enumerate(self.given.resources)}
         self._resource_of_type = [place.get(name, place.get("", -1)) for name in evidence.cluster.gpu_types]
+        self._types = list(dict.fromkeys(evidence.cluster.node_type.tolist()))
+        """in the order in which they are tried"""
         self._columns = {
             name: evidence.workload.table[name] for each in self._limits for name in (*each.each, *each.where)
         }
+
+    @property
+    def used(self) -> NDArray[np.int64]:
+        """What each tenant uses, with those below it: thousandths of GPUs, shape (tenants, resources)."""
+        if self._used is None:
+            self._used = self.given.usage(self.held)
+        return self._used
 
     def hold(self, attempt: int) -> None:
         """Charge a tenant and its groups with an attempt."""
@@ -58,6 +68,7 @@ class Sharing:
         if milli:
             kind = int(evidence.cluster.node_type[evidence.slot_node[first]])
             self.held[tenant, self._resource_of_type[kind]] += sign * milli
+            self._used = None
         want = demand_of(evidence, row)
         pieces = max(int(want["gpus"]), 1)
         self._all[tenant] += sign * np.array([milli, int(want["cpu"]) * pieces, int(want["memory"]) * pieces])
@@ -79,6 +90,22 @@ class Sharing:
             return self.given.paths[self.owner[row]]
         value: str | None = self._columns[column][row].as_py()
         return value
+
+    def groups(self, row: int) -> tuple[tuple[str | None, ...] | None, ...]:
+        """Return the group of a job under each limit, ``None`` where the limit is not about it."""
+        return tuple(self._group(limit, row) for limit in self._limits)
+
+    def charged_on(self, row: int) -> int:
+        """Return the resource on which a job that waits is counted: of those it may use the first that admits it."""
+        if len(self.given.resources) == 1:
+            return 0
+        kinds = int(demand_of(self._evidence, row)["kinds"])
+        usable = {kind: self._resource_of_type[kind] for kind in self._types if kinds >> kind & 1}
+        first = next(iter(usable.values()), 0)
+        if len(usable) <= 1 or self.limit(row) is not None:
+            return first
+        refused = self.refused_types(row)
+        return next((resource for kind, resource in usable.items() if kind not in refused), first)
 
     def limit(self, row: int) -> Held | None:
         """Return the first limit that would not admit a job now, or ``None``."""
@@ -116,7 +143,7 @@ class Sharing:
         return found
 
     def _at_tenant(self, row: int, milli: int, resource: int) -> Held | None:
-        given, used = self.given, self.given.usage(self.held)
+        given, used = self.given, self.used
         held = self.held.copy()
         held[self.owner[row], resource] += milli
         after = given.usage(held)
@@ -141,7 +168,7 @@ class Sharing:
         if between == "queue":
             return 0.0
         if between == "cohorts":
-            return share_of(self.given, self.held, queue_of(self.given, tenant))
+            return share_of(self.given, self.held, queue_of(self.given, tenant), self.used)
         weight = float(self.given.weight[tenant])
         if between == "drf":
             parts = [
