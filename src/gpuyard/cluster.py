@@ -149,7 +149,8 @@ class Cluster(Parts):
         gpu_type
             What jobs may ask for; the draw of a GPU of that name, where the catalogue knows it.
         hardware
-            A node type, or its name in the catalogue, instead; a node may hold fewer or more GPUs than it.
+            A node type, or its name in the catalogue: the draw is its own, and so is the GPU type where ``gpu_type`` is
+            left out; a node may hold fewer or more GPUs than it.
         nodes_per_rack
             Makes the level ``rack``.
 
@@ -217,7 +218,8 @@ class Cluster(Parts):
         Parameters
         ----------
         gpus_per_node, gpu_type, hardware
-            GPUs and hardware of every node, for topologies that do not state them.
+            GPUs and hardware of every node, for topologies that do not state them; of both, ``gpu_type`` is what the
+            GPUs of the hardware are called.
 
         Raises
         ------

@@ -56,6 +56,20 @@ def test_uniform_nodes_take_hardware_racks_and_names():
     assert cluster.node_cpus.tolist() == [112.0] * 10
 
 
+def test_hardware_has_the_gpu_type_that_is_stated_beside_it(tmp_path: Path):
+    """Jobs of a trace ask for 'h100', and the catalogue has 'H100': the type is theirs, all else the catalogue's."""
+    own = Cluster.uniform(nodes=2, gpus_per_node=8, hardware="hgx-h100")
+    named = Cluster.uniform(nodes=2, gpus_per_node=8, hardware="hgx-h100", gpu_type="h100")
+    assert (own.gpu_types, named.gpu_types) == (("H100",), ("h100",))
+    assert named.kinds == (replace(own.kinds[0], gpu_type="h100"),)
+    assert Cluster.from_mapping({"nodes": 2, "hardware": "hgx-h100", "gpu_type": "h100"}).kinds == named.kinds
+    (tmp_path / "topology.conf").write_text("SwitchName=s0 Nodes=n[0-3]\n", encoding="utf-8")
+    (tmp_path / "nodes.csv").write_text("node,gpus,gpu_type\na,8,h100\nb,4,V100\n", encoding="utf-8")
+    for name in ("topology.conf", "nodes.csv"):
+        read = Cluster.from_file(tmp_path / name, hardware="hgx-h100", gpu_type="h100")
+        assert named.kinds[0] in read.kinds
+
+
 def test_one_rack_of_all_nodes_or_one_each_is_no_level():
     assert Cluster.uniform(nodes=4, gpus_per_node=8, nodes_per_rack=4).levels.names == ()
     assert Cluster.uniform(nodes=4, gpus_per_node=8, nodes_per_rack=1).levels.names == ()

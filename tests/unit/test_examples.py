@@ -14,6 +14,9 @@ from gpuyard.metrics.in_vain import in_vain
 from shown import ROOT, blocks, run
 
 FOLDER = ROOT / "examples"
+_UNCOMPILED = pytest.mark.skipif(
+    os.environ.get("NUMBA_DISABLE_JIT", "0") == "0", reason="one more kind of policy to compile"
+)
 STORED = (
     "build_out",
     "cells",
@@ -61,12 +64,27 @@ def test_a_scenario_file_is_one_without_slips(path: Path) -> None:
     assert in_vain(resolved.policy, resolved.tenants, resolved.workload, resolved.cluster) == []
 
 
-@pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT", "0") == "0", reason="one more kind of policy to compile")
+@_UNCOMPILED
 def test_the_site_of_a_slurm_conf_runs() -> None:
     result = run_scenario(load_scenario(FOLDER / "slurm_site.toml"))
-    assert result.numbers["jobs"]["rejected"] == 1  # asks for no GPU
+    assert result.numbers["jobs"]["rejected"] == 1  # was cancelled before it ran
     assert set(result.numbers["by_qos"]) == {"debug", "high", "normal"}
     assert "warnings" not in result.numbers
+
+
+@_UNCOMPILED
+def test_jobs_without_gpus_run_on_the_nodes_of_their_partition(tmp_path: Path) -> None:
+    """The job that never ran in the sample, as if it had: it asks for one core, and cpu has nodes 14 and 15."""
+    lines = (FOLDER.parent / "traces" / "samples" / "sacct.txt").read_text(encoding="utf-8").splitlines()
+    job = next(line for line in lines if "|cpu|normal|" in line)
+    ran = job.replace("|None|", "|2026-03-02T09:40:00|").replace("|0|UNLIMITED|CANCELLED by 1000|", "|600||COMPLETED|")
+    (tmp_path / "sacct.txt").write_text(f"{lines[0]}\n{ran}\n", encoding="utf-8")
+    text = (FOLDER / "slurm_site.toml").read_text(encoding="utf-8")
+    path = tmp_path / "site.toml"
+    path.write_text(text.replace("../traces/samples/sacct.txt", "sacct.txt"), encoding="utf-8")
+    result = run_scenario(load_scenario(path))
+    assert result.jobs["state"].to_pylist() == ["completed"]
+    assert result.attempts["nodes"].to_pylist()[0][0] in (14, 15)
 
 
 def test_every_example_is_run_somewhere() -> None:

@@ -226,7 +226,9 @@ class ClusterSection(Section):
     sha256: str | None = Field(default=None, description="SHA-256 the file must have.", pattern="^[0-9a-f]{64}$")
     nodes: int | None = Field(default=None, ge=1, description="How many nodes, all alike.")
     gpus_per_node: int | None = Field(default=None, ge=0, description="GPUs of each node.")
-    gpu_type: str | None = Field(default=None, description="GPU type of each node, as jobs ask for it.")
+    gpu_type: str | None = Field(
+        default=None, description="GPU type of each node, as jobs ask for it; if left out, that of the hardware."
+    )
     hardware: str | None = Field(default=None, description="Node type out of the hardware catalogue.")
     nodes_per_rack: int | None = Field(default=None, ge=1, description="Nodes of a rack; no racks when left out.")
     blocks: list[dict[str, Any]] | None = Field(

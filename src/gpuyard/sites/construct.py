@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,7 @@ def uniform(
     _at_least("nodes", nodes, 1)
     _at_least("gpus_per_node", gpus_per_node, 0)
     check_size(f"{counted(nodes, 'node')} of {counted(gpus_per_node, 'GPU')}", nodes, nodes * gpus_per_node)
-    kind = _kind(hardware, gpu_type if gpus_per_node else "", gpus_per_node)
+    kind = _kind(_named(hardware, gpu_type), gpu_type if gpus_per_node else "", gpus_per_node)
     levels = Levels.flat()
     if nodes_per_rack is not None:
         _at_least("nodes_per_rack", nodes_per_rack, 1)
@@ -74,6 +75,13 @@ def uniform(
 def _at_least(what: str, value: object, low: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < low:
         raise ConfigError(f"{what} must be a whole number of at least {low}, got {value!r}")
+
+
+def _named(hardware: str | NodeType | None, gpu_type: str) -> str | NodeType | None:
+    """Return the hardware with the GPU type that is stated beside it, as jobs ask for it, in place of its own."""
+    if hardware in (None, "generic") or gpu_type == "generic":
+        return hardware
+    return replace(hardware if isinstance(hardware, NodeType) else node_type(str(hardware)), gpu_type=gpu_type)
 
 
 def _kind(hardware: str | NodeType | None, gpu_type: str, gpus: int) -> NodeType:
@@ -157,7 +165,8 @@ def from_file(
     Parameters
     ----------
     gpus_per_node, gpu_type, hardware
-        GPUs and hardware of every node, for topologies that do not state them.
+        GPUs and hardware of every node, for topologies that do not state them; of both, ``gpu_type`` is what the GPUs
+        of the hardware are called.
 
     Raises
     ------
@@ -191,7 +200,7 @@ def from_text(
         return _from_toml(text, path, name)
     graph = _graph_of(text, path, start)
     if graph is None:
-        return _of_inventory(read_inventory(text, path), name=name, hardware=hardware)
+        return _of_inventory(read_inventory(text, path), name=name, hardware=_named(hardware, gpu_type))
     return from_graph(graph, gpus_per_node=gpus_per_node, gpu_type=gpu_type, hardware=hardware, name=name)
 
 
@@ -238,7 +247,7 @@ def from_graph(
     """See :meth:`gpuyard.cluster.Cluster.from_graph`."""
     from gpuyard.topology.compile import compile_graph
 
-    compiled = compile_graph(graph, levels=levels)
+    compiled, hardware = compile_graph(graph, levels=levels), _named(hardware, gpu_type)
     if gpus_per_node is None and hardware is not None:
         gpus_per_node = hardware.gpus if isinstance(hardware, NodeType) else node_type(hardware).gpus
     gpus = [_host_gpus(graph, host, gpus_per_node) for host in compiled.hosts]
