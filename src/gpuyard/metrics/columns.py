@@ -352,11 +352,11 @@ SUMMARY: Final[tuple[Key, ...]] = (
     ),
     *FAIRNESS,
     _key("deadlines.jobs", "jobs", "jobs with a deadline; the block is null where no job has one"),
-    _key("deadlines.met", "jobs", "ended by their deadline, in whatever state"),
+    _key("deadlines.met", "jobs", "ended by their deadline, in whatever state, and no preemption cancelled them"),
     _key(
         "deadlines.missed",
         "jobs",
-        "ended later, rejected, cancelled by a preemption, or had not ended by the stop and were due by then",
+        "ended later, were rejected or cancelled by a preemption, or had not ended by the stop and were due by then",
     ),
     _key("deadlines.open", "jobs", "had not ended by the stop and were due later"),
     _key("deadlines.missed_share", "0 to 1", "missed / (met + missed)"),
