@@ -31,8 +31,8 @@ def leave_off(ledger: Ledger, expected: Expectations, partitions: Partitions, jo
     """
     state = joint.state
     look_anew(partitions, joint, now)
-    for number in range(joint.queue.size):
-        its = joint.queue[nth(number)]
+    for each in range(state[Party.MANNED]):
+        its = joint.queue[nth(joint.queue[nth(each)]["manned"])]
         first, size = int(its["first"]), int(its["size"])
         kept = first
         for at in range(first, first + size):

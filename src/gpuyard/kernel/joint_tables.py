@@ -20,6 +20,7 @@ QUEUE = np.dtype(
     [
         ("first", np.int64),  # where its heap begins in Joint.turn
         ("size", np.int64),  # jobs that are still to be tried
+        ("manned", np.int64),  # the n-th of those of which somebody waits, at place n
         ("prey", np.int64),  # the first of its running jobs in Joint.prey, or NOBODY
         ("cursor", np.int64),  # likewise, the first that was not looked at
         ("held", np.int64),  # thousandths of GPUs of those that are listed there
@@ -209,7 +210,9 @@ class Party(IntEnum):
     """1 = it is known what those hold on each node that were counted"""
     TRIED = 41
     """1 = somebody was taken off for the job for which no room was made last: it was not told by sums"""
-    SIZE = 42
+    MANNED = 42
+    """queues of which somebody waited when all were lined up"""
+    SIZE = 43
 
 
 class Ordered(IntEnum):

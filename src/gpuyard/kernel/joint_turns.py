@@ -111,29 +111,37 @@ def renew_levels(contenders: Contenders, stays: Stays, joint: Joint) -> None:
 @kernel
 def line_up_all(contenders: Contenders, stays: Stays, ledger: Ledger, joint: Joint) -> None:
     """Let all waiting jobs be tried, in the order of this moment."""
-    queue, waiting = joint.queue, int(joint.state[Party.LENGTH])
-    for number in range(queue.size):
-        queue[nth(number)]["size"] = 0
+    state, queue, waiting = joint.state, joint.queue, int(joint.state[Party.LENGTH])
+    for at in range(state[Party.MANNED]):
+        queue[nth(queue[nth(at)]["manned"])]["size"] = 0
+    state[Party.MANNED] = 0
     if ledger.state[Share.BETWEEN] == Between.QUEUE:
         queue[0]["first"], queue[0]["size"] = 0, waiting
+        queue[0]["manned"], state[Party.MANNED] = 0, 1
         for place in range(waiting):
             joint.turn[nth(place)] = place
     else:
         _part(contenders, ledger, joint, waiting)
-    joint.state[Party.ORDERED] = Ordered.LATER
+    state[Party.ORDERED] = Ordered.LATER
 
 
 @kernel
 def _part(contenders: Contenders, ledger: Ledger, joint: Joint, waiting: int) -> None:
     """Let the first so many jobs of the list stand in the queues of their tenants."""
-    queue = joint.queue
+    state, queue = joint.state, joint.queue
     for place in range(waiting):
-        queue[nth(_queue_of(contenders, ledger, place))]["size"] += 1
+        number = _queue_of(contenders, ledger, place)
+        its = queue[nth(number)]
+        if its["size"] == 0:
+            queue[nth(state[Party.MANNED])]["manned"] = number
+            state[Party.MANNED] += 1
+        its["size"] += 1
     first = 0
-    for number in range(queue.size):
-        queue[nth(number)]["first"] = first
-        first += queue[nth(number)]["size"]
-        queue[nth(number)]["size"] = 0
+    for at in range(state[Party.MANNED]):
+        its = queue[nth(queue[nth(at)]["manned"])]
+        its["first"] = first
+        first += its["size"]
+        its["size"] = 0
     for place in range(waiting):
         its = queue[nth(_queue_of(contenders, ledger, place))]
         joint.turn[nth(its["first"] + its["size"])] = place
@@ -144,7 +152,8 @@ def _part(contenders: Contenders, ledger: Ledger, joint: Joint, waiting: int) ->
 def _order_queues(contenders: Contenders, stays: Stays, ledger: Ledger, joint: Joint) -> None:
     """Put the jobs of each queue in order, and the queues that have some."""
     queues = 0
-    for number in range(joint.queue.size):
+    for each in range(joint.state[Party.MANNED]):
+        number = int(joint.queue[nth(each)]["manned"])
         its = joint.queue[nth(number)]
         first, size = int(its["first"]), int(its["size"])
         if size > 0:
