@@ -157,7 +157,7 @@ def run_joint(
         stays.attempt[nth(stays.stay[nth(row)]["attempt"])]["useful"] = work_saved(jobs, stays, row, stop)
 
 
-@kernel
+@inlined
 def _make_round(
     jobs: Jobs,
     demand: Records,
@@ -322,7 +322,8 @@ def _let_start(
     """Let a job start for which so many were taken off; ``renewed``: those after it may find room again."""
     waiting = int(joint.state[Party.LENGTH])
     row = int(contenders.waiting[nth(place)]["row"])
-    preempt_victims(jobs, site, log, events, stays, ledger, contenders, expected, joint, windows, taken, row, now)
+    if taken > 0:
+        preempt_victims(jobs, site, log, events, stays, ledger, contenders, expected, joint, windows, taken, row, now)
     for other in range(waiting, joint.state[Party.LENGTH] if joint.state[Party.SCORED] > 0 else 0):
         score_place(contenders, events, scorer, other, now)
     lanes = renewed and joint.state[Party.BY_LANE] > 0
@@ -420,7 +421,7 @@ def _may_find_room(
     return False
 
 
-@kernel
+@inlined
 def _find_place(
     jobs: Jobs,
     demand: Records,

@@ -31,7 +31,7 @@ from gpuyard.kernel.worth import expected_length, work_saved
 __all__ = ["change_jointly", "preempt_victims", "start_at"]
 
 
-@kernel
+@inlined
 def change_jointly(
     jobs: Jobs,
     demand: Records,
@@ -93,7 +93,7 @@ def change_jointly(
             _tick(jobs, site, log, stays, ledger, joint, row, int(jobs.claim[nth(row)]["demand"]), now)
 
 
-@kernel
+@inlined
 def _charge(jobs: Jobs, site: Site, log: Log, ledger: Ledger, row: int, sign: int) -> None:
     """Charge a running job, or take it off what it is charged to; its tenant's share changes."""
     number = int(ledger.asker_of[nth(row)])
@@ -110,7 +110,7 @@ def _expect_no_more(expected: Expectations, partitions: Partitions, row: int, wi
     note_end(partitions, row)
 
 
-@kernel
+@inlined
 def _join(
     jobs: Jobs,
     events: Events,
@@ -160,7 +160,7 @@ def _tick(
         enter(stays.ticks, tick, row)
 
 
-@kernel
+@inlined
 def start_at(
     jobs: Jobs,
     site: Site,

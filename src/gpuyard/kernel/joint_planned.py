@@ -16,7 +16,7 @@ from gpuyard.kernel.draft import is_draft_due, rounded
 from gpuyard.kernel.expectations import Expectations
 from gpuyard.kernel.fairshare import next_recalculation
 from gpuyard.kernel.instants import next_arrival, skip_rejected
-from gpuyard.kernel.jit import kernel
+from gpuyard.kernel.jit import inlined, kernel
 from gpuyard.kernel.joint_admission import admitted_with, try_admitted
 from gpuyard.kernel.joint_changes import change_jointly, preempt_victims, start_at
 from gpuyard.kernel.joint_prey import list_prey
@@ -108,7 +108,7 @@ def run_joint_slurm(
         stays.attempt[nth(stays.stay[nth(row)]["attempt"])]["useful"] = work_saved(jobs, stays, row, stop)
 
 
-@kernel
+@inlined
 def _next_pass(
     jobs: Jobs, events: Events, stays: Stays, contenders: Contenders, outlook: Outlook, windows: Windows, stop: int
 ) -> int:
@@ -123,7 +123,7 @@ def _next_pass(
     return min(now, int(outlook.state[Plan.DUE]))
 
 
-@kernel
+@inlined
 def _make_round(
     jobs: Jobs,
     demand: Records,
@@ -246,7 +246,7 @@ def _reserve(
         note_plan(log, row, begin if kept else NEVER, now)
 
 
-@kernel
+@inlined
 def _find_place(
     jobs: Jobs,
     demand: Records,
