@@ -74,7 +74,7 @@ def run_preempting(
         stays.attempt[nth(stays.stay[nth(row)]["attempt"])]["useful"] = work_saved(jobs, stays, row, stop)
 
 
-@kernel
+@inlined
 def _change(
     jobs: Jobs,
     demand: Records,
@@ -170,7 +170,7 @@ def _end_attempt(
     withdraw(jobs, site, log, stays, row)
 
 
-@kernel
+@inlined
 def _schedule(
     jobs: Jobs,
     demand: Records,
