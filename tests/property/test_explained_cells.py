@@ -15,6 +15,8 @@ from gpuyard.explanation import Story, Stretch, gather, story_of
 from gpuyard.explanation.evidence import Evidence
 from gpuyard.explanation.forest import Forest
 from gpuyard.explanation.sharing import Sharing
+from gpuyard.explanation.story import Held
+from gpuyard.explanation.yard import held_milli
 from gpuyard.policy import Policy
 from gpuyard.tenancy import Tenants
 from gpuyard.workload import MICROSECOND, Workload
@@ -151,16 +153,34 @@ def check_reason(evidence: Evidence, story: Story, stretch: Stretch) -> None:
 
 
 def check_limit(evidence: Evidence, story: Story, stretch: Stretch) -> None:
-    """Nothing that ends or starts later than the stretch begins can explain why its limit was full then."""
+    """Nothing that ends or starts later than the stretch begins can explain why its limit was full then; more than it
+    admits is held only by who ran when the simulation began, whom no limit had to admit."""
     begin, held = round(stretch.start * MICROSECOND), stretch.held
     assert held is not None
     assert held.most is not None
     sharing = Sharing(evidence)
     for attempt in np.flatnonzero((evidence.attempt_start <= begin) & (evidence.attempt_end >= begin)):
         sharing.hold(int(attempt))
-    limit = sharing.limit(evidence.names.index(story.job_id))
-    assert limit is not None
-    assert held.used[0] <= held.used[1] <= held.most
+    row = evidence.names.index(story.job_id)
+    assert sharing.limit(row) is not None
+    assert held.used[0] + (1 if held.what == "jobs" else held_milli(evidence, row) / 1000) > held.most
+    assert held.used[0] <= held.used[1] <= max(held.most, held_since_begin(evidence, held, row, begin))
+
+
+def held_since_begin(evidence: Evidence, held: Held, row: int, now: int) -> float:
+    """Return what those of a job's group held of a limit who ran when the simulation began and did not end before an
+    instant: jobs or GPUs, and the most where several limits admit as many."""
+    if evidence.begin is None:
+        return 0.0
+    sharing, counts_jobs = Sharing(evidence), held.what == "jobs"
+    holds = np.diff(evidence.slot_offset) > 0
+    ran = evidence.attempt_job[(evidence.attempt_since < evidence.begin) & (evidence.attempt_end >= now) & holds]
+    amounts = [0.0]
+    for number, limit in enumerate(evidence.tenants.limits):
+        if (limit.jobs if counts_jobs else limit.gpus) == held.most:
+            theirs = [job for job in ran.tolist() if sharing.groups(job)[number] == sharing.groups(row)[number]]
+            amounts.append(sum(1 if counts_jobs else held_milli(evidence, job) / 1000 for job in theirs))
+    return max(amounts)
 
 
 def test_cells_are_taken_as_the_reference_takes_them() -> None:

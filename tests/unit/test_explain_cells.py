@@ -154,3 +154,23 @@ def test_who_began_in_lent_cells_was_first_in_the_queue_of_its_owner_until_then(
     assert (wait.blocker.job_id, wait.blocker.gpus) == ("2", 4)
     (attempt,) = story("2", *jobs, **options).attempts
     assert (attempt.start, attempt.lent) == (0, True)
+
+
+def test_who_ran_when_the_simulation_began_may_be_more_than_a_limit_admits() -> None:
+    """Job 1 runs in the cell of steel and job 2 in a lent one; where it may not be lent one, it counts for no limit."""
+    running = {"tenant": "steel", "start_time": 0}
+    jobs: tuple[Row, ...] = ((0, 1, 1, {}), (0, 2, 1, running), (0, 3, 1, running))
+    most = Tenants(limits=({"jobs": 1},))
+    options = {**OPTIONS, "policy": "fifo", "cells": {"owners": {"steel": {"gpu": 1}}}, "tenants": most, "begin": 1}
+    assert told("0", *jobs, **options)[4:7] == [
+        "It waited 3 s:",
+        "  from 0 s for 1 s: it was ready before the simulation begins.",
+        "  from 1 s for 2 s: limit: of all jobs, at most 1 may run, and 1 to 2 did.",
+    ]
+    jobs = (*jobs[:2], (0, 3, 1, {**running, "preemptible": False}))
+    assert told("0", *jobs, **options)[4:7] == [
+        "It waited 2 s:",
+        "  from 0 s for 1 s: it was ready before the simulation begins.",
+        "  from 1 s for 1 s: limit: of all jobs, at most 1 may run, and 1 did.",
+    ]
+    assert told("2", *jobs, **options)[5] == "Attempt 1: from 0 s for 3 s, without room, so that it held nothing."
