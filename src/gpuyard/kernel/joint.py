@@ -421,7 +421,7 @@ def _may_find_room(
     return False
 
 
-@inlined
+@kernel
 def _find_place(
     jobs: Jobs,
     demand: Records,
