@@ -14,6 +14,7 @@ from gpuyard.explanation.evidence import Evidence
 from gpuyard.explanation.promises import NOT_NEEDED, Promises, needs_log
 from gpuyard.participants import participants
 from gpuyard.virtual_clusters import Division
+from gpuyard.workload import MICROSECOND
 
 __all__ = ["alone"]
 
@@ -32,7 +33,8 @@ def _part(evidence: Evidence, division: Division, number: int, rows: NDArray[np.
     """Return the evidence of one virtual cluster, ``rows`` being those of its jobs that were not rejected."""
     name, policy = division.names[number], division.policies[number]
     nodes = np.flatnonzero(division.owner == number)
-    jobs = participants(evidence.workload, policy, begin=None, seed=evidence.seed).only(rows, name)
+    begin = None if evidence.begin is None else evidence.begin / MICROSECOND
+    jobs = participants(evidence.everybody, policy, begin=begin, seed=evidence.seed).only(rows, name)
     attempts = np.flatnonzero(division.member[evidence.attempt_job] == number)
     offset, slots = chosen_runs(evidence.slot_offset, attempts)
     cause = evidence.attempt_by[attempts]

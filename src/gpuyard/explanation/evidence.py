@@ -23,7 +23,8 @@ from gpuyard.explanation.sections import bounds_of, section_of, ticks_of, virtua
 from gpuyard.kernel.tables import Records
 from gpuyard.lowering import Asked, lower_demands
 from gpuyard.metrics import cluster_digest, workload_digest
-from gpuyard.ordering import estimate_run_times, is_scored, order_features, score_weights, scorer_of, static_rank
+from gpuyard.ordering import is_scored, order_features, score_weights, scorer_of
+from gpuyard.participants import participants
 from gpuyard.policy import Policy, named_policy
 from gpuyard.result import Result
 from gpuyard.scenario.model import Scenario
@@ -80,6 +81,8 @@ class Evidence:
     """of each node, its number there"""
     stated_limit: NDArray[np.int64]
     """the time limit that each job states itself; ``workload`` has those that partitions and QOS give the others"""
+    everybody: Workload
+    """the jobs, and those that had ended when the simulation began, which estimates know"""
     division: Division | None = None
     """the virtual clusters of the run; of one of them, ``None``"""
 
@@ -241,6 +244,7 @@ def gather(
     begin = None if run.get("begin") is None else round(float(run["begin"]) * MICROSECOND)
     tenants, parts = Tenants.of(section_of(result, "tenants")), virtual_clusters_of(result)
     division = divide(jobs, site, policy, parts, tenants) if parts else None
+    everybody = with_time_limits(jobs, bounds_of(result))
     if begin is not None and len(jobs) != len(result.jobs):
         middle = begin_at(jobs, begin)
         jobs = middle.workload
@@ -276,21 +280,24 @@ def gather(
         slot_gpus=_flat(attempts["gpus_on_node"]),
         slot_gpu=_flat(attempts["first_gpu"]),
         result=result,
-        read_promises=partial(promises_of, result, jobs, site, policy, note),
+        read_promises=partial(promises_of, result, everybody, site, policy, note),
         read_windows=partial(_closures, result, jobs, site),
         read_partitions=partial(_partitions, result, jobs, site),
         there_from=there_from(windows_of(result, jobs), site),
-        read_beliefs=partial(_beliefs, jobs, policy, seed),
+        read_beliefs=partial(_beliefs, everybody, policy, seed, run.get("begin")),
         site=site,
         numbers=np.arange(site.nodes),
         stated_limit=stated,
+        everybody=everybody,
         division=division,
     )
 
 
-def _beliefs(workload: Workload, policy: Policy, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    estimate = estimate_run_times(workload, policy, seed)
-    return estimate, static_rank(workload, policy, np.maximum(estimate, 1), seed)
+def _beliefs(
+    everybody: Workload, policy: Policy, seed: int, begin: float | None
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    jobs = participants(everybody, policy, begin=begin, seed=seed)
+    return jobs.estimate, jobs.rank
 
 
 def _lent(attempts: pa.Table) -> NDArray[np.bool_]:

@@ -94,12 +94,15 @@ def needs_log(policy: Policy) -> bool:
 def promises_of(
     result: Result, workload: Workload, cluster: Cluster, policy: Policy, note: Callable[[str], None]
 ) -> tuple[Promises | None, str]:
-    """Return the log of decisions where explanations need one, and where it is from."""
+    """Return the log of decisions where explanations need one, and where it is from.
+
+    ``workload``: with the jobs that had ended when the simulation began, where they are known.
+    """
     parts = virtual_clusters_of(result)
     if not any(needs_log(own) for own in ([each.own_policy or policy for each in parts] or [policy])):
         return None, NOT_NEEDED
     if result.decisions is not None:
-        return _lower(result.decisions, workload), "saved"
+        return _lower(result.decisions, result.jobs), "saved"
     engine, run = result.numbers.get("engine"), section_of(result, "run")
     took = float(engine.get("wall_s", 0.0)) if isinstance(engine, Mapping) else 0.0
     if took > LONGEST_AGAIN:
@@ -120,12 +123,12 @@ def promises_of(
     )
     if schedule_digest(record) != result.digest:
         return None, "the run, made again with this version, has another schedule than the one that was saved"
-    return _lower(decisions_table(record), workload), "made again"
+    return _lower(decisions_table(record), result.jobs), "made again"
 
 
-def _lower(table: pa.Table, workload: Workload) -> Promises:
-    """Return the log by rows and ticks."""
-    row_of = {name: row for row, name in enumerate(workload.held["job_id"].to_pylist())}
+def _lower(table: pa.Table, jobs: pa.Table) -> Promises:
+    """Return the log by rows of the jobs and ticks."""
+    row_of = {name: row for row, name in enumerate(jobs["job_id"].to_pylist())}
     return Promises(
         time=ticks_of(table["time"]),
         job=np.array([row_of[name] for name in table["job_id"].to_pylist()], np.int64),
