@@ -7,6 +7,7 @@ kind and number, so ``tell(kind, number)`` draws it again.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
 import numba
@@ -279,10 +280,12 @@ def drawn(kind: str, number: int) -> tuple[Workload, Cluster, Policy, dict[str, 
     return jobs, site, policy_of(draw, RULES.get(kind, ANY), BACKFILLS.get(kind, LOOPS)), more
 
 
-def tell(kind: str, number: int) -> bool:
+def tell(
+    kind: str, number: int, case: Callable[[str, int], tuple[Workload, Cluster, Policy, dict[str, object]]] = drawn
+) -> bool:
     """Compare both on one case; False where what was drawn does not go together, which the engine must say."""
     try:
-        jobs, site, policy, more = drawn(kind, number)
+        jobs, site, policy, more = case(kind, number)
         schedule_apart(jobs, site, policy, **more)
     except ConfigError:
         return False
